@@ -628,13 +628,13 @@ def test_each_request_is_logged_in_one_line_without_patient_positions_or_keys(
     assert "aed_secret" not in done.stderr
     assert "it broke" in done.stderr, "the details of an internal error are only logged"
     if form is LogFormat.JSON:
-        said = [json.loads(line) for line in done.stderr.splitlines()]
-        lines = [line for line in said if line["event"] == "request"]
+        output = [json.loads(line) for line in done.stderr.splitlines()]
+        lines = [line for line in output if line["event"] == "request"]
         assert [(line["method"], line["path"], line["status"]) for line in lines] == [
             ("GET", "/v1/nearest", 503),
             ("GET", "/…", 404),
             ("GET", "/broken", 500),
         ]
-        assert all(line["ms"] >= 0 and line["timestamp"] for line in said if "ms" in line)
+        assert all(line["ms"] >= 0 and line["timestamp"] for line in output if "ms" in line)
     else:
         assert len(re.findall(r"\] request  +method=", done.stderr)) == 3

@@ -751,9 +751,9 @@ def test_the_backup_commands_report_what_they_did(
     monkeypatch.setenv("AED_BACKUPS", str(tmp_path / "backups"))
     runner = CliRunner()
 
-    said = runner.invoke(commands, ["backup", "--keep", "14"]).output
+    output = runner.invoke(commands, ["backup", "--keep", "14"]).output
     (made,) = (tmp_path / "backups").iterdir()
-    assert str(made) in said
+    assert str(made) in output
     assert "12 devices" in runner.invoke(commands, ["restore", str(made), "--check"]).output
 
     monkeypatch.setenv("AED_DATABASE_URL", elsewhere.database_url)

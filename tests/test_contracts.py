@@ -30,9 +30,9 @@ def broken_contracts(folder: Path) -> str:
         timeout=120,
         check=False,
     )
-    said = done.stdout + done.stderr
-    assert (done.returncode == 0) == ("Broken contracts" not in said), said
-    return said.partition("Broken contracts")[2]
+    output = done.stdout + done.stderr
+    assert (done.returncode == 0) == ("Broken contracts" not in output), output
+    return output.partition("Broken contracts")[2]
 
 
 @pytest.fixture
@@ -64,15 +64,15 @@ def test_planted_forbidden_imports_are_found(copy: Path) -> None:
     tokens = source / "accounts" / "tokens.py"
     tokens.write_text(tokens.read_text() + "\nfrom aed.accounts.people import api\n")
 
-    said = broken_contracts(copy)
+    output = broken_contracts(copy)
 
-    assert "aed.registry.devices.rules -> sqlalchemy" in said
-    assert "aed.cli.tokens -> aed.worker.api" in said
-    assert "aed.accounts.tokens -> aed.accounts.people.api" in said
+    assert "aed.registry.devices.rules -> sqlalchemy" in output
+    assert "aed.cli.tokens -> aed.worker.api" in output
+    assert "aed.accounts.tokens -> aed.accounts.people.api" in output
     helpers = ".".join((package_of_rules / "helpers").relative_to(copy / "src").parts)
     elsewhere = ("aed.registry.devices.helpers", "aed.helpers", "aed.database.common")
     for module in ("aed.walking.utils", helpers, *elsewhere):
-        assert module in said, said
+        assert module in output, output
 
 
 def test_every_rules_module_must_be_pure() -> None:

@@ -172,7 +172,7 @@ def test_the_rows_of_a_responder_agree() -> None:
         people.setdefault(row["source_id"], set()).add(person)
 
     assert len(people) == 60
-    assert all(len(said) == 1 for said in people.values())
+    assert all(len(facts) == 1 for facts in people.values())
     assert len({row["name"] for row in rows("responders.csv")}) == 60
     lapsed = {
         row["source_id"] for row in rows("responders.csv") if row["certificate_valid_until"] < "2026-09-22"

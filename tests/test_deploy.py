@@ -284,12 +284,12 @@ def test_nginx_has_the_same_body_limits_as_the_api() -> None:
     everywhere, *elsewhere = re.findall(
         r"^(?:    location = (\S+) \{\n)? +client_max_body_size (\d+);", nginx, re.MULTILINE
     )
-    said = re.search(r"map \$uri \$aed_body_limit \{\n(.*?)\}", nginx, re.DOTALL)
+    limits = re.search(r"map \$uri \$aed_body_limit \{\n(.*?)\}", nginx, re.DOTALL)
 
     assert nginx.count("client_max_body_size") == 1 + 1 + len(elsewhere), "and once in a comment"
     assert {"default": int(everywhere[1]), **{path: int(size) for path, size in elsewhere}} == body_limits()
-    assert said is not None
-    assert {path: int(size) for path, size in re.findall(r"(\S+) +(\d+);", said[1])} == body_limits()
+    assert limits is not None
+    assert {path: int(size) for path, size in re.findall(r"(\S+) +(\d+);", limits[1])} == body_limits()
     assert "at most $aed_body_limit bytes" in nginx
 
 

@@ -106,9 +106,9 @@ def test_a_command_with_an_invalid_setting_ends_with_status_1(
         load_settings()
 
     assert ended.value.code == 1
-    said = capsys.readouterr().err
-    assert said.startswith("aed: AED_THREADS: ")
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith("aed: AED_THREADS: ")
+    assert output.count("\n") == 1
 
 
 def test_environment_variables_set_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ log = structlog.get_logger("aed")
 def feeds(database: Database, settings: Settings, now: Now) -> Counts:
     counts: dict[str, int] = {}
     for run in run_feeds(database, now, by=fetch_limits_in(settings), thresholds=thresholds_in(settings)):
-        log.info("feed", name=run.name, result=str(run.result), said=run.said)
+        log.info("feed", name=run.name, result=str(run.result), message=run.message)
         counts[str(run.result)] = counts.get(str(run.result), 0) + 1
     return counts
 

@@ -62,9 +62,9 @@ def codes_sent(session: Session) -> list[str]:
     Tests read them from there, as the sending job does.
     """
     session.rollback()
-    said = session.scalars(select(OutboxMessage.text_en).order_by(OutboxMessage.id)).all()
+    texts = session.scalars(select(OutboxMessage.text_en).order_by(OutboxMessage.id)).all()
     session.rollback()
-    return [found.group() for each in said if each and (found := re.search(r"\b\d{6}\b", each))]
+    return [found.group() for each in texts if each and (found := re.search(r"\b\d{6}\b", each))]
 
 
 def reset_attempts(session: Session) -> None:

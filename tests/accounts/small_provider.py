@@ -60,8 +60,8 @@ class SmallProvider:
         if path == "/authorize":
             self._authorize(to)
             return
-        status, said = ways[path](to) if path in ways else (404, {"error": "not_found"})
-        answers(json.dumps(said), status=status, Content_Type="application/json")(to)
+        status, body = ways[path](to) if path in ways else (404, {"error": "not_found"})
+        answers(json.dumps(body), status=status, Content_Type="application/json")(to)
 
     def _metadata(self, _to: BaseHTTPRequestHandler) -> tuple[int, Any]:
         return 200, {

@@ -69,9 +69,9 @@ def verified(session: Session) -> AuditReplay:
 def test_changes_of_roles_people_and_tokens_are_chained_with_actor_and_time(session: Session) -> None:
     make_audited_changes(session)
 
-    said = verified(session)
-    assert said.first_broken is None
-    assert unrecorded_changes(session, said) == []
+    replay = verified(session)
+    assert replay.first_broken is None
+    assert unrecorded_changes(session, replay) == []
     entries = session.scalars(select(AuditEntry).order_by(AuditEntry.number)).all()
     logged = [(each.subject.value, each.action, each.who) for each in entries]
     assert logged[0] == ("log", "begun", "program")
@@ -149,9 +149,9 @@ def test_erasing_a_person_keeps_the_log_intact_and_free_of_their_name(session: S
     personal_data_actions.erase(session, ADMINISTRATOR, person.id, at=NOW)
     session.commit()
 
-    said = verified(session)
-    assert said.first_broken is None
-    assert unrecorded_changes(session, said) == []
+    replay = verified(session)
+    assert replay.first_broken is None
+    assert unrecorded_changes(session, replay) == []
     assert "Wang Fang" not in everything(session)
 
 
@@ -295,8 +295,8 @@ def test_old_entries_stay_verifiable_after_the_key_is_removed(
     alone = opened(fresh)
     try:
         with alone.write_sessions() as own:
-            said = verified(own)
-            assert said.first_broken is None
+            replay = verified(own)
+            assert replay.first_broken is None
             assert first_broken_entry(incident_queries.events(own, incident_id)) is None
             ids = {each.key_id for each in own.scalars(select(AuditEntry))}
             assert len(ids) == 2

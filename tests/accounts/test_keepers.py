@@ -43,8 +43,13 @@ def kept(session: Session, *, name: str = "Chen", phone: str = "138 0013 8222") 
 
 
 def send_check(browser: Browser, device_id: int, **given: Any) -> Any:
-    said = {"status_light": True, "pads_in_date": True, "battery_in_date": True, "access_as_described": True}
-    body = {"key": str(uuid.uuid4()), "answers": said} | given
+    answers = {
+        "status_light": True,
+        "pads_in_date": True,
+        "battery_in_date": True,
+        "access_as_described": True,
+    }
+    body = {"key": str(uuid.uuid4()), "answers": answers} | given
     return browser.client.post(f"/v1/devices/{device_id}/checks", json=body, headers=browser.csrf)
 
 

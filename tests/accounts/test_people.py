@@ -273,10 +273,10 @@ def test_a_code_is_spooled_once_in_the_language_of_the_person_and_deleted(
 
     (path,) = folder.iterdir()
     (line,) = path.read_bytes().splitlines()
-    said = orjson.loads(line)
-    assert (said["to"], said["channel"], said["language"]) == ("+8613800138000", "sms", "zh")
-    assert code in said["text"]
-    assert "请勿" in said["text"]
+    spooled = orjson.loads(line)
+    assert (spooled["to"], spooled["channel"], spooled["language"]) == ("+8613800138000", "sms", "zh")
+    assert code in spooled["text"]
+    assert "请勿" in spooled["text"]
     assert (path.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
     session.rollback()
     row = session.scalars(select(OutboxMessage)).one()

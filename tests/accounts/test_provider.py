@@ -147,12 +147,12 @@ def test_a_verified_email_address_signs_in_from_the_id_token_or_userinfo(
     assert sign_in(browser).json()["person_id"] == person_id
 
 
-@pytest.mark.parametrize("said", [False, None, "true", 1])
+@pytest.mark.parametrize("claim", [False, None, "true", 1])
 def test_unverified_claims_sign_nobody_in(
-    browser: TestClient, provider: SmallProvider, session: Session, said: Any
+    browser: TestClient, provider: SmallProvider, session: Session, claim: Any
 ) -> None:
     resident(session, email="wang.fang@estate.example")
-    provider.person |= {"phone_number_verified": said, "email_verified": said}
+    provider.person |= {"phone_number_verified": claim, "email_verified": claim}
 
     assert sign_in(browser).status_code == 401
 
@@ -262,13 +262,13 @@ def test_a_token_that_is_not_the_providers_for_this_sign_in_is_refused(
     browser: TestClient, provider: SmallProvider, session: Session
 ) -> None:
     resident(session)
-    for name, (be_wrong, said) in WRONG_WORDS.items():
+    for name, (be_wrong, message) in WRONG_WORDS.items():
         right = (provider.key, provider.algorithm)
         be_wrong(provider)
 
         answer = sign_in(browser)
 
-        assert (answer.status_code, said in answer.json()["detail"]) == (503, True), (name, answer.text)
+        assert (answer.status_code, message in answer.json()["detail"]) == (503, True), (name, answer.text)
         provider.wrong_claims, provider.published = {}, None
         provider.key, provider.algorithm = right
 
@@ -336,12 +336,12 @@ def test_a_slow_unreachable_or_broken_provider_is_reported_and_signs_nobody_in(
             assert "within 0.5 s" in browser.get("/v1/sign-in/provider").json()["detail"]
             provider.instead = {}
     with served(settings, provider, seconds=30) as browser:
-        for name, (path, behave, said) in FAILURES.items():
+        for name, (path, behave, message) in FAILURES.items():
             back = start_sign_in(browser) if path != METADATA else "/v1/sign-in/provider"
             provider.instead = {path: behave}
             answer = browser.get(back)
             assert answer.status_code == 503, (name, answer.text)
-            assert said in answer.json()["detail"], (name, answer.text)
+            assert message in answer.json()["detail"], (name, answer.text)
             assert answer.json()["detail"].endswith("Sign in by password or code, or try again later.")
             provider.instead = {}
         assert SESSION_COOKIE not in browser.cookies
@@ -409,7 +409,7 @@ def test_without_a_provider_its_sign_in_does_not_exist(settings: Settings) -> No
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"URL": "https://id.example"}, "together"),
         ({"URL": "http://id.example", "CLIENT_ID": "a", "REDIRECT_URL": HERE + BACK_FROM_PROVIDER}, "https"),
@@ -418,14 +418,14 @@ def test_without_a_provider_its_sign_in_does_not_exist(settings: Settings) -> No
     ],
 )
 def test_invalid_provider_settings_are_refused_at_start(
-    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], said: str
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], message: str
 ) -> None:
     for name, value in given.items():
         monkeypatch.setenv(f"AED_SIGN_IN_PROVIDER__{name}", value)
 
     with pytest.raises(InvalidInput, match="AED_SIGN_IN_PROVIDER") as refused:
         load_settings()
-    assert said in refused.value.detail
+    assert message in refused.value.detail
 
 
 def test_only_usable_claims_of_a_provider_are_taken() -> None:

@@ -220,8 +220,8 @@ class Authenticator:
         return hashlib.sha256(rp_id.encode()).digest() + struct.pack(">BI", flags, self._count) + attested
 
     def _client(self, kind: str, challenge: str) -> bytes:
-        said = {"type": kind, "challenge": challenge, "origin": self._site, "crossOrigin": False}
-        return json.dumps(said).encode()
+        client_data = {"type": kind, "challenge": challenge, "origin": self._site, "crossOrigin": False}
+        return json.dumps(client_data).encode()
 
     def create(self, options: dict[str, Any]) -> dict[str, Any]:
         point = self._key.public_key().public_numbers()
@@ -281,9 +281,9 @@ def test_a_passkey_is_registered_and_used_and_valid_only_for_this_site(
     def given(who: Browser, key: Authenticator, *, twice: bool = False) -> list[int]:
         path = "/v1/sign-in/second-factor/passkey"
         options = who.client.post(f"{path}/options", headers=who.csrf).json()["public_key"]
-        said = {"credential": key.get(options)}
+        signed = {"credential": key.get(options)}
         times = 2 if twice else 1
-        return [who.client.post(path, json=said, headers=who.csrf).status_code for _ in range(times)]
+        return [who.client.post(path, json=signed, headers=who.csrf).status_code for _ in range(times)]
 
     other = on_site()
     other.sign_in(PHONE, password=PASSWORD)

@@ -36,8 +36,8 @@ def test_a_spooled_code_signs_in(session: Session, database_url: str, tmp_path: 
         assert client.post("/v1/sign-in/code", json={"phone": "13800138000"}).status_code == 202
         assert eventually(lambda: bool(list(spool.glob("*.jsonl"))))
         (written,) = spool.glob("*.jsonl")
-        said = orjson.loads(written.read_bytes())
-        found = re.search(r"\b\d{6}\b", said["text"])
+        spooled = orjson.loads(written.read_bytes())
+        found = re.search(r"\b\d{6}\b", spooled["text"])
         assert found is not None
         signed_in = client.post("/v1/sign-in", json={"phone": "13800138000", "code": found.group()})
         assert signed_in.status_code == 200

@@ -69,7 +69,7 @@ class Run:
     seconds: float
     megabytes: float
     """Peak resident memory."""
-    said: str
+    output: str
 
 
 def run_import(url: str, path: Path, what: str = "devices") -> Run:
@@ -96,10 +96,10 @@ def run_command(url: str, *words: str) -> Run:
             time.sleep(SECONDS_BETWEEN_SAMPLES)
         seconds = time.monotonic() - started
         output.seek(0)
-        said = output.read().strip()
+        printed = output.read().strip()
     if process.returncode:
-        raise RuntimeError(f"aed {' '.join(words)} failed: {said}")
-    return Run(seconds, most / 1000, said)
+        raise RuntimeError(f"aed {' '.join(words)} failed: {printed}")
+    return Run(seconds, most / 1000, printed)
 
 
 def _most_resident(pid: int) -> int:
@@ -169,10 +169,10 @@ def _on_postgis(server_url: str, url: str, path: Path, population: Population) -
             with psycopg.connect(_plain(url), autocommit=True) as cleaning:
                 cleaning.execute("VACUUM ANALYZE")
             first, again = run_import(url, path), run_import(url, path)
-            if f"{population.devices} new, 0 changed, 0 unchanged, 0 set aside" not in first.said:
-                raise RuntimeError(first.said)
-            if f"0 new, 0 changed, {population.devices} unchanged, 0 set aside" not in again.said:
-                raise RuntimeError(again.said)
+            if f"{population.devices} new, 0 changed, 0 unchanged, 0 set aside" not in first.output:
+                raise RuntimeError(first.output)
+            if f"0 new, 0 changed, {population.devices} unchanged, 0 set aside" not in again.output:
+                raise RuntimeError(again.output)
             return copied, first, again
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(database))

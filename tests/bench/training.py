@@ -375,14 +375,14 @@ def _rosters(
     for what, take in takings.items():
         run = take()
         if not re.search(
-            r"^[^:]+: \d+ new( rows)?, 0 changed, 0 unchanged, 0 set aside", run.said, re.MULTILINE
+            r"^[^:]+: \d+ new( rows)?, 0 changed, 0 unchanged, 0 set aside", run.output, re.MULTILINE
         ):
-            raise RuntimeError(run.said)
+            raise RuntimeError(run.output)
         again = take()
         if not re.search(
-            r"^[^:]+: 0 new( rows)?, 0 changed, \d+ unchanged, 0 set aside", again.said, re.MULTILINE
+            r"^[^:]+: 0 new( rows)?, 0 changed, \d+ unchanged, 0 set aside", again.output, re.MULTILINE
         ):
-            raise RuntimeError(again.said)
+            raise RuntimeError(again.output)
         yield Ratio(
             f"{what}, {rows:,} rows, {on} : {MAX_SECONDS:.0f} s",
             max(run.seconds, again.seconds) / MAX_SECONDS,

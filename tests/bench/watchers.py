@@ -62,7 +62,7 @@ def _exchange(port: int, message: bytes) -> bytes:
         return line.exchange(message)
 
 
-def _until_all_have(watchers: selectors.BaseSelector, said: bytes) -> None:
+def _until_all_have(watchers: selectors.BaseSelector, line: bytes) -> None:
     waiting = {key.fd for key in watchers.get_map().values()}
     got: dict[int, bytes] = {}
     while waiting:
@@ -73,5 +73,5 @@ def _until_all_have(watchers: selectors.BaseSelector, said: bytes) -> None:
             connection = key.fileobj
             assert isinstance(connection, socket.socket)
             got[key.fd] = got.get(key.fd, b"") + connection.recv(1 << 16)
-            if said in got[key.fd]:
+            if line in got[key.fd]:
                 waiting.discard(key.fd)

@@ -231,9 +231,9 @@ WRONG = {
 }
 
 
-@each_case(("bad", "said"), list(WRONG.values()))
+@each_case(("bad", "message"), list(WRONG.values()))
 def test_a_bad_row_is_set_aside_with_advice_and_the_others_are_imported(
-    session: Session, chapter: int, tmp_path: Path, bad: list[str], said: str
+    session: Session, chapter: int, tmp_path: Path, bad: list[str], message: str
 ) -> None:
     path = roster(tmp_path, row("李华", "RC-2"), bad, row("赵敏", "RC-3"))
 
@@ -242,7 +242,7 @@ def test_a_bad_row_is_set_aside_with_advice_and_the_others_are_imported(
     assert report.new == 2
     (bad_row,) = report.bad
     assert bad_row.where == "line 4"
-    assert said in bad_row.reason
+    assert message in bad_row.reason
     assert "19900307" not in str(bad_row.fields), "a full identity number is never stored"
 
 
@@ -309,7 +309,7 @@ def test_a_workbook_with_a_title_and_real_dates_is_read(
 
 
 @each_case(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"a,b\n1,2\n", "One of its first 15 rows must name the columns"),
         ("姓名,证书编号,课程\n王,1,CPR\n".encode(), "must have a column valid_until"),
@@ -320,11 +320,11 @@ def test_a_workbook_with_a_title_and_real_dates_is_read(
     ],
 )
 def test_a_file_that_is_not_a_roster_is_refused_in_a_sentence(
-    session: Session, chapter: int, tmp_path: Path, content: bytes, said: str
+    session: Session, chapter: int, tmp_path: Path, content: bytes, message: str
 ) -> None:
     (tmp_path / "roster.csv").write_bytes(content)
 
-    with pytest.raises(InvalidInput, match=said):
+    with pytest.raises(InvalidInput, match=message):
         import_issuer_roster(session, ADMINISTRATOR, chapter, tmp_path / "roster.csv", at=NOW)
 
 

@@ -13,7 +13,7 @@ from aed.cli import main
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CommandResult:
     """A command's output and exit status."""
 
     status: int
@@ -21,7 +21,7 @@ class Said:
     err: str
 
 
-type Aed = Callable[..., Said]
+type Aed = Callable[..., CommandResult]
 
 
 @pytest.fixture
@@ -29,22 +29,22 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     """Return a function that runs `aed`; it asserts that a failure is one sentence on stderr."""
     monkeypatch.setenv("AED_BASEMAP", str(tmp_path / "basemap.pmtiles"))
 
-    def run(*words: object, fails: bool = False, warns: bool = False) -> Said:
+    def run(*words: object, fails: bool = False, warns: bool = False) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["aed", *map(str, words)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
         out, err = capsys.readouterr()
-        said = Said(int(ended.value.code or 0), out, err)
+        result = CommandResult(int(ended.value.code or 0), out, err)
         assert "Traceback" not in out + err
         if fails:
-            assert said.status == 1, said
+            assert result.status == 1, result
             assert err.startswith("aed: ")
             assert len(err.splitlines()) == 1, err
         else:
-            assert said.status == 0, said
+            assert result.status == 0, result
             assert warns == bool(err), err
-        return said
+        return result
 
     return run
 

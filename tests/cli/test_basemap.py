@@ -1,4 +1,4 @@
-"""`aed map build`: a base map of an extract, and what is said where it cannot be made."""
+"""`aed map build`: a base map of an extract, and the message where it cannot be made."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def bounds(file: Path) -> tuple[float, ...]:
 def test_a_base_map_covers_its_extract(aed: Aed, tmp_path: Path) -> None:
     target = tmp_path / "made" / "city.pmtiles"
 
-    said = aed("map", "build", str(EXTRACT), "--output", str(target))
+    result = aed("map", "build", str(EXTRACT), "--output", str(target))
 
-    assert f"{target}: " in said.out
+    assert f"{target}: " in result.out
     west, south, east, north = bounds(target)
     assert west < 120.1 < east
     assert south < 30.29 < north

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from aed.registry.devices.models import Device
 from aed.settings import Settings
 from tests import make
-from tests.cli.conftest import Aed, Said
+from tests.cli.conftest import Aed, CommandResult
 from tests.make import PATIENT, north_of
 
 ENOUGH = Settings().drills.min_drills
@@ -19,13 +19,13 @@ def test_a_drill_is_run_on_the_command_line(aed: Aed, session: Session) -> None:
     session.commit()
     start = (PATIENT.lat + 0.001, PATIENT.lon)
 
-    def add_drill(seconds: float, *more: object) -> Said:
+    def add_drill(seconds: float, *more: object) -> CommandResult:
         return aed("drills", "add", device_id, *start, seconds, "--floor", 1, *more, warns=True)
 
-    said = add_drill(190, "--note", "stairs")
-    assert "166 m one way, 190 s there and back" in said.out
-    assert "Lake Court: 1 drill;" in said.out
-    assert "general pace until there are 10 drills" in said.out
+    result = add_drill(190, "--note", "stairs")
+    assert "166 m one way, 190 s there and back" in result.out
+    assert "Lake Court: 1 drill;" in result.out
+    assert "general pace until there are 10 drills" in result.out
     device = session.get_one(Device, device_id)
     for number in range(ENOUGH - 1):
         make.drill(session, device, start=north_of(PATIENT, metres=50.0 * number), seconds=100 + 60 * number)

@@ -29,11 +29,11 @@ def test_the_demo_district_is_imported_and_imported_again(aed: Aed) -> None:
         "responders": ("responders.csv", 60),
     }
     for kind, (name, rows) in expected.items():
-        said = aed("import", kind, DISTRICT / name)
-        assert said.out == f"{name}: {rows} new, 0 changed, 0 unchanged, 0 set aside.\n"
+        result = aed("import", kind, DISTRICT / name)
+        assert result.out == f"{name}: {rows} new, 0 changed, 0 unchanged, 0 set aside.\n"
     for kind, (name, rows) in expected.items():
-        said = aed("import", kind, DISTRICT / name)
-        assert said.out == f"{name}: 0 new, 0 changed, {rows} unchanged, 0 set aside.\n"
+        result = aed("import", kind, DISTRICT / name)
+        assert result.out == f"{name}: 0 new, 0 changed, {rows} unchanged, 0 set aside.\n"
 
 
 def test_a_change_is_kept_with_who_imported_it(aed: Aed, region: None, tmp_path: Path) -> None:
@@ -52,11 +52,11 @@ def test_bad_rows_are_reported_and_written_to_a_file_and_can_be_corrected(
     path = table(tmp_path, good, bad)
     aside = tmp_path / "aside.csv"
 
-    said = aed("import", "devices", path, "--bad-rows", aside)
+    result = aed("import", "devices", path, "--bad-rows", aside)
 
-    assert "1 new, 0 changed, 0 unchanged, 1 set aside." in said.out
-    assert "line 3" in said.out
-    assert "lat: must be a number (it is '30,29')" in said.out
+    assert "1 new, 0 changed, 0 unchanged, 1 set aside." in result.out
+    assert "line 3" in result.out
+    assert "lat: must be a number (it is '30,29')" in result.out
     with aside.open(encoding="utf-8-sig", newline="") as opened:
         (row,) = csv.DictReader(opened)
     assert row["set_aside_at"] == "line 3"
@@ -93,31 +93,31 @@ def test_a_strict_import_with_a_bad_row_imports_nothing(aed: Aed, region: None, 
     path = table(tmp_path, DEVICE, DEVICE | {"source_id": "2", "lat": "x"})
     aside = tmp_path / "aside.csv"
 
-    said = aed("import", "devices", path, "--strict", "--bad-rows", aside, fails=True)
+    result = aed("import", "devices", path, "--strict", "--bad-rows", aside, fails=True)
 
-    assert said.err.startswith("aed: Nothing was imported: 1 bad rows, first line 3: lat: ")
+    assert result.err.startswith("aed: Nothing was imported: 1 bad rows, first line 3: lat: ")
     assert aside.is_file()
     assert "1 new" in aed("import", "devices", table(tmp_path, DEVICE), "--strict").out
 
 
 def test_a_list_with_only_bad_rows_fails(aed: Aed, region: None, tmp_path: Path) -> None:
-    said = aed("import", "devices", table(tmp_path, DEVICE | {"lat": "x"}), fails=True)
-    assert "has no row that can be imported" in said.err
+    result = aed("import", "devices", table(tmp_path, DEVICE | {"lat": "x"}), fails=True)
+    assert "has no row that can be imported" in result.err
 
 
 def test_nothing_is_imported_when_the_bad_rows_cannot_be_written(
     aed: Aed, region: None, tmp_path: Path
 ) -> None:
     path = table(tmp_path, DEVICE)
-    said = aed("import", "devices", path, "--bad-rows", tmp_path / "no" / "folder.csv", fails=True)
-    assert "cannot be written" in said.err
+    result = aed("import", "devices", path, "--bad-rows", tmp_path / "no" / "folder.csv", fails=True)
+    assert "cannot be written" in result.err
     assert "1 new" in aed("import", "devices", path).out
 
 
 def test_bad_rows_beyond_the_display_limit_are_counted(aed: Aed, region: None, tmp_path: Path) -> None:
     rows = [DEVICE | {"source_id": str(number), "lat": "x"} for number in range(30)]
-    said = aed("import", "devices", table(tmp_path, DEVICE, *rows))
-    assert "… and 10 more" in said.out
+    result = aed("import", "devices", table(tmp_path, DEVICE, *rows))
+    assert "… and 10 more" in result.out
 
 
 @pytest.mark.one_engine("a refusal before any statement")
@@ -139,8 +139,8 @@ def test_an_unreadable_file_is_refused_in_a_sentence(aed: Aed, kind: str, tmp_pa
 
 
 def test_an_unknown_region_is_refused(aed: Aed, tmp_path: Path) -> None:
-    said = aed("import", "devices", table(tmp_path, DEVICE | {"region": ""}), "--region", "XX", fails=True)
-    assert "no region 'XX'" in said.err
+    result = aed("import", "devices", table(tmp_path, DEVICE | {"region": ""}), "--region", "XX", fails=True)
+    assert "no region 'XX'" in result.err
 
 
 def test_lists_of_one_format_are_filed_under_the_publisher_of_each(
@@ -152,9 +152,9 @@ def test_lists_of_one_format_are_filed_under_the_publisher_of_each(
         row = {"名称": f"{city}庁舎", "設置位置": "1階", "緯度": lat, "経度": 135.50}
         path = table(tmp_path, row, name=f"{city}.csv")
 
-        said = aed("import", "devices", path, "--region", "JP-27", "--source", f"jp.{city}").out
+        output = aed("import", "devices", path, "--region", "JP-27", "--source", f"jp.{city}").out
 
-        assert said == f"{city}.csv: 1 new, 0 changed, 0 unchanged, 0 set aside.\n"
+        assert output == f"{city}.csv: 1 new, 0 changed, 0 unchanged, 0 set aside.\n"
     assert "source: jp.south\n" in aed("devices", "show", 2).out
 
 

@@ -57,9 +57,9 @@ def test_an_altered_incident_record_is_reported_with_a_failing_status(
     event.who = "somebody else"
     session.commit()
 
-    said = aed("audit", "verify", "--incident", 1, fails=True)
-    assert "BROKEN at 2" in said.out
-    assert "The record of incident 1 was altered." in said.err
+    result = aed("audit", "verify", "--incident", 1, fails=True)
+    assert "BROKEN at 2" in result.out
+    assert "The record of incident 1 was altered." in result.err
 
 
 def test_a_plan_that_replays_differently_is_reported_with_a_failing_status(
@@ -72,8 +72,8 @@ def test_a_plan_that_replays_differently_is_reported_with_a_failing_status(
     for off, is_the_same in ((1e-9, True), (0.01, False)):  # another release may add floats in another order
         kept.outcome = dump_plan(replace(made, survival=made.survival + off))
         session.commit()
-        said = aed("incidents", "replay", 1, fails=not is_the_same)
-        assert ("THIS RELEASE PLANS DIFFERENTLY." in said.out) is not is_the_same
+        result = aed("incidents", "replay", 1, fails=not is_the_same)
+        assert ("THIS RELEASE PLANS DIFFERENTLY." in result.out) is not is_the_same
 
 
 @pytest.mark.parametrize(

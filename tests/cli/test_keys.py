@@ -26,10 +26,10 @@ def test_a_wrong_or_missing_key_is_reported_in_a_sentence(
     wrong = generate_key()
     monkeypatch.setenv("AED_ENCRYPTION_KEYS", wrong)
     for command in (("people", "show", person.id), ("people", "list"), ("keys", "rotate")):
-        said = aed(*command, fails=True)
-        assert EncryptionKey.of(KEY).id in said.err, "names the missing key"
-        assert "AED_ENCRYPTION_KEYS" in said.err, "names the setting"
-        assert wrong not in said.err + said.out
+        result = aed(*command, fails=True)
+        assert EncryptionKey.of(KEY).id in result.err, "names the missing key"
+        assert "AED_ENCRYPTION_KEYS" in result.err, "names the setting"
+        assert wrong not in result.err + result.out
     assert "MISSING" in aed("keys", "show").out
 
     monkeypatch.setenv("AED_ENCRYPTION_KEYS", "x")
@@ -64,14 +64,14 @@ def test_a_server_with_a_wrong_key_does_not_start(
     monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/aed.sqlite")
     run("db", "upgrade")
     run("people", "add", "Wang", PHONE)
-    said = process(
+    result = process(
         *("serve", "--port", "0"),
         cwd=tmp_path,
         AED_DATABASE_URL=f"sqlite:///{tmp_path}/aed.sqlite",
         AED_ENCRYPTION_KEYS=generate_key(),
     )
-    assert (said.returncode, "Traceback" in said.stderr) == (1, False)
-    assert EncryptionKey.of(KEY).id in said.stderr
+    assert (result.returncode, "Traceback" in result.stderr) == (1, False)
+    assert EncryptionKey.of(KEY).id in result.stderr
 
 
 def test_an_installation_rotates_its_key_file_while_the_server_runs(

@@ -49,14 +49,14 @@ def test_a_dry_run_shows_every_change_and_writes_nothing(
     before = kept(database)
     new = DEVICE | {"source": "theirs", "source_id": "new", "lat": 32.0}
 
-    said = aed("import", "devices", table(tmp_path, THEIRS, new), "--dry-run").out
+    output = aed("import", "devices", table(tmp_path, THEIRS, new), "--dry-run").out
 
-    assert "list.csv: 1 new, 1 changed, 0 unchanged, 0 set aside.\n" in said
-    assert "Merged with devices of another list: 1.\n" in said
+    assert "list.csv: 1 new, 1 changed, 0 unchanged, 0 set aside.\n" in output
+    assert "Merged with devices of another list: 1.\n" in output
     for words in ("Changed", "Mindray", "Two lists disagree", "opening_hours", "No longer listed", "gone"):
-        assert words in said
-    assert "1 device of theirs not listed now: marked as gone.\n" in said
-    assert said.endswith("Nothing was written: this was a dry run.\n")
+        assert words in output
+    assert "1 device of theirs not listed now: marked as gone.\n" in output
+    assert output.endswith("Nothing was written: this was a dry run.\n")
     assert kept(database) == before
     assert "1 new, 1 changed" in aed("import", "devices", table(tmp_path, THEIRS, new)).out
 
@@ -64,8 +64,8 @@ def test_a_dry_run_shows_every_change_and_writes_nothing(
 def test_a_conflict_is_shown_and_resolved(aed: Aed, region: None, tmp_path: Path) -> None:
     assert aed("reviews", "list").out == "There is nothing to decide.\n"
     aed("import", "devices", table(tmp_path, OURS))
-    said = aed("import", "devices", table(tmp_path, THEIRS)).out
-    assert "Different from another list: 1. `aed reviews list` shows the differences.\n" in said
+    output = aed("import", "devices", table(tmp_path, THEIRS)).out
+    assert "Different from another list: 1. `aed reviews list` shows the differences.\n" in output
 
     assert "conflict" in aed("reviews", "list").out
     shown = aed("reviews", "list", "--all").out
@@ -83,8 +83,8 @@ def test_a_conflict_is_shown_and_resolved(aed: Aed, region: None, tmp_path: Path
 
 def test_a_possible_duplicate_of_a_known_device_is_decided(aed: Aed, region: None, tmp_path: Path) -> None:
     aed("import", "devices", table(tmp_path, OURS))
-    said = aed("import", "devices", table(tmp_path, PERHAPS)).out
-    assert "Possibly registered by another list: 1. `aed reviews list` shows them.\n" in said
+    output = aed("import", "devices", table(tmp_path, PERHAPS)).out
+    assert "Possibly registered by another list: 1. `aed reviews list` shows them.\n" in output
     evidence = aed("reviews", "show", 1).out
     assert "8 m apart" in evidence
     refused = aed("reviews", "decide", 1, "accept", fails=True).err
@@ -99,16 +99,16 @@ def test_a_list_that_shrank_a_lot_is_held_back_and_then_accepted(
 ) -> None:
     rows = [DEVICE | {"source_id": str(n), "lat": 20.0 + n / 10} for n in range(10)]
     aed("import", "devices", table(tmp_path, *rows))
-    said = aed("import", "devices", table(tmp_path, rows[0])).out
-    assert "9 devices of list missing from the list: too many" in said
+    output = aed("import", "devices", table(tmp_path, rows[0])).out
+    assert "9 devices of list missing from the list: too many" in output
     aed("import", "devices", table(tmp_path, rows[0]), "--partial")
 
     assert "9 of 10 are not in the last list" in aed("reviews", "show", 1).out
     aed("reviews", "decide", 1, "accept")
     assert "state: out_of_service\n" in aed("devices", "show", 10).out
     aed("import", "devices", table(tmp_path, *rows))
-    said = aed("import", "devices", table(tmp_path, rows[0]), "--accept-shrink").out
-    assert "9 devices of list not listed now: marked as gone.\n" in said
+    output = aed("import", "devices", table(tmp_path, rows[0]), "--accept-shrink").out
+    assert "9 devices of list not listed now: marked as gone.\n" in output
 
 
 def test_the_ranks_of_sources_are_set_and_shown(aed: Aed, region: None, tmp_path: Path) -> None:

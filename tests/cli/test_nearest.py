@@ -46,11 +46,11 @@ def places(answer: dict[str, object]) -> list[str]:
 
 
 def test_a_stranger_finds_the_nearest_devices(aed: Aed, devices: None) -> None:
-    said = aed("nearest", *HERE, warns=True)
-    assert "Call 120 first" in said.out
-    assert "Lobby" in said.out
-    assert "Private" not in said.out
-    assert "急救员" not in said.out
+    result = aed("nearest", *HERE, warns=True)
+    assert "Call 120 first" in result.out
+    assert "Lobby" in result.out
+    assert "Private" not in result.out
+    assert "急救员" not in result.out
 
 
 def test_each_viewer_finds_the_devices_visible_to_them(aed: Aed, devices: None) -> None:
@@ -86,8 +86,8 @@ def test_json_output_is_valid_on_a_narrow_screen(
 
 def test_a_datum_converts_the_position(aed: Aed, devices: None) -> None:
     def metres(*more: object) -> int:
-        said = aed("nearest", 30.2876, 120.1047, *HERE[2:], "--json", *more, warns=True)
-        answer = json.loads(said.out)
+        result = aed("nearest", 30.2876, 120.1047, *HERE[2:], "--json", *more, warns=True)
+        answer = json.loads(result.out)
         return int((answer["devices"] + answer["too_far"])[0]["straight_metres"])
 
     assert metres("--datum", "gcj02") < 120
@@ -112,9 +112,9 @@ def test_an_invalid_lookup_is_refused(aed: Aed, words: tuple[object, ...]) -> No
 
 def test_negative_latitudes_and_longitudes_are_accepted(aed: Aed) -> None:
     for lat, lon in ((-33.8, 151.2), (40.7, -74.0), (-22.9, -43.2)):
-        said = aed("nearest", lat, lon, warns=True)
-        assert "Call 112 first" in said.out
-        assert "No device can be used now" in said.out
+        result = aed("nearest", lat, lon, warns=True)
+        assert "Call 112 first" in result.out
+        assert "No device can be used now" in result.out
 
 
 @pytest.mark.parametrize("columns", [80, 100, 120])
@@ -122,19 +122,19 @@ def test_the_table_fits_the_screen(aed: Aed, columns: int, monkeypatch: pytest.M
     for name in ("estates.geojson", "devices.csv", "responders.csv"):
         aed("import", name.partition(".")[0], DISTRICT / name)
     monkeypatch.setattr(screen.console, "width", columns)
-    said = aed("nearest", 30.290005, 120.10156, *HERE[2:], "--as", "dispatcher:CN-33", warns=True)
+    result = aed("nearest", 30.290005, 120.10156, *HERE[2:], "--as", "dispatcher:CN-33", warns=True)
 
-    lines = said.out.splitlines()
+    lines = result.out.splitlines()
     assert max(cell_len(line) for line in lines) <= max(columns, 100)
-    assert "\x1b" not in said.out
+    assert "\x1b" not in result.out
     first = next(line for line in lines if line.startswith("1 "))
     assert "someone must let you in, until 22:00" in first
     assert any("日晷庭22幢会所二楼" in line for line in lines)
 
 
 def test_a_walking_network_is_built_shown_and_used(aed: Aed, devices: None, tmp_path: Path) -> None:
-    said = aed("walking", "build", DISTRICT / "streets.osm.pbf")
-    assert "nodes" in said.out
+    result = aed("walking", "build", DISTRICT / "streets.osm.pbf")
+    assert "nodes" in result.out
     assert "nodes" in aed("walking", "show").out
     assert asked(aed, warns=False)["basis"] == "walking_network"
     aed("walking", "build", DISTRICT / "streets.osm.pbf", "--output", tmp_path / "new" / "folder.npz")

@@ -17,18 +17,18 @@ from tests.cli.conftest import Aed
 PASSWORD = "four words are enough"
 
 
-def id_in(said: str) -> str:
-    found = re.search(r"\d+", said)
-    assert found is not None, said
+def id_in(output: str) -> str:
+    found = re.search(r"\d+", output)
+    assert found is not None, output
     return found.group()
 
 
 def set_password(aed: Aed, monkeypatch: pytest.MonkeyPatch, person: str, given: str, **how: bool) -> str:
     """Set a password from standard input, as a script would."""
     monkeypatch.setattr("sys.stdin", io.StringIO(given + "\n"))
-    said = aed("people", "set-password", person, **how)
-    assert given not in said.out + said.err
-    return said.out + said.err
+    result = aed("people", "set-password", person, **how)
+    assert given not in result.out + result.err
+    return result.out + result.err
 
 
 def test_a_new_installation_gets_its_first_administrator(

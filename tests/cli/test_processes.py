@@ -33,24 +33,24 @@ GROUPS = [
 
 
 def test_python_dash_m_runs_the_command(tmp_path: Path) -> None:
-    said = process("--help", COLUMNS="100")
-    assert said.returncode == 0
-    assert said.stdout.lstrip().startswith("Usage: aed [OPTIONS] COMMAND")
-    assert "\x1b" not in said.stdout
+    result = process("--help", COLUMNS="100")
+    assert result.returncode == 0
+    assert result.stdout.lstrip().startswith("Usage: aed [OPTIONS] COMMAND")
+    assert "\x1b" not in result.stdout
 
 
 def test_a_failing_command_prints_one_sentence_and_ends_with_1(tmp_path: Path) -> None:
-    said = process("import", "devices", "nothing.csv", AED_DATABASE_URL=f"sqlite:///{tmp_path}/a.sqlite")
-    assert (said.returncode, said.stdout) == (1, "")
-    assert said.stderr == "aed: There is no file nothing.csv.\n"
+    result = process("import", "devices", "nothing.csv", AED_DATABASE_URL=f"sqlite:///{tmp_path}/a.sqlite")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "aed: There is no file nothing.csv.\n"
 
 
 def test_chinese_output_on_an_ascii_terminal_does_not_fail(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a.sqlite"
     process("db", "upgrade", AED_DATABASE_URL=url)
-    said = process("nearest", "30", "120", AED_DATABASE_URL=url, PYTHONIOENCODING="latin-1")
-    assert said.returncode == 0
-    assert "Call 120 first" in said.stdout
+    result = process("nearest", "30", "120", AED_DATABASE_URL=url, PYTHONIOENCODING="latin-1")
+    assert result.returncode == 0
+    assert "Call 120 first" in result.stdout
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -65,16 +65,16 @@ def test_progress_is_shown_on_a_terminal(region: None, database_url: str, tmp_pa
     rows = [DEVICE | {"source_id": str(number)} for number in range(3)]
     list_of_three = str(table(tmp_path, *rows))
 
-    for words, counted, said in (
+    for words, counted, output in (
         (["import", "devices", list_of_three], "devices", "3 new"),
         (["lint", list_of_three], "rows read and compared", "3 rows"),
         (["export", "estates", "--as", "administrator"], "estates and gates", "CN-33"),
         (["backup"], "backing up", "3 devices"),
     ):
         answer, shown = watched(*words, settings=here)
-        assert said in answer, words
+        assert output in answer, words
         assert counted in shown, words
-        assert said not in shown, words
+        assert output not in shown, words
     (backup,) = (tmp_path / "backups").glob("*.zip")
     answer, shown = watched("restore", "--replace", str(backup), settings=here)
     assert "3 devices" in answer

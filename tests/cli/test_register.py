@@ -27,17 +27,17 @@ def estate(aed: Aed, tmp_path: Path) -> str:
     boundary.write_text(json.dumps(square(PATIENT)), encoding="utf-8")
     aed("regions", "put", *REGION, "name_zh=浙江")
     fields = ["name_en=Lake", "name_zh=湖", "region=CN-33", "guard_phone=+86 571", f"boundary=@{boundary}"]
-    said = aed("estates", "add", *fields)
-    assert said.out.startswith("Estate ")
-    return said.out.split()[1]
+    result = aed("estates", "add", *fields)
+    assert result.out.startswith("Estate ")
+    return result.out.split()[1]
 
 
 @pytest.fixture
 def device(aed: Aed, estate: str) -> str:
-    said = aed(
+    result = aed(
         "devices", "add", f"lat={PATIENT.lat}", f"lon={PATIENT.lon}", f"estate_id={estate}", "place_zh=大堂"
     )
-    return said.out.split()[1]
+    return result.out.split()[1]
 
 
 def test_a_region_is_created_amended_listed_and_shown(aed: Aed) -> None:
@@ -99,8 +99,8 @@ def test_null_clears_a_field(aed: Aed, device: str) -> None:
 
 def test_an_older_version_is_refused(aed: Aed, device: str) -> None:
     aed("devices", "amend", device, "place_en=Lobby", "--version", "1")
-    said = aed("devices", "amend", device, "place_en=Attic", "--version", "1", fails=True)
-    assert "version is now 2" in said.err
+    result = aed("devices", "amend", device, "place_en=Attic", "--version", "1", fails=True)
+    assert "version is now 2" in result.err
 
 
 def test_an_estate_with_devices_is_not_withdrawn(aed: Aed, estate: str, device: str) -> None:

@@ -25,8 +25,8 @@ def test_reminders_of_a_future_day_are_run_by_hand_and_listed(aed: Aed, database
         estate_id, keeper_id = estate.id, keeper.id
 
     assert "There are no open reminders" in aed("reminders", "list").out
-    said = aed("reminders", "preferences", keeper_id, "--from-hour", 9, "--until-hour", 18).out
-    assert said == f"Person {keeper_id} is reminded between 09:00 and 18:00.\n"
+    output = aed("reminders", "preferences", keeper_id, "--from-hour", 9, "--until-hour", 18).out
+    assert output == f"Person {keeper_id} is reminded between 09:00 and 18:00.\n"
     aed("reminders", "preferences", keeper_id, "--from-hour", 9, fails=True)
     day = ("--at", "2027-03-01")
     for _ in range(2):

@@ -20,12 +20,12 @@ FEW = ("--time-zone", "Asia/Shanghai", "--incidents", 15, "--responders", 40)
 def test_the_demo_district_is_simulated(run: Aed, tmp_path: Path) -> None:
     picture, numbers = tmp_path / "curves.svg", tmp_path / "all.json"
 
-    said = run("simulate", STREETS, DEVICES, *FEW, "--output", picture, "--json", numbers)
+    done = run("simulate", STREETS, DEVICES, *FEW, "--output", picture, "--json", numbers)
 
-    assert said.out.startswith("15 incidents, 40 responders, ")
+    assert done.out.startswith("15 incidents, 40 responders, ")
     for way in Strategy:
-        assert said.out.count(f"  {way.value} ") == 2, "with private devices open, and closed"
-    assert max(map(len, said.out.splitlines())) <= 110
+        assert done.out.count(f"  {way.value} ") == 2, "with private devices open, and closed"
+    assert max(map(len, done.out.splitlines())) <= 110
     drawn = ElementTree.parse(picture).getroot()
     lines = drawn.findall("{http://www.w3.org/2000/svg}polyline")
     assert len(lines) == 2 * (len(Strategy) + 1)
@@ -44,11 +44,11 @@ def test_each_number_is_shown_beside_that_of_the_plan_with_equal_alerts(run: Aed
     numbers = tmp_path / "all.json"
 
     few = ("--time-zone", "Asia/Shanghai", "--incidents", 6, "--responders", 40)
-    said = run("simulate", STREETS, DEVICES, *few, "--equal-alerts", "--show-up", 0.1, "--json", numbers)
+    done = run("simulate", STREETS, DEVICES, *few, "--equal-alerts", "--show-up", 0.1, "--json", numbers)
 
     for count in (5, 9, 15, 30):
-        assert f"Strategies that alert about as many as split 2:1 of {count}" in said.out
-    assert "Strategies that alert about as many as everyone within 1 km" in said.out
+        assert f"Strategies that alert about as many as split 2:1 of {count}" in done.out
+    assert "Strategies that alert about as many as everyone within 1 km" in done.out
     found = json.loads(numbers.read_text())
     assert found["assumptions"]["show_up"] == 0.1
     assert all(result["gained_by_opening"] is None for result in found["results"])

@@ -133,5 +133,5 @@ def test_every_command_in_the_table_can_be_imported() -> None:
 def test_the_table_has_the_help_text_of_each_command() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]  # Typer's group has them
 
-    said = {name: " ".join((commands[name].help or "").split("\n\n")[0].split()) for name in COMMANDS}
-    assert {name: text for name, text in said.items() if not text.startswith(COMMANDS[name][1])} == {}
+    help_texts = {name: " ".join((commands[name].help or "").split("\n\n")[0].split()) for name in COMMANDS}
+    assert {name: text for name, text in help_texts.items() if not text.startswith(COMMANDS[name][1])} == {}

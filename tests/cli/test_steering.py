@@ -59,10 +59,10 @@ def test_each_steering_command_is_carried_out_and_confirmed(
     def more_called(*words: object) -> int:
         """Return the number of people alerted, after comparing the output with the database."""
         before = called()
-        said = re.search(r"(\d+) more (?:person|people) alerted", aed("incidents", *words).out)
-        assert said is not None
-        assert len(called() - before) == int(said[1])
-        return int(said[1])
+        alerted = re.search(r"(\d+) more (?:person|people) alerted", aed("incidents", *words).out)
+        assert alerted is not None
+        assert len(called() - before) == int(alerted[1])
+        return int(alerted[1])
 
     assert "is on hold: no further people are alerted" in aed("incidents", "hold", incident).out
     assert stands().calling_held_at is not None
@@ -76,8 +76,8 @@ def test_each_steering_command_is_carried_out_and_confirmed(
     assert stands().age_group is AgeGroup.CHILD
 
     out = min(called())
-    said = aed("incidents", "exclude", incident, "--person", out).out
-    assert said.startswith("Exclusion 1; ")
+    alerted = aed("incidents", "exclude", incident, "--person", out).out
+    assert alerted.startswith("Exclusion 1; ")
     assert out not in called()
     assert aed("incidents", "exclude", incident, "--device", 1).out.startswith("Exclusion 2; ")
     listed = [line.split() for line in aed("incidents", "excluded", incident).out.strip().splitlines()]
@@ -173,5 +173,5 @@ def test_an_argument_of_the_wrong_kind_is_named(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
-    assert names in said
+    output = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert names in output

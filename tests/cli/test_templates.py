@@ -25,8 +25,8 @@ def test_a_template_is_written_filled_in_and_imported(
 
     assert "1 new, 0 changed, 0 unchanged, 0 set aside" in aed("import", "devices", path).out
     shown = aed("devices", "show", 1).out
-    for said in ("source_id: 0012\n", "place_zh: 图书馆一楼\n", "floor: -1\n", "first_expiry: 2028-05-31\n"):
-        assert said in shown
+    for line in ("source_id: 0012\n", "place_zh: 图书馆一楼\n", "floor: -1\n", "first_expiry: 2028-05-31\n"):
+        assert line in shown
     assert "0 new, 0 changed, 1 unchanged" in aed("import", "devices", path).out
 
 

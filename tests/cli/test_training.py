@@ -27,12 +27,12 @@ def session_id(aed: Aed) -> str:
         *("certificate_kind=cpr_aed", "issuer=Office", "validity_months=1", "refresher_months=6"),
     )
     begins = clock.now() + timedelta(minutes=50)
-    said = aed(
+    result = aed(
         *("sessions", "add", "course=CPR", "region=CN-33", "audience=public", "capacity=2", "minimum=2"),
         *(f"starts_at={begins.isoformat()}", f"ends_at={(begins + timedelta(hours=4)).isoformat()}"),
         *("trainer_name=林老师", "trainer_phone=+86 571 5550 2000", *PLACE),
     )
-    found = re.search(r"Session (\d+) is planned", said.out)
+    found = re.search(r"Session (\d+) is planned", result.out)
     assert found
     return found[1]
 
@@ -43,8 +43,8 @@ def test_a_training_goes_from_the_course_to_the_certificate(
     assert "CPR" in aed("courses", "list").out
     assert "0/2*" in aed("sessions", "list").out
     for name in ("王小明", "李华", "张三"):
-        said = aed("enrol", session_id, f"name={name}", "phone=+86 571 5550 3000").out
-    assert "张三 is waiting, place 1 on the waiting list" in said
+        output = aed("enrol", session_id, f"name={name}", "phone=+86 571 5550 3000").out
+    assert "张三 is waiting, place 1 on the waiting list" in output
     assert (
         "already on the roster"
         in aed("enrol", session_id, "name=李华", "phone=+86 571 5550 3000", fails=True).err

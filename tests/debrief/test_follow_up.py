@@ -38,8 +38,8 @@ def over(session: Session, settings: Settings, kind: str) -> dict[str, list[int]
     alerts = session.scalars(select(Alert).where(Alert.incident_id == incident.id).order_by(Alert.id)).all()
     direct, fetch = (next(each for each in alerts if each.task is task) for task in (Task.DIRECT, Task.FETCH))
     other = next(each for each in alerts if each not in (direct, fetch))
-    for alert, said in ((direct, AlertReply.THERE), (fetch, AlertReply.ACCEPT), (other, AlertReply.DECLINE)):
-        take_reply(session, alert.id, said, by="test", at=NOW, network=None, settings=settings)
+    for alert, reply in ((direct, AlertReply.THERE), (fetch, AlertReply.ACCEPT), (other, AlertReply.DECLINE)):
+        take_reply(session, alert.id, reply, by="test", at=NOW, network=None, settings=settings)
     lifecycle.close_incident(session, ADMINISTRATOR, incident.id, IncidentOutcome.HANDED_OVER, None, at=NOW)
     session.execute(delete(OutboxMessage))
     session.commit()
@@ -110,9 +110,9 @@ def test_a_fetch_in_an_exercise_times_its_estate_once(
     fetch = session.scalars(select(Alert).where(Alert.task == Task.FETCH)).first()
     assert fetch is not None
 
-    def say(said: AlertReply, seconds: int) -> None:
+    def say(reply: AlertReply, seconds: int) -> None:
         at = NOW + timedelta(seconds=seconds)
-        take_reply(session, fetch.id, said, by="test", at=at, network=None, settings=settings)
+        take_reply(session, fetch.id, reply, by="test", at=at, network=None, settings=settings)
 
     say(AlertReply.ACCEPT, 20)
     for seconds, metres in ((30, 280), (90, 150)):

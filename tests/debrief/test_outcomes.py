@@ -120,8 +120,8 @@ def test_the_record_names_changed_items_without_values(session: Session) -> None
     assert [each.payload for each in events if each.kind == "patient_outcome"][1] == (
         '{"items":["age_years","survived","cpc"],"version":2}'
     )
-    for said in (each.payload for each in events if each.kind == "patient_outcome"):
-        assert not any(word in said for word in ("67", "68", "female", "shockable", '"yes"', '"no"'))
+    for payload in (each.payload for each in events if each.kind == "patient_outcome"):
+        assert not any(word in payload for word in ("67", "68", "female", "shockable", '"yes"', '"no"'))
 
 
 def test_age_and_sex_are_encrypted_in_the_database(session: Session) -> None:
@@ -264,8 +264,8 @@ def test_recorded_times_are_not_changed_by_later_outcomes(
     fetch = next(each for each in called if each.task is Task.FETCH)
     incident = incident_queries.incident_by_id(session, straight.incident_id)
 
-    def say(alert: Alert, said: AlertReply, at: float) -> None:
-        take_reply(session, alert.id, said, by="test", at=minutes(at), network=None, settings=settings)
+    def say(alert: Alert, reply: AlertReply, at: float) -> None:
+        take_reply(session, alert.id, reply, by="test", at=minutes(at), network=None, settings=settings)
 
     say(straight, AlertReply.ACCEPT, 0.5)
     say(fetch, AlertReply.ACCEPT, 0.6)

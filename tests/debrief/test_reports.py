@@ -48,7 +48,7 @@ def run(session: Session, settings: Settings, kind: str = "real") -> int:
     alerts = incident_queries.alerts(session, incident.id)
     straight = [each for each in alerts if each.task is Task.DIRECT]
     fetch = next(each for each in alerts if each.task is Task.FETCH)
-    for alert, said, at in (
+    for alert, reply, at in (
         (straight[0], AlertReply.ACCEPT, 0.5),
         (straight[1], AlertReply.DECLINE, 0.6),
         (fetch, AlertReply.ACCEPT, 0.7),
@@ -56,7 +56,7 @@ def run(session: Session, settings: Settings, kind: str = "real") -> int:
         (fetch, AlertReply.THERE, 4),
         (fetch, AlertReply.SHOCK_GIVEN, 5),
     ):
-        take_reply(session, alert.id, said, by="t", at=minutes(at), network=None, settings=settings)
+        take_reply(session, alert.id, reply, by="t", at=minutes(at), network=None, settings=settings)
     return incident.id
 
 
@@ -78,24 +78,24 @@ def test_the_report_shows_plan_actions_and_results(
     debrief_incidents(database, minutes(20), network_of=lambda: None, settings=settings)
     record_outcome(session, ADMINISTRATOR, incident_id, SHE_LIVES, version=0, at=minutes(2_000))
 
-    said = report(session, incident_id)
-    assert "西湖花园" in said
-    assert "First responder on scene 10:02:30 2:30" in said
-    assert "First shock 10:05:00 5:00" in said
-    assert "Ambulance on scene 10:11:00 11:00 11:40 −0:40" in said
-    assert "handed over to the ambulance" in said
-    assert "first report" in said
+    shown = report(session, incident_id)
+    assert "西湖花园" in shown
+    assert "First responder on scene 10:02:30 2:30" in shown
+    assert "First shock 10:05:00 5:00" in shown
+    assert "Ambulance on scene 10:11:00 11:00 11:40 −0:40" in shown
+    assert "handed over to the ambulance" in shown
+    assert "first report" in shown
     fetch = session.scalars(select(Alert).where(Alert.task == Task.FETCH, Alert.there_at.is_not(None))).one()
-    assert f"call {fetch.id}: 已使用 used" in said
+    assert f"call {fetch.id}: 已使用 used" in shown
     assert fetch.device_id is not None
-    assert short_number(fetch.device_id) in said
-    assert "Survived to discharge or 30 days 是 yes" in said
+    assert short_number(fetch.device_id) in shown
+    assert "Survived to discharge or 30 days 是 yes" in shown
     events = incident_queries.events(session, incident_id)
-    assert f"{len(events)} entries, complete" in said
-    assert events[-1].hash in said
-    assert "For learning, not for blame" in said
-    assert "EXERCISE" not in said
-    assert "Not closed yet" not in said
+    assert f"{len(events)} entries, complete" in shown
+    assert events[-1].hash in shown
+    assert "For learning, not for blame" in shown
+    assert "EXERCISE" not in shown
+    assert "Not closed yet" not in shown
 
 
 def test_the_report_identifies_neither_responders_nor_the_patient(
@@ -103,16 +103,16 @@ def test_the_report_identifies_neither_responders_nor_the_patient(
 ) -> None:
     incident_id = run(session, settings)
     record_outcome(session, ADMINISTRATOR, incident_id, SHE_LIVES, version=0, at=minutes(2_000))
-    said = report(session, incident_id)
+    shown = report(session, incident_id)
     people = session.scalars(select(Person)).all()
     assert len(people) >= 9
     for person in people:
-        assert person.name not in said
-        assert person.phone is None or person.phone[-8:] not in said.replace(" ", "")
-    assert "501" not in said
-    assert "30.29" not in said
-    assert "female" not in said
-    assert "67" not in said.replace(incident_queries.events(session, incident_id)[-1].hash, "").split(" ")
+        assert person.name not in shown
+        assert person.phone is None or person.phone[-8:] not in shown.replace(" ", "")
+    assert "501" not in shown
+    assert "30.29" not in shown
+    assert "female" not in shown
+    assert "67" not in shown.replace(incident_queries.events(session, incident_id)[-1].hash, "").split(" ")
 
 
 def test_the_report_is_byte_identical_until_the_record_grows(session: Session, settings: Settings) -> None:
@@ -146,11 +146,11 @@ def test_a_false_alarm_without_estate_or_responders_is_reported(
     lifecycle.close_incident(
         session, ADMINISTRATOR, incident.id, IncidentOutcome.FALSE_ALARM, None, at=minutes(2)
     )
-    said = report(session, incident.id)
-    assert "false alarm" in said
-    assert "not in an estate" in said
-    assert "No one was called" in said
-    assert "Nothing has been recorded" in said
+    shown = report(session, incident.id)
+    assert "false alarm" in shown
+    assert "not in an estate" in shown
+    assert "No one was called" in shown
+    assert "Nothing has been recorded" in shown
 
 
 def test_a_changed_record_is_reported_as_broken(session: Session, settings: Settings) -> None:

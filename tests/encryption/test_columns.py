@@ -168,6 +168,6 @@ def test_a_number_is_looked_up_by_its_index_on_both_databases(session: Session) 
     }
     statement = str(compiled).replace("%%", "%") if connection.dialect.name == "sqlite" else str(compiled)
     given = tuple(parameters[name] for name in compiled.positiontup or ()) or parameters
-    said = [str(row) for row in connection.exec_driver_sql(prefix + statement, given)]
+    plan = [str(row) for row in connection.exec_driver_sql(prefix + statement, given)]
 
-    assert "uq_accounts_phone" in "".join(said), said
+    assert "uq_accounts_phone" in "".join(plan), plan

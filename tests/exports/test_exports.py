@@ -98,11 +98,11 @@ def test_a_stranger_exports_public_devices_without_serials_and_keepers(
     answer = client.get(f"/v1/export/{form}")
 
     assert answer.status_code == 200
-    said = _text(form, answer.content, tmp_path)
-    assert PUBLIC in said
-    assert HIDDEN not in said
-    assert not [secret for secret in SECRETS if secret in said]
-    assert "Our Garden" not in said
+    text = _text(form, answer.content, tmp_path)
+    assert PUBLIC in text
+    assert HIDDEN not in text
+    assert not [secret for secret in SECRETS if secret in text]
+    assert "Our Garden" not in text
 
 
 @pytest.mark.parametrize("form", OF_DEVICES)
@@ -465,10 +465,10 @@ def test_gdal_reads_the_exports(
     file = tmp_path / f"devices.{form}"
     file.write_bytes(_whole(database, form))
 
-    said = gdal("ogrinfo", "-so", "-al", file)
+    output = gdal("ogrinfo", "-so", "-al", file)
 
-    assert "Feature Count: 5" in said
-    assert "Extent: (120.100000, 30.290000)" in said
+    assert "Feature Count: 5" in output
+    assert "Extent: (120.100000, 30.290000)" in output
     assert "<大堂> & 4" in gdal("ogrinfo", "-al", file)
 
 

@@ -187,9 +187,9 @@ def test_the_landing_page_links_to_every_resource(client: TestClient) -> None:
 # --- GDAL, and so QGIS ----------------------------------------------------------------------------------
 
 
-def _count(said: str) -> int:
-    found = re.search(r"Feature Count: ([0-9]+)", said)
-    assert found is not None, said
+def _count(output: str) -> int:
+    found = re.search(r"Feature Count: ([0-9]+)", output)
+    assert found is not None, output
     return int(found[1])
 
 

@@ -437,7 +437,7 @@ def test_a_due_feed_is_imported_and_scheduled_again(database: Database, source: 
 
     (run,) = jobs.run_feeds(database, now, by=BY)
 
-    assert (run.result, run.said) == (FeedResult.TAKEN, "20 new, 0 changed, 0 unchanged, 0 set aside.")
+    assert (run.result, run.message) == (FeedResult.TAKEN, "20 new, 0 changed, 0 unchanged, 0 set aside.")
     assert len(register(database)) == 21
     with database.read_sessions() as session:
         assert "feed:example" in set(session.scalars(select(RegistryChange.who)))
@@ -466,7 +466,7 @@ def test_an_unchanged_file_is_not_imported_again_with_or_without_etag(
     assert register(database) == before
     anew = jobs.run_feed(database, "example", now, by=BY, is_anew=True)
     assert anew is not None
-    assert (anew.result, anew.said) == (FeedResult.TAKEN, "0 new, 0 changed, 20 unchanged, 0 set aside.")
+    assert (anew.result, anew.message) == (FeedResult.TAKEN, "0 new, 0 changed, 20 unchanged, 0 set aside.")
 
 
 @pytest.mark.parametrize(("behave", "reason"), FAILURES.values(), ids=FAILURES.keys())
@@ -483,11 +483,11 @@ def test_a_misbehaving_server_leaves_the_register_unchanged_and_the_feed_recover
     (run,) = jobs.run_feeds(database, now, by=HURRIED)
 
     assert run.result is FeedResult.FAILED
-    assert re.search(reason, run.said), run.said
-    assert len(run.said.splitlines()) == 1
+    assert re.search(reason, run.message), run.message
+    assert len(run.message.splitlines()) == 1
     assert register(database) == before
     kept = feed(database)
-    assert (kept.last_tried_at, kept.last_message, kept.failures) == (now.at, run.said, 1)
+    assert (kept.last_tried_at, kept.last_message, kept.failures) == (now.at, run.message, 1)
     assert kept.last_imported_at == NOW
     assert kept.next_due_at == now.at + timedelta(minutes=15)
     assert kept.claim is None
@@ -495,7 +495,7 @@ def test_a_misbehaving_server_leaves_the_register_unchanged_and_the_feed_recover
     source.behave = answers(listing(21))
     now.at = kept.next_due_at
     (recovered,) = jobs.run_feeds(database, now, by=BY)
-    assert recovered.said == "1 new, 0 changed, 20 unchanged, 0 set aside."
+    assert recovered.message == "1 new, 0 changed, 20 unchanged, 0 set aside."
     assert feed(database).failures == 0
     assert feed(database).next_due_at == now.at + timedelta(hours=24)
 
@@ -508,7 +508,7 @@ def test_an_unreachable_server_is_retried_at_growing_intervals(database: Databas
     waits = []
     for _ in range(10):
         (run,) = jobs.run_feeds(database, now, by=BY)
-        assert "cannot be reached" in run.said
+        assert "cannot be reached" in run.message
         due = feed(database).next_due_at
         waits.append((due - now.at) / timedelta(minutes=1))
         now.at = due
@@ -552,7 +552,7 @@ def test_a_device_no_longer_listed_goes_out_of_service(
     run = jobs.run_feed(database, "example", now, by=BY)
 
     assert run is not None
-    assert (run.result, run.said) == (
+    assert (run.result, run.message) == (
         FeedResult.TAKEN,
         "0 new, 0 changed, 18 unchanged, 0 set aside, 2 gone.",
     )
@@ -580,7 +580,7 @@ def test_a_list_that_lost_half_its_devices_is_held_back_for_review(
     (run,) = jobs.run_feeds(database, now, by=BY)
 
     assert run.result is FeedResult.HELD_BACK
-    assert "of list, too many to mark as gone" in run.said
+    assert "of list, too many to mark as gone" in run.message
     assert register(database) == before
     with database.read_sessions() as session:
         (review,) = session.scalars(select(Review))
@@ -592,7 +592,7 @@ def test_a_list_that_lost_half_its_devices_is_held_back_for_review(
     source.behave = answers(listing(20))
     now.at += timedelta(hours=24)
     (recovered,) = jobs.run_feeds(database, now, by=BY)
-    assert recovered.said == "0 new, 0 changed, 20 unchanged, 0 set aside."
+    assert recovered.message == "0 new, 0 changed, 20 unchanged, 0 set aside."
     assert register(database) == before
     with database.read_sessions() as session:
         assert session.scalars(select(Review)).all() == []
@@ -607,7 +607,7 @@ def test_a_truncated_list_removes_no_devices(database: Database, source: Source,
     run = jobs.run_feed(database, "example", now, by=BY)
 
     assert run is not None
-    assert run.said == (
+    assert run.message == (
         "0 new, 0 changed, 9 unchanged, 1 set aside. "
         "No device is marked as gone, because not every row identifies its device."
     )
@@ -672,7 +672,7 @@ def test_a_run_that_lost_its_claim_writes_nothing(
 
     assert run is not None
     assert run.result is FeedResult.FAILED
-    assert "import was rolled back" in run.said
+    assert "import was rolled back" in run.message
     assert register(database) == before
     if what != "removed":
         assert feed(database).last_tried_at is None
@@ -757,7 +757,7 @@ def test_a_feed_is_read_by_its_mapping(database: Database, source: Source, now: 
 
     (run,) = jobs.run_feeds(database, now, by=BY)
 
-    assert run.said == "1 new, 0 changed, 0 unchanged, 0 set aside."
+    assert run.message == "1 new, 0 changed, 0 unchanged, 0 set aside."
     with database.read_sessions() as session:
         assert session.execute(select(Device.source, Device.place_en)).one() == ("town", "Town hall")
 
@@ -778,7 +778,7 @@ def test_two_lists_of_one_format_are_distinguished_by_publisher(
         source.behave = answers(f"No,Y,X,Where\n1,{lat},120.10,Town hall of {name}\n")
         follow(database, source.url(), name, mapping=mapping, region="CN-33", source=name)
         (run,) = jobs.run_feeds(database, now, by=BY)
-        assert run.said == "1 new, 0 changed, 0 unchanged, 0 set aside."
+        assert run.message == "1 new, 0 changed, 0 unchanged, 0 set aside."
 
     with database.read_sessions() as session:
         found = session.execute(select(Device.source, Device.state).order_by(Device.source)).all()

@@ -84,9 +84,9 @@ def test_hours_of_the_taiwanese_sample_are_parsed_or_kept_as_text() -> None:
     records = list(read_devices(published("taiwan/twaed_sample.csv")))
     understood = [record for record in records if "opening_hours" in record.fields]
     assert len(understood) >= 250
-    said = findings(records)
+    found = findings(records)
     not_understood = [record for record in records if "opening_hours" not in record.fields]
-    assert said[FindingKind.HOURS_NOT_UNDERSTOOD] == len(
+    assert found[FindingKind.HOURS_NOT_UNDERSTOOD] == len(
         [record for record in not_understood if "opening_hours_raw" in record.fields]
     )
     assert all(record.raw["場所名稱"] for record in records)

@@ -112,11 +112,11 @@ def test_a_list_is_imported_and_importing_it_again_changes_nothing(
     answer = client.post(f"{WHERE}?name=town.csv", content=list_of_three, headers=office)
 
     assert answer.status_code == 200, answer.text
-    said = answer.json()
-    assert (said["file"], said["new"], said["changed"], said["unchanged"]) == ("town.csv", 3, 0, 0)
-    assert [row["source_id"] for row in said["rows_new"]] == ["0", "1", "2"]
-    assert said["rows_set_aside"] == [{"where": "line 5", "reason": "lat: must be a number (it is 'x')"}]
-    first = said["rows_new"][0]["device_id"]
+    reply = answer.json()
+    assert (reply["file"], reply["new"], reply["changed"], reply["unchanged"]) == ("town.csv", 3, 0, 0)
+    assert [row["source_id"] for row in reply["rows_new"]] == ["0", "1", "2"]
+    assert reply["rows_set_aside"] == [{"where": "line 5", "reason": "lat: must be a number (it is 'x')"}]
+    first = reply["rows_new"][0]["device_id"]
     assert client.get(f"/v1/devices/{first}", headers=office).status_code == 200
     before = row_counts(session)
     assert before == (3, 3, 3)
@@ -132,9 +132,9 @@ def test_a_change_is_reported_and_logged_with_its_token(
 ) -> None:
     client.post(WHERE, content=csv_of(DEVICE), headers=office)
 
-    said = client.post(WHERE, content=csv_of(DEVICE | {"maker": "Mindray"}), headers=office).json()
+    reply = client.post(WHERE, content=csv_of(DEVICE | {"maker": "Mindray"}), headers=office).json()
 
-    assert said["rows_changed"][0]["changes"] == [{"attribute": "maker", "before": None, "now": "Mindray"}]
+    assert reply["rows_changed"][0]["changes"] == [{"attribute": "maker", "before": None, "now": "Mindray"}]
     newest = session.scalars(
         select(RegistryChange).where(RegistryChange.subject == "devices").order_by(RegistryChange.id)
     ).all()[-1]
@@ -143,10 +143,10 @@ def test_a_change_is_reported_and_logged_with_its_token(
 
 
 def test_a_dry_run_changes_nothing(client: TestClient, session: Session, office: dict[str, str]) -> None:
-    said = client.post(f"{WHERE}?dry_run=true", content=csv_of(*rows_of(3)), headers=office).json()
+    reply = client.post(f"{WHERE}?dry_run=true", content=csv_of(*rows_of(3)), headers=office).json()
 
-    assert (said["is_dry_run"], said["new"]) == (True, 3)
-    assert [row["device_id"] for row in said["rows_new"]] == [None] * 3
+    assert (reply["is_dry_run"], reply["new"]) == (True, 3)
+    assert [row["device_id"] for row in reply["rows_new"]] == [None] * 3
     assert row_counts(session) == (0, 0, 0)
     assert client.post(WHERE, content=csv_of(*rows_of(3)), headers=office).json()["new"] == 3
 
@@ -174,10 +174,10 @@ def test_a_possible_duplicate_of_another_list_waits_for_review(
     client.post(WHERE, content=csv_of(DEVICE | {"place_zh": "大堂"}), headers=office)
     near = DEVICE | {"source": "theirs", "lat": north_of(PATIENT, metres=8).lat}
 
-    said = client.post(WHERE, content=csv_of(near), headers=office).json()
+    reply = client.post(WHERE, content=csv_of(near), headers=office).json()
 
-    assert (said["waiting"], said["joined"], said["new"]) == (1, 0, 0)
-    (row,) = said["rows_matched"]
+    assert (reply["waiting"], reply["joined"], reply["new"]) == (1, 0, 0)
+    (row,) = reply["rows_matched"]
     assert (row["device_id"], row["match"]["is_sure"]) == (None, False)
     assert any("8 m apart" in sign for sign in row["match"]["because"])
 

@@ -57,7 +57,7 @@ def test_neighbouring_devices_of_one_building_are_not_one_device() -> None:
 def test_every_score_has_its_reasons() -> None:
     found = likeness(replace(LOBBY, serial="1"), replace(LOBBY, serial="1", floor=3), metres=12)
     assert [sign.what for sign in found.signs] == ["distance", "words", "serial", "maker"]
-    assert found.signs[0].said == "12 m apart"
+    assert found.signs[0].reason == "12 m apart"
 
 
 texts = st.none() | st.text(max_size=20)
@@ -109,8 +109,8 @@ def test_neighbouring_devices_in_a_published_list_are_not_merged(path: str, most
 
 @pytest.mark.parametrize("path", LISTS)
 def test_a_device_listed_again_is_matched_or_suggested(path: str) -> None:
-    for said in entries_of(path):
-        entry = compared_entry(said)
+    for labelled in entries_of(path):
+        entry = compared_entry(labelled)
         assert score(entry, entry, 0) >= SURE
         assert score(entry, entry, 10) >= MAYBE
         assert score(entry, replace(entry, place_en=None, place_zh=None, serial=None), 10) >= MAYBE

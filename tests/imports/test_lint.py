@@ -247,12 +247,12 @@ def test_a_row_in_another_country_is_found(tmp_path: Path) -> None:
     rows = clean_rows(around=Position(47.14, 9.52))[:24]
     rows[3] |= {"lat": "48.2082", "lon": "16.3738"}
 
-    said = only(found_in(tmp_path, rows, country="LI"))
+    finding = only(found_in(tmp_path, rows, country="LI"))
     seen = only(found_in(tmp_path, rows))
 
-    assert (said.kind, said.severity) == (K.OUTSIDE_COUNTRY, Severity.ERROR)
-    assert "Austria" in said.wrong
-    assert "Liechtenstein" in said.wrong
+    assert (finding.kind, finding.severity) == (K.OUTSIDE_COUNTRY, Severity.ERROR)
+    assert "Austria" in finding.wrong
+    assert "Liechtenstein" in finding.wrong
     assert (seen.kind, seen.severity) == (K.OUTSIDE_COUNTRY, Severity.WARNING)
 
 

@@ -17,7 +17,7 @@ from aed.cli import main
 from aed.files.spreadsheets import unescape_formula
 from aed.imports.formats.recognise import read_devices
 from aed.imports.formats.table import LINT_COLUMN
-from tests.cli.conftest import Said
+from tests.cli.conftest import CommandResult
 from tests.imports import lists
 from tests.imports.lists import feature, point
 from tests.imports.test_format_lists import JAPAN_39
@@ -27,29 +27,31 @@ type Lint = Callable[..., str]
 
 
 @pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+def ended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., CommandResult]:
     """Return a function that runs `aed lint` in this process; it returns the status and the output."""
 
-    def run(*words: object) -> Said:
+    def run(*words: object) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["aed", "lint", *map(str, words)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ending:
             main()
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
-        return Said(int(ending.value.code or 0), out, err)
+        return CommandResult(int(ending.value.code or 0), out, err)
 
     return run
 
 
 @pytest.fixture
-def command(ended: Callable[..., Said]) -> Lint:
+def command(ended: Callable[..., CommandResult]) -> Lint:
     """Return a function that runs `aed lint` and asserts the exit status."""
 
     def run(*words: object, status: int) -> str:
-        said = ended(*words)
-        assert said.status == status, said
-        return said.out
+        result = ended(*words)
+        assert result.status == status, result
+        return result.out
 
     return run
 
@@ -73,34 +75,36 @@ def test_a_clean_list_exits_with_0_and_an_expired_date_is_not_an_error(command: 
     clean = lists.table(tmp_path, *clean_rows(24))
     expired = lists.table(tmp_path, *clean_rows(24, pads_expire_on="2020-01-31"), name="expired.csv")
 
-    said = command(clean, status=0)
-    assert said == "list.csv: the project's own CSV; 24 rows; 0 errors 错误, 0 warnings 警告, 0 notes 提示.\n"
+    output = command(clean, status=0)
+    assert (
+        output == "list.csv: the project's own CSV; 24 rows; 0 errors 错误, 0 warnings 警告, 0 notes 提示.\n"
+    )
     assert "date expired 已过期" in command(expired, status=0)
 
 
 def test_a_list_with_an_error_exits_with_1_and_suggests_a_correction(command: Lint, tmp_path: Path) -> None:
     rows = spoilt()
 
-    said = command(lists.table(tmp_path, *rows), status=1)
+    output = command(lists.table(tmp_path, *rows), status=1)
 
-    assert "coordinates swapped 经纬度颠倒" in said
-    assert "line 5: coordinates swapped" in said
-    assert f"lat, lon: {rows[3]['lat']}, {rows[3]['lon']}" in said
-    assert f"→ {float(rows[3]['lon']):.10g}, {float(rows[3]['lat']):.10g}" in said
+    assert "coordinates swapped 经纬度颠倒" in output
+    assert "line 5: coordinates swapped" in output
+    assert f"lat, lon: {rows[3]['lat']}, {rows[3]['lon']}" in output
+    assert f"→ {float(rows[3]['lon']):.10g}, {float(rows[3]['lat']):.10g}" in output
 
 
 def test_a_file_that_is_not_a_list_exits_with_2_and_a_sentence(
-    ended: Callable[..., Said], tmp_path: Path
+    ended: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     page = tmp_path / "list.csv"
     page.write_text("<html><body>Bad gateway</body></html>")
 
     for words in ([page], [tmp_path / "none.csv"], [page, "--country", "China"], [page, "--mapping", page]):
-        said = ended(*words, "--json")
-        assert said.status == 2
-        assert said.err.startswith("aed: ")
-        assert len(said.err.splitlines()) == 1
-        assert json.loads(said.out)["error"] in said.err
+        result = ended(*words, "--json")
+        assert result.status == 2
+        assert result.err.startswith("aed: ")
+        assert len(result.err.splitlines()) == 1
+        assert json.loads(result.out)["error"] in result.err
 
 
 def test_the_json_output_has_every_finding_and_the_counts(command: Lint, tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ def test_a_list_is_linted_from_the_body(client: TestClient, member: dict[str, st
     answer = client.post("/v1/lint?name=town.csv", content=content, headers=member)
 
     assert answer.status_code == 200, answer.text
-    said = answer.json()
-    assert (said["file"], said["rows"], said["findings_left_out"]) == ("town.csv", 24, 0)
-    assert said["counts"] == {"error": 1, "warning": 0, "note": 0}
-    assert said["findings"][0]["where"] == "line 5"
+    reply = answer.json()
+    assert (reply["file"], reply["rows"], reply["findings_left_out"]) == ("town.csv", 24, 0)
+    assert reply["counts"] == {"error": 1, "warning": 0, "note": 0}
+    assert reply["findings"][0]["where"] == "line 5"
 
 
 def test_a_list_is_linted_from_a_form_with_a_mapping(client: TestClient, member: dict[str, str]) -> None:

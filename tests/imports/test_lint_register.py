@@ -116,7 +116,7 @@ def test_a_list_is_compared_on_the_command_line(aed: Aed, session: Session, tmp_
     )
     session.commit()
 
-    said = aed("lint", lists.table(tmp_path, *rows), "--register").out
+    output = aed("lint", lists.table(tmp_path, *rows), "--register").out
 
-    assert "duplicate across sources 与其他来源重复" in said
-    assert "registered already" in said
+    assert "duplicate across sources 与其他来源重复" in output
+    assert "registered already" in output

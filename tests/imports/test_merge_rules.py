@@ -55,9 +55,9 @@ class Register:
             ranks=self.ranks,
             settled=self.settled,
         )
-        for name, said in merged.holds.items():
-            self.present[name] = said.value
-            self.origins = self.origins.with_([name], Origin(said.source, NOW))
+        for name, claim in merged.holds.items():
+            self.present[name] = claim.value
+            self.origins = self.origins.with_([name], Origin(claim.source, NOW))
         self.conflicts = merged.conflicts
         return merged
 
@@ -90,19 +90,19 @@ ranks = st.sampled_from([RANKS, {}, {"a": 60}])
 
 
 def in_order(
-    order: Sequence[str], said: Mapping[str, Mapping[str, Any]], ranks: Mapping[str, int]
+    order: Sequence[str], entries: Mapping[str, Mapping[str, Any]], ranks: Mapping[str, int]
 ) -> Register:
     register = Register(ranks)
     for source in order:
-        register.says(source, said[source])
+        register.says(source, entries[source])
     return register
 
 
 @given(lists, ranks)
 def test_the_order_of_sources_without_conflicts_does_not_matter(
-    said: dict[str, dict[str, Any]], ranks: dict[str, int]
+    entries: dict[str, dict[str, Any]], ranks: dict[str, int]
 ) -> None:
-    registers = [in_order(order, said, ranks) for order in permutations(SOURCES)]
+    registers = [in_order(order, entries, ranks) for order in permutations(SOURCES)]
 
     disputed = {conflict.attribute for each in registers for conflict in each.conflicts}
     undisputed = [
@@ -115,20 +115,20 @@ def test_the_order_of_sources_without_conflicts_does_not_matter(
 
 @given(lists, ranks, st.permutations(SOURCES))
 def test_merging_the_same_records_again_changes_nothing(
-    said: dict[str, dict[str, Any]], ranks: dict[str, int], again: list[str]
+    entries: dict[str, dict[str, Any]], ranks: dict[str, int], again: list[str]
 ) -> None:
-    register = in_order(SOURCES, said, ranks)
+    register = in_order(SOURCES, entries, ranks)
     before = dict(register.present), register.origins, register.conflicts
     for source in again:
-        register.says(source, said[source])
+        register.says(source, entries[source])
     assert (register.present, register.origins, register.conflicts) == before
 
 
 @given(lists, st.permutations(SOURCES), st.data())
 def test_a_decision_resolves_its_conflict_in_any_order(
-    said: dict[str, dict[str, Any]], order: list[str], data: st.DataObject
+    entries: dict[str, dict[str, Any]], order: list[str], data: st.DataObject
 ) -> None:
-    register = in_order(order, said, {})
+    register = in_order(order, entries, {})
     if not register.conflicts:
         return
     conflict = data.draw(st.sampled_from(register.conflicts))
@@ -151,11 +151,11 @@ def test_a_decision_resolves_its_conflict_in_any_order(
 
 @given(lists)
 def test_between_ranked_sources_only_the_out_of_service_state_conflicts(
-    said: dict[str, dict[str, Any]],
+    entries: dict[str, dict[str, Any]],
 ) -> None:
-    register = in_order(SOURCES, said, RANKS)
+    register = in_order(SOURCES, entries, RANKS)
     assert {conflict.attribute for conflict in register.conflicts} <= {"state"}
-    for name, value in said["c"].items():
+    for name, value in entries["c"].items():
         if name not in ("cabinet", "floor", "opening_hours", "last_checked_on"):
             assert register.present[name] == value
 
@@ -164,9 +164,9 @@ def test_between_ranked_sources_only_the_out_of_service_state_conflicts(
 
 
 def held(*listed: tuple[str, Any], attribute: str = "maker", **given: Any) -> MergedClaims:
-    said = [ListedRecord(source, "1", {attribute: value}) for source, value in listed]
+    records = [ListedRecord(source, "1", {attribute: value}) for source, value in listed]
     nothing: dict[str, Any] = {"present": {}, "origins": NOBODY, "gone": frozenset(), "ranks": {}}
-    return merge(said, **nothing | given)
+    return merge(records, **nothing | given)
 
 
 def test_an_unknown_value_yields_to_a_known_one() -> None:
@@ -227,6 +227,6 @@ def test_the_digest_does_not_depend_on_the_order_of_keys() -> None:
 
 
 def test_a_position_is_compared_in_wgs84_and_kept_as_given() -> None:
-    said = claims_of({"lat": 30.2876, "lon": 120.1047, "datum": "gcj02"})["position"]
-    assert said["given"] == [30.2876, 120.1047, "gcj02"]
-    assert abs(said["lat"] - 30.29) < 1e-3
+    claim = claims_of({"lat": 30.2876, "lon": 120.1047, "datum": "gcj02"})["position"]
+    assert claim["given"] == [30.2876, 120.1047, "gcj02"]
+    assert abs(claim["lat"] - 30.29) < 1e-3

@@ -481,13 +481,13 @@ def test_a_conflict_of_expiry_dates_waits_for_review_too(session: Session, tmp_p
 def test_every_change_of_a_device_is_in_its_history(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS | SAYS)
     take(session, tmp_path, THEIRS | {"model": "C1"})
-    said = [
+    history = [
         change.fields
         for change in session.scalars(
             select(RegistryChange).where(RegistryChange.subject == "devices").order_by(RegistryChange.id)
         )
     ]
-    assert said[1:] == [{"model": [None, "C1"]}]
+    assert history[1:] == [{"model": [None, "C1"]}]
     assert session.scalar(select(func.count()).select_from(SourceRecord)) == 2
 
 

@@ -142,10 +142,10 @@ def test_importing_the_same_list_twice_at_once_creates_no_duplicates(
         )
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=120) for process in running]
+    output = [process.communicate(timeout=120) for process in running]
 
-    assert [process.returncode for process in running] == [0, 0], said
-    assert sorted(out for out, _ in said) == [
+    assert [process.returncode for process in running] == [0, 0], output
+    assert sorted(out for out, _ in output) == [
         f"many.csv: 0 new, 0 changed, {MANY} unchanged, 0 set aside.\n",
         f"many.csv: {MANY - 5} new, 5 changed, 0 unchanged, 0 set aside.\n",
     ]

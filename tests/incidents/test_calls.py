@@ -280,8 +280,8 @@ def test_a_phone_that_retries_in_eight_threads_accepts_once(
 
     assert set(at_once(*[accept] * TOGETHER)) == {AlertState.ACCEPTED}
     with read_session(busy) as own:
-        said = own.scalars(select(IncidentEvent.payload).where(IncidentEvent.kind == "said")).all()
-    assert len(said) == 1
+        payloads = own.scalars(select(IncidentEvent.payload).where(IncidentEvent.kind == "said")).all()
+    assert len(payloads) == 1
 
 
 # --- in any order ---------------------------------------------------------------------------------------
@@ -325,15 +325,15 @@ def test_invariants_hold_after_any_sequence_of_events(
         alerts = queries.alerts(session, incident.id)
         now += timedelta(seconds=1)
         match step:
-            case ("say", which, said):
+            case ("say", which, reply):
                 alert = alerts[which % len(alerts)]
                 was_over = incident.state is IncidentState.CLOSED or alert.state is AlertState.STOPPED
                 answered = take_reply(
-                    session, alert.id, said, by="test", at=now, network=None, settings=settings
+                    session, alert.id, reply, by="test", at=now, network=None, settings=settings
                 )
-                if said is AlertReply.ACCEPT and not was_over:
+                if reply is AlertReply.ACCEPT and not was_over:
                     accepted.add(alert.id)
-                if said is AlertReply.DECLINE:
+                if reply is AlertReply.DECLINE:
                     accepted.discard(alert.id)
                 assert not (was_over and answered.state in COMING_STATES)
             case ("place", which, metres):

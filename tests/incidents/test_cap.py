@@ -160,9 +160,14 @@ def test_a_cap_alert_opens_an_incident_of_the_kind_in_its_status(
     for number in range(1, 4):
         make.responder(session, at=north_of(PATIENT, metres=60.0 * number))
     make.device(session, at=east_of(PATIENT, metres=80))
-    said = {"floor": "-1", "address": "Flat 501 & cellar", "has_cpr": "true", "ambulance_seconds": "900"}
+    parameters = {
+        "floor": "-1",
+        "address": "Flat 501 & cellar",
+        "has_cpr": "true",
+        "ambulance_seconds": "900",
+    }
     late = NOW + timedelta(minutes=2)
-    taken = take(session, settings, alert(status=status, parameters=said), at=late)
+    taken = take(session, settings, alert(status=status, parameters=parameters), at=late)
 
     incident = queries.incident_by_id(session, taken.id)
     assert (incident.kind, incident.floor, incident.address) == (kind, -1, "Flat 501 & cellar")

@@ -174,13 +174,13 @@ def test_a_refused_message_is_processed_when_sent_again(session: Session, settin
 
 
 def test_seconds_count_from_the_messages_timestamp(session: Session, settings: Settings) -> None:
-    secret, said = make.centre(session), NOW - timedelta(minutes=3)
+    secret, sent_at = make.centre(session), NOW - timedelta(minutes=3)
     opened = take(
-        session, settings, signed(secret, "report", timestamp=said, **patient(ambulance_seconds=600))
+        session, settings, signed(secret, "report", timestamp=sent_at, **patient(ambulance_seconds=600))
     )
-    assert opened.ambulance_at == said + timedelta(seconds=600)
-    late = take(session, settings, signed(secret, "ambulance", timestamp=said, seconds=60))
-    assert late.ambulance_at == said + timedelta(seconds=60)
+    assert opened.ambulance_at == sent_at + timedelta(seconds=600)
+    late = take(session, settings, signed(secret, "ambulance", timestamp=sent_at, seconds=60))
+    assert late.ambulance_at == sent_at + timedelta(seconds=60)
     assert late.ambulance_there_at is None, "expected is not there"
     ahead = take(
         session, settings, signed(secret, "ambulance", timestamp=NOW + timedelta(hours=1), seconds=60)
@@ -189,7 +189,7 @@ def test_seconds_count_from_the_messages_timestamp(session: Session, settings: S
     long_ago = datetime.min.replace(tzinfo=timezone(timedelta(hours=8)))
     odd = take(session, settings, signed(secret, "ambulance", timestamp=long_ago, seconds=60))
     assert odd.ambulance_there_at is None
-    assert opened.collapsed_at == said
+    assert opened.collapsed_at == sent_at
 
 
 def test_a_wrong_signature_reveals_nothing_else(session: Session, settings: Settings) -> None:
@@ -208,17 +208,17 @@ def test_a_wrong_signature_reveals_nothing_else(session: Session, settings: Sett
         ),
         "nonsense": SignedMessage(right.id, right.timestamp, "v1,! v1 ,, é", right.body),
     }
-    said = set()
+    messages = set()
     for what, each in wrong.items():
         with pytest.raises(WrongSignature) as refused:
             take(session, settings, each)
-        said.add(refused.value.detail)
+        messages.add(refused.value.detail)
         assert refused.value.status == 401, what
     for name in ("nobody", "river-120"):
         with pytest.raises(WrongSignature) as refused:
             take(session, settings, right, name=name)
-        said.add(refused.value.detail)
-    assert len(said) == 1, "the response does not reveal whether the centre exists"
+        messages.add(refused.value.detail)
+    assert len(messages) == 1, "the response does not reveal whether the centre exists"
     assert session.scalars(select(Incident)).all() == []
     take(
         session, settings, SignedMessage(right.id, right.timestamp, f"v1,AAAA {right.signatures}", right.body)
@@ -344,8 +344,8 @@ def test_a_centre_is_notified_in_order_and_without_names(
     )
     incident = session.scalars(select(Incident)).one()
     alert = queries.alerts(session, incident.id)[0]
-    for said in (AlertReply.ACCEPT, AlertReply.THERE, AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN):
-        answer(session, settings, alert, said)
+    for reply in (AlertReply.ACCEPT, AlertReply.THERE, AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN):
+        answer(session, settings, alert, reply)
     take(session, settings, signed(secret, "ambulance", seconds=0))
     take(session, settings, signed(secret, "close", outcome="handed_over", note="Mr Wang lives"))
     session.commit()

@@ -45,12 +45,12 @@ def device(session: Session) -> Device:
 
 
 def answer(
-    session: Session, alert: Alert, said: AlertReply, *, at: float = 0, key: uuid.UUID | None = None
+    session: Session, alert: Alert, reply: AlertReply, *, at: float = 0, key: uuid.UUID | None = None
 ) -> Alert:
     return take_reply(
         session,
         alert.id,
-        said,
+        reply,
         by="test",
         at=NOW + timedelta(seconds=at),
         network=None,
@@ -109,7 +109,7 @@ def test_each_reply_gives_the_expected_situation() -> None:
 
 @pytest.mark.parametrize("kind", IncidentKind)
 @pytest.mark.parametrize(
-    ("said", "kinds"),
+    ("reply", "kinds"),
     [
         (AlertReply.ACCEPT, {IncidentKind.REAL}),
         (AlertReply.DEVICE_TAKEN, {IncidentKind.REAL, IncidentKind.EXERCISE}),
@@ -117,9 +117,9 @@ def test_each_reply_gives_the_expected_situation() -> None:
     ],
 )
 def test_an_exercise_blocks_only_devices_really_taken_and_a_test_none(
-    kind: IncidentKind, said: AlertReply, kinds: set[IncidentKind]
+    kind: IncidentKind, reply: AlertReply, kinds: set[IncidentKind]
 ) -> None:
-    assert is_device_unavailable(apply_reply(AlertSituation(AlertState.ASKED, Task.FETCH), said), kind) is (
+    assert is_device_unavailable(apply_reply(AlertSituation(AlertState.ASKED, Task.FETCH), reply), kind) is (
         kind in kinds
     )
 
@@ -325,12 +325,12 @@ def test_a_reply_key_counts_once_whatever_came_in_between(
     for at in (300, 301, 350):  # a double tap, and the retry of a phone that was offline
         answer(session, fetch, AlertReply.SHOCK_GIVEN, at=at, key=key)
     answer(session, fetch, AlertReply.SHOCK_GIVEN, at=420, key=uuid.uuid4())
-    said = [
+    replies = [
         each.payload
         for each in session.scalars(select(IncidentEvent).where(IncidentEvent.kind == "said"))
         if "shock_given" in each.payload
     ]
-    assert len(said) == 2, "two shocks, three sendings of the first"
+    assert len(replies) == 2, "two shocks, three sendings of the first"
     with pytest.raises(Conflict):
         answer(session, fetch, AlertReply.DECLINE, key=key)
 

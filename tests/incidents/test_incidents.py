@@ -53,9 +53,9 @@ def report(
 
 
 def answer(
-    session: Session, settings: Settings, alert: Alert, said: AlertReply, *, at: datetime = NOW
+    session: Session, settings: Settings, alert: Alert, reply: AlertReply, *, at: datetime = NOW
 ) -> Alert:
-    return take_reply(session, alert.id, said, by="test", at=at, network=None, settings=settings)
+    return take_reply(session, alert.id, reply, by="test", at=at, network=None, settings=settings)
 
 
 def sent_messages(session: Session) -> list[tuple[int | None, str]]:

@@ -72,17 +72,17 @@ class Called:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, posted: Posted) -> Reply:
-        said = posted.json
+        body = posted.json
         time.sleep(0.02)  # as a gateway does: a kill then finds messages taken but not recorded
-        link = LINK.search(said["text"])
+        link = LINK.search(body["text"])
         if link is not None:
             with self._lock:
                 is_new = link[1] not in self.came_at
                 self.came_at.setdefault(link[1], time.monotonic())
-                self.ids[link[1]].add(said["id"])
+                self.ids[link[1]].add(body["id"])
             if is_new:
-                is_exercise = said["text"].startswith("【演练")
-                self.answer(link[1], int(said["to"][6:10]), is_exercise)
+                is_exercise = body["text"].startswith("【演练")
+                self.answer(link[1], int(body["to"][6:10]), is_exercise)
         return 200, b"{}", {}
 
 
@@ -253,11 +253,11 @@ def test_after_kills_each_person_is_alerted_once_and_nobody_after_the_stop(
             finally:
                 for process in running.values():
                     end(process)
-    said = f"seed {seed}; the end of the log: {log.read_text()[-3000:]}"
-    assert len(set(ids)) == INCIDENTS, said
-    assert chaos.accepted, f"nobody accepted; {said}"
-    _is_consistent(database, chaos, phones, said)
-    fewer, beside = _called_fewer(database, chaos, said)
+    context = f"seed {seed}; the end of the log: {log.read_text()[-3000:]}"
+    assert len(set(ids)) == INCIDENTS, context
+    assert chaos.accepted, f"nobody accepted; {context}"
+    _is_consistent(database, chaos, phones, context)
+    fewer, beside = _called_fewer(database, chaos, context)
     sys.stderr.write(
         f"{INCIDENTS} incidents by two desks, {len(phones.came_at)} calls, {len(chaos.accepted)} accepted; "
         f"{kills} kills, {restarts} restarts: each called once, none after the stop; {beside} patients "
@@ -265,34 +265,36 @@ def test_after_kills_each_person_is_alerted_once_and_nobody_after_the_stop(
     )
 
 
-def _is_consistent(database: Database, chaos: Chaos, phones: Called, said: str) -> None:
+def _is_consistent(database: Database, chaos: Chaos, phones: Called, context: str) -> None:
     with read_session(database) as session:
-        assert session.scalar(select(func.count()).select_from(Incident)) == len(chaos.kinds), said
+        assert session.scalar(select(func.count()).select_from(Incident)) == len(chaos.kinds), context
         calls = {key: queries.alert_by_key(session, hash_key(key)) for key in phones.came_at}
-        assert calls, f"nobody was called: {said}"
-        asked = _times_asked(session, said)
+        assert calls, f"nobody was called: {context}"
+        asked = _times_asked(session, context)
         links = Counter((each.incident_id, each.person_id) for each in calls.values())
         too_often = {each: count for each, count in links.items() if count > asked[each]}
-        assert not too_often, f"called more often than asked: {too_often}; {said}"
-        assert all(len(ids) == 1 for ids in phones.ids.values()), f"under two keys; {said}"
+        assert not too_often, f"called more often than asked: {too_often}; {context}"
+        assert all(len(ids) == 1 for ids in phones.ids.values()), f"under two keys; {context}"
         for key, alert in calls.items():
             late = phones.came_at[key] - chaos.closed_at[alert.incident_id]
-            assert late < UNDER_WAY_SECONDS, f"called {late:.1f} s after the stop; {said}"
+            assert late < UNDER_WAY_SECONDS, f"called {late:.1f} s after the stop; {context}"
         for key in (*chaos.accepted, *chaos.in_exercises):
             alert = calls[key]
-            assert alert.accepted_at is not None, f"an acceptance was lost: {alert.state}; {said}"
+            assert alert.accepted_at is not None, f"an acceptance was lost: {alert.state}; {context}"
         for incident in session.scalars(select(Incident)):
-            assert incident.state is IncidentState.CLOSED, said
-            assert not any(each.state in LIVE_STATES for each in queries.alerts(session, incident.id)), said
+            assert incident.state is IncidentState.CLOSED, context
+            assert not any(each.state in LIVE_STATES for each in queries.alerts(session, incident.id)), (
+                context
+            )
             events = queries.events(session, incident.id)
-            assert first_broken_entry(events) is None, said
+            assert first_broken_entry(events) is None, context
             accepts = [
                 each.payload for each in events if each.kind == "said" and AlertReply.ACCEPT in each.payload
             ]
-            assert len(accepts) == len(set(accepts)), f"one acceptance twice in the record; {said}"
+            assert len(accepts) == len(set(accepts)), f"one acceptance twice in the record; {context}"
 
 
-def _times_asked(session: Session, said: str) -> Counter[tuple[int, int]]:
+def _times_asked(session: Session, context: str) -> Counter[tuple[int, int]]:
     """Count how often each record asks each person, by (incident, person).
 
     Nobody is asked again before the record has stood them down or stopped their alert.
@@ -306,7 +308,7 @@ def _times_asked(session: Session, said: str) -> Counter[tuple[int, int]]:
             match event.kind:
                 case "planned":
                     now = {each["person"] for each in payload["asked"]}
-                    assert not now & asked, f"asked again without a stop: {now & asked}; {said}"
+                    assert not now & asked, f"asked again without a stop: {now & asked}; {context}"
                     asked |= now
                     counts.update((incident_id, each) for each in now)
                 case "stood_down":
@@ -316,7 +318,7 @@ def _times_asked(session: Session, said: str) -> Counter[tuple[int, int]]:
     return counts
 
 
-def _called_fewer(database: Database, chaos: Chaos, said: str) -> tuple[int, int]:
+def _called_fewer(database: Database, chaos: Chaos, context: str) -> tuple[int, int]:
     """Return how many patients' first plan alerted fewer people than without other incidents, and the total.
 
     All patients have the same people around, at the same distances.
@@ -326,15 +328,15 @@ def _called_fewer(database: Database, chaos: Chaos, said: str) -> tuple[int, int
         for incident_id, kind in chaos.kinds.items():
             if kind == "real":
                 first = queries.plans(session, incident_id)[0]
-                assert {each.person_id for each in load_inputs(first.inputs).case.offers}, said
+                assert {each.person_id for each in load_inputs(first.inputs).case.offers}, context
                 called[incident_id] = len(load_plan(first.outcome).steps)
         places = {each.id: (each.lat, each.kind) for each in session.scalars(select(Incident))}
     others = [lat for lat, kind in places.values() if kind is not IncidentKind.REAL]
     beside = {each for each in called if any(abs(lat - places[each][0]) < 0.001 for lat in others)}
     without = [count for each, count in called.items() if each not in beside]
-    assert without, said
+    assert without, context
     fewer = [each for each in beside if called[each] < max(without)]
-    assert not fewer, f"fewer than {max(without)} called to {fewer}: {called}; {said}"
+    assert not fewer, f"fewer than {max(without)} called to {fewer}: {called}; {context}"
     return len(fewer), len(beside)
 
 

@@ -98,8 +98,8 @@ def call(session: Session, *, kind: str = "real", at: datetime = NOW, comes: int
     """Add an incident in which everyone sees the alert and `comes` people come; close it."""
     incident = make.incident(session, kind=kind, at=at, ambulance_seconds=1200)
     for number, alert in enumerate(queries.alerts(session, incident.id)):
-        said = (AlertReply.ACCEPT, AlertReply.THERE) if number < comes else (AlertReply.SEEN,)
-        for each in said:
+        replies = (AlertReply.ACCEPT, AlertReply.THERE) if number < comes else (AlertReply.SEEN,)
+        for each in replies:
             when = at + timedelta(seconds=5 + number)
             take_reply(session, alert.id, each, by="test", at=when, network=None, settings=Settings())
     end = at + 15 * MINUTE

@@ -74,9 +74,9 @@ def incident(session: Session) -> Incident:
     return make.incident(session, ambulance_seconds=900)
 
 
-def answer(session: Session, alert: Alert, said: AlertReply, *, at: float) -> Alert:
+def answer(session: Session, alert: Alert, reply: AlertReply, *, at: float) -> Alert:
     when = NOW + timedelta(seconds=at)
-    return take_reply(session, alert.id, said, by="test", at=when, network=None, settings=Settings())
+    return take_reply(session, alert.id, reply, by="test", at=when, network=None, settings=Settings())
 
 
 def by_state(session: Session, incident: Incident, state: AlertState) -> list[Alert]:

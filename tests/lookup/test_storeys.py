@@ -21,15 +21,16 @@ THIRD = {"en": "storey 3 (floor 2)", "zh": "3楼（floor 2）"}
 
 
 @pytest.mark.parametrize(
-    "said", [{"storey": "3"}, {"storey": "3楼"}, {"room": "301室"}, {"floor": 2}, {"floor": 2, "storey": "3"}]
+    "given",
+    [{"storey": "3"}, {"storey": "3楼"}, {"room": "301室"}, {"floor": 2}, {"floor": 2, "storey": "3"}],
 )
 def test_the_lookup_takes_a_storey_a_room_or_a_floor(
-    session: Session, client: TestClient, said: dict[str, str | int]
+    session: Session, client: TestClient, given: dict[str, str | int]
 ) -> None:
     device = make.device(session, of=make.estate(session), at=north_of(PATIENT, metres=90), floor=2)
     session.commit()
 
-    answer = client.get("/v1/nearest", params={**HERE, **said}).json()
+    answer = client.get("/v1/nearest", params={**HERE, **given}).json()
 
     assert (answer["query"]["floor"], answer["query"]["storey"]) == (2, THIRD)
     (found,) = answer["devices"]
@@ -57,7 +58,7 @@ def member(session: Session) -> dict[str, str]:
 
 
 @each_case(
-    ("said", "field", "words"),
+    ("given", "field", "words"),
     [
         (
             {"floor": 3, "storey": "3"},
@@ -71,12 +72,12 @@ def member(session: Session) -> dict[str, str]:
     ],
 )
 def test_contradicting_or_ambiguous_storeys_are_refused(
-    member: dict[str, str], client: TestClient, said: dict[str, str | int], field: str, words: str
+    member: dict[str, str], client: TestClient, given: dict[str, str | int], field: str, words: str
 ) -> None:
-    found = client.get("/v1/nearest", params={**HERE, **said})
+    found = client.get("/v1/nearest", params={**HERE, **given})
     opened = client.post(
         "/v1/incidents",
-        json={"key": str(uuid4()), "kind": "exercise", "position": HERE, **said},
+        json={"key": str(uuid4()), "kind": "exercise", "position": HERE, **given},
         headers=member,
     )
 
@@ -113,8 +114,8 @@ def test_a_location_is_corrected_and_a_report_split_by_storey(session: Session, 
     kept = client.get(f"/v1/incidents/{first.id}", headers=office).json()
     assert (kept["floor"], kept["address"]) == (9, None)
 
-    for said in ({"storey": "3楼"}, {"room": "301室"}, {"floor": 2, "storey": "3"}):
-        corrected = client.patch(place, json=said, headers=office)
+    for given in ({"storey": "3楼"}, {"room": "301室"}, {"floor": 2, "storey": "3"}):
+        corrected = client.patch(place, json=given, headers=office)
         assert corrected.status_code == 200, corrected.text
         assert (corrected.json()["floor"], corrected.json()["storey"]) == (2, THIRD)
     apart = client.post(split, json={"storey": "B1"}, headers=office).json()

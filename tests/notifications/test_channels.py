@@ -115,10 +115,10 @@ def test_a_dingtalk_message_is_signed_with_the_bots_secret() -> None:
 
 def feishus(posted: Posted) -> Reply:
     """Verify as Feishu does."""
-    said = posted.json
-    key = f"{said['timestamp']}\n{BOT_SECRET}".encode()
+    body = posted.json
+    key = f"{body['timestamp']}\n{BOT_SECRET}".encode()
     sign = base64.b64encode(hmac.new(key, digestmod=hashlib.sha256).digest()).decode()
-    if said["sign"] != sign or abs(clock.now().timestamp() - int(said["timestamp"])) > 3600:
+    if body["sign"] != sign or abs(clock.now().timestamp() - int(body["timestamp"])) > 3600:
         return (
             200,
             orjson.dumps({"code": 19021, "msg": "sign match fail"}),
@@ -147,8 +147,8 @@ def test_a_wecom_text_is_truncated_to_its_limit() -> None:
     with receiving(wecoms) as sink:
         url = sink.url("/cgi-bin/webhook/send?key=good")
         wecom.deliver(letter(Channel.WECOM, url, text="到期" * 2000), HERE, at=clock.now())
-        said = sink.posted[0].json["text"]["content"]
-        assert said.endswith(("期…", "到…"))
+        text = sink.posted[0].json["text"]["content"]
+        assert text.endswith(("期…", "到…"))
 
 
 BOTS: dict[str, tuple[Callable[..., None], Channel, str]] = {
@@ -202,9 +202,9 @@ def test_a_webhook_is_signed_and_has_the_key_of_the_message() -> None:
         webhook.deliver(delivery, HERE, at=clock.now())
         (posted,) = sink.posted
     assert posted.headers["webhook-id"] == KEY
-    said = Webhook(SECRET).verify(posted.body, dict(posted.headers))
-    assert said["type"] == "message"
-    assert said["data"] == {
+    body = Webhook(SECRET).verify(posted.body, dict(posted.headers))
+    assert body["type"] == "message"
+    assert body["data"] == {
         "id": KEY,
         "endpoint": "gate-group",
         "language": "zh",
@@ -316,8 +316,8 @@ def test_a_gateway_gets_a_signed_number_text_and_key() -> None:
         delivery = letter(Channel.SMS)
         channels_of(settings)[Channel.SMS](delivery, at=clock.now())
         (posted,) = sink.posted
-    said = Webhook(SECRET).verify(posted.body, dict(posted.headers))
-    assert said == {
+    body = Webhook(SECRET).verify(posted.body, dict(posted.headers))
+    assert body == {
         "id": KEY,
         "to": "+8613800138000",
         "text": delivery.text,
@@ -350,8 +350,8 @@ def test_a_gateway_request_follows_its_configured_format() -> None:
         delivery = letter(Channel.VOICE)
         channels_of(settings)[Channel.VOICE](delivery, at=clock.now())
         (posted,) = sink.posted
-    said = {name: values[0] for name, values in parse_qs(posted.body.decode()).items()}
-    assert said == {
+    fields = {name: values[0] for name, values in parse_qs(posted.body.decode()).items()}
+    assert fields == {
         "phone_numbers": "+8613800138000",
         "content": delivery.text,
         "out_id": KEY,
@@ -436,12 +436,13 @@ def test_mail_is_sent_over_tls_and_arrives_unchanged(
 
 
 @pytest.mark.parametrize(
-    ("said", "kind"), [("550 no such mailbox", PermanentFailure), ("451 try again later", TemporaryFailure)]
+    ("response", "kind"),
+    [("550 no such mailbox", PermanentFailure), ("451 try again later", TemporaryFailure)],
 )
 def test_a_missing_mailbox_is_a_permanent_failure_and_a_full_one_temporary(
-    said: str, kind: type[DeliveryFailed]
+    response: str, kind: type[DeliveryFailed]
 ) -> None:
-    with smtp_server(Mailbox(refuses={TO: said})) as mailbox:
+    with smtp_server(Mailbox(refuses={TO: response})) as mailbox:
         delivery = letter(Channel.EMAIL, TO, recipient=TO)
         error = refusal(lambda: mail.deliver(delivery, mailer(mailbox), at=clock.now()))
     assert type(error) is kind
@@ -505,8 +506,8 @@ class Browser:
         claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         if not Vapid02.verify(header) or claims["aud"] != f"http://127.0.0.1:{self.port}":
             return 403, b"", {}
-        said = http_ece.decrypt(posted.body, private_key=self.key, auth_secret=self.auth, version="aes128gcm")
-        self.read.append(orjson.loads(said))
+        text = http_ece.decrypt(posted.body, private_key=self.key, auth_secret=self.auth, version="aes128gcm")
+        self.read.append(orjson.loads(text))
         return 201, b"", {}
 
 
@@ -661,7 +662,7 @@ def test_no_failure_logs_or_reports_a_secret(
         )
         assert hidden not in repr(settings)
         channels = channels_of(settings)
-        said = []
+        messages = []
         for channel in (each for each in Channel if each not in (Channel.EMAIL, Channel.WEB_PUSH)):
             address = sink.url(f"/send?access_token={hidden}")
             if channel is Channel.APPRISE:
@@ -669,10 +670,10 @@ def test_no_failure_logs_or_reports_a_secret(
             delivery = letter(channel, address, secret=SECRET if channel is Channel.WEBHOOK else hidden)
             if channel in (Channel.SMS, Channel.VOICE):
                 delivery = letter(channel)
-            said.append(refusal(lambda c=channel, t=delivery: channels[c](t, at=clock.now())).detail)  # type: ignore[misc] # bound at once
-    assert len(said) == 7
+            messages.append(refusal(lambda c=channel, t=delivery: channels[c](t, at=clock.now())).detail)  # type: ignore[misc] # bound at once
+    assert len(messages) == 7
     captured = capsys.readouterr()
-    assert hidden not in " ".join(said) + caplog.text + captured.out + captured.err
+    assert hidden not in " ".join(messages) + caplog.text + captured.out + captured.err
 
 
 def test_without_settings_messages_to_phones_and_mailboxes_are_spooled(tmp_path: Path) -> None:

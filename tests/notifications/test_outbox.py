@@ -47,14 +47,14 @@ from tests.make import ADMINISTRATOR, NOW
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-def message(session: Session, to: Person, said: str = "hello", **given: object) -> OutboxMessage:
+def message(session: Session, to: Person, text: str = "hello", **given: object) -> OutboxMessage:
     values: dict[str, object] = {
         "person_id": to.id,
         "channel": PhoneChannel.SMS,
         "phone": "+8613800138000",
         "language": Language.EN,
-        "text_en": said,
-        "text_zh": said,
+        "text_en": text,
+        "text_zh": text,
     }
     return enqueue(session, PersonMessage(**values | given), NOW)  # type: ignore[arg-type] # named one by one
 
@@ -73,7 +73,7 @@ class Deliveries:
     """A channel that accepts every message unless the test says otherwise."""
 
     def __init__(self, fail: Callable[[Delivery], Exception | None] = lambda _: None) -> None:
-        self.said: list[str] = []
+        self.texts: list[str] = []
         self.keys: list[str] = []
         self._fail, self._lock = fail, threading.Lock()
 
@@ -82,7 +82,7 @@ class Deliveries:
         with self._lock:
             self.keys.append(letter.key)
             if error is None:
-                self.said.append(letter.text)
+                self.texts.append(letter.text)
         if error is not None:
             raise error
 
@@ -110,7 +110,7 @@ def test_a_message_that_was_rolled_back_is_never_sent(session: Session, database
     deliver = Deliveries()
 
     assert run(database, deliver) == Sent()
-    assert deliver.said == []
+    assert deliver.texts == []
 
 
 # --- claims ---------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_concurrent_workers_share_the_messages_and_none_is_sent_twice(
     for thread in threads:
         thread.join()
 
-    assert sorted(deliver.said, key=int) == [str(number) for number in range(60)]
+    assert sorted(deliver.texts, key=int) == [str(number) for number in range(60)]
 
 
 def test_an_expired_claim_is_released_and_its_late_result_is_ignored(
@@ -173,8 +173,8 @@ def test_a_person_gets_messages_in_order_even_when_one_is_retried(
     session: Session, database: Database
 ) -> None:
     one, other = make.person(session), make.person(session)
-    for said in ("1", "2", "3"):
-        message(session, one, said)
+    for text in ("1", "2", "3"):
+        message(session, one, text)
     message(session, other, "to another")
     session.commit()
     tries: list[str] = []
@@ -185,9 +185,9 @@ def test_a_person_gets_messages_in_order_even_when_one_is_retried(
 
     deliver = Deliveries(once)
     assert run(database, deliver) == Sent(sent=1, postponed=1)
-    assert deliver.said == ["to another"], "2 and 3 wait for 1, and no other message does"
+    assert deliver.texts == ["to another"], "2 and 3 wait for 1, and no other message does"
     run(database, deliver, NOW + timedelta(minutes=1))
-    assert deliver.said == ["to another", "1", "2", "3"]
+    assert deliver.texts == ["to another", "1", "2", "3"]
 
 
 def test_a_long_lane_is_claimed_at_once_and_sent_in_order(session: Session, database: Database) -> None:
@@ -205,7 +205,7 @@ def test_a_long_lane_is_claimed_at_once_and_sent_in_order(session: Session, data
 
     assert run(database, busy) == Sent(sent=20, postponed=1)
     assert run(database, free, NOW + timedelta(minutes=1)) == Sent(sent=10)
-    assert busy.said + free.said == [str(number) for number in range(30)]
+    assert busy.texts + free.texts == [str(number) for number in range(30)]
 
 
 def test_the_rest_of_a_slow_lane_is_released_after_a_while(
@@ -218,7 +218,7 @@ def test_the_rest_of_a_slow_lane_is_released_after_a_while(
     deliver = Deliveries()
 
     assert run(database, deliver) == Sent(sent=3)
-    assert deliver.said == ["0", "1", "2"]
+    assert deliver.texts == ["0", "1", "2"]
     assert [state(session, row).tries for row in rows] == [1, 1, 1], (
         "a released claim does not count as an attempt"
     )
@@ -233,7 +233,7 @@ def test_a_sign_in_code_does_not_wait_behind_a_reminder(session: Session, databa
 
     run(database, deliver)
 
-    assert deliver.said == ["code"]
+    assert deliver.texts == ["code"]
 
 
 def test_a_dead_letter_blocks_no_other_message(session: Session, database: Database) -> None:
@@ -244,7 +244,7 @@ def test_a_dead_letter_blocks_no_other_message(session: Session, database: Datab
     deliver = Deliveries(lambda letter: PermanentFailure("No such number.") if letter.text == "bad" else None)
 
     assert run(database, deliver) == Sent(sent=1, refused=1)
-    assert deliver.said == ["good"]
+    assert deliver.texts == ["good"]
 
 
 # --- retries --------------------------------------------------------------------------------------------
@@ -341,13 +341,13 @@ def test_a_bot_stays_within_the_rate_limit_of_its_platform(
         enqueue_to_endpoint(session, to, Notice(str(number), str(number)), NOW)
     session.commit()
     deliver, at, sent_at = Deliveries(), NOW, []
-    while len(deliver.said) < 25 and at < NOW + timedelta(minutes=3):
-        before = len(deliver.said)
+    while len(deliver.texts) < 25 and at < NOW + timedelta(minutes=3):
+        before = len(deliver.texts)
         run(database, deliver, at)
-        sent_at += [at] * (len(deliver.said) - before)
+        sent_at += [at] * (len(deliver.texts) - before)
         at += timedelta(seconds=0.5)
 
-    assert deliver.said == [str(number) for number in range(25)]
+    assert deliver.texts == [str(number) for number in range(25)]
     for rate in RATES[channel]:
         for first, last in zip(sent_at, sent_at[rate.most :], strict=False):
             assert last - first >= rate.within
@@ -358,9 +358,9 @@ def test_a_bot_stays_within_the_rate_limit_of_its_platform(
 
 
 def dead_letter(
-    session: Session, database: Database, *, said: str = "hello", is_secret: bool = False
+    session: Session, database: Database, *, text: str = "hello", is_secret: bool = False
 ) -> OutboxMessage:
-    row = message(session, make.person(session), said, is_secret=is_secret)
+    row = message(session, make.person(session), text, is_secret=is_secret)
     session.commit()
     run(database, Deliveries(lambda _: PermanentFailure("No such number.")))
     return state(session, row)
@@ -491,7 +491,7 @@ def test_administrators_see_recipients_of_messages_and_never_their_text(
     session: Session, database: Database, client: TestClient
 ) -> None:
     hidden = "the text is nobody's business"
-    row = dead_letter(session, database, said=hidden)
+    row = dead_letter(session, database, text=hidden)
     waiting = message(session, make.person(session), hidden)
     to = endpoint(session)
     enqueue_to_endpoint(session, to, Notice(hidden, hidden), NOW)
@@ -508,11 +508,11 @@ def test_administrators_see_recipients_of_messages_and_never_their_text(
     rest = client.get(f"/v1/outbox?limit=2&cursor={page['next']}", headers=reading).json()
     assert [len(page["messages"]), len(rest["messages"]), rest["next"]] == [2, 1, None]
     for path in ("/v1/outbox", f"/v1/outbox/{row.id}", "/v1/endpoints", "/metrics"):
-        said = client.get(path, headers=reading)
-        assert said.status_code == 200
-        assert hidden not in said.text
-        assert "127.0.0.1:9" not in said.text
-        assert SECRET not in said.text
+        reply = client.get(path, headers=reading)
+        assert reply.status_code == 200
+        assert hidden not in reply.text
+        assert "127.0.0.1:9" not in reply.text
+        assert SECRET not in reply.text
     assert client.post(f"/v1/outbox/{row.id}/resend", headers=reading).status_code == 403
     assert client.post(f"/v1/outbox/{waiting.id}/resend", headers=writing).status_code == 409
     assert client.post(f"/v1/outbox/{row.id}/resend", headers=writing).json()["state"] == "waiting"
@@ -579,7 +579,7 @@ def test_a_cancelled_message_is_not_sent_and_the_next_one_is(session: Session, d
             claims.cancel_waiting(own, ANYONE, dated.id, at=NOW)
         assert claims.cancel_waiting(own, ADMINISTRATOR, dated.id, at=NOW).reason == "Cancelled by test."
     assert run(database, deliver) == Sent(sent=1)
-    assert deliver.said == ["of today"]
+    assert deliver.texts == ["of today"]
     with transaction(database) as own:
         for done in (dated, behind):
             with pytest.raises(Conflict):
@@ -680,7 +680,7 @@ def test_a_link_is_erased_once_it_was_sent(session: Session, database: Database)
 
     run(database, deliver)
 
-    assert LINK in " ".join(deliver.said)
+    assert LINK in " ".join(deliver.texts)
     assert state(session, sent).text_en == state(session, sent).text_zh == "Answer here: [link removed]。"
     assert state(session, posted).body == '{"link":"[link removed]","n":1}'
 

@@ -169,8 +169,8 @@ def test_the_export_has_rows_of_every_table_and_nothing_of_others(session: Sessi
     assert rows["assessments"][0]["note"] == NOTE
     assert rows["responder_places"][0]["position"]["lat"] == pytest.approx(30.29)
     assert {each["table"] for each in found["done"]} == {"patient_outcomes", "role_grants"}
-    said = found["told_by_lists"]
-    assert [(each["source_id"], each["says"]["keeper_phone"]) for each in said] == [
+    listed = found["told_by_lists"]
+    assert [(each["source_id"], each["says"]["keeper_phone"]) for each in listed] == [
         ("1", "139 0013 9123"),
         ("2", None),
         ("1", PHONE),
@@ -337,15 +337,15 @@ def test_the_public_page_of_a_certificate_names_nobody_after_erasure(session: Se
 
 
 def test_only_the_erased_keeper_is_removed_from_list_records() -> None:
-    said = {
+    keepers = {
         "a": [{"keeper_name": "Wu", "keeper_phone": "1"}, {"keeper_name": "Wu", "keeper_phone": "2"}],
         "b": 1,
     }
-    assert without_keeper(said, name="Wu", is_phone=lambda phone: phone == "1") == {
+    assert without_keeper(keepers, name="Wu", is_phone=lambda phone: phone == "1") == {
         "a": [{}, {"keeper_name": "Wu", "keeper_phone": "2"}],
         "b": 1,
     }
-    assert without_keeper(said, name="Li", is_phone=lambda _phone: True) == said
+    assert without_keeper(keepers, name="Li", is_phone=lambda _phone: True) == keepers
 
 
 # --- as the person sees it ------------------------------------------------------------------------------

@@ -76,11 +76,11 @@ class SmallWechat:
         query = {name: values[0] for name, values in parse_qs(urlsplit(to.path).query).items()}
         body = json.loads(self.source.asked[-1].get("body") or "{}")
         if path in self.result:
-            said: dict[str, Any] = {"errcode": self.result[path], "errmsg": "as the test says"}
+            reply: dict[str, Any] = {"errcode": self.result[path], "errmsg": "as the test says"}
         else:
             with self.lock:
-                said = ways[path](query, body)
-        answers(json.dumps(said), Content_Type="application/json; encoding=utf-8")(to)
+                reply = ways[path](query, body)
+        answers(json.dumps(reply), Content_Type="application/json; encoding=utf-8")(to)
 
     def _session(self, query: dict[str, str], _body: dict[str, Any]) -> dict[str, Any]:
         if query.get("appid") != APP_ID:

@@ -383,9 +383,9 @@ def test_a_position_in_the_wrong_datum_is_refused_and_the_right_one_named(
     }
 
     for path, fields in creating.items():
-        said = refused(office.post(path, {**fields, "position": slipped}), 422, "position.datum")
-        assert f"datum={datum}" in said
-        away = int(said.split(" m outside")[0].rsplit(" ", 1)[1])
+        message = refused(office.post(path, {**fields, "position": slipped}), 422, "position.datum")
+        assert f"datum={datum}" in message
+        away = int(message.split(" m outside")[0].rsplit(" ", 1)[1])
         assert abs(away - metres) < 120, "the slip, less the way to the boundary"
     for path in (f"/v1/devices/{device.id}", f"/v1/gates/{gate.id}"):
         assert f"datum={datum}" in refused(office.patch(path, {"position": slipped}), 422, "position.datum")
@@ -399,13 +399,13 @@ def test_a_position_that_no_datum_brings_near_the_estate_is_refused(office: Desk
     session.commit()
     far = east_of(PATIENT, metres=5_000)
 
-    said = refused(
+    message = refused(
         office.post("/v1/devices", {"estate_id": estate.id, "position": {"lat": far.lat, "lon": far.lon}}),
         422,
         "position",
     )
-    assert "outside the boundary" in said
-    assert "datum=" not in said
+    assert "outside the boundary" in message
+    assert "datum=" not in message
 
 
 def test_a_position_just_outside_the_boundary_is_taken(office: Desk, session: Session) -> None:
@@ -485,16 +485,16 @@ def test_text_holds_no_control_characters(office: Desk) -> None:
 
 
 def test_text_in_any_script_is_returned_unchanged(office: Desk) -> None:
-    for said in (
+    for text in (
         "电梯旁 🫀",
         "e\u0301 – «ß» – עברית",
         "two\nlines\tand a tab",
         "'; DROP TABLE devices; --",
         "%s {0}",
     ):
-        created = office.post("/v1/devices", {**NEW, "place_zh": said})
+        created = office.post("/v1/devices", {**NEW, "place_zh": text})
         assert created.status_code == 201
-        assert office.get(created.headers["Location"]).json()["place_zh"] == said
+        assert office.get(created.headers["Location"]).json()["place_zh"] == text
 
 
 def test_null_is_refused_for_required_fields(office: Desk) -> None:

@@ -52,8 +52,8 @@ def test_no_answer_contradicts_the_independent_evaluator() -> None:
             expected = expression.state(at.replace(tzinfo=None))
             counts["asked"] += 1
             counts["unknown"] += state == "unknown" != expected
-            said = f"{expression.text} at {at:%a %Y-%m-%d %H:%M} is {state}, expected {expected}"
-            assert state in (expected, "unknown") or (state, expected) == ("closed", "unknown"), said
+            context = f"{expression.text} at {at:%a %Y-%m-%d %H:%M} is {state}, expected {expected}"
+            assert state in (expected, "unknown") or (state, expected) == ("closed", "unknown"), context
 
     assert counts["asked"] > 20 * EXPRESSIONS, counts
     assert counts["refused"] < EXPRESSIONS / 8, counts

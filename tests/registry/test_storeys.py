@@ -21,7 +21,7 @@ from aed.registry.storeys import (
 
 
 @pytest.mark.parametrize(
-    ("said", "floor_in_china", "floor_in_england"),
+    ("storey", "floor_in_china", "floor_in_england"),
     [
         *(("3", 2, 3), ("3楼", 2, 3), ("３ 层", 2, 3), ("三层", 2, 3), ("3F", 2, 3), ("L3", 2, 3)),
         *(("十楼", 9, 10), ("十二层", 11, 12), ("二十一楼", 20, 21), ("第5层", 4, 5), ("1楼", 0, 1)),
@@ -36,20 +36,24 @@ from aed.registry.storeys import (
         *(("G", 0, 0), ("G/F", 0, 0), ("首层", 0, 0), ("ground floor", 0, 0)),
     ],
 )
-def test_a_storey_is_read_as_the_place_counts(said: str, floor_in_china: int, floor_in_england: int) -> None:
-    assert floor_of_storey(said.replace("−", "-"), counts_ground_as_one=True) == floor_in_china
-    assert floor_of_storey(said.replace("−", "-"), counts_ground_as_one=False) == floor_in_england
+def test_a_storey_is_read_as_the_place_counts(
+    storey: str, floor_in_china: int, floor_in_england: int
+) -> None:
+    assert floor_of_storey(storey.replace("−", "-"), counts_ground_as_one=True) == floor_in_china
+    assert floor_of_storey(storey.replace("−", "-"), counts_ground_as_one=False) == floor_in_england
 
 
-@pytest.mark.parametrize("said", ["", "0", "夹层", "M", "3-4", "B0", "3A", "楼", "1000", "-99", "3.5", "\0"])
-def test_a_storey_that_is_not_certain_is_refused(said: str) -> None:
+@pytest.mark.parametrize(
+    "storey", ["", "0", "夹层", "M", "3-4", "B0", "3A", "楼", "1000", "-99", "3.5", "\0"]
+)
+def test_a_storey_that_is_not_certain_is_refused(storey: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        floor_of_storey(said, counts_ground_as_one=True)
+        floor_of_storey(storey, counts_ground_as_one=True)
     assert refused.value.field == "storey"
 
 
 @pytest.mark.parametrize(
-    ("said", "floor"),
+    ("room", "floor"),
     [
         ("301", 2),
         ("301室", 2),
@@ -61,14 +65,14 @@ def test_a_storey_that_is_not_certain_is_refused(said: str) -> None:
         ("101", 0),
     ],
 )
-def test_the_storey_of_a_room(said: str, floor: int) -> None:
-    assert floor_of_room(said, counts_ground_as_one=True) == floor
+def test_the_storey_of_a_room(room: str, floor: int) -> None:
+    assert floor_of_room(room, counts_ground_as_one=True) == floor
 
 
-@pytest.mark.parametrize("said", ["", "3", "12", "B101", "A301", "10301", "001", "12-03", "301A", "门卫"])
-def test_a_room_whose_storey_is_not_certain_is_refused(said: str) -> None:
+@pytest.mark.parametrize("room", ["", "3", "12", "B101", "A301", "10301", "001", "12-03", "301A", "门卫"])
+def test_a_room_whose_storey_is_not_certain_is_refused(room: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        floor_of_room(said, counts_ground_as_one=True)
+        floor_of_room(room, counts_ground_as_one=True)
     assert refused.value.field == "room"
 
 

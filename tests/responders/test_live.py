@@ -412,8 +412,8 @@ def take(
     session: Session, person_id: int, *, at: datetime = NOW, here: Position = PATIENT
 ) -> AedError | None:
     """Store the location of the person's phone; return the error, or None if it was stored."""
-    said = LocationReport(hash_key(make.sign_in(session, person_id)), here, at)
-    (reason,) = take_live_locations(session, [said], resolution=9, at=at)
+    location = LocationReport(hash_key(make.sign_in(session, person_id)), here, at)
+    (reason,) = take_live_locations(session, [location], resolution=9, at=at)
     return reason
 
 
@@ -443,12 +443,12 @@ def test_only_signed_in_active_responders_share_their_location(session: Session,
     fine = on_duty(session, paused_until=NOW - timedelta(hours=1))
     session.flush()
     people = [session.get_one(Responder, each).person_id for each in (pausing, gone, fine)]
-    said = [nobody] + [
+    headers = [nobody] + [
         LocationReport(hash_key(make.sign_in(session, each)), PATIENT, NOW) for each in (resident.id, *people)
     ]
     over = LocationReport(hash_key(make.sign_in(session, people[2])), PATIENT, NOW)
 
-    reason = take_live_locations(session, said, resolution=9, at=NOW)
+    reason = take_live_locations(session, headers, resolution=9, at=NOW)
 
     assert [type(each) for each in reason] == [NotSignedIn, Conflict, Conflict, Conflict, type(None)]
     assert set(kept.held(session.connection(), [pausing, gone, fine], at=NOW)) == {fine}
@@ -650,9 +650,9 @@ def test_the_location_of_a_phone_is_never_logged(
     for body in (HERE, {**HERE, "lat": 30.2912345, "datum": "mars"}, {"lat": 30.2912345, "lon": 999}):
         http.put("/v1/location", headers=mine, json=body)
 
-    said = "".join(capfd.readouterr())
-    assert "30.29" not in said
-    assert h3.latlng_to_cell(PATIENT.lat, PATIENT.lon, 9) not in said
+    output = "".join(capfd.readouterr())
+    assert "30.29" not in output
+    assert h3.latlng_to_cell(PATIENT.lat, PATIENT.lon, 9) not in output
 
 
 # --- cluster outage -------------------------------------------------------------------------------------

@@ -309,15 +309,15 @@ def everything(world: World, who: str) -> str:
 
 @pytest.mark.parametrize("who", ["nobody", "stranger with a token", "dispatcher elsewhere"])
 def test_strangers_never_read_a_phone_a_keeper_or_a_serial(world: World, who: str) -> None:
-    said = everything(world, who)
+    text = everything(world, who)
 
-    assert [secret for secret in world.secrets if secret in said] == []
+    assert [secret for secret in world.secrets if secret in text] == []
 
 
 def test_a_neighbour_reads_the_guards_phone_but_no_keeper_and_no_serial(world: World) -> None:
-    said = everything(world, "neighbour")
+    text = everything(world, "neighbour")
 
-    assert [secret for secret in world.secrets if secret in said] == [world.guard_phone]
+    assert [secret for secret in world.secrets if secret in text] == [world.guard_phone]
 
 
 @pytest.mark.parametrize("who", KNOW_THE_HOUSE)
@@ -360,7 +360,7 @@ def test_only_dispatchers_of_the_region_see_responders_and_only_by_cell(world: W
 def test_nobody_sees_the_name_phone_or_place_of_a_responder(world: World) -> None:
     place = north_of(PATIENT, metres=300)
     for who in VIEWERS:
-        said = world.client.get(LOOKUP, headers=world.keys[who]).text
-        assert "Responder " not in said
-        assert "+86 100 0000" not in said
-        assert str(place.lat) not in said
+        reply = world.client.get(LOOKUP, headers=world.keys[who]).text
+        assert "Responder " not in reply
+        assert "+86 100 0000" not in reply
+        assert str(place.lat) not in reply

@@ -382,10 +382,10 @@ def test_shares_are_computed_from_held_sessions(session: Session) -> None:
     enrolled = [make.enrolment(session, past, at=before) for _ in range(4)]
     ended = past.ends_at
     for number, each in enumerate(enrolled):
-        said = [roster_actions.Result(each.id, attendance=AttendanceState.ATTENDED)]
+        results = [roster_actions.Result(each.id, attendance=AttendanceState.ATTENDED)]
         if number < 3:
-            said.append(roster_actions.Result(each.id, passed=True))
-        for one in said:
+            results.append(roster_actions.Result(each.id, passed=True))
+        for one in results:
             opened = roster_actions.open_for_results(session, ADMINISTRATOR, past.id, at=ended)
             roster_actions.save_results(session, ADMINISTRATOR, opened, [one], how=MarkedBy.HAND, at=ended)
     serves = session.scalars(select(Responder).where(Responder.person_id == enrolled[0].person_id)).one()

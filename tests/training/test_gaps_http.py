@@ -244,8 +244,8 @@ def test_buildings_are_imported_repeatedly_from_a_map_and_a_list(
     far = f"building,town,b2,e1,Far,远,9,{FAR.lat},{FAR.lon}"
     header = "kind,source,source_id,estate,name_en,name_zh,floors,lat,lon"
     listed.write_text("\n".join([header, row, far]), encoding="utf-8")
-    said = aed("import", "estates", listed).out
-    assert "1 new, 0 changed, 0 unchanged, 1 set aside" in said
-    assert "outside the boundary" in " ".join(said.split())
+    output = aed("import", "estates", listed).out
+    assert "1 new, 0 changed, 0 unchanged, 1 set aside" in output
+    assert "outside the boundary" in " ".join(output.split())
     (tmp_path / "no.osm.pbf").write_bytes(b"no map")
     assert "cannot be read" in aed("import", "buildings", tmp_path / "no.osm.pbf", fails=True).err

@@ -166,7 +166,7 @@ def course(session: Session) -> None:
 
 
 @each_case(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"capacity": 0}, "capacity"),
         ({"minimum": 30}, "minimum"),
@@ -180,7 +180,7 @@ def course(session: Session) -> None:
     ],
 )
 def test_an_invalid_session_is_refused_in_a_sentence(
-    course: None, office: Desk, wrong: dict[str, Any], said: str
+    course: None, office: Desk, wrong: dict[str, Any], message: str
 ) -> None:
     new = {
         "course": "CPR",
@@ -197,7 +197,7 @@ def test_an_invalid_session_is_refused_in_a_sentence(
     answer = office.post("/v1/sessions", new | wrong)
 
     assert answer.status_code in (404, 422)
-    assert said in answer.json()["detail"]
+    assert message in answer.json()["detail"]
 
 
 def test_everyone_sees_courses_and_administrators_create_them(

@@ -97,12 +97,12 @@ def test_a_signed_code_is_read_only_for_its_purpose_and_unaltered(keys: SigningK
 def test_an_unsigned_code_or_one_of_another_network_is_refused(keys: SigningKeys, tmp_path: Path) -> None:
     others = signing_keys(Settings(signing_keys=tmp_path / "others.json"))
     token = signed(others, TokenPurpose.CERTIFICATE, NUMBER)
-    header, said, _ = signed(keys, TokenPurpose.CERTIFICATE, NUMBER).split(".")
+    header, payload, _ = signed(keys, TokenPurpose.CERTIFICATE, NUMBER).split(".")
     unsigned = "eyJhbGciOiJub25lIn0"  # {"alg":"none"}
 
     assert opened(keys, TokenPurpose.CERTIFICATE, token) is None
-    assert opened(keys, TokenPurpose.CERTIFICATE, f"{unsigned}.{said}.") is None
-    assert opened(keys, TokenPurpose.CERTIFICATE, f"{header}.{said}.{token.split('.')[2]}") is None
+    assert opened(keys, TokenPurpose.CERTIFICATE, f"{unsigned}.{payload}.") is None
+    assert opened(keys, TokenPurpose.CERTIFICATE, f"{header}.{payload}.{token.split('.')[2]}") is None
 
 
 def test_a_new_key_signs_and_earlier_keys_still_verify(tmp_path: Path) -> None:
@@ -163,20 +163,20 @@ def test_a_certificate_is_one_reproducible_page_in_two_languages(keys: SigningKe
 
     first = certificate_pdf(PAPER, address=address)
 
-    (said,) = words_on(first)
+    (text,) = words_on(first)
     for words in (
         *("王小明", "《心肺复苏》培训（4 学时）", "2026 年 9 月 22 日", "2028 年 9 月 21 日", "拨打 120"),
         *("Resuscitation (4 hours)", NUMBER, "22 September 2026", "21 September 2028", "call 120 first"),
     ):
-        assert words in said
+        assert words in text
     assert codes_on(first) == [address]
     assert certificate_pdf(PAPER, address=address) == first
 
 
 @pytest.mark.parametrize("name", ["#panic()", "*_$`@<x>\\", '"quoted"', "Nguyễn " * 25, "𠮷野家", "Иван"])
 def test_any_name_is_printed_as_plain_text(name: str) -> None:
-    (said,) = words_on(certificate_pdf(PAPER._replace(name=name), address=ADDRESS))
-    assert name.split()[0] in said
+    (text,) = words_on(certificate_pdf(PAPER._replace(name=name), address=ADDRESS))
+    assert name.split()[0] in text
 
 
 def test_a_sign_in_sheet_has_a_line_for_each_active_enrolment(session: Session) -> None:
@@ -187,10 +187,10 @@ def test_a_sign_in_sheet_has_a_line_for_each_active_enrolment(session: Session) 
         make.enrolment(session, training, name, phone=f"+86 571 5550 300{len(name)}")
     people = enrolment_queries.roster(session, ADMINISTRATOR, training.id)
 
-    (said,) = words_on(sheet_pdf(SheetOf(training, people)))
-    assert [said.index(name) for name in names] == sorted(said.index(name) for name in names)
-    assert "+86 571 5550 3003" in said
-    assert said.count("候补 waiting") == 1, "people on the waiting list are marked as waiting"
+    (text,) = words_on(sheet_pdf(SheetOf(training, people)))
+    assert [text.index(name) for name in names] == sorted(text.index(name) for name in names)
+    assert "+86 571 5550 3003" in text
+    assert text.count("候补 waiting") == 1, "people on the waiting list are marked as waiting"
     assert len(words_on(sheet_pdf(SheetOf(training, people * 30)))) > 1
     assert "签到表" in words_on(sheet_pdf(SheetOf(training, [])))[0]
 
@@ -240,18 +240,18 @@ def test_anyone_who_scans_the_code_learns_only_whether_it_is_valid(
     (printed,) = codes_on(office.get(f"/v1/certificates/{number}.pdf").content)
     path = printed.removeprefix("http://testserver")
 
-    said = client.get(path)
+    reply = client.get(path)
     page = client.get(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
 
-    assert said.json() == {
+    assert reply.json() == {
         "is_valid": True,
-        "holder": said.json()["holder"],
-        "valid_until": said.json()["valid_until"],
+        "holder": reply.json()["holder"],
+        "valid_until": reply.json()["valid_until"],
     }
     name = holder(session, number).name
-    assert name not in said.text + page.text
+    assert name not in reply.text + page.text
     assert "有效 Valid" in page.text
-    assert said.json()["holder"] in page.text
+    assert reply.json()["holder"] in page.text
     assert (page.headers["content-type"], page.headers["cache-control"]) == (
         "text/html; charset=utf-8",
         "private, no-store",
@@ -281,8 +281,8 @@ def test_a_forged_or_altered_code_is_not_valid(
     ]
 
     for token in forged:
-        said = client.get(f"/v1/check/{token}")
-        assert (said.status_code, said.json()) == (
+        reply = client.get(f"/v1/check/{token}")
+        assert (reply.status_code, reply.json()) == (
             200,
             {"is_valid": False, "holder": None, "valid_until": None},
         )

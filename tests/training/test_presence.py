@@ -172,11 +172,11 @@ def test_an_offered_place_must_be_accepted_before_scanning(session: Session) -> 
 
 
 def test_a_future_cancelled_or_finished_session_has_no_code(session: Session, room: Room) -> None:
-    for at, said in (
+    for at, message in (
         (BEGINS - timedelta(hours=3), "two hours before"),
         (BEGINS + timedelta(days=1), "has ended"),
     ):
-        with pytest.raises(Conflict, match=said):
+        with pytest.raises(Conflict, match=message):
             shown(session, room, at=at)
     code = PresenceCode(room.training.id, BEGINS, "cancelledone")
     session_actions.cancel_session(
@@ -300,16 +300,16 @@ def test_a_forged_code_is_refused_with_a_page(here: Here, client: TestClient, se
     gone = signed(keys, TokenPurpose.PRESENCE, PresenceCode(10**9, now, "abcdefgh").written())
     assert opened(keys, TokenPurpose.PRESENCE, old) is not None
 
-    for token, status, said in (
+    for token, status, message in (
         ("nonsense", 422, "not an attendance code"),
         (other_use, 422, "not an attendance code"),
         (old, 409, "This code is from"),
         (gone, 404, "no session"),
     ):
         answer = client.post(f"/v1/attendance/{token}", headers=here.headers)
-        assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.text
+        assert (answer.status_code, message in answer.json()["detail"]) == (status, True), answer.text
         page = client.get(f"/v1/attendance/{token}", headers={"Accept": "text/html"})
-        assert (page.status_code, said in page.text) == (status, True)
+        assert (page.status_code, message in page.text) == (status, True)
         assert page.headers["content-type"].startswith("text/html")
 
 

@@ -30,8 +30,8 @@ def trained(
     training = make.training(session, course, starts_at=on, **given)
     enrolment = make.enrolment(session, training, name, at=on - timedelta(days=5))
     found = open_for_results(session, ADMINISTRATOR, training.id, at=training.ends_at)
-    said = Result(enrolment.id, AttendanceState.ATTENDED, passed)
-    save_results(session, ADMINISTRATOR, found, [said], how=MarkedBy.HAND, at=training.ends_at)
+    result = Result(enrolment.id, AttendanceState.ATTENDED, passed)
+    save_results(session, ADMINISTRATOR, found, [result], how=MarkedBy.HAND, at=training.ends_at)
     return training
 
 
@@ -71,8 +71,8 @@ def test_a_revoked_certificate_neither_expires_nor_renews(session: Session) -> N
     training = make.training(session, course)
     enrolment = make.enrolment(session, training, name, phone=phone)
     found = open_for_results(session, ADMINISTRATOR, training.id, at=training.ends_at)
-    said = Result(enrolment.id, AttendanceState.ATTENDED, passed=True)
-    save_results(session, ADMINISTRATOR, found, [said], how=MarkedBy.HAND, at=training.ends_at)
+    result = Result(enrolment.id, AttendanceState.ATTENDED, passed=True)
+    save_results(session, ADMINISTRATOR, found, [result], how=MarkedBy.HAND, at=training.ends_at)
     assert lapsing(session, ADMINISTRATOR, today=TODAY, within_days=90) == []
 
     number = session.scalar(select(Certificate.number).where(Certificate.is_awarded)) or ""

@@ -49,11 +49,11 @@ def write(path: Path, rows: Table) -> None:
                 sheet.write_string(number, column, cell)
 
 
-def filled_in(path: Path, said: Mapping[str, Mapping[str, str]]) -> None:
+def filled_in(path: Path, entries: Mapping[str, Mapping[str, str]]) -> None:
     """Return the sheet with these cells filled in, by person's name."""
     header, *rows = read(path)
     for row in rows:
-        for column, cell in said.get(row[header.index("name")], {}).items():
+        for column, cell in entries.get(row[header.index("name")], {}).items():
             row[header.index(column)] = cell
     write(path, [header, *rows])
 
@@ -143,8 +143,8 @@ def test_bad_rows_are_marked_in_the_returned_sheet_and_the_others_are_imported(
     assert report.first is not None
     write_marked(sheet, marked, report.marks(), first=report.first)
     header, *back = read(marked)
-    said = [row[header.index(LINT_COLUMN)] for row in back]
-    assert said[0] == ""
+    notes = [row[header.index(LINT_COLUMN)] for row in back]
+    assert notes[0] == ""
     for words, cell in zip(
         (
             "attended",
@@ -152,12 +152,12 @@ def test_bad_rows_are_marked_in_the_returned_sheet_and_the_others_are_imported(
             "no place in this session",
             "duplicate",
         ),
-        said[1:5],
+        notes[1:5],
         strict=True,
     ):
         assert words in cell
-    assert "no enrolment 987" in said[5]
-    assert "enrolment" in said[6]
+    assert "no enrolment 987" in notes[5]
+    assert "enrolment" in notes[6]
     meant = unescape_formula if sheet.suffix == ".csv" else str
     assert [[meant(cell) for cell in row[:5]] for row in back] == [row[:5] for row in rows], "nothing is lost"
     found = enrolment_queries.roster(session, ADMINISTRATOR, training.id)

@@ -83,7 +83,7 @@ def test_a_returned_marked_table_is_always_utf_8(
 
 
 @each_case(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("enrolment,name\n1,Jürgen Größe\n".encode("cp1252"), "neither UTF-8 (line 2) nor GB18030"),
         ("enrolment,name\n1,王小明\n".encode("utf-16"), "UTF-16"),
@@ -93,7 +93,7 @@ def test_a_returned_marked_table_is_always_utf_8(
     ],
 )
 def test_an_unknown_encoding_is_refused_with_advice(
-    session: Session, training: TrainingSession, tmp_path: Path, content: bytes, said: str
+    session: Session, training: TrainingSession, tmp_path: Path, content: bytes, message: str
 ) -> None:
     path = tmp_path / "roster.csv"
     path.write_bytes(content)
@@ -101,7 +101,7 @@ def test_an_unknown_encoding_is_refused_with_advice(
     with pytest.raises(InvalidInput) as refused:
         take(session, training, path)
 
-    assert said in refused.value.detail
+    assert message in refused.value.detail
 
 
 # --- workbooks that were edited -------------------------------------------------------------------------
@@ -234,7 +234,7 @@ def test_dates_are_read_in_common_notations(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("3/4/2026", "write 2026-04-03 or 2026-03-04"),
         ("2026-02-30", "2026-02 has no day 30"),
@@ -249,10 +249,10 @@ def test_dates_are_read_in_common_notations(text: str) -> None:
         ("", "must be a date"),
     ],
 )
-def test_an_ambiguous_or_invalid_date_is_not_guessed(text: str, said: str) -> None:
+def test_an_ambiguous_or_invalid_date_is_not_guessed(text: str, message: str) -> None:
     found = day_written(text)
     assert isinstance(found, str)
-    assert said in found
+    assert message in found
 
 
 def test_day_and_month_are_distinguished_when_one_exceeds_twelve() -> None:
@@ -290,9 +290,9 @@ def test_a_roster_is_exported_and_imported_over_http(
     assert send(desk_of(other), path, filled).status_code == 404
     assert send(desk_of(training.estate, writes=False), path, filled).status_code == 403
 
-    said = send(ours, path, filled, form=True).json()
-    assert (said["file"], said["new"], said["not_taken"]) == ("名单.csv", 1, 1)
-    assert said["rows_not_taken"][0]["where"] == "line 3"
+    reply = send(ours, path, filled, form=True).json()
+    assert (reply["file"], reply["new"], reply["not_taken"]) == ("名单.csv", 1, 1)
+    assert reply["rows_not_taken"][0]["where"] == "line 3"
     assert session.query(Certificate).count() == 1
     session.rollback()
     marked = send(ours, f"{path}?marked=csv", filled)
@@ -308,14 +308,14 @@ def test_a_file_that_is_not_a_roster_is_refused_over_http_in_a_sentence(
 ) -> None:
     path = f"/v1/sessions/{training.id}/roster"
 
-    for content, said in (
+    for content, message in (
         (b"", "is empty"),
         (b"name\nWang\n", "lacks the column enrolment"),
         (b"PK\x03\x04 not really", "damaged"),
         (b"enrolment,attendance\n", "no rows"),
     ):
         answer = send(office, path, content)
-        assert (answer.status_code, said in answer.json()["detail"]) == (422, True), answer.text
+        assert (answer.status_code, message in answer.json()["detail"]) == (422, True), answer.text
     early = make.training(session, starts_at=datetime.now(UTC) + timedelta(days=9))
     session.commit()
     answer = send(office, f"/v1/sessions/{early.id}/roster", b"enrolment,attendance\n1,attended\n")
@@ -339,10 +339,10 @@ def test_responders_are_imported_over_http_with_dates_in_common_notations(
     assert send(nobody, "/v1/imports/responders", content).status_code == 401
 
     tried = send(office, "/v1/imports/responders?dry_run=true", content).json()
-    said = send(office, "/v1/imports/responders", content).json()
+    reply = send(office, "/v1/imports/responders", content).json()
 
-    assert (tried["new"], said["new"], said["not_taken"]) == (5, 5, 1)
-    assert "write 2028-04-03 or 2028-03-04" in said["rows_not_taken"][0]["reason"]
+    assert (tried["new"], reply["new"], reply["not_taken"]) == (5, 5, 1)
+    assert "write 2028-04-03 or 2028-03-04" in reply["rows_not_taken"][0]["reason"]
     found = session.scalars(select(Certificate.valid_until)).all()
     assert set(found) == {date(2028, 3, 1)}
     session.rollback()

@@ -64,8 +64,8 @@ def one_place(session: Session) -> tuple[TrainingSession, Enrolment, list[Enrolm
 def test_an_enrolled_person_is_notified_and_a_waiting_person_is_not(session: Session) -> None:
     _, has, waiting = one_place(session)
 
-    (said,) = notices(session, has)
-    assert said.startswith("您已报上名：课程CPR（2026-10-02 10:00，社区活动室）")
+    (notice,) = notices(session, has)
+    assert notice.startswith("您已报上名：课程CPR（2026-10-02 10:00，社区活动室）")
     assert [notices(session, each) for each in waiting] == [[], []]
 
 
@@ -74,9 +74,9 @@ def test_an_offer_is_notified_with_its_deadline_in_the_language_of_the_person(se
 
     withdraw(session, has)
 
-    (said,) = notices(session, first)
-    assert said.startswith("A place is free: Resuscitation, 2026-10-02 10:00, Community hall.")
-    assert "until 2026-09-23 10:00" in said, "in local time"
+    (notice,) = notices(session, first)
+    assert notice.startswith("A place is free: Resuscitation, 2026-10-02 10:00, Community hall.")
+    assert "until 2026-09-23 10:00" in notice, "in local time"
     assert notices(session, second) == []
     sent = session.scalars(select(OutboxMessage).where(OutboxMessage.person_id == first.person_id)).one()
     assert sent.expires_at == NOW + OFFER_LASTS
@@ -91,7 +91,7 @@ def test_an_expired_offer_notifies_both_people(session: Session) -> None:
     assert enrolment_actions.expire_offers(session, later) == 1
     assert enrolment_actions.expire_offers(session, later) == 0
 
-    assert ["did not accept the reserved place in time" in said for said in notices(session, first)] == [
+    assert ["did not accept the reserved place in time" in notice for notice in notices(session, first)] == [
         False,
         True,
     ]
@@ -106,7 +106,7 @@ def test_accepting_twice_notifies_once(session: Session) -> None:
     for _ in range(2):
         enrolment_actions.accept(session, ADMINISTRATOR, first.id, version=version(session, first), at=NOW)
 
-    assert [said.partition(":")[0] for said in notices(session, first)] == [
+    assert [notice.partition(":")[0] for notice in notices(session, first)] == [
         "A place is free",
         "You are enrolled",
     ]
@@ -150,7 +150,11 @@ def test_a_new_time_or_place_is_notified_to_all_enrolled_and_shortens_offers(
     ):
         amend_session(session, ADMINISTRATOR, training.id, change, version=training.version, at=NOW)
 
-    assert [said[:11] for said in notices(session, first)] == ["A place is ", "The time or", "The time or"]
+    assert [notice[:11] for notice in notices(session, first)] == [
+        "A place is ",
+        "The time or",
+        "The time or",
+    ]
     assert "2026-09-22 18:00, Hall B" in notices(session, first)[-1]
     assert [len(notices(session, each)) for each in (second, stays)] == [2, 2]
     assert len(notices(session, has)) == notices_before, "a person who withdrew gets no further notices"

@@ -120,9 +120,9 @@ class Year:
             position = {"lat": PATIENT.lat, "lon": PATIENT.lon}
             return int(self.post("/v1/sessions", fields | {"position": position})["id"])
         words = [f"{name}={value}" for name, value in fields.items()]
-        said = self.aed("sessions", "add", *words, f"lat={PATIENT.lat}", f"lon={PATIENT.lon}").out
-        found = re.search(r"Session (\d+) is planned", said)
-        assert found, said
+        output = self.aed("sessions", "add", *words, f"lat={PATIENT.lat}", f"lon={PATIENT.lon}").out
+        found = re.search(r"Session (\d+) is planned", output)
+        assert found, output
         return int(found[1])
 
     def enrol(self, session_id: int, number: int, *, by_command: bool) -> None:
@@ -139,8 +139,8 @@ class Year:
         attended = {row["id"]: "no_show" if row["id"] in absent else "attended" for row in rows}
         passed = {row["id"]: row["id"] not in failed for row in rows if row["id"] not in absent}
         if not by_command:
-            said = [{"enrolment_id": id_, "attendance": came} for id_, came in attended.items()]
-            self.post(f"/v1/sessions/{session_id}/attendance", {"rows": said})
+            marked = [{"enrolment_id": id_, "attendance": came} for id_, came in attended.items()]
+            self.post(f"/v1/sessions/{session_id}/attendance", {"rows": marked})
             results = [{"enrolment_id": id_, "passed": ok} for id_, ok in passed.items()]
             self.post(f"/v1/sessions/{session_id}/assessments", {"rows": results})
             return
@@ -540,9 +540,9 @@ def certificates_are_valid_as_awarded_corrected_and_revoked(year: Year, record: 
 
 
 def expiries_follow_the_latest_certificates(year: Year, last: dict[str, date], today: date) -> None:
-    said = year.aed("certificates", "expiring", "--days", 90).out
+    output = year.aed("certificates", "expiring", "--days", 90).out
     shown = {
-        name: date.fromisoformat(day) for day, name in re.findall(r"([0-9-]{10}) +\d+ +(居民\d{3})", said)
+        name: date.fromisoformat(day) for day, name in re.findall(r"([0-9-]{10}) +\d+ +(居民\d{3})", output)
     }
 
     expected = {name: day for name, day in last.items() if today <= day <= today + timedelta(days=90)}
@@ -553,10 +553,10 @@ def expiries_follow_the_latest_certificates(year: Year, last: dict[str, date], t
 def refreshers_are_people_without_recent_practice(
     year: Year, record: Record, names: dict[int, str], today: date
 ) -> None:
-    said = year.aed("certificates", "refreshers").out
+    output = year.aed("certificates", "refreshers").out
     shown = {
         name: (date.fromisoformat(day), how)
-        for day, name, how in re.findall(r"([0-9-]{10}) +(居民\d{3}) .*(due|suggested)", said)
+        for day, name, how in re.findall(r"([0-9-]{10}) +(居民\d{3}) .*(due|suggested)", output)
     }
 
     ended = {

@@ -98,7 +98,7 @@ def test_an_estates_policy_is_its_managers_to_make_and_its_peoples_to_read(sessi
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"model": "H1"}, "maker"),
         ({"asks": ["status_light", "status_light", "pads_in_date"]}, "once"),
@@ -106,8 +106,8 @@ def test_an_estates_policy_is_its_managers_to_make_and_its_peoples_to_read(sessi
         ({"glance_days": 0}, "glance_days"),
     ],
 )
-def test_an_invalid_policy_is_refused(fields: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_an_invalid_policy_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         PolicyIn.model_validate({"name_en": "x", "name_zh": "x", **fields})
 
 

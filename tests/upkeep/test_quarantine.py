@@ -233,7 +233,7 @@ def test_without_a_keeper_the_managers_of_the_estate_are_notified(session: Sessi
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"kind": "glance", "replaced": NEW_PADS}, "glance"),
         ({"kind": "glance", "moved": {"floor": 3}}, "glance"),
@@ -241,9 +241,9 @@ def test_without_a_keeper_the_managers_of_the_estate_are_notified(session: Sessi
         ({"replaced": NEW_PADS * 2}, "each kind only once"),
     ],
 )
-def test_invalid_values_are_refused(session: Session, given: dict[str, Any], said: str) -> None:
+def test_invalid_values_are_refused(session: Session, given: dict[str, Any], message: str) -> None:
     device = make.device(session)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         make.check(session, device, **given)
 
 

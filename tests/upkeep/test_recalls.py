@@ -131,15 +131,15 @@ def test_the_same_recall_is_entered_once(session: Session) -> None:
 
 
 @each_case(
-    ("given_", "said"),
+    ("given_", "message"),
     [
         ({"serial_from": "1"}, "both"),
         ({"serial_from": "A2", "serial_to": "A1"}, "same form as"),
         ({"serial_from": "A1", "serial_to": "2"}, "same form as"),
     ],
 )
-def test_an_invalid_serial_range_is_refused(session: Session, given_: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_an_invalid_serial_range_is_refused(session: Session, given_: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         make.recall(session, **given_)
 
 

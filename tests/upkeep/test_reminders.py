@@ -213,7 +213,7 @@ def test_a_level_without_people_is_skipped(database: Database) -> None:
     assert [name for name, _, _ in letters(database)] == ["Region"]
 
 
-def answered(database: Database, name: str, said: ReminderAnswer, *, at: datetime) -> None:
+def answered(database: Database, name: str, given: ReminderAnswer, *, at: datetime) -> None:
     """Store an answer as if the person had tapped it in their latest message."""
     with read_session(database) as session:
         text = session.scalars(
@@ -226,7 +226,7 @@ def answered(database: Database, name: str, said: ReminderAnswer, *, at: datetim
     key = make.key_in(text)
     with transaction(database) as session:
         for line in reminder_actions.lines_behind_link(session, key, at=at):
-            reminder_actions.answer(session, key, reminder_id=line.reminder_id, said=said, at=at)
+            reminder_actions.answer(session, key, reminder_id=line.reminder_id, given=given, at=at)
 
 
 def test_not_me_escalates_one_level_at_once_and_spares_the_first_person(

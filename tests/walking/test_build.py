@@ -54,25 +54,25 @@ def test_skipped_ways_are_counted(tmp_path: Path) -> None:
         ([3, 4], {"highway": "motorway"}),
         ([3, 4], {"highway": "service", "access": "private"}),
     ]
-    said: list[str] = []
+    messages: list[str] = []
 
-    build_network(write_osm(tmp_path / "a.osm", plan, ways), progress=said.append)
+    build_network(write_osm(tmp_path / "a.osm", plan, ways), progress=messages.append)
 
-    assert "1 of 3 highways are walkable" in said
-    assert "skipped 1 with highway=motorway" in said
-    assert "skipped 1 with access=private" in said
+    assert "1 of 3 highways are walkable" in messages
+    assert "skipped 1 with highway=motorway" in messages
+    assert "skipped 1 with access=private" in messages
 
 
 def test_a_disconnected_path_is_not_snapped_to(tmp_path: Path) -> None:
     plan = {1: (0, 0), 2: (5000, 0), 3: (2500, 20), 4: (2520, 20)}
-    said: list[str] = []
+    messages: list[str] = []
 
     network = build_network(
-        write_osm(tmp_path / "a.osm", plan, [([1, 2], STREET), ([3, 4], PATH)]), progress=said.append
+        write_osm(tmp_path / "a.osm", plan, [([1, 2], STREET), ([3, 4], PATH)]), progress=messages.append
     )
 
     assert metres(network, at(2400, 0), at(2510, 21)) == pytest.approx(110 + 21, abs=1)
-    assert any("skipped 1 disconnected parts" in line for line in said)
+    assert any("skipped 1 disconnected parts" in line for line in messages)
 
 
 def test_a_gate_on_a_path_can_be_closed(tmp_path: Path) -> None:
@@ -140,13 +140,13 @@ def test_at_a_gate_where_ways_meet_every_turn_needs_it(
 
 
 def test_a_gate_at_a_dead_end_is_skipped_with_a_message(tmp_path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     source = write_osm(tmp_path / "a.osm", {1: (0, 0), 2: (50, 0)}, [([1, 2], PATH)], node_tags={2: GATE})
 
-    network = build_network(source, progress=said.append)
+    network = build_network(source, progress=messages.append)
 
     assert network.barriers == ()
-    assert "skipped 1 gates at dead ends" in said
+    assert "skipped 1 gates at dead ends" in messages
 
 
 def test_a_ring_is_walked_either_way_round(tmp_path: Path) -> None:
@@ -158,16 +158,16 @@ def test_a_ring_is_walked_either_way_round(tmp_path: Path) -> None:
 
 
 def test_a_way_is_cut_where_the_extract_ends(tmp_path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     plan = {1: (0, 0), 2: (50, 0), 4: (150, 0), 5: (200, 0)}
 
     network = build_network(
-        write_osm(tmp_path / "a.osm", plan, [([1, 2, 3, 4, 5], STREET)]), progress=said.append
+        write_osm(tmp_path / "a.osm", plan, [([1, 2, 3, 4, 5], STREET)]), progress=messages.append
     )
 
     assert metres(network, at(0, 0), at(50, 0)) == pytest.approx(50, rel=1e-3)
     assert metres(network, at(0, 0), at(200, 0)) == np.inf
-    assert "cut at 1 nodes that are not in the extract" in said
+    assert "cut at 1 nodes that are not in the extract" in messages
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -396,7 +396,7 @@ def test_a_clock_that_was_set_in_between_stays_within_what_is_accepted() -> None
 
 
 def test_all_is_well_answers_every_question_but_the_photo() -> None:
-    said = check_in_form(
+    form = check_in_form(
         {"key": str(uuid.uuid4()), "all": "well"},
         ALL,
         today=NOW.date(),
@@ -404,8 +404,8 @@ def test_all_is_well_answers_every_question_but_the_photo() -> None:
         counts_ground_as_one=True,
         now=NOW,
     )
-    assert set(said.answers) == set(ALL) - {Question.PHOTO}
-    assert all(said.answers.values())
+    assert set(form.answers) == set(ALL) - {Question.PHOTO}
+    assert all(form.answers.values())
     with pytest.raises(BadForm):
         check_in_form(
             {"key": str(uuid.uuid4()), "all": "well", "gone": "on"},

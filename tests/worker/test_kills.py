@@ -57,14 +57,14 @@ class Phone:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, posted: Posted) -> Reply:
-        said = posted.json
+        body = posted.json
         time.sleep(0.02)  # as a gateway does: a kill then finds messages taken but not recorded
         with self._lock:
-            self.came[said["id"]] += 1
-            if self.came[said["id"]] == 1 and said["text"].isdecimal():
-                self.shown[said["to"]].append(int(said["text"]))
-            elif self.came[said["id"]] == 1:
-                self.reminded[said["to"]] += 1
+            self.came[body["id"]] += 1
+            if self.came[body["id"]] == 1 and body["text"].isdecimal():
+                self.shown[body["to"]].append(int(body["text"]))
+            elif self.came[body["id"]] == 1:
+                self.reminded[body["to"]] += 1
         return 200, b"{}", {}
 
     @property
@@ -180,16 +180,18 @@ def test_every_notice_is_sent_once_and_in_order_whatever_is_killed(world: World,
         finally:
             for worker in workers:
                 end(worker)
-    said = f"seed {seed}; the end of the log: {log.read_text()[-3000:]}"
+    context = f"seed {seed}; the end of the log: {log.read_text()[-3000:]}"
     lost = set(world.keepers) - set(phone.reminded)
-    assert delivered, f"{NOTICES - len(phone.notices)} notices, reminders of {sorted(lost)} were lost; {said}"
-    assert done, said
-    assert phone.notices == list(range(NOTICES)), f"notified under two keys; {said}"
-    assert phone.reminded == Counter(world.keepers), f"reminded twice; {said}"
+    assert delivered, (
+        f"{NOTICES - len(phone.notices)} notices, reminders of {sorted(lost)} were lost; {context}"
+    )
+    assert done, context
+    assert phone.notices == list(range(NOTICES)), f"notified under two keys; {context}"
+    assert phone.reminded == Counter(world.keepers), f"reminded twice; {context}"
     for shown in phone.shown.values():
-        assert shown == sorted(shown), f"out of order; {said}"
+        assert shown == sorted(shown), f"out of order; {context}"
     with transaction(world.database) as session:
-        assert session.scalar(text("SELECT count(*) FROM pending_notices WHERE notified <> 1")) == 0, said
+        assert session.scalar(text("SELECT count(*) FROM pending_notices WHERE notified <> 1")) == 0, context
         assert session.scalar(select(func.count()).select_from(OutboxMessage)) == NOTICES + len(world.keepers)
         assert session.scalar(select(func.count()).select_from(Reminder)) == len(world.keepers)
         moments = select(JobRun.due_at).group_by(JobRun.job, JobRun.due_at).having(func.count() > 1)
@@ -199,7 +201,7 @@ def test_every_notice_is_sent_once_and_in_order_whatever_is_killed(world: World,
         f"{NOTICES + len(world.keepers)} messages, {kills} kills, {stops} stops, {restarts} restarts: "
         f"each notified once; {again} were sent a second time with the same key\n"
     )
-    assert again <= 20 * (kills + stops + restarts), said
+    assert again <= 20 * (kills + stops + restarts), context
 
 
 def _signal(process: BaseProcess, number: int) -> None:

@@ -87,10 +87,10 @@ class People:
                 )
 
     def _answer(
-        self, session: Session, key: str, line: ReminderLine, said: ReminderAnswer, today: date
+        self, session: Session, key: str, line: ReminderLine, given: ReminderAnswer, today: date
     ) -> None:
-        answer(session, key, reminder_id=line.reminder_id, said=said, at=moment(today, 9))
-        self.counts[f"answered {said}"] += 1
+        answer(session, key, reminder_id=line.reminder_id, given=given, at=moment(today, 9))
+        self.counts[f"answered {given}"] += 1
 
     def _plan(self, who: Participant, device_id: int, due_kind: DueKind, today: date) -> None:
         if due_kind in REPLACED_KINDS:

@@ -103,14 +103,14 @@ def _messages(session: Session, year: Year) -> Iterator[str]:
     )
 
 
-def _answers(session: Session, said: ReminderAnswer | None = None) -> dict[tuple[int, DueKind], list[date]]:
+def _answers(session: Session, given: ReminderAnswer | None = None) -> dict[tuple[int, DueKind], list[date]]:
     asked = (
         select(Reminder.device_id, Reminder.due_kind, ReminderRecipient.answered_at)
         .join(Reminder, Reminder.id == ReminderRecipient.reminder_id)
         .where(ReminderRecipient.answer.is_not(None))
     )
-    if said is not None:
-        asked = asked.where(ReminderRecipient.answer == said)
+    if given is not None:
+        asked = asked.where(ReminderRecipient.answer == given)
     found = defaultdict(list)
     for device_id, due_kind, at in session.execute(asked):
         if at is not None:

@@ -345,13 +345,13 @@ def _environment() -> dict[str, str]:
 @contextmanager
 def _running(command: list[str], environment: dict[str, str] | None, failing: str) -> Iterator[IO[bytes]]:
     """Run a program and yield its output. Raises BackupFailed if it fails."""
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             command,
             env=environment or _environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=output,
             bufsize=CHUNK_BYTES,
         )
         assert process.stdout is not None
@@ -364,8 +364,8 @@ def _running(command: list[str], environment: dict[str, str] | None, failing: st
                 process.kill()
                 process.wait()
         if status != 0:
-            said.seek(0)
-            last = said.read().decode(errors="replace").strip().splitlines()[-1:]
+            output.seek(0)
+            last = output.read().decode(errors="replace").strip().splitlines()[-1:]
             raise BackupFailed(
                 "{failing}: {value}", failing=failing, value=" ".join(last) or f"status {status}"
             )

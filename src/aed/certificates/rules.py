@@ -142,7 +142,7 @@ class CheckFinding:
     """Names of the fields in Facts that were wrong."""
 
 
-def compare(holder: Holder, facts: Facts, said: IssuerStatement) -> CheckFinding:
+def compare(holder: Holder, facts: Facts, statement: IssuerStatement) -> CheckFinding:
     """Compare a certificate with the issuer's statement about its number.
 
     1. If names or (where both are known) identity numbers do not match, the certificate is disputed and no
@@ -150,28 +150,28 @@ def compare(holder: Holder, facts: Facts, said: IssuerStatement) -> CheckFinding
     2. If the issuer revoked it, it is revoked.
     3. Otherwise it is confirmed, and fields that differ are corrected to the issuer's data.
     """
-    if not names_agree(holder.name, said.holder.name):
+    if not names_agree(holder.name, statement.holder.name):
         return CheckFinding(
             CheckState.DISPUTED,
             "The issuer has this number for a person with another name. Compare the card "
             "with the person's identity card, and correct the number or the name.",
         )
-    if ids_agree(holder.holder_id, said.holder.holder_id) is False:
+    if ids_agree(holder.holder_id, statement.holder.holder_id) is False:
         return CheckFinding(
             CheckState.DISPUTED,
             "The issuer has this number for a person with another identity number. Compare "
             "the card with the person's identity card.",
         )
-    if said.is_revoked:
+    if statement.is_revoked:
         return CheckFinding(CheckState.REVOKED, "The issuer revoked it.")
     wrong = tuple(
         each.name
         for each in fields(Facts)
-        if (theirs := getattr(said.facts, each.name)) is not None and getattr(facts, each.name) != theirs
+        if (theirs := getattr(statement.facts, each.name)) is not None and getattr(facts, each.name) != theirs
     )
     if wrong:
         corrected = ", ".join(
-            f"{name} was {getattr(facts, name) or 'unknown'}, now {getattr(said.facts, name)}"
+            f"{name} was {getattr(facts, name) or 'unknown'}, now {getattr(statement.facts, name)}"
             for name in wrong
         )
         return CheckFinding(

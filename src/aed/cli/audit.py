@@ -105,16 +105,16 @@ def _verify_log(session: Session) -> list[str]:
     def expected(before: str, entry: AuditEntry) -> str:
         return hash_of_entry(key_of(entry.key_id), before, entry)
 
-    said = replay_audit_log(session, expected)
+    replay = replay_audit_log(session, expected)
     last = audit_log.last_audit_entry(session)
     say(
-        f"The audit log of roles, people and tokens has {said.entries} entries"
+        f"The audit log of roles, people and tokens has {replay.entries} entries"
         + (f", the last {last[1][:16]}." if last else ".")
     )
-    if said.first_broken is not None:
-        return [f"Entry {said.first_broken} of the audit log was altered."]
-    wrong = unrecorded_changes(session, said)
-    if said.began is not None and legacy_entries_digest(session) != said.began["old_form"]:
+    if replay.first_broken is not None:
+        return [f"Entry {replay.first_broken} of the audit log was altered."]
+    wrong = unrecorded_changes(session, replay)
+    if replay.began is not None and legacy_entries_digest(session) != replay.began["old_form"]:
         wrong.append(
             "The entries of incident records without a signing key differ from those that "
             "existed when signing began."

@@ -44,8 +44,8 @@ def add(
             estate_id=of if is_estate else None,
             at=clock.now(),
         )
-        said = f"Calendar {made.id}: {_address(key)}"
-    say(said)
+        message = f"Calendar {made.id}: {_address(key)}"
+    say(message)
 
 
 @calendars.command("renew")
@@ -53,8 +53,8 @@ def renew(calendar_id: CalendarId) -> None:
     """Replace a calendar's address by a new one; the old one becomes invalid."""
     with writing() as session:
         made, key = actions.renew_address(session, operator(), calendar_id, at=clock.now())
-        said = f"Calendar {made.id}: {_address(key)}"
-    say(said)
+        message = f"Calendar {made.id}: {_address(key)}"
+    say(message)
 
 
 @calendars.command("revoke")

@@ -70,10 +70,12 @@ def add(
             session, operator(), device_id, new, network=network, settings=settings, at=clock.now()
         )
         estate_id = drill.estate_id
-        said = f"Drill {drill.id}: {drill.walk_metres:.0f} m one way, {drill.seconds:.0f} s there and back."
+        message = (
+            f"Drill {drill.id}: {drill.walk_metres:.0f} m one way, {drill.seconds:.0f} s there and back."
+        )
     if missing_reason is not None:
         warn(f"{missing_reason} The walk is estimated from the straight line.")
-    say(said)
+    say(message)
     show_pace(estate_id)
 
 

@@ -115,9 +115,9 @@ def run(
                     progress=progress,
                 )
             if found is not None and found.result is FeedResult.FAILED:
-                failed.append(f"{found.name}: {found.said}")
+                failed.append(f"{found.name}: {found.message}")
             elif found is not None:
-                say(f"{found.name}: {found.result.replace('_', ' ')}. {found.said}")
+                say(f"{found.name}: {found.result.replace('_', ' ')}. {found.message}")
     if not names:
         say("No feed is due.")
     if failed:

@@ -67,12 +67,14 @@ def invalid_fields(error: ValidationError, schema: type[BaseModel]) -> InvalidIn
     # Report unknown names first: a misspelled name explains why the intended field is missing.
     for each in sorted(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden"):
         wrong.setdefault(_name(each), _problem(each, schema))
-    sentence = "; ".join(f"{name}: {said}" if name else said for name, said in wrong.items()).rstrip(".。")
+    sentence = "; ".join(f"{name}: {message}" if name else message for name, message in wrong.items()).rstrip(
+        ".。"
+    )
     if any(each["type"] == "extra_forbidden" for each in error.errors()):
         known = ", ".join(_names(schema))
         sentence += either(f". Available fields: {known}", f"。可用的字段：{known}")
     invalid = InvalidInput(sentence + either(".", "。"), field=next(iter(wrong)))
-    invalid.errors = [{"field": name, "detail": said} for name, said in wrong.items()]
+    invalid.errors = [{"field": name, "detail": message} for name, message in wrong.items()]
     return invalid
 
 

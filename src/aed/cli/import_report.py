@@ -49,7 +49,7 @@ def _tables(report: DeviceReport) -> None:
             each.match.device_id,
             f"{each.match.likeness.score:.2f}",
             "joined" if each.match.is_sure else "asked",
-            "; ".join(sign.said for sign in each.match.likeness.signs),
+            "; ".join(sign.reason for sign in each.match.likeness.signs),
         )
         for each in report.matched
         if each.match is not None

@@ -176,7 +176,7 @@ def say_for(
             min=1, help="The version that `show` prints; default: the current one", metavar="ALERT"
         ),
     ],
-    said: AlertReply,
+    reply: AlertReply,
 ) -> None:
     """Record an answer that a responder gave by telephone or radio."""
     settings = load_settings()
@@ -188,7 +188,7 @@ def say_for(
         take_reply(
             session,
             alert.id,
-            said,
+            reply,
             by=operator().name,
             at=clock.now(),
             network=network,

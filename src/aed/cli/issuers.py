@@ -32,8 +32,8 @@ def add(given: Fields) -> None:
     """Add an issuer. JSON lists are read from files: courses=@FILE, also_called=@FILE."""
     with writing() as session:
         issuer = actions.create_issuer(session, operator(), fields_in(IssuerIn, given), at=clock.now())
-        said = f"Issuer {issuer.id} is {issuer.code}: {issuer.name_en} {issuer.name_zh}."
-    say(said)
+        message = f"Issuer {issuer.id} is {issuer.code}: {issuer.name_en} {issuer.name_zh}."
+    say(message)
 
 
 @issuers.command("amend", cls=taking(IssuerAmend))
@@ -49,8 +49,8 @@ def amend(code: Code, given: Fields, version: Version = None) -> None:
             version=version or present.version,
             at=clock.now(),
         )
-        said = f"Issuer {issuer.code} is at version {issuer.version}."
-    say(said)
+        message = f"Issuer {issuer.code} is at version {issuer.version}."
+    say(message)
 
 
 @issuers.command("withdraw")

@@ -68,8 +68,8 @@ def _last(run: JobRun | None) -> tuple[str, str, str]:
     if run is None:
         return "", "", "not run yet"
     counted = ", ".join(f"{count} {name}" for name, count in (run.counts or {}).items())
-    said = " ".join(part for part in (run.result.replace("_", " "), counted, run.error) if part)
-    return _moment(run.started_at), _took(run.seconds), said
+    message = " ".join(part for part in (run.result.replace("_", " "), counted, run.error) if part)
+    return _moment(run.started_at), _took(run.seconds), message
 
 
 @jobs.command("runs")

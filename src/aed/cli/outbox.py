@@ -83,9 +83,9 @@ def show_all(
         say(f"There are more: --after {rows[-1][0]}")
 
 
-def _why(said: str | None, wait: WaitingFor | None) -> str:
+def _why(reason: str | None, wait: WaitingFor | None) -> str:
     """Return why a message is waiting, and the error of its last attempt."""
-    return ". ".join(each for each in (str(wait).capitalize() if wait is not None else None, said) if each)
+    return ". ".join(each for each in (str(wait).capitalize() if wait is not None else None, reason) if each)
 
 
 @outbox.command("cancel")
@@ -186,8 +186,8 @@ def add(
 
 def _line(what: str) -> str:
     if sys.stdin.isatty():
-        said: str = typer.prompt(what.capitalize(), hide_input=True)
-        return said.strip()
+        line: str = typer.prompt(what.capitalize(), hide_input=True)
+        return line.strip()
     return sys.stdin.readline().strip()
 
 
@@ -230,8 +230,10 @@ def test(name: Annotated[str, typer.Argument(help="The endpoint's name")]) -> No
                 field="name",
             )
         outgoing = enqueue_to_endpoint(session, endpoint, notice, clock.now())
-        said = f"Message {outgoing.id} to {name} is in the outbox. The worker sends it, or `aed outbox send`."
-    say(said)
+        message = (
+            f"Message {outgoing.id} to {name} is in the outbox. The worker sends it, or `aed outbox send`."
+        )
+    say(message)
 
 
 @endpoints.command("push-key")

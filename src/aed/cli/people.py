@@ -88,8 +88,8 @@ def add(
         person = people_actions.add_person(
             session, operator(), new, country=load_settings().phone_country, at=clock.now()
         )
-        said = f"Person {person.id} is {person.name}."
-    say(said)
+        message = f"Person {person.id} is {person.name}."
+    say(message)
 
 
 @people.command("list")
@@ -153,11 +153,11 @@ def show(person: PersonArgument) -> None:
             table(
                 "History",
                 ["at", "who", "what"],
-                [(f"{each.at:%Y-%m-%d %H:%M}", each.who, _said(each.fields)) for each in changes],
+                [(f"{each.at:%Y-%m-%d %H:%M}", each.who, _change_text(each.fields)) for each in changes],
             )
 
 
-def _said(fields: dict[str, list[str | None]]) -> str:
+def _change_text(fields: dict[str, list[str | None]]) -> str:
     return "; ".join(f"{name}: {before or '-'} → {now}" for name, (before, now) in fields.items())
 
 
@@ -176,8 +176,8 @@ def amend(person_id: Id, fields: Fields, version: Version = None) -> None:
             country=load_settings().phone_country,
             at=clock.now(),
         )
-        said = f"Person {person.id} is at version {person.version}."
-    say(said)
+        message = f"Person {person.id} is at version {person.version}."
+    say(message)
 
 
 @people.command("open-accounts")
@@ -308,8 +308,8 @@ def grant(
     with writing() as session:
         found, _account = people_queries.person(session, operator(), person_id_of(session, person))
         made = role_actions.grant_role(session, operator(), found.id, new, at=clock.now())
-        said = f"Role {made.id}: {found.name} is {role}."
-    say(said)
+        message = f"Role {made.id}: {found.name} is {role}."
+    say(message)
 
 
 @roles.command("revoke")
@@ -319,8 +319,8 @@ def revoke(
     """Revoke a role; the record of it stays."""
     with writing() as session:
         taken = role_actions.revoke_role(session, operator(), grant_id, at=clock.now())
-        said = f"Person {taken.person_id} is no longer {taken.role}."
-    say(said)
+        message = f"Person {taken.person_id} is no longer {taken.role}."
+    say(message)
 
 
 @roles.command("list")

@@ -72,8 +72,8 @@ def merge(
 
     with writing() as session:
         pair = decide_pair(session, operator(), pair_id, PairDecision.SAME, keep_id=keep, at=clock.now())
-        said = f"Both entries are now person {pair.kept_id}."
-    say(said)
+        message = f"Both entries are now person {pair.kept_id}."
+    say(message)
 
 
 @duplicates.command("reject")

@@ -106,8 +106,8 @@ def preferences(
         found = preference_of(session, person.id)
         if clear or hours is not None or days_before is not None:
             found = set_preference(session, person.id, hours=hours, days_before=days_before)
-        said = _in_words(found)
-    say(f"Person {person_id} is reminded {said}.")
+        words = _in_words(found)
+    say(f"Person {person_id} is reminded {words}.")
 
 
 def _in_words(found: ReminderPreference | None) -> str:

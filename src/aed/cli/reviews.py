@@ -86,7 +86,7 @@ def _summary(review: Review) -> str:
             return f"the same device? score {evidence['score']:.2f}"
         case ReviewKind.CONFLICT:
             present, offered = evidence["present"], evidence["offered"]
-            both = [f"{said['source']}: {_value_text(said['value'])}" for said in (present, offered)]
+            both = [f"{claim['source']}: {_value_text(claim['value'])}" for claim in (present, offered)]
             return " | ".join(both)
         case ReviewKind.SHRINK:
             return f"{evidence['missing']} of {evidence['listed_before']} are missing"
@@ -104,9 +104,9 @@ def _evidence(review: Review) -> list[str]:
             return [f"score {evidence['score']:.3f}, from these signs", *signs, "the list's row", *record]
         case ReviewKind.CONFLICT:
             return [
-                f"  {which}, of {said['source'] if said['source'] != 'registry' else 'a person'}: "
-                f"{_value_text(said['value'])}"
-                for which, said in (("present", evidence["present"]), ("offered", evidence["offered"]))
+                f"  {which}, of {claim['source'] if claim['source'] != 'registry' else 'a person'}: "
+                f"{_value_text(claim['value'])}"
+                for which, claim in (("present", evidence["present"]), ("offered", evidence["offered"]))
             ]
         case ReviewKind.SHRINK:
             return [
@@ -157,5 +157,5 @@ def set_source(
             at=clock.now(),
             progress=progress,
         )
-        said = f"{source.name} has rank {source.rank}."
-    say(said)
+        message = f"{source.name} has rank {source.rank}."
+    say(message)

@@ -62,7 +62,7 @@ class Entry:
     """An item of a list: figures in columns, text beside them, and lines below the text."""
 
     figures: Sequence[str]
-    said: str
+    text: str
     below: Sequence[str] = ()
 
 
@@ -72,7 +72,7 @@ def entries(columns: Sequence[str], found: Sequence[Entry]) -> None:
     widths = [max(cell_len(row[column]) for row in rows) for column in range(len(columns))]
     _text_column(columns, widths, [], style="dim")
     for each in found:
-        _text_column(each.figures, widths, [each.said], style="bold")
+        _text_column(each.figures, widths, [each.text], style="bold")
         _text_column([""] * len(columns), widths, each.below, style="")
 
 

@@ -116,11 +116,11 @@ def add_retrieval(
     numbers = load_settings().returns
     with writing() as session:
         made = retrieval_actions.create_retrieval(session, operator(), new, numbers=numbers, at=clock.now())
-        said = (
+        message = (
             f"Retrieval {made.id} is recorded. The responder is asked about the device from "
             f"{made.ask_at:%Y-%m-%d %H:%MZ}."
         )
-    say(said)
+    say(message)
 
 
 @retrievals.command("close")

@@ -109,8 +109,8 @@ def add_check(
                 session, operator(), taken.check.key, sent, picture_without_traces(sent), at=clock.now()
             )
         check = CheckOut.of(taken.check)
-    said = "passed" if check.is_passed else "not passed"
-    say(f"Check {check.id}: {said if taken.is_new else 'had been recorded already'}.")
+    result = "passed" if check.is_passed else "not passed"
+    say(f"Check {check.id}: {result if taken.is_new else 'had been recorded already'}.")
     show_readiness(device_id)
 
 

@@ -315,8 +315,8 @@ def database_now(session: Session) -> datetime:
         found = session.execute(text("SELECT clock_timestamp()")).scalar_one()
         assert isinstance(found, datetime)
         return found.astimezone(UTC)
-    said = session.execute(text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")).scalar_one()
-    return datetime.fromisoformat(said).replace(tzinfo=UTC)
+    now = session.execute(text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")).scalar_one()
+    return datetime.fromisoformat(now).replace(tzinfo=UTC)
 
 
 @contextmanager

@@ -164,8 +164,8 @@ def plan_reason_label(because: str) -> Label:
     """Return why a plan was made; an unknown reason is returned as it is."""
     if because in _PLAN_REASON_LABELS:
         return _PLAN_REASON_LABELS[because]
-    said, _, number = because.partition(" by ")
-    if said in _REPLY_LABELS:
-        en, zh = _REPLY_LABELS[said]
+    reply, _, number = because.partition(" by ")
+    if reply in _REPLY_LABELS:
+        en, zh = _REPLY_LABELS[reply]
         return f"{en} call {number}", f"{number}号{zh}"
     return because, because

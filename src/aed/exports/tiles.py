@@ -53,12 +53,12 @@ def vector_tile(
     if session.get_bind().dialect.name == "sqlite":
         return _encoded_tile(session.execute(statement).mappings().all(), layer=layer, extent=extent)
     points = statement.subquery("points")
-    said = [each for each in points.c if each.name not in ("across", "down")]
+    columns = [each for each in points.c if each.name not in ("across", "down")]
     box = func.ST_MakeBox2D(func.ST_MakePoint(0, -extent), func.ST_MakePoint(extent, 0), type_=NullType())
     place = func.ST_MakePoint(points.c.across, -points.c.down, type_=NullType())
     # Use plain functions, since those of GeoAlchemy2 would convert the geometry to text.
     geometry = Function("ST_AsMVTGeom", place, box, extent, buffer, True, type_=NullType())
-    placed = select(geometry.label("geom"), *said).subquery("tile")
+    placed = select(geometry.label("geom"), *columns).subquery("tile")
     whole = Function("ST_AsMVT", literal_column("tile.*"), layer, extent, "geom", "id", type_=LargeBinary())
     number, tile = session.execute(select(func.count(), whole).select_from(placed)).one()
     return number, bytes(tile) if number else b""
@@ -69,11 +69,11 @@ def _encoded_tile(rows: Iterable[Mapping[Any, Any]], *, layer: str, extent: int)
 
     features = []
     for row in rows:
-        said = {name: value for name, value in row.items() if value is not None}
-        place = Point(said.pop("across"), said.pop("down"))
-        feature = {"geometry": place, "properties": said}
-        if "id" in said:
-            feature["id"] = said.pop("id")
+        properties = {name: value for name, value in row.items() if value is not None}
+        place = Point(properties.pop("across"), properties.pop("down"))
+        feature = {"geometry": place, "properties": properties}
+        if "id" in properties:
+            feature["id"] = properties.pop("id")
         features.append(feature)
     if not features:
         return 0, b""

@@ -224,10 +224,10 @@ def _between(separator: str) -> str:
 
 
 def _parser_message(error: Exception, tidy: str) -> str:
-    said = str(error).strip()
-    place = re.search(r"--> 1:(\d+)", said)
+    message = str(error).strip()
+    place = re.search(r"--> 1:(\d+)", message)
     if place is None:
-        return f"cannot be parsed: {said.rpartition(': ')[2].rstrip('.')}"
+        return f"cannot be parsed: {message.rpartition(': ')[2].rstrip('.')}"
     rest = tidy[int(place[1]) - 1 :][:16]
     return (
         f"are not understood from “{rest}” on" if rest else "are incomplete: something is missing at the end"

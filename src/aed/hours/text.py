@@ -189,20 +189,20 @@ def parse_week(statements: Iterable[Statement]) -> WeeklyHours | None:
         if len(openings) > 1 or len(closed) > MAX_CLOSED_DAYS or not all(each.clearly for each in closings):
             return None
         hours, doubts = _of_no_days(openings[0].spans, statements)
-    said: dict[frozenset[Day], Spans] = {}
+    by_days: dict[frozenset[Day], Spans] = {}
     for opening in openings:
         if opening.days is None:
             continue
         spans = opening.spans
         named = opening.days.certain | opening.days.perhaps
-        if named in said:
-            together = said[named] if spans == said[named] else in_order((*said[named], *spans))
+        if named in by_days:
+            together = by_days[named] if spans == by_days[named] else in_order((*by_days[named], *spans))
             if together is None:
                 return None
             spans = together
         elif not _is_an_exception(named, spans, hours):
             return None
-        said[named] = spans
+        by_days[named] = spans
         hours |= _on(opening.days, spans)
         if opening.days.perhaps:
             doubts.append("perhaps " + _names(opening.days.perhaps))

@@ -74,5 +74,5 @@ def problem(
     )
 
 
-def _cut(said: str, most: int) -> str:
-    return said if len(said) <= most else said[:most] + "…."
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + "…."

@@ -102,11 +102,11 @@ def _unknown(request: Request, name: str, known: dict[str, bool]) -> InvalidInpu
     shown = name[:MAX_SHOWN]
     by_lower = {each.lower(): each for each in known}
     near = difflib.get_close_matches(shown.lower(), by_lower, n=1)
-    said = f"Unknown parameter '{shown}'"
+    message = f"Unknown parameter '{shown}'"
     if near:
-        said += f"; the closest match is '{by_lower[near[0]]}'."
+        message += f"; the closest match is '{by_lower[near[0]]}'."
     elif known:
-        said += f"; this route takes: {', '.join(sorted(known))}."
+        message += f"; this route takes: {', '.join(sorted(known))}."
     else:
-        said += "; this route takes no parameters."
-    return _refusal(request)(said, field=shown)
+        message += "; this route takes no parameters."
+    return _refusal(request)(message, field=shown)

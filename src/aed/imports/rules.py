@@ -62,11 +62,11 @@ def reason_of(error: ValidationError, *, known: Collection[str], is_feature: boo
     wrong = error.errors(include_url=False)
     if is_feature and any(each["type"] == "missing" and each["loc"][-1:] == ("lat",) for each in wrong):
         wrong = [each for each in wrong if each["loc"][-1:] not in (("lat",), ("lon",))]
-        return _joined(["geometry: must be a Point with [longitude, latitude]", *_said(wrong, known)])
+        return _joined(["geometry: must be a Point with [longitude, latitude]", *_messages(wrong, known)])
     if is_feature and any(each["type"] == "missing" and each["loc"][-1:] == ("boundary",) for each in wrong):
         wrong = [each for each in wrong if each["loc"][-1:] != ("boundary",)]
-        return _joined(["geometry: must be a Polygon or MultiPolygon", *_said(wrong, known)])
-    return _joined(_said(wrong, known))
+        return _joined(["geometry: must be a Polygon or MultiPolygon", *_messages(wrong, known)])
+    return _joined(_messages(wrong, known))
 
 
 def reasons_of(error: ValidationError, *, known: Collection[str]) -> list[tuple[str, str, str]]:
@@ -84,11 +84,11 @@ def printable(text: str, length: int = MAX_REASON_LENGTH) -> str:
     return shown if len(shown) <= length else shown[: length - 1] + "…"
 
 
-def _joined(said: list[str]) -> str:
-    return printable("; ".join(said[:MAX_REASONS]))
+def _joined(parts: list[str]) -> str:
+    return printable("; ".join(parts[:MAX_REASONS]))
 
 
-def _said(wrong: list[ErrorDetails], known: Collection[str]) -> list[str]:
+def _messages(wrong: list[ErrorDetails], known: Collection[str]) -> list[str]:
     return [_one(each, known) for each in wrong]
 
 
@@ -100,10 +100,10 @@ def _one(wrong: ErrorDetails, known: Collection[str]) -> str:
         near = difflib.get_close_matches(column, known, n=1)
         hint = f": did you mean {near[0]}?" if near else ""
         return f"{printable(column, MAX_VALUE_LENGTH)}: unknown name{hint}"
-    said = _right(wrong, column)
+    right = _right(wrong, column)
     if wrong["type"] != "missing" and isinstance(wrong["input"], str | int | float):
-        said += f" (it is '{printable(str(wrong['input']), MAX_VALUE_LENGTH)}')"
-    return f"{column}: {said}" if column else said
+        right += f" (it is '{printable(str(wrong['input']), MAX_VALUE_LENGTH)}')"
+    return f"{column}: {right}" if column else right
 
 
 def _right(wrong: ErrorDetails, column: str) -> str:

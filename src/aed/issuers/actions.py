@@ -160,9 +160,10 @@ def _put_courses(
 ) -> None:
     """Replace the courses of the issuer."""
     before = [
-        _said(IssuerCourseIn.of(each)) for each in queries.courses_of(session, [issuer.id]).get(issuer.id, [])
+        _course_fields(IssuerCourseIn.of(each))
+        for each in queries.courses_of(session, [issuer.id]).get(issuer.id, [])
     ]
-    now = [_said(each) for each in sorted(courses, key=lambda each: each.code)]
+    now = [_course_fields(each) for each in sorted(courses, key=lambda each: each.code)]
     if before == now:
         return
     session.execute(delete(IssuerCourse).where(IssuerCourse.issuer_id == issuer.id))
@@ -173,5 +174,5 @@ def _put_courses(
     flush_or_conflict(session, "The courses of the issuer are invalid.", "courses")
 
 
-def _said(course: IssuerCourseIn) -> dict[str, Any]:
+def _course_fields(course: IssuerCourseIn) -> dict[str, Any]:
     return course.model_dump(mode="json")

@@ -163,9 +163,9 @@ def mentions_in_lists(session: Session, person: Person) -> list[ListMention]:
     def is_phone(number: str) -> bool:
         return mine is not None and normalized(number, EncryptedKind.PHONE)[-8:] == mine[-8:]
 
-    said = type_coerce(SourceRecord.fields, JSON)["keeper_name"].as_string()
+    keeper_name = type_coerce(SourceRecord.fields, JSON)["keeper_name"].as_string()
     rows: list[SourceRecord | Review] = list(
-        session.scalars(select(SourceRecord).where(said == person.name).order_by(SourceRecord.id))
+        session.scalars(select(SourceRecord).where(keeper_name == person.name).order_by(SourceRecord.id))
     )
     names_a_keeper = cast(type_coerce(Review.evidence, JSON), Text).contains(KEEPER[0])
     rows += session.scalars(select(Review).where(names_a_keeper).order_by(Review.id))

@@ -98,12 +98,12 @@ class OwnDataOut(BaseModel):
         )
 
 
-def _found(said: object, name: str) -> Any:
+def _found(value: object, name: str) -> Any:
     """Return the first value under that key, at any depth; None if there is none."""
-    if isinstance(said, dict):
-        if name in said:
-            return said[name]
-        return next((found for each in said.values() if (found := _found(each, name)) is not None), None)
-    if isinstance(said, list):
-        return next((found for each in said if (found := _found(each, name)) is not None), None)
+    if isinstance(value, dict):
+        if name in value:
+            return value[name]
+        return next((found for each in value.values() if (found := _found(each, name)) is not None), None)
+    if isinstance(value, list):
+        return next((found for each in value if (found := _found(each, name)) is not None), None)
     return None

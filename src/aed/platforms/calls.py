@@ -77,12 +77,12 @@ class PlatformApi:
         except (httpx2.HTTPError, httpx2.InvalidURL, InvalidInput, UnknownHost, AddressRefused):
             raise PlatformFailed("{platform} cannot be reached. Try again.", platform=self.name) from None
         try:
-            said = orjson.loads(answer.content)
+            reply = orjson.loads(answer.content)
         except orjson.JSONDecodeError:
-            said = None
-        if not isinstance(said, dict):
+            reply = None
+        if not isinstance(reply, dict):
             raise PlatformFailed("{platform} sent a response of an unknown form.", platform=self.name)
-        return answer.status_code, said
+        return answer.status_code, reply
 
 
 @dataclass
@@ -118,15 +118,15 @@ class AccessToken:
             self._lock.release()
 
 
-def code_of(said: Mapping[str, Any]) -> int:
+def code_of(reply: Mapping[str, Any]) -> int:
     """Return the result code `errcode` of a response; 0 is success, and so is a response without one."""
-    code = said.get("errcode", 0)
+    code = reply.get("errcode", 0)
     return code if isinstance(code, int) else -1
 
 
-def text_at(said: Mapping[str, Any], name: str, *, platform: str) -> str:
+def text_at(reply: Mapping[str, Any], name: str, *, platform: str) -> str:
     """Return a text of a response. Raises PlatformFailed if it is missing."""
-    found = said.get(name)
+    found = reply.get(name)
     if not isinstance(found, str) or not found:
         raise PlatformFailed("{platform} sent a response of an unknown form.", platform=platform)
     return found

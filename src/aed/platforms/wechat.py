@@ -61,8 +61,8 @@ class WechatApp:
             "js_code": code,
             "grant_type": "authorization_code",
         }
-        _, said = self.api.call("GET", self._url("/sns/jscode2session"), query=query, until=until)
-        result = code_of(said)
+        _, reply = self.api.call("GET", self._url("/sns/jscode2session"), query=query, until=until)
+        result = code_of(reply)
         if result in CODE_REFUSED:
             raise NotSignedIn(
                 "The login code of WeChat is not valid: it is used up, or older than five minutes. Call "
@@ -72,15 +72,15 @@ class WechatApp:
             raise NotAllowed("WeChat has blocked this user. Sign in by password or code.")
         if result:
             raise self._failure(result)
-        return text_at(said, "openid", platform=NAME)
+        return text_at(reply, "openid", platform=NAME)
 
     def phone_number_of(self, code: str, *, until: float) -> str:
         """Exchange the code of a getPhoneNumber button for the user's number, with its country code.
 
         Raises InvalidInput for a code that is not valid, TooBusy, PlatformFailed.
         """
-        said = self._with_token("/wxa/business/getuserphonenumber", {"code": code}, until=until)
-        result = code_of(said)
+        reply = self._with_token("/wxa/business/getuserphonenumber", {"code": code}, until=until)
+        result = code_of(reply)
         if result in CODE_REFUSED:
             raise InvalidInput(
                 "The phone code of WeChat is not valid: it is used up, or older than five minutes. Let the "
@@ -89,7 +89,7 @@ class WechatApp:
             )
         if result:
             raise self._failure(result)
-        info = said.get("phone_info")
+        info = reply.get("phone_info")
         if not isinstance(info, Mapping):
             raise PlatformFailed("{platform} sent a response of an unknown form.", platform=NAME)
         watermark = info.get("watermark")
@@ -104,11 +104,11 @@ class WechatApp:
         for _ in range(2):
             token = self.token.get(until=until, refused=refused)
             query = {"access_token": token}
-            _, said = self.api.call("POST", self._url(path), query=query, body=body, until=until)
-            if code_of(said) not in TOKEN_REFUSED:
+            _, reply = self.api.call("POST", self._url(path), query=query, body=body, until=until)
+            if code_of(reply) not in TOKEN_REFUSED:
                 break
             refused = token
-        return said
+        return reply
 
     def _fetch_token(self, by_force: bool, until: float) -> tuple[str, float]:
         """Fetch the stable token: every process gets the same one, and fetching it ends no other."""
@@ -118,11 +118,11 @@ class WechatApp:
             "secret": self.settings.app_secret.get_secret_value(),
             "force_refresh": by_force,
         }
-        _, said = self.api.call("POST", self._url("/cgi-bin/stable_token"), body=body, until=until)
-        if code_of(said):
-            raise self._failure(code_of(said))
-        seconds = said.get("expires_in")
-        return text_at(said, "access_token", platform=NAME), seconds if isinstance(seconds, int) else 0
+        _, reply = self.api.call("POST", self._url("/cgi-bin/stable_token"), body=body, until=until)
+        if code_of(reply):
+            raise self._failure(code_of(reply))
+        seconds = reply.get("expires_in")
+        return text_at(reply, "access_token", platform=NAME), seconds if isinstance(seconds, int) else 0
 
     def _failure(self, code: int) -> TooBusy | PlatformFailed:
         if code in BUSY:

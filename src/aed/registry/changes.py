@@ -118,7 +118,7 @@ def record_creations(
     at: datetime,
 ) -> None:
     """Record all fields of many rows that were just inserted, each given as {column: value}."""
-    said = who.name
+    actor = who.name
     insert_many(
         session,
         RegistryChange,
@@ -127,7 +127,7 @@ def record_creations(
                 "subject": model.__tablename__,
                 "subject_id": str(row["id"]),
                 "at": at,
-                "who": said,
+                "who": actor,
                 "fields": {
                     name: [None, _plain(value)]
                     for name, value in row.items()

@@ -43,25 +43,25 @@ def floor_from_storey(
 
     Raises InvalidInput for a storey or a room that cannot be read, and if they contradict each other.
     """
-    said: dict[str, int] = {}
+    floors: dict[str, int] = {}
     if floor is not None:
-        said["floor"] = floor
+        floors["floor"] = floor
     if storey is not None:
-        said["storey"] = floor_of_storey(storey, counts_ground_as_one=counts_ground_as_one)
+        floors["storey"] = floor_of_storey(storey, counts_ground_as_one=counts_ground_as_one)
     if room is not None:
-        said["room"] = floor_of_room(room, counts_ground_as_one=counts_ground_as_one)
-    if len(set(said.values())) > 1:
+        floors["room"] = floor_of_room(room, counts_ground_as_one=counts_ground_as_one)
+    if len(set(floors.values())) > 1:
         given = {"floor": floor, "storey": storey, "room": room}
         sides = [
             f"{name} {given[name]} is {storey_words(number, counts_ground_as_one=counts_ground_as_one)['en']}"
-            for name, number in said.items()
+            for name, number in floors.items()
         ]
         raise InvalidInput(
             "These contradict each other: {names}. Send only one of them.",
             field="floor",
             names="; ".join(sides),
         )
-    return next(iter(said.values()), None)
+    return next(iter(floors.values()), None)
 
 
 def floor_of_storey(text: str, *, counts_ground_as_one: bool) -> int:
@@ -69,12 +69,12 @@ def floor_of_storey(text: str, *, counts_ground_as_one: bool) -> int:
 
     Raises InvalidInput for anything else.
     """
-    said = unicodedata.normalize("NFKC", text).casefold().replace(" ", "")
-    if _GROUND.fullmatch(said):
+    storey = unicodedata.normalize("NFKC", text).casefold().replace(" ", "")
+    if _GROUND.fullmatch(storey):
         return 0
-    if (below := _BELOW.fullmatch(said)) is not None and (number := _number(below[1])) > 0:
+    if (below := _BELOW.fullmatch(storey)) is not None and (number := _number(below[1])) > 0:
         return _within(-number, text, "storey")
-    above = _ABOVE.fullmatch(said)
+    above = _ABOVE.fullmatch(storey)
     if above is None:
         raise InvalidInput(
             "The storey “{shown}” is not valid; write it like 3, 3楼, B1, 地下一层 or G.",
@@ -95,8 +95,8 @@ def floor_of_room(text: str, *, counts_ground_as_one: bool) -> int:
 
     Raises InvalidInput if the storey is ambiguous: `B101` may be in the basement or in building B.
     """
-    said = unicodedata.normalize("NFKC", text).casefold().replace(" ", "")
-    found = _ROOM.fullmatch(re.sub(r"(?:室|房|号|號)$", "", said))
+    room = unicodedata.normalize("NFKC", text).casefold().replace(" ", "")
+    found = _ROOM.fullmatch(re.sub(r"(?:室|房|号|號)$", "", room))
     number = int((found[1] or found[3]) if found else 0)
     if number == 0:
         raise InvalidInput(

@@ -50,11 +50,11 @@ class SigningKeys:
         return tuple(str(each.kid) for each in self.keys)
 
 
-def signed(keys: SigningKeys, purpose: TokenPurpose, said: str) -> str:
+def signed(keys: SigningKeys, purpose: TokenPurpose, text: str) -> str:
     """Sign the text and return a token, which `opened` verifies. The text is not encrypted."""
     key = keys.keys[0]
     header = {"alg": ALGORITHM, "kid": str(key.kid), "typ": purpose.value}
-    return jws.serialize_compact(header, said.encode(), key, algorithms=[ALGORITHM])
+    return jws.serialize_compact(header, text.encode(), key, algorithms=[ALGORITHM])
 
 
 def opened(keys: SigningKeys, purpose: TokenPurpose, token: str) -> str | None:

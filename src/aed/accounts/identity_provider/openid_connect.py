@@ -284,14 +284,14 @@ def _believed(
 
 def _more(client: Any, url: str, claims: Mapping[str, Any]) -> dict[str, Any]:
     """Return the claims with those of the userinfo endpoint. Raises IdentityProviderFailed."""
-    said = _json(client, url, withhold_token=False)
-    if not isinstance(said, dict) or said.get("sub") != claims["sub"]:
+    answer = _json(client, url, withhold_token=False)
+    if not isinstance(answer, dict) or answer.get("sub") != claims["sub"]:
         raise IdentityProviderFailed(
             "The identity provider returned data of a different person than the one who signed in."
         )
-    return {**said, **claims}
+    return {**answer, **claims}
 
 
-def _short(said: object) -> str:
+def _short(value: object) -> str:
     """Shorten a value from outside for an error message."""
-    return "".join(each if each.isprintable() else " " for each in str(said)[:100]).strip().rstrip(".")
+    return "".join(each if each.isprintable() else " " for each in str(value)[:100]).strip().rstrip(".")

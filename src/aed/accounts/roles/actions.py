@@ -78,8 +78,8 @@ def grant_role(session: Session, who: Viewer, person_id: int, new: RoleIn, *, at
         session.flush()
     except IntegrityError:
         raise Conflict("The person already has this role there.", field="role") from None
-    said = f"{new.role} by {who.name}"
-    log_event(session, SecurityEventKind.ROLE_GRANTED, at=at, person_id=person_id, detail=said)
+    detail = f"{new.role} by {who.name}"
+    log_event(session, SecurityEventKind.ROLE_GRANTED, at=at, person_id=person_id, detail=detail)
     add_audit_entry(
         session,
         who.name,
@@ -106,8 +106,8 @@ def revoke_role(session: Session, who: Viewer, grant_id: int, *, at: datetime) -
     require_role_granter(who, grant.role, estate_id=grant.estate_id, region_id=region_id)
     if grant.revoked_at is None:
         grant.revoked_at, grant.revoked_by = at, who.name
-        said = f"{grant.role} by {who.name}"
-        log_event(session, SecurityEventKind.ROLE_REVOKED, at=at, person_id=grant.person_id, detail=said)
+        detail = f"{grant.role} by {who.name}"
+        log_event(session, SecurityEventKind.ROLE_REVOKED, at=at, person_id=grant.person_id, detail=detail)
         add_audit_entry(session, who.name, AuditSubject.ROLE, grant.id, "revoked", at=at)
         session.flush()
     return grant

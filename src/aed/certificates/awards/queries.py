@@ -134,8 +134,8 @@ def on_paper(session: Session, viewer: Viewer, number: str) -> OnPaper:
     ).one_or_none()
     if found is None:
         raise NotFound("No certificate with this number was awarded here.", field="number")
-    *said, estate_id, region_id = found
-    paper = OnPaper(*said)
+    *columns, estate_id, region_id = found
+    paper = OnPaper(*columns)
     if viewer.person_id != paper.person_id and not runs_training(viewer, estate_id, region_id):
         raise NotAllowed(
             "A paper certificate is visible only to its holder and those responsible for the training."

@@ -52,7 +52,7 @@ class Line:
     valid_until: date
     is_revoked: bool
 
-    def said(self) -> IssuerStatement:
+    def statement(self) -> IssuerStatement:
         """Return the line as the issuer's statement."""
         return IssuerStatement(
             Holder(self.name, self.phone, self.holder_id),
@@ -117,7 +117,9 @@ def take_lines(
     outcomes = _keep_entries(session, issuer, lines, at=at)
     by_number = {line.number: line for line in lines}
     known = queries.held(session, issuer.id, by_number)
-    follow(session, who, issuer, [(each, by_number[each.number].said()) for each in known], effects, at=at)
+    follow(
+        session, who, issuer, [(each, by_number[each.number].statement()) for each in known], effects, at=at
+    )
     effects.not_held += len(by_number.keys() - {each.number for each in known})
     return outcomes
 
@@ -140,9 +142,9 @@ def follow(
     amended: list[dict[str, Any]] = []
     changes: list[dict[str, Any]] = []
     checks: list[Checked] = []
-    for known, said in pairs:
-        finding = compare(known.holder, known.facts, said)
-        now = _as_said(known, said, finding, at)
+    for known, statement in pairs:
+        finding = compare(known.holder, known.facts, statement)
+        now = _updated(known, statement, finding, at)
         fields = {
             name: [_plain(before), _plain(value)]
             for name, value in now.items()
@@ -175,7 +177,7 @@ def _ends_of_ids(fields: Mapping[str, Sequence[object]]) -> dict[str, list[str |
     }
 
 
-def _as_said(known: Known, said: IssuerStatement, finding: CheckFinding, at: datetime) -> dict[str, Any]:
+def _updated(known: Known, statement: IssuerStatement, finding: CheckFinding, at: datetime) -> dict[str, Any]:
     """Return the new column values of a certificate."""
     columns: dict[str, Any] = {
         "trust": known.trust,
@@ -190,9 +192,9 @@ def _as_said(known: Known, said: IssuerStatement, finding: CheckFinding, at: dat
         case CheckState.CONFIRMED | CheckState.CORRECTED:
             columns |= {
                 "trust": CertificateTrust.VERIFIED,
-                "holder_id": said.holder.holder_id or known.holder_id,
+                "holder_id": statement.holder.holder_id or known.holder_id,
             }
-            columns |= {name: getattr(said.facts, name) for name in finding.corrections}
+            columns |= {name: getattr(statement.facts, name) for name in finding.corrections}
             if known.revoked_why == REVOKED_WHY:  # the issuer withdrew the revocation
                 columns |= {"revoked_at": None, "revoked_why": None}
         case CheckState.REVOKED if known.revoked_at is None:

@@ -79,8 +79,8 @@ def record_answer(
     """
     _line_is_good(session, issuer.id)
     if answer is None:
-        said = f"{issuer.name_en} has no certificate with this number. Compare the number with the card."
-        save_checks(session, [Checked(asked.certificate_id, issuer.id, CheckState.UNKNOWN, said)], at=at)
+        message = f"{issuer.name_en} has no certificate with this number. Compare the number with the card."
+        save_checks(session, [Checked(asked.certificate_id, issuer.id, CheckState.UNKNOWN, message)], at=at)
         return CheckState.UNKNOWN
     effects = Effects()
     known = issuer_roster_queries.held(session, issuer.id, [asked.number])
@@ -98,10 +98,10 @@ def record_no_answer(
     """
     tries = asked.tries + 1
     again_at = at + pause_after(tries, failed.asked_to_wait)
-    said = f"{failed.reason} The next attempt is at {again_at:%Y-%m-%d %H:%M} UTC."
+    message = f"{failed.reason} The next attempt is at {again_at:%Y-%m-%d %H:%M} UTC."
     save_checks(
         session,
-        [Checked(asked.certificate_id, issuer.id, CheckState.WAITING, said, tries, again_at)],
+        [Checked(asked.certificate_id, issuer.id, CheckState.WAITING, message, tries, again_at)],
         at=at,
     )
     line = session.get(IssuerLine, issuer.id)
@@ -125,11 +125,11 @@ def give_back(session: Session, issuer: Issuer, asked: Sequence[ToAsk], *, at: d
     line = session.get(IssuerLine, issuer.id)
     until = line.closed_until if line is not None and line.closed_until is not None else at
     reason = line.said if line is not None else ""
-    said = f"{issuer.name_en} is not asked again until {until:%Y-%m-%d %H:%M} UTC: {reason}"
+    message = f"{issuer.name_en} is not asked again until {until:%Y-%m-%d %H:%M} UTC: {reason}"
     save_checks(
         session,
         [
-            Checked(each.certificate_id, issuer.id, CheckState.WAITING, said, each.tries, until)
+            Checked(each.certificate_id, issuer.id, CheckState.WAITING, message, each.tries, until)
             for each in asked
         ],
         at=at,
@@ -219,10 +219,10 @@ def _settle_by_roster(session: Session, issuer: Issuer, numbers: list[str], now:
     pairs = []
     for each in known:
         entry = entries[each.number]
-        said = IssuerStatement(
+        statement = IssuerStatement(
             Holder(entry.name, entry.phone, entry.holder_id),
             Facts(entry.kind, entry.issued_on, entry.valid_until),
             entry.is_revoked,
         )
-        pairs.append((each, said))
+        pairs.append((each, statement))
     follow(session, SCHEDULER, issuer, pairs, Effects(), at=now)

@@ -71,7 +71,7 @@ class IssuerAnswer(BaseModel):
     phone: str | None = Field(None, max_length=32)
     is_revoked: bool = False
 
-    def said(self) -> IssuerStatement:
+    def statement(self) -> IssuerStatement:
         return IssuerStatement(
             Holder(
                 self.name, self.phone, mask_holder_id(written(self.holder_id)) if self.holder_id else None
@@ -160,10 +160,10 @@ def _asked_once(
             finally:
                 answer.close()
         except (httpx2.ConnectError, httpx2.RemoteProtocolError, httpx2.ReadError) as error:
-            said = failure_message(error, target.host, deadline, what="answer")
+            failure = failure_message(error, target.host, deadline, what="answer")
             if deadline.is_over:
-                raise said from error
-            raise _Broken(said.detail) from error
+                raise failure from error
+            raise _Broken(failure.detail) from error
         except httpx2.HTTPError as error:
             raise failure_message(error, target.host, deadline, what="answer") from error
     return _understood(answer, content, target, asked)
@@ -233,7 +233,7 @@ def _understood(
         ) from None
     if answered.number.strip() != asked.number:
         raise FetchFailed(f"{host} sent a response about another number than requested.")
-    return answered.said()
+    return answered.statement()
 
 
 # --- Certificates ---------------------------------------------------------------------------------------

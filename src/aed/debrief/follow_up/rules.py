@@ -39,9 +39,9 @@ def alerts_that_used_a_device(record: Iterable[tuple[str, str]]) -> set[int]:
     """Return the alerts whose device is on a patient, from the record's entries (kind, payload)."""
     used = set()
     for kind, text in record:
-        said = json.loads(text)
-        if kind == "said" and said["said"] in (AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN):
-            used.add(int(said["alert"]))
+        payload = json.loads(text)
+        if kind == "said" and payload["said"] in (AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN):
+            used.add(int(payload["alert"]))
     return used
 
 

@@ -67,15 +67,15 @@ def measured_of(session: Session, which: ColumnElement[bool]) -> dict[int, Recor
     )
     found = {}
     for row in rows:
-        first_there_at, said = there.get(row.id), reported.get(row.id)
-        known = [each for each in (first_there_at, said and said.compressions_at) if each is not None]
+        first_there_at, replies = there.get(row.id), reported.get(row.id)
+        known = [each for each in (first_there_at, replies and replies.compressions_at) if each is not None]
         found[row.id] = RecordedTimes(
             collapsed_at=row.collapsed_at,
             called_at=row.opened_at,
             first_there_at=first_there_at,
             compressions_at=min(known, default=None),
-            attached_at=said and said.attached_at,
-            shock_at=said and said.shock_at,
+            attached_at=replies and replies.attached_at,
+            shock_at=replies and replies.shock_at,
             ambulance_there_at=row.ambulance_there_at,
             calls=MappingProxyType(calls[row.id]) if row.id in calls else MappingProxyType({}),
         )

@@ -172,7 +172,7 @@ def _item(item: str, value: str) -> Label:
 def about_year(found: StatisticsOut) -> list[tuple[str, Label, Cell]]:
     """Describe what the numbers are of."""
     regions = found.region or ""
-    said: list[tuple[str, Label, Cell]] = [
+    lines: list[tuple[str, Label, Cell]] = [
         ("year", ("year", "年份"), found.year),
         ("kind", ("kind", "类别"), found.kind.value),
         ("region", ("region and below; empty: all", "区域及下属；空为全部"), regions),
@@ -182,8 +182,8 @@ def about_year(found: StatisticsOut) -> list[tuple[str, Label, Cell]]:
             f"counts below {MIN_SHOWN_COUNT} are hidden, others are rounded to {MIN_SHOWN_COUNT}",
             f"少于{MIN_SHOWN_COUNT}者不公布，其余取最近的{MIN_SHOWN_COUNT}的倍数",
         )
-        said.append(("is_coarse", words, "yes"))
-    return said
+        lines.append(("is_coarse", words, "yes"))
+    return lines
 
 
 def _statistics_csv(found: StatisticsOut) -> bytes:

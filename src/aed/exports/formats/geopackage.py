@@ -50,8 +50,8 @@ def geopackage(pages: Pages, to: Path, *, at: datetime) -> None:
                 ("Undefined geographic SRS", 0, "NONE", 0, "undefined", None),
             ],
         )
-        said = ", ".join(f'"{column}" {_SQL_TYPES.get(column, "TEXT")}' for column in COLUMNS)
-        file.execute(f"CREATE TABLE devices (id INTEGER PRIMARY KEY, geom POINT NOT NULL, {said})")
+        columns = ", ".join(f'"{column}" {_SQL_TYPES.get(column, "TEXT")}' for column in COLUMNS)
+        file.execute(f"CREATE TABLE devices (id INTEGER PRIMARY KEY, geom POINT NOT NULL, {columns})")
         file.execute(
             "INSERT INTO gpkg_contents VALUES "
             "('devices', 'features', 'devices', 'AEDs', ?, NULL, NULL, NULL, NULL, 4326)",

@@ -26,12 +26,12 @@ def kml(pages: Pages) -> Iterator[bytes]:
 def _placemark(device: PublishedDevice) -> str:
     row = device.row
     name = row.place_zh or row.place_en or f"AED {row.source_id}"
-    said = "".join(
+    fields = "".join(
         f'<Data name="{xml_attribute(key)}"><value>{xml_text(str(value))}</value></Data>'
         for key, value in own_row(device).items()
         if value is not None and key not in ("lat", "lon", "datum")
     )
     return (
-        f'<Placemark id="device-{row.id}"><name>{xml_text(name)}</name><ExtendedData>{said}</ExtendedData>'
+        f'<Placemark id="device-{row.id}"><name>{xml_text(name)}</name><ExtendedData>{fields}</ExtendedData>'
         f"<Point><coordinates>{row.lon!r},{row.lat!r}</coordinates></Point></Placemark>\n"
     )

@@ -124,11 +124,11 @@ def _filed_under(source: str | None, reading: RecordReader) -> RecordReader:
     """Return the reading with the given source. Raise InvalidInput if the format names its own source."""
     if source is None or reading.source == source:
         return reading
-    said = (
+    reason = (
         "each row names it in its column 'source'" if reading.source is None else f"'{reading.source}' does"
     )
     raise InvalidInput(
-        "A source cannot be given for {title}: {said}.", field="source", title=reading.title, said=said
+        "A source cannot be given for {title}: {reason}.", field="source", title=reading.title, reason=reason
     )
 
 

@@ -131,7 +131,7 @@ class ImportedRowOut(BaseModel):
                 device_id=taken.match.device_id,
                 score=taken.match.likeness.score,
                 is_sure=taken.match.is_sure,
-                because=[sign.said for sign in taken.match.likeness.signs],
+                because=[sign.reason for sign in taken.match.likeness.signs],
             )
             if taken.match is not None
             else None,

@@ -183,7 +183,7 @@ class RowImporter:
 
     def _matches(self, claims: Mapping[Identity, dict[str, Any]]) -> dict[Identity, Match]:
         """Match entries with devices that other lists have registered."""
-        others = {each: said for each, said in claims.items() if self.before.sources - {each[0]}}
+        others = {each: claim for each, claim in claims.items() if self.before.sources - {each[0]}}
         if not others:
             return {}
         last = self.before.last_device_id

@@ -51,7 +51,7 @@ class Sign:
 
     what: str
     weight: float
-    said: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

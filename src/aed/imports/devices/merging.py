@@ -71,12 +71,12 @@ def apply_claims(
     given: dict[int, ImportedDevice] = {}
     found: dict[int, tuple[MergedClaims, dict[str, tuple[Any, Any]]]] = {}
     for device_id in sorted(device_ids):
-        device, said = devices[device_id], records.get(device_id, [])
-        listed = [_listed(each, estates) for each in said if each.gone_since is None]
+        device, stored = devices[device_id], records.get(device_id, [])
+        listed = [_listed(each, estates) for each in stored if each.gone_since is None]
         if not listed:
             continue
         merged, present, origins = _merged(
-            device, listed, said, expiry.get(device_id, {}), ranks=ranks, settled=settled.get(device_id, ())
+            device, listed, stored, expiry.get(device_id, {}), ranks=ranks, settled=settled.get(device_id, ())
         )
         changes = {
             name: (present.get(name), one.value)
@@ -144,7 +144,7 @@ def _listed(record: StoredRecord, estates: EstateIds) -> ListedRecord:
 def _merged(
     device: RegisteredDevice,
     listed: Sequence[ListedRecord],
-    said: Sequence[StoredRecord],
+    stored: Sequence[StoredRecord],
     expiry: Mapping[ConsumableKind, Sequence[date]],
     *,
     ranks: Ranks,
@@ -153,7 +153,7 @@ def _merged(
     origins = origins_in(device.origins, device.source)
     present = _present(device, expiry)
     live = {each.source for each in listed}
-    known = {each.source for each in said}
+    known = {each.source for each in stored}
     named = {origins.others.source, *(origin.source for origin in origins.named.values())}
     # The device's own source may predate the stored records; assume that it still lists the device.
     gone = frozenset((named | known) - live - ({device.source} - known))
@@ -220,9 +220,9 @@ def _origins(
     merged: MergedClaims, origins: Origins, changes: Mapping[str, tuple[Any, Any]], at: datetime
 ) -> Origins:
     """Return the origin of each value; a value from the same source keeps its first time."""
-    for name, said in merged.holds.items():
-        if name in changes or origins.of(name).source != said.source:
-            origins = origins.with_([name], Origin(said.source, at))
+    for name, claim in merged.holds.items():
+        if name in changes or origins.of(name).source != claim.source:
+            origins = origins.with_([name], Origin(claim.source, at))
     return origins
 
 
@@ -349,17 +349,17 @@ def decided_conflicts(session: Session, device_ids: Collection[int]) -> dict[int
     for review in queries.reviews_of_devices(session, device_ids, ReviewKind.CONFLICT):
         if review.decision is None:
             continue
-        present, offered = _said(review.evidence["present"]), _said(review.evidence["offered"])
+        present, offered = _claim_from(review.evidence["present"]), _claim_from(review.evidence["offered"])
         right, wrong = (offered, present) if review.decision is Decision.TAKE else (present, offered)
         found.setdefault(review.device_id or 0, []).append(DecidedConflict(review.attribute, right, wrong))
     return found
 
 
-def _as_json(said: SourceClaim) -> dict[str, Any]:
-    return {"source": said.source, "source_id": said.source_id, "value": said.value}
+def _as_json(claim: SourceClaim) -> dict[str, Any]:
+    return {"source": claim.source, "source_id": claim.source_id, "value": claim.value}
 
 
-def _said(evidence: Mapping[str, Any]) -> SourceClaim:
+def _claim_from(evidence: Mapping[str, Any]) -> SourceClaim:
     return SourceClaim(evidence["source"], evidence["source_id"], evidence["value"])
 
 
@@ -370,6 +370,6 @@ def likeness_as_json(found: DeviceLikeness, record: Mapping[str, Any]) -> dict[s
     """Return the evidence for a duplicate as JSON; `record` holds the list's fields."""
     return {
         "score": found.score,
-        "signs": [{"what": sign.what, "weight": sign.weight, "said": sign.said} for sign in found.signs],
+        "signs": [{"what": sign.what, "weight": sign.weight, "said": sign.reason} for sign in found.signs],
         "record": dict(record),
     }

@@ -238,31 +238,31 @@ def merge(
     holds: dict[str, SourceClaim] = {}
     conflicts: list[ClaimConflict] = []
     for attribute in sorted({name for each in listed for name in each.claims}):
-        all_said = _not_overruled(
+        claims = _not_overruled(
             attribute,
-            _all_said(attribute, listed, present=present, origins=origins, gone=gone),
+            _all_claims(attribute, listed, present=present, origins=origins, gone=gone),
             settled,
         )
-        rank = max(rank_of(said.source, ranks) for said in all_said)
-        best = [said for said in all_said if rank_of(said.source, ranks) == rank]
-        sure = [said for said in best if said.value is None or not is_weak_claim(attribute, said.value)]
+        rank = max(rank_of(claim.source, ranks) for claim in claims)
+        best = [claim for claim in claims if rank_of(claim.source, ranks) == rank]
+        sure = [claim for claim in best if claim.value is None or not is_weak_claim(attribute, claim.value)]
         left = sure or best
         chosen = _chosen(attribute, left, current_source=origins.of(attribute).source)
         holds[attribute] = chosen
-        alarms = [said for said in all_said if _is_alarm(attribute, said) and said not in left]
+        alarms = [claim for claim in claims if _is_alarm(attribute, claim) and claim not in left]
         conflicts += [
-            ClaimConflict(attribute, chosen, said)
-            for said in [*left, *alarms]
-            if not claims_agree(attribute, said.value, chosen.value)
-            and not _is_settled(attribute, chosen, said, settled)
+            ClaimConflict(attribute, chosen, claim)
+            for claim in [*left, *alarms]
+            if not claims_agree(attribute, claim.value, chosen.value)
+            and not _is_settled(attribute, chosen, claim, settled)
         ]
     return MergedClaims(holds, tuple(conflicts))
 
 
-def _all_said(
+def _all_claims(
     attribute: str, listed: Sequence[ListedRecord], *, present: Claims, origins: Origins, gone: frozenset[str]
 ) -> list[SourceClaim]:
-    said = [
+    claims = [
         SourceClaim(each.source, each.source_id, each.claims[attribute])
         for each in listed
         if each.claims.get(attribute) is not None
@@ -271,48 +271,49 @@ def _all_said(
     stands = present.get(attribute)
     is_amended = origin == BY_HAND and (stands is not None or attribute in origins.named)
     is_not_said_any_more = (
-        stands is not None and origin not in gone and all(each.source != origin for each in said)
+        stands is not None and origin not in gone and all(each.source != origin for each in claims)
     )
     if origin == BY_HAND and is_amended:
-        said = [each for each in said if each.source != BY_HAND]
-        said.append(SourceClaim(BY_HAND, "", stands))
+        claims = [each for each in claims if each.source != BY_HAND]
+        claims.append(SourceClaim(BY_HAND, "", stands))
     elif is_not_said_any_more:
-        said.append(SourceClaim(origin, "", stands))
-    return sorted(said, key=lambda each: (each.source, each.source_id))
+        claims.append(SourceClaim(origin, "", stands))
+    return sorted(claims, key=lambda each: (each.source, each.source_id))
 
 
 def _chosen(attribute: str, left: Sequence[SourceClaim], *, current_source: str) -> SourceClaim:
     if attribute == "last_checked_on":
-        return max(left, key=lambda said: said.value or "")
+        return max(left, key=lambda claim: claim.value or "")
     agreeing = all(claims_agree(attribute, one.value, other.value) for one in left for other in left)
     if agreeing:
         return left[0]
-    return next((said for said in left if said.source == current_source), left[0])
+    return next((claim for claim in left if claim.source == current_source), left[0])
 
 
-def _is_alarm(attribute: str, said: SourceClaim) -> bool:
+def _is_alarm(attribute: str, claim: SourceClaim) -> bool:
     return (
         attribute == "state"
-        and said.value is not None
-        and said.value.get("state") in (DeviceState.OUT_OF_SERVICE, DeviceState.WITHDRAWN)
+        and claim.value is not None
+        and claim.value.get("state") in (DeviceState.OUT_OF_SERVICE, DeviceState.WITHDRAWN)
     )
 
 
 def _not_overruled(
-    attribute: str, said: Sequence[SourceClaim], settled: Sequence[DecidedConflict]
+    attribute: str, claims: Sequence[SourceClaim], settled: Sequence[DecidedConflict]
 ) -> list[SourceClaim]:
     """Drop the claims that a person rejected in favour of another one present; keep all if none would
     remain."""
     left = [
         each
-        for each in said
+        for each in claims
         if not any(
-            _means(attribute, one.wrong, each) and any(_means(attribute, one.right, other) for other in said)
+            _means(attribute, one.wrong, each)
+            and any(_means(attribute, one.right, other) for other in claims)
             for one in settled
             if one.attribute == attribute
         )
     ]
-    return left or list(said)
+    return left or list(claims)
 
 
 def _is_settled(
@@ -326,9 +327,9 @@ def _is_settled(
     )
 
 
-def _means(attribute: str, decided: SourceClaim, said: SourceClaim) -> bool:
+def _means(attribute: str, decided: SourceClaim, claim: SourceClaim) -> bool:
     """Return whether a source still makes the claim that was decided about."""
-    return decided.source == said.source and claims_agree(attribute, decided.value, said.value)
+    return decided.source == claim.source and claims_agree(attribute, decided.value, claim.value)
 
 
 def rank_of(source: str, ranks: Ranks) -> int:

@@ -167,7 +167,7 @@ class FeedOutcome:
     """The outcome of a run."""
 
     result: FeedResult
-    said: str
+    message: str
     asked_to_wait: timedelta | None = None
 
 
@@ -187,7 +187,7 @@ def end_feed(
         "failures": failures,
         "last_tried_at": at,
         "last_result": ended.result,
-        "last_message": ended.said,
+        "last_message": ended.message,
         "next_due_at": next_due(
             at, every_hours=claim.every_hours, failures=failures, asked_to_wait=ended.asked_to_wait
         ),

@@ -37,7 +37,7 @@ class FeedRun:
 
     name: str
     result: FeedResult
-    said: str
+    message: str
 
 
 type Now = Callable[[], datetime]
@@ -94,7 +94,7 @@ def run_feed(
             now,
             FeedOutcome(FeedResult.FAILED, f"The database rejected the operation: {reason}"),
         )
-    return FeedRun(name, ended.result, ended.said)
+    return FeedRun(name, ended.result, ended.message)
 
 
 def _failed(database: Database, claim: FeedClaim, now: Now, ended: FeedOutcome) -> FeedOutcome:
@@ -158,10 +158,10 @@ def _imported(
         progress=progress,
     )
     refuse_bad_rows(report, path.name)
-    return _said(report)
+    return _outcome_of(report)
 
 
-def _said(report: DeviceReport) -> FeedOutcome:
+def _outcome_of(report: DeviceReport) -> FeedOutcome:
     counted = [
         f"{report.new} new",
         f"{report.changed} changed",
@@ -172,14 +172,14 @@ def _said(report: DeviceReport) -> FeedOutcome:
         counted.append(f"{report.gone_count} gone")
     if report.waiting + report.conflicting:
         counted.append(f"{report.waiting + report.conflicting} waiting for a decision")
-    said = f"{', '.join(counted)}."
+    message = f"{', '.join(counted)}."
     if report.unnamed:
-        said += " No device is marked as gone, because not every row identifies its device."
+        message += " No device is marked as gone, because not every row identifies its device."
     if not report.held_back:
-        return FeedOutcome(FeedResult.TAKEN, said)
+        return FeedOutcome(FeedResult.TAKEN, message)
     missing = " and ".join(f"{len(each.source_ids)} of {each.source}" for each in report.held_back)
     return FeedOutcome(
         FeedResult.HELD_BACK,
-        f"{said} No longer listed: {missing}, too many to mark as gone without a person's "
+        f"{message} No longer listed: {missing}, too many to mark as gone without a person's "
         "decision (aed reviews list).",
     )

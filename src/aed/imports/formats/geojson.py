@@ -46,15 +46,15 @@ ETRS89, NAD83, CGCS2000, JGD2000, JGD2011 and Korea 2000.
 
 def _require_wgs84(path: Path, shape: JsonShape) -> None:
     """Raise InvalidInput if the file declares a coordinate system other than that of RFC 7946."""
-    said = next((str(shape.members[name]) for name in CRS if shape.members.get(name) is not None), None)
-    if said is None or re.split(r"[:/#]", said.strip())[-1].casefold() in _AS_WGS84:
+    crs = next((str(shape.members[name]) for name in CRS if shape.members.get(name) is not None), None)
+    if crs is None or re.split(r"[:/#]", crs.strip())[-1].casefold() in _AS_WGS84:
         return
     raise InvalidInput(
         "{name} has coordinates in {printable} instead of WGS-84 (EPSG:4326). Convert "
         "it, for example with ogr2ogr -t_srs EPSG:4326.",
         field="file",
         name=path.name,
-        printable=printable(said, 60),
+        printable=printable(crs, 60),
     )
 
 

@@ -217,8 +217,8 @@ class _Checked:
 
 
 def _not_json(path: Path, bytes_in: _Checked, error: Exception) -> InvalidInput:
-    said = str(error.args[0] if error.args else error)
-    where, reason = f"near line {bytes_in.lines:,}", said.splitlines()[0][:100]
+    message = str(error.args[0] if error.args else error)
+    where, reason = f"near line {bytes_in.lines:,}", message.splitlines()[0][:100]
     head_of(path)
     if path.stat().st_size <= MAX_BYTES_FOR_EXACT_ERROR:
         try:
@@ -232,7 +232,7 @@ def _not_json(path: Path, bytes_in: _Checked, error: Exception) -> InvalidInput:
             return InvalidInput(
                 "{name} contains a number with thousands of digits.", field="file", name=path.name
             )
-    if "overflow" in said:
+    if "overflow" in message:
         return InvalidInput(
             "{name} contains a number that is too large ({where}).", field="file", name=path.name, where=where
         )

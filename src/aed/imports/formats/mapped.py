@@ -322,17 +322,17 @@ class _RowReader:
     def _hours(self, mapping: Mapping, header: Header) -> None:
         if mapping.hours is None:
             return
-        said = hours_of(mapping.hours, lambda names: self._cell(header, names)[0], language=mapping.language)
+        hours = hours_of(mapping.hours, lambda names: self._cell(header, names)[0], language=mapping.language)
         columns = [header.column(names) for names in mapping.hours.all_columns()]
         column = next((name for name in columns if name and self.cells.get(name)), None)
-        if said.written:
-            self._put("opening_hours_raw", said.written[:MAX_TEXT_LENGTH], column)
-        if said.expression is not None:
-            self._put("opening_hours", said.expression, column)
-        doubt = said.doubt()
+        if hours.written:
+            self._put("opening_hours_raw", hours.written[:MAX_TEXT_LENGTH], column)
+        if hours.expression is not None:
+            self._put("opening_hours", hours.expression, column)
+        doubt = hours.doubt()
         if doubt is not None:
             kind, severity, wrong = doubt
-            self.find(kind, severity, column, wrong, said.expression, read=said.written)
+            self.find(kind, severity, column, wrong, hours.expression, read=hours.written)
 
     def _identity(self, mapping: Mapping, header: Header, ids: _Ids) -> None:
         rule = mapping.id

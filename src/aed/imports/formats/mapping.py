@@ -425,7 +425,7 @@ def _refuse_bombs(text: str, name: str) -> None:
 
 
 def _not_a_mapping(error: ValidationError, name: str) -> InvalidInput:
-    said = []
+    messages = []
     for wrong in error.errors(include_url=False)[:5]:
         key = ".".join(str(part) for part in wrong["loc"] if not str(part).startswith("function-")) or "it"
         given = wrong["input"]
@@ -445,7 +445,7 @@ def _not_a_mapping(error: ValidationError, name: str) -> InvalidInput:
                 reason = wrong["msg"][:1].lower() + wrong["msg"][1:]
         if isinstance(given, str) and wrong["type"] != "value_error":
             reason += f" (it is '{printable(given, 40)}')"
-        said.append(f"{printable(key, 80)}: {reason}")
+        messages.append(f"{printable(key, 80)}: {reason}")
     return InvalidInput(
-        "{name} is not a valid mapping file: {names}.", field="mapping", name=name, names="; ".join(said)
+        "{name} is not a valid mapping file: {names}.", field="mapping", name=name, names="; ".join(messages)
     )

@@ -122,20 +122,20 @@ def _write_workbook(
                         field="marked",
                         name=path.name,
                     )
-                said = cells[len(names)] if is_list and len(cells) > len(names) else ""
-                at_fault = _column_of(said, names)
+                message = cells[len(names)] if is_list and len(cells) > len(names) else ""
+                at_fault = _column_of(message, names)
                 for place, cell in enumerate(cells):
-                    if place == at_fault or (said and place == len(names) and said != LINT_COLUMN):
+                    if place == at_fault or (message and place == len(names) and message != LINT_COLUMN):
                         sheet.write_string(number, place, cell, wrong)
                     elif cell:
                         sheet.write_string(number, place, cell)
                 if at_fault is not None:
-                    sheet.write_comment(number, at_fault, said, {"x_scale": 3})
+                    sheet.write_comment(number, at_fault, message, {"x_scale": 3})
 
 
-def _column_of(said: str, names: Sequence[str]) -> int | None:
+def _column_of(wanted: str, names: Sequence[str]) -> int | None:
     """Return the position of the column that a finding begins with, or None."""
-    column, colon, _ = said.partition(":")
+    column, colon, _ = wanted.partition(":")
     return names.index(column) if colon and column in names else None
 
 
@@ -210,9 +210,9 @@ def _write_features(target: TextIO, path: Path, head: bytes, marks: Iterable[Mar
     for count, (place, feature) in enumerate(found):
         while 0 < number < place:
             number, mark = next(pending, (0, ""))
-        said = mark if number == place else ""
+        text = mark if number == place else ""
         if isinstance(feature, dict):
-            properties = json_object(feature.get("properties")) | {LINT_COLUMN: said or None}
+            properties = json_object(feature.get("properties")) | {LINT_COLUMN: text or None}
             feature = feature | {"properties": properties}
         target.write(",\n" if count else "\n")
         target.write(json.dumps(feature, ensure_ascii=False))

@@ -64,10 +64,10 @@ def findings_of(tags: Mapping[str, str], fields: Mapping[str, Any], where: str) 
     """Return findings about the tags that were not understood."""
     found: list[Finding] = []
     hours = tags.get("opening_hours", "")
-    said = understood(hours)
-    if (doubt := said.doubt()) is not None:
+    meaning = understood(hours)
+    if (doubt := meaning.doubt()) is not None:
         read = printable(hours, 200)
-        found.append(Finding(*doubt[:2], where, "opening_hours", read, doubt[2], said.expression))
+        found.append(Finding(*doubt[:2], where, "opening_hours", read, doubt[2], meaning.expression))
     level = tags.get("level")
     if level and _whole_level(level) is None:
         wrong = "The floor is unclear; 0 is used."
@@ -151,8 +151,8 @@ def _hours(written: str | None) -> dict[str, Any]:
     understood."""
     if written is None or not written.strip():
         return {}
-    said = understood(written)
-    return {"opening_hours": said.expression, "opening_hours_raw": _cut(written, _MAX_TEXT_LENGTH)}
+    meaning = understood(written)
+    return {"opening_hours": meaning.expression, "opening_hours_raw": _cut(written, _MAX_TEXT_LENGTH)}
 
 
 def _access(access: str | None) -> dict[str, Any]:

@@ -205,7 +205,7 @@ _TAIWAN = {"Mo-Fr", "Sa", "Su"}
 
 
 @dataclass(frozen=True, slots=True)
-class SaidHours:
+class HoursReading:
     """Opening hours as understood, with the original text."""
 
     expression: str | None
@@ -229,7 +229,7 @@ class SaidHours:
         return None
 
 
-def hours_of(rule: HoursRule, cell: Cell, *, language: str | None) -> SaidHours:
+def hours_of(rule: HoursRule, cell: Cell, *, language: str | None) -> HoursReading:
     """Parse the opening hours of a row according to the rule of its list."""
     notes = _notes(rule, cell)
     match rule.how:
@@ -244,20 +244,20 @@ def hours_of(rule: HoursRule, cell: Cell, *, language: str | None) -> SaidHours:
                 found = hours_of_japan(days=days, opens=opens, closes=closes, note=notes)
             else:
                 found = understand_hours(_written(" ", days, times, notes), language=language)
-            return _said(found, _written(" ", days, times, notes))
+            return _hours_reading(found, _written(" ", days, times, notes))
         case "days_and_words":
             days, hours = cell(rule.which_days), cell(rule.which_hours)
             found = hours_of_geodae(days=days, hours=hours, note=notes)
             items = [", ".join(array_items(text)) for text in (days, hours)]
-            return _said(found, _written(" · ", *items, notes))
+            return _hours_reading(found, _written(" · ", *items, notes))
 
 
-def understood(text: str, language: str | None = None) -> SaidHours:
+def understood(text: str, language: str | None = None) -> HoursReading:
     """Parse opening hours in words, in the given language or in any."""
-    return _said(understand_hours(text, language=language), text.strip())
+    return _hours_reading(understand_hours(text, language=language), text.strip())
 
 
-def _weekly(rule: HoursRule, cell: Cell, notes: str, language: str | None) -> SaidHours:
+def _weekly(rule: HoursRule, cell: Cell, notes: str, language: str | None) -> HoursReading:
     times = {days: (cell(span.start), cell(span.end)) for days, span in rule.days.items()}
     always = cell(rule.always)
     is_always = plain(always) in set(map(plain, rule.always_words)) if always else False
@@ -275,12 +275,12 @@ def _weekly(rule: HoursRule, cell: Cell, notes: str, language: str | None) -> Sa
             given = any(part for span in times.values() for part in span) or notes
             found = UnderstoodHours(None if given else "24/7", None)
     written = [f"{days} {opens}-{closes}" for days, (opens, closes) in times.items() if opens or closes]
-    said_always = f"{rule.always[0]}: {always}" if rule.always and is_always else ""
-    return _said(found, _written("; ", said_always, *written, notes))
+    always_text = f"{rule.always[0]}: {always}" if rule.always and is_always else ""
+    return _hours_reading(found, _written("; ", always_text, *written, notes))
 
 
-def _said(found: UnderstoodHours, written: str) -> SaidHours:
-    return SaidHours(found.expression, written or None, found.rest)
+def _hours_reading(found: UnderstoodHours, written: str) -> HoursReading:
+    return HoursReading(found.expression, written or None, found.rest)
 
 
 def _written(between: str, *parts: str) -> str:

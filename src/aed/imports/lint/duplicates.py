@@ -222,7 +222,7 @@ def because(found: DeviceLikeness, *, least: float) -> str:
     """Return the reasons why two entries count as one device, strongest first, with the score and its
     threshold."""
     signs: Iterable[str] = (
-        sign.said
+        sign.reason
         for sign in sorted(found.signs, key=lambda sign: -abs(sign.weight))
         if abs(sign.weight) >= 0.1
     )

@@ -169,9 +169,9 @@ class _RowChecks:
         try:
             _ROW.validate_python(dict(fields))
         except ValidationError as error:
-            for name, kind, said in reasons_of(error, known=_KNOWN):
+            for name, kind, reason in reasons_of(error, known=_KNOWN):
                 if name not in ("lat", "lon"):
-                    yield _refused(record, name, kind, said)
+                    yield _refused(record, name, kind, reason)
         if fields.get("keeper_phone") and not fields.get("keeper_name"):
             yield Finding(
                 FindingKind.VALUE_INVALID,
@@ -202,7 +202,7 @@ class _RowChecks:
             yield found
 
 
-def _refused(record: Record, name: str, kind: str, said: str) -> Finding:
+def _refused(record: Record, name: str, kind: str, reason: str) -> Finding:
     given = record.fields.get(name)
     column = record.columns.get(name, name) or None
     read = printable(str(given), 200) if given is not None else None
@@ -216,7 +216,7 @@ def _refused(record: Record, name: str, kind: str, said: str) -> Finding:
         what = FindingKind.HOURS_NOT_UNDERSTOOD
         meant_hours = understand_hours((read or "")[:1000])
         right = meant_hours.expression if meant_hours.certain else None
-    return Finding(what, Severity.ERROR, record.where, column, read, f"{said}.", right)
+    return Finding(what, Severity.ERROR, record.where, column, read, f"{reason}.", right)
 
 
 class _HoursTwice:

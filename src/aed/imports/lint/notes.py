@@ -46,18 +46,18 @@ class RowNote:
     source: str
     source_id: str
     floor: int | None
-    said: dict[str, str]
+    fields: dict[str, str]
     """The values of the fields in `ENTRY_FIELDS`."""
     findings: tuple[Finding, ...]
 
     @property
     def words(self) -> str:
-        return " ".join(self.said[name] for name in ("place_zh", "place_en") if name in self.said)
+        return " ".join(self.fields[name] for name in ("place_zh", "place_en") if name in self.fields)
 
     @property
     def entry(self) -> ComparedEntry:
-        said: dict[str, Any] = self.said
-        return ComparedEntry(floor=self.floor, **said)
+        entry: dict[str, Any] = self.fields
+        return ComparedEntry(floor=self.floor, **entry)
 
 
 class ListNotes:
@@ -101,8 +101,8 @@ class ListNotes:
         """Add a row; `given` is its position as written in the file, `position` is in WGS-84; NaN if
         missing."""
         fields = record.fields
-        said = {name: str(value) for name in ENTRY_FIELDS if (value := fields.get(name)) not in (None, "")}
-        words = " ".join(said[name] for name in ("place_zh", "place_en") if name in said)
+        entry = {name: str(value) for name in ENTRY_FIELDS if (value := fields.get(name)) not in (None, "")}
+        words = " ".join(entry[name] for name in ("place_zh", "place_en") if name in entry)
         source, source_id = str(fields.get("source") or ""), str(fields.get("source_id") or "")
         self.given_lat.append(given[0])
         self.given_lon.append(given[1])
@@ -114,7 +114,7 @@ class ListNotes:
         plain = plain_words(words)
         self.words.append(hashed(plain))
         self.numbers.append(numbers_hash(words))
-        self.serials.append(serial_hash(said.get("serial")))
+        self.serials.append(serial_hash(entry.get("serial")))
         self.ids.append(hashed(f"{source}\x1f{source_id}") if source_id else 0)
         self.estates.append(estate_hash(fields.get("estate_source") or source, fields.get("estate")))
         self.sketches.extend(sketch_of(plain))
@@ -127,7 +127,7 @@ class ListNotes:
             source,
             source_id,
             _whole(fields.get("floor")),
-            said,
+            entry,
             [
                 (each.kind, each.severity, each.where, each.column, each.read, each.wrong, each.right)
                 for each in findings
@@ -189,7 +189,7 @@ def _whole(value: object) -> int | None:
 
 
 def _note(line: bytes) -> RowNote:
-    where, number, columns, read, town, source, source_id, floor, said, findings = json.loads(line)
+    where, number, columns, read, town, source, source_id, floor, entry, findings = json.loads(line)
     return RowNote(
         where,
         number,
@@ -199,6 +199,6 @@ def _note(line: bytes) -> RowNote:
         source,
         source_id,
         floor,
-        said,
+        entry,
         tuple(Finding(FindingKind(each[0]), Severity(each[1]), *each[2:]) for each in findings),
     )

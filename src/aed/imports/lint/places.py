@@ -382,11 +382,11 @@ def place_finding(
     right_lat, right_lon = float(places.right_lat[row]), float(places.right_lon[row])
     right = f"{right_lat:.10g}, {right_lon:.10g}" if np.isfinite(right_lat) else None
     both = ", ".join(dict.fromkeys(columns))
-    wrong, right = _said(doubt, places, row, columns=columns, right=right, town=town)
+    wrong, right = _correction(doubt, places, row, columns=columns, right=right, town=town)
     return Finding(KIND_OF[doubt], severity_of(doubt, places), where, both, read, wrong, right)
 
 
-def _said(
+def _correction(
     doubt: PlaceDoubt,
     places: Places,
     row: int,

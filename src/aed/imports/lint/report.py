@@ -79,8 +79,8 @@ class Linted:
 def in_one_line(finding: Finding) -> str:
     right = f" Correct: {finding.right}" if finding.right else ""
     column = f"{finding.column}: " if finding.column else ""
-    said = f"{finding.severity.value} {finding.kind.value}: {column}{finding.wrong}{right}"
-    return printable(said, 1_000)
+    message = f"{finding.severity.value} {finding.kind.value}: {column}{finding.wrong}{right}"
+    return printable(message, 1_000)
 
 
 def summary_as_json(linted: Linted) -> dict[str, Any]:

@@ -129,10 +129,10 @@ def hours_contradiction(
     Returns None if they agree or if either is uncertain. `is_note`: the words accompany the structured hours,
     and may state that the place is closed during some of them.
     """
-    said = understand_hours(words, language=language)
-    if not said.certain or said.expression is None:
+    meaning = understand_hours(words, language=language)
+    if not meaning.certain or meaning.expression is None:
         return None
-    day = day_of_contradiction(expression, said.expression, may_narrow=is_note)
+    day = day_of_contradiction(expression, meaning.expression, may_narrow=is_note)
     if day is None:
         return None
     return Finding(
@@ -141,7 +141,7 @@ def hours_contradiction(
         where,
         column,
         printable(words, 200),
-        f"The words mean {said.expression}, the structured hours {expression}; they differ on {day}.",
+        f"The words mean {meaning.expression}, the structured hours {expression}; they differ on {day}.",
         "One of the two; until then, the times at which both are open.",
     )
 

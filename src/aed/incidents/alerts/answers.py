@@ -159,8 +159,8 @@ def _enter(
     session: Session, incident: Incident, alert: Alert, device_id: int, reason: GoDirectReason, at: datetime
 ) -> None:
     """visibility: the incident is the caller's."""
-    said = {"person": alert.person_id, "task": Task.DIRECT, "device": device_id, "reason": reason}
-    append_entry(session, incident, "retasked", "plan", at, alert=alert.id, **said)
+    payload = {"person": alert.person_id, "task": Task.DIRECT, "device": device_id, "reason": reason}
+    append_entry(session, incident, "retasked", "plan", at, alert=alert.id, **payload)
 
 
 def _arrives_from(

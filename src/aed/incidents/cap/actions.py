@@ -188,8 +188,8 @@ def _moved(message: CapMessage, before: Position | None) -> LocationCorrection |
     if distance_metres(message.position, before) <= _REPEATED_METRES:
         return None
     place: dict[str, object] = {"position": {"lat": message.position.lat, "lon": message.position.lon}}
-    said = {"floor": message.floor, "storey": message.storey, "address": message.address}
-    for name, value in said.items():
+    details = {"floor": message.floor, "storey": message.storey, "address": message.address}
+    for name, value in details.items():
         if value is not None:
             place[name] = value
     try:

@@ -129,7 +129,7 @@ def read_cap(content: bytes) -> CapMessage:
     infos = alert.parts("info")
     for info in infos:
         _check(info)
-    said = _parameters(infos)
+    parameters = _parameters(infos)
     position = _place([area for info in infos for area in info.parts("area")])
     if message is CapMessageType.ALERT:
         _needs_a_patient(infos, position)
@@ -142,13 +142,13 @@ def read_cap(content: bytes) -> CapMessage:
         references=references,
         cases=tuple(quoted or bare for quoted, bare in _CASE.findall(alert.maybe("incidents") or "")),
         position=position,
-        floor=_whole(said.get(CapParameter.FLOOR)),
-        storey=said.get(CapParameter.STOREY),
-        address=said.get(CapParameter.ADDRESS),
-        has_cpr=_truth(said.get(CapParameter.HAS_CPR)),
-        ambulance_seconds=_seconds(said.get(CapParameter.AMBULANCE_SECONDS)),
-        region=said.get(CapParameter.REGION),
-        outcome=_outcome(said.get(CapParameter.OUTCOME)),
+        floor=_whole(parameters.get(CapParameter.FLOOR)),
+        storey=parameters.get(CapParameter.STOREY),
+        address=parameters.get(CapParameter.ADDRESS),
+        has_cpr=_truth(parameters.get(CapParameter.HAS_CPR)),
+        ambulance_seconds=_seconds(parameters.get(CapParameter.AMBULANCE_SECONDS)),
+        region=parameters.get(CapParameter.REGION),
+        outcome=_outcome(parameters.get(CapParameter.OUTCOME)),
         onset=next((onset for info in infos if (onset := info.time("onset"))), None),
         expires=next((expires for info in infos if (expires := info.time("expires"))), None),
         words=_words(alert, infos),
@@ -178,8 +178,8 @@ def _needs_a_patient(infos: list[_CapElement], position: Position | None) -> Non
 
 
 def _words(alert: _CapElement, infos: list[_CapElement]) -> str | None:
-    said = (info.maybe(name) for name in ("description", "headline") for info in infos)
-    return next((each for each in said if each), alert.maybe("note"))
+    texts = (info.maybe(name) for name in ("description", "headline") for info in infos)
+    return next((each for each in texts if each), alert.maybe("note"))
 
 
 def _value(value: str, values: list[str], field: str) -> str:

@@ -64,14 +64,14 @@ _SENT_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 """Fields that are sent, by the kind of entry. Entries of other kinds are not sent."""
 
 
-def centre_payload(kind: str, said: Mapping[str, Any]) -> dict[str, Any] | None:
+def centre_payload(kind: str, payload: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what is sent of an entry; None: nothing. A plan is sent as the number of people per task."""
     names = _SENT_FIELDS.get(kind)
     if names is None:
         return None
-    sent = {name: said[name] for name in names if name in said}
-    if "asked" in said:
-        sent["asks"] = dict(Counter(str(each["task"]) for each in said["asked"]))
+    sent = {name: payload[name] for name in names if name in payload}
+    if "asked" in payload:
+        sent["asks"] = dict(Counter(str(each["task"]) for each in payload["asked"]))
     return sent
 
 
@@ -86,7 +86,7 @@ def people_counts(states: Iterable[AlertState]) -> dict[str, int]:
 
 
 def append_entry(
-    session: Session, incident: Incident, what: str, who: str, at: datetime, **said: Any
+    session: Session, incident: Incident, what: str, who: str, at: datetime, **payload: Any
 ) -> None:
     """Append an entry to the record, and notify the region's dispatch centres.
 
@@ -107,14 +107,14 @@ def append_entry(
         at=at,
         kind=what,
         who=who,
-        payload=canonical_json(said),
+        payload=canonical_json(payload),
         key_id=key_id,
         hash="",
     )
     entry.hash = _signed(key, before, entry)
     session.add(entry)
     session.flush()
-    notify_centres(session, incident, entry, said)
+    notify_centres(session, incident, entry, payload)
 
 
 def _signed(key: bytes, before: str, entry: IncidentEvent) -> str:
@@ -132,11 +132,11 @@ def _signed(key: bytes, before: str, entry: IncidentEvent) -> str:
 
 
 def legacy_hash(
-    before: str, incident_id: int, number: int, at: datetime, kind: str, who: str, said: str
+    before: str, incident_id: int, number: int, at: datetime, kind: str, who: str, payload: str
 ) -> str:
     """Return the hash of an entry of earlier releases, without a key: SHA-256 over one line per field."""
     moment = at.astimezone(UTC).isoformat(timespec="microseconds")
-    lines = (before, str(incident_id), str(number), moment, kind, who, said)
+    lines = (before, str(incident_id), str(number), moment, kind, who, payload)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -168,13 +168,13 @@ def first_broken_entry(events: Sequence[IncidentEvent]) -> int | None:
     return None
 
 
-def canonical_json(said: dict[str, Any]) -> str:
+def canonical_json(payload: dict[str, Any]) -> str:
     """Return JSON with sorted keys: equal content gives equal text."""
-    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
+    return orjson.dumps(payload, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def notify_centres(
-    session: Session, incident: Incident, entry: IncidentEvent, said: Mapping[str, Any]
+    session: Session, incident: Incident, entry: IncidentEvent, payload: Mapping[str, Any]
 ) -> int:
     """Enqueue the entry for each dispatch centre of the region; return how many.
 
@@ -183,7 +183,7 @@ def notify_centres(
 
     visibility: the centres dispatch there. No names, telephone numbers or door codes are sent.
     """
-    sent = centre_payload(entry.kind, said)
+    sent = centre_payload(entry.kind, payload)
     if sent is None:
         return 0
     endpoints = endpoints_of_centres(session, incident.region_id)
@@ -218,8 +218,8 @@ def anchor_heads(session: Session, *, at: datetime) -> int:
     Returns how many centres. visibility: hashes and counts.
     """
     stand = incidents_head(session, until=(at - SETTLED_AFTER).astimezone(UTC))
-    said = stand.model_dump(mode="json")
-    add_audit_entry(session, "timetable", AuditSubject.LOG, "incidents", "anchored", at=at, **said)
+    payload = stand.model_dump(mode="json")
+    add_audit_entry(session, "timetable", AuditSubject.LOG, "incidents", "anchored", at=at, **payload)
     head = audit_head(session, at=at)
     body = orjson.dumps(
         {

@@ -26,8 +26,8 @@ def text_of(letter: Delivery, *, most_bytes: int) -> str:
 def code_in(answer: HttpAnswer, field: str) -> int:
     """Return the platform's result code; 0 is success. Raises TemporaryFailure for an invalid response."""
     try:
-        said: Any = orjson.loads(answer.body)
-        return int(said[field])
+        reply: Any = orjson.loads(answer.body)
+        return int(reply[field])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         raise TemporaryFailure("The platform's response has an unknown form.") from None
 
@@ -41,9 +41,9 @@ def judge(
     """
     if code == 0:
         return
-    said = f"{platform} responded with code {code}."
+    message = f"{platform} responded with code {code}."
     if code in too_often:
-        raise TemporaryFailure(f"{said} The bot has sent too many messages.", wait=shut)
+        raise TemporaryFailure(f"{message} The bot has sent too many messages.", wait=shut)
     if code in later:
-        raise TemporaryFailure(said)
-    raise PermanentFailure(f"{said} Check the bot's URL, secret and keywords.")
+        raise TemporaryFailure(message)
+    raise PermanentFailure(f"{message} Check the bot's URL, secret and keywords.")

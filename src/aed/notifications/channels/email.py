@@ -38,7 +38,7 @@ def deliver(letter: Delivery, mailer: Mailer, *, at: datetime) -> None:
         with _connected(mailer) as server:
             server.send_message(message)
     except (smtplib.SMTPException, OSError) as error:
-        raise _said(error, mailer.host) from None
+        raise _failure_of(error, mailer.host) from None
 
 
 def written(letter: Delivery, mailer: Mailer, *, at: datetime) -> EmailMessage:
@@ -72,7 +72,7 @@ def _connected(mailer: Mailer) -> smtplib.SMTP:
     return server
 
 
-def _said(error: Exception, host: str) -> DeliveryFailed:
+def _failure_of(error: Exception, host: str) -> DeliveryFailed:
     """Classify an SMTP error: 4xx is temporary, 5xx permanent.
 
     A refused password or sender is a mistake in the settings, and so is temporary. The server's reply is left
@@ -107,5 +107,5 @@ def _said(error: Exception, host: str) -> DeliveryFailed:
             return TemporaryFailure(f"{host} sent a response that is not SMTP.", is_channel_down=True)
 
 
-def _by_code(code: int, said: str) -> DeliveryFailed:
-    return PermanentFailure(said) if 500 <= code < 600 else TemporaryFailure(said)
+def _by_code(code: int, message: str) -> DeliveryFailed:
+    return PermanentFailure(message) if 500 <= code < 600 else TemporaryFailure(message)

@@ -45,11 +45,11 @@ def deliver(letter: Delivery, gateway: Gateway, post: Post, *, at: datetime) -> 
         "language": str(letter.language),
         "channel": str(letter.channel if letter.channel is Channel.VOICE else Channel.SMS),
     }
-    said = dict(gateway.fixed)
+    fields = dict(gateway.fixed)
     for ours, value in given.items():
         if name := gateway.names.get(ours, ours):
-            said[name] = value
-    body = orjson.dumps(said) if gateway.form is GatewayForm.JSON else urlencode(said).encode()
+            fields[name] = value
+    body = orjson.dumps(fields) if gateway.form is GatewayForm.JSON else urlencode(fields).encode()
     headers = {"Idempotency-Key": letter.key, **gateway.headers}
     if gateway.secret is not None:
         headers |= signed((gateway.secret,), letter.key, body, at=at)

@@ -36,7 +36,7 @@ def addresses(
     try:
         return permitted_addresses(host, port, is_private_allowed=is_private_allowed, resolve=resolve)
     except (UnknownHost, AddressRefused) as error:
-        raise _said(error, host) from None
+        raise _failure_of(error, host) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Post:
         try:
             answer = self._client.send("POST", target, body=body, headers=headers)
         except (UnknownHost, AddressRefused, httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise _said(error, target.host) from None
+            raise _failure_of(error, target.host) from None
         return _judged(answer, target.host, gone)
 
 
@@ -79,14 +79,14 @@ def _judged(answer: httpx2.Response, host: str, gone: Collection[int]) -> HttpAn
     status = answer.status_code
     if 200 <= status < 300:
         return HttpAnswer(status, answer.content)
-    said = f"{host} responded with status {status}."
+    message = f"{host} responded with status {status}."
     if status in _LATER:
-        raise TemporaryFailure(said, wait=_retry_after(answer))
+        raise TemporaryFailure(message, wait=_retry_after(answer))
     if status >= 500:
-        raise TemporaryFailure(said, wait=_retry_after(answer), is_channel_down=status in (502, 503, 504))
+        raise TemporaryFailure(message, wait=_retry_after(answer), is_channel_down=status in (502, 503, 504))
     if 300 <= status < 400:
-        raise PermanentFailure(f"{said} Redirects are not followed. Give the final URL.")
-    raise PermanentFailure(said, is_endpoint_gone=status in gone)
+        raise PermanentFailure(f"{message} Redirects are not followed. Give the final URL.")
+    raise PermanentFailure(message, is_endpoint_gone=status in gone)
 
 
 def _retry_after(answer: httpx2.Response) -> timedelta | None:
@@ -94,7 +94,7 @@ def _retry_after(answer: httpx2.Response) -> timedelta | None:
     return timedelta(seconds=int(given)) if given.isdecimal() and len(given) < 6 else None
 
 
-def _said(error: Exception, host: str) -> TemporaryFailure | PermanentFailure:
+def _failure_of(error: Exception, host: str) -> TemporaryFailure | PermanentFailure:
     match error:
         case UnknownHost():
             return TemporaryFailure(f"There is no server named {host}, or DNS does not respond.")

@@ -169,11 +169,11 @@ def mark_distinct(session: Session, who: Viewer, device_id: int, *, at: datetime
     is_joined = bool(history) and "same_device_as" in history[0].fields
     if joined.state is not DeviceState.WITHDRAWN or not is_joined:
         return
-    withdrawn, said = history[1].fields, history[0].fields["same_device_as"]
+    withdrawn, same_device_as = history[1].fields, history[0].fields["same_device_as"]
     joined.state = DeviceState(withdrawn["state"][0])
     joined.out_of_service_reason = withdrawn.get("out_of_service_reason", (None,))[0]
     record_amendment(session, who, joined, at=at)
-    record_note(session, who, joined, {"same_device_as": [said[1], None]}, at=at)
+    record_note(session, who, joined, {"same_device_as": [same_device_as[1], None]}, at=at)
     flush_or_conflict(session, "The device cannot be restored.", None)
 
 

@@ -272,8 +272,8 @@ class DeviceOut(BaseModel):
 
 def _origins(device: Device) -> dict[str, OriginOut]:
     found = origins_in(device.origins, device.source)
-    said = {**found.named, ALL_OTHER_ATTRIBUTES: found.others}
-    return {name: OriginOut(source=origin.source, at=origin.at) for name, origin in said.items()}
+    origins = {**found.named, ALL_OTHER_ATTRIBUTES: found.others}
+    return {name: OriginOut(source=origin.source, at=origin.at) for name, origin in origins.items()}
 
 
 class PointGeometry(BaseModel):

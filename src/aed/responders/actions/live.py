@@ -31,7 +31,7 @@ class LocationReport:
 
 
 def take_live_locations(
-    session: Session, said: Sequence[LocationReport], *, resolution: int, at: datetime
+    session: Session, reports: Sequence[LocationReport], *, resolution: int, at: datetime
 ) -> list[AedError | None]:
     """Store the locations of people who may share one; return, for each report, None or the error.
 
@@ -42,11 +42,11 @@ def take_live_locations(
     visibility: each report is from the person's own phone.
     """
     shared_lock(session, WITHDRAWAL_LOCK)
-    people = people_by_session(session, {each.key_hash for each in said}, at=at)
-    touch_sessions(session, {each.key_hash for each in said}, at=at)
+    people = people_by_session(session, {each.key_hash for each in reports}, at=at)
+    touch_sessions(session, {each.key_hash for each in reports}, at=at)
     sharing = queries.sharing(session, set(people.values()))
     kept, refused = [], []
-    for each in said:
+    for each in reports:
         person = people.get(each.key_hash)
         found = None if person is None else sharing.get(person)
         reason = _why_not(person, found, at=at)

@@ -271,8 +271,8 @@ class _KnownResponder:
             and self.agreed.in_force.issuperset(_stated(given))
             and (entry.name, entry.region_id) == (given.name, given.region_id)
             and all(
-                said is None or said == stands
-                for said, stands in (
+                value is None or value == stands
+                for value, stands in (
                     (given.phone, entry.phone),
                     (given.language, entry.language),
                     (given.estate_id, entry.estate_id),

@@ -26,7 +26,7 @@ database is overloaded."""
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    said: LocationReport
+    report: LocationReport
     answered: asyncio.Future[AedError | None]
 
 
@@ -39,14 +39,14 @@ class Intake:
         self._writer: asyncio.Task[None] | None = None
         self._next_at = 0.0
 
-    async def put(self, said: LocationReport) -> None:
+    async def put(self, report: LocationReport) -> None:
         """Store a location and wait for the commit.
 
         Raises the error with which it was refused or failed, and TooBusy if the queue is full.
         """
         if len(self._waiting) >= MAX_WAITING:
             raise TooBusy("Too many phones are sending their location right now. Try again in a few seconds.")
-        waiting = _Waiting(said, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(report, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
@@ -62,7 +62,7 @@ class Intake:
             batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
             try:
                 async with self._database.write_slots:
-                    answers = await run_in_threadpool(self._take, [each.said for each in batch])
+                    answers = await run_in_threadpool(self._take, [each.report for each in batch])
             except AedError as error:
                 answers = [type(error)(error.detail) for _ in batch]
             except Exception as error:  # noqa: BLE001 - re-raised in each waiting request
@@ -75,6 +75,6 @@ class Intake:
                     each.answered.set_result(answer)
         self._writer = None
 
-    def _take(self, said: Sequence[LocationReport]) -> list[AedError | None]:
+    def _take(self, reports: Sequence[LocationReport]) -> list[AedError | None]:
         with transaction(self._database) as session:
-            return take_live_locations(session, said, resolution=self._resolution, at=clock.now())
+            return take_live_locations(session, reports, resolution=self._resolution, at=clock.now())

@@ -46,9 +46,9 @@ class _UnresolvedRoute(APIRoute):
                     [{**each, "loc": ("body", *each["loc"])} for each in wrong]
                 ) from None
             here = position_from(given.lat, given.lon, given.datum)
-            said = LocationReport(hash_key(key), here, location_moment(given.at, now=clock.now()))
+            report = LocationReport(hash_key(key), here, location_moment(given.at, now=clock.now()))
             intake: Intake = request.app.state.intake
-            await intake.put(said)
+            await intake.put(report)
             return Response(status_code=204)
 
         return handle

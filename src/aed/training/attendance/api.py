@@ -186,8 +186,8 @@ def check_in_to_session(
 
 def _read(settings: Settings, token: str) -> PresenceCode | None:
     """Return the presence code in a token; None if its signature is not valid."""
-    said = opened(signing_keys(settings), TokenPurpose.PRESENCE, token)
-    return read_code(said) if said is not None else None
+    text = opened(signing_keys(settings), TokenPurpose.PRESENCE, token)
+    return read_code(text) if text is not None else None
 
 
 def _session_of(session: ReadSession, code: PresenceCode | None) -> TrainingSession:

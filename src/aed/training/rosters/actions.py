@@ -89,18 +89,18 @@ def save_results(
                 enrolment_id=each.enrolment_id,
             )
         enrolment, attendance, assessment = found
-        said = f"rows.{number}"
+        field = f"rows.{number}"
         before = (
             attendance.state if attendance is not None else None,
             (assessment.passed, assessment.note) if assessment is not None else None,
         )
         if each.attendance is not None:
             attendance = _attended(
-                session, who, training, enrolment, attendance, assessment, each.attendance, how, said, at=at
+                session, who, training, enrolment, attendance, assessment, each.attendance, how, field, at=at
             )
         if each.passed is not None:
             assessment = _assessed(
-                session, who, training, enrolment, attendance, assessment, each, said, at=at
+                session, who, training, enrolment, attendance, assessment, each, field, at=at
             )
         known[each.enrolment_id] = (enrolment, attendance, assessment)
         after = (
@@ -121,7 +121,7 @@ def _attended(
     assessment: Assessment | None,
     state: AttendanceState,
     how: MarkedBy,
-    said: str,
+    field: str,
     *,
     at: datetime,
 ) -> Attendance:
@@ -129,7 +129,7 @@ def _attended(
     if enrolment.state is not EnrolmentState.ENROLLED:
         raise Conflict(
             "{name} has no place in this session (enrolment: {state}).",
-            field=f"{said}.enrolment_id",
+            field=f"{field}.enrolment_id",
             name=enrolment.person.name,
             state=enrolment.state,
         )
@@ -138,7 +138,7 @@ def _attended(
     if assessment is not None and state is AttendanceState.NO_SHOW:
         raise Conflict(
             "{name} has a result, and therefore attended.",
-            field=f"{said}.attendance",
+            field=f"{field}.attendance",
             name=enrolment.person.name,
         )
     is_new = attendance is None
@@ -163,7 +163,7 @@ def _assessed(
     attendance: Attendance | None,
     assessment: Assessment | None,
     given: Result,
-    said: str,
+    field: str,
     *,
     at: datetime,
 ) -> Assessment:
@@ -171,7 +171,7 @@ def _assessed(
     if attendance is None or attendance.state is not AttendanceState.ATTENDED:
         raise Conflict(
             "{name} has no recorded attendance. Record it first.",
-            field=f"{said}.passed",
+            field=f"{field}.passed",
             name=enrolment.person.name,
         )
     if assessment is not None and (assessment.passed, assessment.note) == (given.passed, given.note):
@@ -179,7 +179,7 @@ def _assessed(
     if assessment is not None and assessment.passed and not given.passed:
         raise Conflict(
             "{name} has passed and was awarded a certificate. Revoke the certificate instead.",
-            field=f"{said}.passed",
+            field=f"{field}.passed",
             name=enrolment.person.name,
         )
     is_new, had_passed = assessment is None, assessment is not None and assessment.passed

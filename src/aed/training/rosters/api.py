@@ -202,11 +202,11 @@ def _marked_sheet(path: Path, report: RosterReport, ending: TemplateFormat) -> R
     assert report.first is not None
     out = path.with_name(f"{path.stem}-marked.{ending.value}")
     write_marked(path, out, report.marks(), first=report.first, encodings=(GB18030,))
-    said = {
+    counts = {
         SAID: f"new={report.new}, changed={report.changed}, unchanged={report.unchanged}, "
         f"not_taken={len(report.bad)}"
     }
-    return _sheet(out.read_bytes(), ending, f"roster-marked.{ending.value}", said)
+    return _sheet(out.read_bytes(), ending, f"roster-marked.{ending.value}", counts)
 
 
 def _sheet(content: bytes, ending: TemplateFormat, name: str, headers: dict[str, str]) -> Response:

@@ -78,8 +78,8 @@ def record_check(
     or NotAllowed if the viewer may not check the device.
     """
     device = device_to_check(session, who, device_id, new.kind, for_update=True)
-    said = new.model_dump_json(exclude={"answered_at"})  # may differ when the check is resent
-    digest = content_digest(f"{device_id} {said}")
+    content = new.model_dump_json(exclude={"answered_at"})  # may differ when the check is resent
+    digest = content_digest(f"{device_id} {content}")
     known = queries.check_by_key(session, str(new.key))
     if known is not None:
         require_same_content(known.digest, digest, "check")

@@ -108,7 +108,7 @@ class ConfirmationRequestOut(BaseModel):
         words: list[tuple[str, tuple[str, str]]]
         if confirmation_request.fact is not None:
             en, zh = FACT_QUESTIONS[confirmation_request.fact]
-            words = [(str(each), said) for each, said in _ANSWER_WORDS.items()]
+            words = [(str(each), text) for each, text in _ANSWER_WORDS.items()]
         else:
             sent = f"{retrieval.sent_at:%Y-%m-%d %H:%MZ}" if retrieval is not None else ""
             en = f"Someone was sent to fetch this AED ({sent}). Is it back, and was it used?"
@@ -124,7 +124,7 @@ class ConfirmationRequestOut(BaseModel):
             asked_at=confirmation_request.asked_at,
             is_open=confirmation_request.closed_at is None and at < confirmation_request.lapses_at,
             answer=confirmation_request.answer,
-            answers=[AnswerOut(answer=each, en=said[0], zh=said[1]) for each, said in words],
+            answers=[AnswerOut(answer=each, en=text[0], zh=text[1]) for each, text in words],
         )
 
 

@@ -85,8 +85,8 @@ class ReadinessOut(BaseModel):
             if device.state is DeviceState.WITHDRAWN:
                 reason.append(UnusableReasonOut(reason="withdrawn", en="removed", zh="已撤除"))
             else:
-                said = device.out_of_service_reason or ""
-                reason.append(UnusableReasonOut(reason="out_of_service", en=said, zh=said))
+                reason_text = device.out_of_service_reason or ""
+                reason.append(UnusableReasonOut(reason="out_of_service", en=reason_text, zh=reason_text))
         if found.readiness is Readiness.OUT_ON_CALL:
             reason.append(
                 UnusableReasonOut(reason="out_on_call", en="in use for an emergency", zh="急救呼叫中")

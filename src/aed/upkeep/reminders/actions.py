@@ -267,7 +267,7 @@ def lines_behind_link(session: Session, key: str, *, at: datetime) -> list[Remin
 
 
 def answer(
-    session: Session, key: str, *, reminder_id: int, said: ReminderAnswer, at: datetime
+    session: Session, key: str, *, reminder_id: int, given: ReminderAnswer, at: datetime
 ) -> ReminderLine:
     """Store a person's answer to a reminder, replacing an earlier one.
 
@@ -282,8 +282,8 @@ def answer(
         raise NotFound(
             "Reminder {reminder_id} is not in your message.", field="reminder_id", reminder_id=reminder_id
         )
-    recipient.answer, recipient.answered_at = said, at
-    if said is ReminderAnswer.NOT_ME:
+    recipient.answer, recipient.answered_at = given, at
+    if given is ReminderAnswer.NOT_ME:
         reminder = session.get_one(Reminder, reminder_id)
         if reminder.closed_at is None:
             reminder.addressed_at = None

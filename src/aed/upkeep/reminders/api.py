@@ -157,7 +157,7 @@ class AnsweredOut(BaseModel):
 
     @classmethod
     def of(cls, line: ReminderLine, answer: ReminderAnswer) -> AnsweredOut:
-        said_en, said_zh = ANSWERS[answer].said
+        said_en, said_zh = ANSWERS[answer].thanks
         return cls(reminder=ReminderLineOut.of(line), said_en=said_en, said_zh=said_zh)
 
 
@@ -311,5 +311,5 @@ def answer_reminder(
 
     A later answer replaces an earlier one.
     """
-    line = actions.answer(session, message_key, reminder_id=reminder_id, said=given.answer, at=clock.now())
+    line = actions.answer(session, message_key, reminder_id=reminder_id, given=given.answer, at=clock.now())
     return AnsweredOut.of(line, given.answer)

@@ -96,11 +96,11 @@ def past_answers(
             ReminderRecipient.answer.is_not(None),
         )
     )
-    said: dict[tuple[int, DueKind], list[PastAnswer]] = defaultdict(list)
+    answers: dict[tuple[int, DueKind], list[PastAnswer]] = defaultdict(list)
     for device_id, due_kind, person_id, answer, answered_at, due_on in rows:
         if answer is not None and answered_at is not None:
-            said[device_id, due_kind].append(PastAnswer(person_id, answer, answered_at, due_on))
-    return said
+            answers[device_id, due_kind].append(PastAnswer(person_id, answer, answered_at, due_on))
+    return answers
 
 
 def addressed_already(session: Session, reminder_ids: Sequence[int]) -> set[tuple[int, int]]:
@@ -211,13 +211,13 @@ def address(
     """
     found = unaddressed(session, limit=most)
     ids = [each.id for each in found]
-    said = past_answers(session, found)
+    answers = past_answers(session, found)
     known = addressed_already(session, ids)
     week = at - timedelta(days=by.repeat_days)
     nobody = 0
     rows = []
     for each in found:
-        people = _chosen(who_hears, each, said.get((each.device_id, each.due_kind), []), week=week, by=by)
+        people = _chosen(who_hears, each, answers.get((each.device_id, each.due_kind), []), week=week, by=by)
         nobody += people is None
         rows += [
             {
@@ -247,16 +247,16 @@ _ORDER: Final = [ReminderLevel.KEEPER, ReminderLevel.MANAGER, ReminderLevel.REGI
 def _chosen(
     who_hears: RecipientFinder,
     each: Unaddressed,
-    said: Sequence[PastAnswer],
+    answers: Sequence[PastAnswer],
     *,
     week: datetime,
     by: Reminding,
 ) -> dict[int, ReminderLevel] | None:
     """Return the recipients with their levels, or None if nobody can be notified."""
     not_they = {
-        one.person_id for one in said if one.answer is ReminderAnswer.NOT_ME and one.due_on == each.due_on
+        one.person_id for one in answers if one.answer is ReminderAnswer.NOT_ME and one.due_on == each.due_on
     }
-    lately = [one for one in said if one.answered_at > week]
+    lately = [one for one in answers if one.answered_at > week]
     later = {
         one.person_id for one in lately if one.answer is ReminderAnswer.LATER and each.threshold_days != 0
     }

@@ -24,7 +24,7 @@ class AnswerWords:
 
     en: str
     zh: str
-    said: tuple[str, str]
+    thanks: tuple[str, str]
     """English, Chinese."""
 
 

@@ -158,8 +158,8 @@ def close_retrieval_as(
         return
     reason = follows_from_outcome(outcome)
     if reason is not None:
-        said = note or f"{OUTCOME_WORDS[outcome][1]} {OUTCOME_WORDS[outcome][0]}"
-        fault_actions.begin_quarantines(session, who, device, [reason], at=at, note=said)
+        words = note or f"{OUTCOME_WORDS[outcome][1]} {OUTCOME_WORDS[outcome][0]}"
+        fault_actions.begin_quarantines(session, who, device, [reason], at=at, note=words)
     elif outcome is RetrievalOutcome.NOT_FETCHED:
         report = ReportIn(kind=FaultKind.NOT_FETCHED, note=note)
         store_report(session, who, device, report, from_key=None, at=at)

@@ -83,8 +83,8 @@ def amend_draft(sighting: Sighting, *, here: Position | None, words: str, langua
     """Set the place of a draft; keep the position if none is given."""
     if here is not None:
         sighting.lat, sighting.lon = here.lat, here.lon
-    said = words.strip() or None
-    sighting.place_zh, sighting.place_en = (said, None) if language is Language.ZH else (None, said)
+    place = words.strip() or None
+    sighting.place_zh, sighting.place_en = (place, None) if language is Language.ZH else (None, place)
 
 
 def discard_draft(session: Session, sighting: Sighting) -> None:

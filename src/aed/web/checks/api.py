@@ -262,8 +262,10 @@ def send_check(
         )
     if not wants_page(request):
         is_well = result in (PASSED, GLANCED)
-        said = translator(language_of(request))(result)
-        return JSONResponse({"sentence": said, "is_well": is_well, "key": check.key}, headers=dict(NO_STORE))
+        message = translator(language_of(request))(result)
+        return JSONResponse(
+            {"sentence": message, "is_well": is_well, "key": check.key}, headers=dict(NO_STORE)
+        )
     return RedirectResponse(f"/d/{quote(code, safe='')}/check?sent={check.key}", 303)
 
 
@@ -271,8 +273,8 @@ def _problem(request: Request, status: int, sentence: str) -> Response | None:
     """Return a sentence for the page's script, or None for a browser without it."""
     if wants_page(request):
         return None
-    said = translator(language_of(request))(sentence)
-    return JSONResponse({"sentence": said}, status, headers=dict(NO_STORE))
+    message = translator(language_of(request))(sentence)
+    return JSONResponse({"sentence": message}, status, headers=dict(NO_STORE))
 
 
 # --- signing in ------------------------------------------------------------------------------------------
