@@ -54,7 +54,7 @@ from tests.incidents.test_incidents import dispatcher
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
 from tests.notifications.sinks import receiving
 
-LINK = re.compile(r"/a/(call_[A-Za-z0-9_-]+)")
+LINK = re.compile(r"/l/(\w{12})")
 
 
 def place(metres: float = 0.0) -> dict[str, float]:
@@ -98,7 +98,7 @@ def test_an_incident_from_the_centres_report_to_its_close(
         before = client.get(paths[0]).json()
         assert (before["state"], before["patient"], before["estate_zh"]) == ("asked", None, "湖畔苑")
         page = client.get(paths[0], headers={"Accept": "text/html"})
-        assert page.url.path.startswith("/a/call_")
+        assert page.url.path.startswith("/a/")
         assert "我去" in page.text
         assert "501" not in page.text
 

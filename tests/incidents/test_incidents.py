@@ -309,7 +309,7 @@ def test_a_neighbour_is_asked_to_guide_in_an_estate(session: Session, settings: 
     (guide,) = queries.alerts(session, incident.id)
     assert (guide.task, guide.person_id) == (Task.GUIDE, lead.person_id)
     assert sent_messages(session)[0][1].startswith(
-        f"Suspected cardiac arrest at {estate.name_en}. Please open the gate"
+        f"Suspected cardiac arrest at {estate.name_en}. If you can come now, please open the gate"
     )
 
 

@@ -49,7 +49,7 @@ INCIDENTS = 2 + KILLS
 PEOPLE = 6
 """The number of people around each patient."""
 APART_METRES = 5_000.0
-LINK = re.compile(r"/a/(call_[A-Za-z0-9_-]+)")
+LINK = re.compile(r"/l/(\w{12})")
 AT_ONCE = 4
 OTHERS = ((), ("test",), ("exercise",), ("test", "exercise"))
 """Other incidents open at the patient's position, cycled through the patients."""

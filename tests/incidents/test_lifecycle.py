@@ -184,7 +184,7 @@ def test_a_real_alert_takes_people_out_of_an_exercise_and_says_so(
     assert called & drilled
     texts = {person: text for person, text in sent_messages(session) if not text.startswith("EXERCISE")}
     for person in called & drilled:
-        assert texts[person].startswith("REAL EMERGENCY, not an exercise: leave the exercise now.")
+        assert texts[person].startswith("REAL EMERGENCY, not an exercise.")
     for person in called - drilled:
         assert texts[person].startswith("Suspected cardiac arrest")
     for alert in queries.alerts(session, exercise.id):

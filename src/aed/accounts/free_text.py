@@ -64,13 +64,34 @@ def one_line(text: str) -> str:
     return "".join(" " if unicodedata.category(each) in ("Cc", "Zl", "Zp") else each for each in text)
 
 
-def fit_name(head: str, name: str, tail: str) -> str:
-    """Return the text with the name cut to what fits into one SMS, or without it if too little fits."""
-    is_ascii = (head + name + tail).isascii()
-    room = (SMS_CHARACTERS_ASCII if is_ascii else SMS_CHARACTERS) - len(head) - len(tail)
-    if not name or room < _MIN_NAME_CHARACTERS:
+def fit_name(head: str, name: str, tail: str, *, joint: str = "") -> str:
+    """Return the text with the name cut to what fits into one SMS, or without it if too little fits.
+
+    `joint` stands before the name, and goes with it. An SMS in GSM-7 has 160 characters, any other has 70.
+    """
+    is_gsm = _is_gsm(head + joint + tail) and _is_gsm(name.translate(_IN_GSM))
+    if is_gsm:
+        name = name.translate(_IN_GSM)
+    room = (SMS_CHARACTERS_ASCII if is_gsm else SMS_CHARACTERS) - _units(head) - _units(joint) - _units(tail)
+    words = quote(name, limit=MAX_PLACE_CHARACTERS)
+    while _units(words) > room >= _MIN_NAME_CHARACTERS:
+        words = quote(words, limit=len(words) - 1)
+    if is_gsm:  # "…" is not in the alphabet of a long SMS, and would shorten all of it to 70
+        words = " ".join(words.replace("…", " ").split()).strip(" .")
+    if not words or _units(words) > room:
         return head.rstrip(" ：:，,") + tail
-    words = quote(name, limit=min(room, MAX_PLACE_CHARACTERS))
-    if is_ascii:  # "…" is not in the alphabet of a long SMS, and would shorten all of it to 70
-        words = words.replace("…", "")
-    return head + words + tail
+    return head + joint + words + tail
+
+
+_IN_GSM: Final = str.maketrans("[]{}\\|~^`", "()()----'")
+"""These ASCII characters are not in GSM-7, or count as two."""
+
+
+def _is_gsm(text: str) -> bool:
+    """True if each character is one of those of ASCII that count as one in GSM-7."""
+    return text.isascii() and text.isprintable() and not set(text) & set("[]{}\\|~^`")
+
+
+def _units(text: str) -> int:
+    """Return the length of a text in an SMS: rare characters take two units of UCS-2."""
+    return len(text.encode("utf-16-le")) // 2

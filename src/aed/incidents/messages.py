@@ -9,24 +9,18 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from aed.accounts.free_text import MAX_PLACE_CHARACTERS, quote
+from aed.accounts.free_text import fit_name
 from aed.incidents.rules import Hazard, IncidentKind, Task
 
 _TASKS: Final = {
-    Task.DIRECT: ("Please go straight to the patient", "请直接前往患者处"),
-    Task.FETCH: ("Please fetch an AED and bring it to the patient", "请取AED送往患者处"),
-    Task.GUIDE: (
-        "Please open the gate and hold the lift for the people who are coming",
-        "请到大门或单元门接应，并留住电梯",
-    ),
+    Task.DIRECT: ("go straight to the patient", "如能到场，请直接前往患者处"),
+    Task.FETCH: ("bring an AED to the patient", "如能到场，请取AED送往患者处"),
+    Task.GUIDE: ("open the gate and hold the lift", "请到大门或单元门接应，并留住电梯"),
 }
 _EXERCISE: Final = ("EXERCISE, no real patient. ", "【演练，无真实患者】")
 
 
-_LEAVE_EXERCISE: Final = (
-    "REAL EMERGENCY, not an exercise: leave the exercise now. ",
-    "【真实呼叫，并非演练】请立即离开演练。",
-)
+_LEAVE_EXERCISE: Final = ("REAL EMERGENCY, not an exercise. ", "【真实呼叫】")
 
 
 def alert_text(
@@ -37,17 +31,21 @@ def alert_text(
     *,
     leaves_exercise: bool = False,
 ) -> tuple[str, str]:
-    """The alert: what has happened, roughly where, what is asked, and the link to reply."""
+    """The alert: what has happened, roughly where, what is asked, and the link to reply.
+
+    Each is one SMS, if the link has at most 38 characters: the place is cut to the room that is left.
+    """
     en, zh = _TASKS[task]
-    at_en = f" at {quote(where[0], limit=MAX_PLACE_CHARACTERS)}" if where is not None else " near you"
-    at_zh = quote(where[1], limit=MAX_PLACE_CHARACTERS) if where is not None else "您附近"
-    text_en = f"Suspected cardiac arrest{at_en}. {en}, if you can come at once."
-    text_zh = f"{at_zh}有人疑似心脏骤停。如能立即到场，{zh}。"
-    if link is not None:
-        text_en, text_zh = f"{text_en} Answer: {link}", f"{text_zh}回复：{link}"
+    mark_en, mark_zh = "", ""
     if leaves_exercise:
-        return _LEAVE_EXERCISE[0] + text_en, _LEAVE_EXERCISE[1] + text_zh
-    return _marked(kind, text_en, text_zh)
+        mark_en, mark_zh = _LEAVE_EXERCISE
+    elif kind is IncidentKind.EXERCISE:
+        mark_en, mark_zh = _EXERCISE[0], "【演练】"
+    head_en, head_zh = f"{mark_en}Suspected cardiac arrest", mark_zh
+    tail_en = f". If you can come now, please {en}" + (f": {link}" if link is not None else ".")
+    tail_zh = f"有人疑似心脏骤停，{zh}" + (f"：{link}" if link is not None else "。")
+    joint, (place_en, place_zh) = (" at ", where) if where is not None else (" near ", ("you", "您附近"))
+    return fit_name(head_en, place_en, tail_en, joint=joint), fit_name(head_zh, place_zh, tail_zh)
 
 
 def still_open_text(incident_id: int, *, minutes: int, hours: int) -> tuple[str, str]:

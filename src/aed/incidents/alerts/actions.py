@@ -46,6 +46,7 @@ from aed.incidents.rules import (
 )
 from aed.notifications import outbox
 from aed.notifications.outbox import AlertMessage, Notice
+from aed.notifications.short_links import KEY_IN_PATH, PREFIX, short_links
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -253,6 +254,8 @@ log = structlog.get_logger("aed")
 KEY_PREFIX: Final = "call_"
 ALERT_PATH: Final = "/a/"
 """Path of the page behind an alert's link (`aed.web.call_pages`)."""
+_LINK_LASTS: Final = timedelta(days=30)
+"""How long the short link of a call leads to its page; the page itself stays."""
 _IDLE_REPLAN_AFTER: Final = timedelta(minutes=2)
 """If nobody else could help, the incident is planned again after this long."""
 
@@ -395,7 +398,12 @@ def _call(
 
     `again`: stopped alerts by person, which start anew under another link; the earlier link still opens them.
     """
-    keys = [KEY_PREFIX + secrets.token_urlsafe(16) for _ in offers]
+    public_url = settings.public_url if incident.kind is not IncidentKind.TEST else None
+    if public_url is not None:
+        links = short_links(session, [(ALERT_PATH + KEY_IN_PATH, at + _LINK_LASTS)] * len(offers))
+        keys = [link.removeprefix(PREFIX) for link in links]
+    else:
+        keys = [KEY_PREFIX + secrets.token_urlsafe(16) for _ in offers]
     alerts = []
     for offer, key in zip(offers, keys, strict=True):
         alert = again.get(offer.person_id)
@@ -424,7 +432,7 @@ def _call(
         leave_exercises(session, incident, people, at=at)
     calls = []
     for alert, key in zip(alerts, keys, strict=True):
-        link = f"{settings.public_url}{ALERT_PATH}{key}" if settings.public_url is not None else None
+        link = f"{public_url}{PREFIX}{key}" if public_url is not None else None
         text_en, text_zh = alert_text(
             incident.kind,
             alert.task,

@@ -23,6 +23,7 @@ from aed.errors import NotFound, NotSignedIn
 from aed.hours.holiday_calendar import CalendarEnd, ending_words, notice_threshold
 from aed.notifications import outbox
 from aed.notifications.outbox import Notice
+from aed.notifications.short_links import KEY_IN_PATH, PREFIX, short_link
 from aed.registry.holidays.models import HolidayCalendarNotice
 from aed.registry.holidays.queries import calendar_ends
 from aed.settings import Reminding
@@ -206,7 +207,12 @@ def _send_message(
     public_url: str | None,
 ) -> bool:
     """Enqueue one message for a person and link its reminders to it; return False if that is impossible."""
-    key = secrets.token_urlsafe(16)
+    link = None
+    if public_url is not None:
+        path = short_link(session, MESSAGE_PATH + KEY_IN_PATH, at + _ANSWERED_FOR)
+        key, link = path.removeprefix(PREFIX), public_url + path
+    else:
+        key = secrets.token_urlsafe(16)
     text_en, text_zh = message_text(
         [
             MessageLine(
@@ -220,7 +226,7 @@ def _send_message(
             for each in lines
         ],
         in_all=_in_all(lines, still_open, day),
-        link=f"{public_url}{MESSAGE_PATH}{key}" if public_url is not None else None,
+        link=link,
     )
     subject_en, subject_zh = subject(len(lines))
     notice = Notice(text_en, text_zh, subject_en, subject_zh, expires_at=at + _WANTED_FOR)

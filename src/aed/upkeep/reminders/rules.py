@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from aed.accounts.free_text import MAX_PLACE_CHARACTERS, quote
+from aed.accounts.free_text import MAX_PLACE_CHARACTERS, fit_name, quote
 from aed.settings import Reminding
 from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel
@@ -117,9 +117,12 @@ def message_text(
 ) -> tuple[str, str]:
     """Return the text of a person's daily message, the longest overdue first: English, Chinese.
 
-    `in_all` is a summary of all open reminders, or None if the message lists them all.
+    With a link it is one SMS, which names the first task; the page behind the link lists the others. Without
+    one it lists them itself. `in_all` is a summary of all open reminders, or None if the message lists all.
     """
     lines = sorted(reminded, key=lambda each: (each.due_on, each.number, each.due_kind))
+    if link is not None:
+        return _one_sms(lines[0], len(lines), link)
     more = len(lines) - _LINES
     en = [
         f"{each.number} {_place(each.where_en)}: {DUE_WORDS[each.due_kind][0]}{_when_en(each)}"
@@ -135,11 +138,24 @@ def message_text(
     if in_all is not None:
         en.append(f"total: {in_all[0]}")
         zh.append(f"总计：{in_all[1]}")
-    if link is not None:
-        en.append(f"Answer here: {link}")
-        zh.append(f"回复：{link}")
     head_en, head_zh = subject(len(lines))
     return f"{head_en}. " + "; ".join(en) + ".", f"{head_zh}。" + "；".join(zh) + "。"
+
+
+def _one_sms(first: MessageLine, count: int, link: str) -> tuple[str, str]:
+    """Return the first task, the number of tasks, and the link; the place is cut to what fits."""
+    what_en, what_zh = DUE_WORDS[first.due_kind]
+    all_en, all_zh = (f" ({count} tasks)", f"等{count}项") if count > 1 else ("", "")
+    day = first.due_on
+    when_zh = "今天" if first.days_left == 0 else f"{day.month}月{day.day}日前"
+    if first.days_left < 0 or first.due_kind is DueKind.RETURN:
+        when_zh = "" if first.due_kind is DueKind.RETURN else "已逾期，"
+    return (
+        fit_name(
+            f"AED {first.number} ", first.where_en, f": {what_en}{_when_en(first)}{all_en}. Answer: {link}"
+        ),
+        fit_name(f"AED {first.number} ", first.where_zh, f"：{when_zh}{what_zh}{all_zh} {link}"),
+    )
 
 
 def _place(where: str) -> str:
