@@ -45,6 +45,7 @@ GUARDED = {
     "ShortLink": "short_links",
     "TrainingReminder": "training_reminders",
     "EndpointRow": "endpoints",
+    "WechatConsent": "wechat_consents",
     "SecurityEvent": "security_events",
     "Lease": "leases",
     "JobRun": "job_runs",

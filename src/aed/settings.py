@@ -608,6 +608,22 @@ class WebPush(BaseModel):
     )
 
 
+class WechatTemplate(BaseModel):
+    """A subscribe message template 订阅消息模板 of the mini program."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1, max_length=64, description="Template id from WeChat's console")
+    fields: dict[str, str] = Field(
+        min_length=1,
+        description="What each keyword of the template shows: subject, text or time of a message, or else "
+        "these words themselves",
+    )
+
+
+type MessageTopicName = Literal["call", "device", "training", "other"]
+
+
 class Wechat(BaseModel):
     """The WeChat mini program of this network (`aed.platforms.wechat`)."""
 
@@ -616,6 +632,18 @@ class Wechat(BaseModel):
     app_id: str = Field("", description="AppID of the mini program, such as wx0123456789abcdef; empty: none")
     app_secret: SecretStr = Field(SecretStr(""), description="AppSecret of the mini program")
     url: str = Field("https://api.weixin.qq.com", description="Base address of WeChat's interface")
+    templates: dict[MessageTopicName, WechatTemplate] = Field(
+        default_factory=dict,
+        description="JSON: the subscribe message template for each topic (call, device, training, other), "
+        'such as {"device": {"id": "…", "fields": {"thing1": "subject", "thing2": "text", '
+        '"time3": "time"}}}',
+    )
+    page: str = Field(
+        "pages/index/index", description="Page of the mini program that opens from a subscribe message"
+    )
+    version: Literal["formal", "trial", "developer"] = Field(
+        "formal", description="Version of the mini program that opens"
+    )
     seconds: float = Field(
         0.8, gt=0, le=30, description="Time limit of all requests to WeChat for one sign-in"
     )  # the page of a mini program waits for it

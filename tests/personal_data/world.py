@@ -40,7 +40,7 @@ from aed.incidents.models import (
 from aed.incidents.rules import AlertReply
 from aed.lookup.arrival import Basis
 from aed.notifications import outbox
-from aed.notifications.models import EndpointRow
+from aed.notifications.models import EndpointRow, WechatConsent
 from aed.notifications.rules import Channel
 from aed.registry.devices.models import Device
 from aed.responders.live import live_places_of
@@ -253,6 +253,7 @@ def _reachable(session: Session, person: Person) -> None:
     )
     session.add(endpoint)
     session.flush()
+    session.add(WechatConsent(endpoint_id=endpoint.id, template_id="t", key="tap-0001", given_at=NOW))
     outbox.enqueue_to_endpoint(session, endpoint, outbox.Notice(text_en="Come", text_zh="来"), NOW)
 
 

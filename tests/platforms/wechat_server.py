@@ -7,6 +7,7 @@ getPhoneNumber, subscribeMessage.send.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import threading
 import time
@@ -33,6 +34,14 @@ class SmallWechat:
     used: set[str] = field(default_factory=set)
     phones: dict[str, str] = field(default_factory=dict)
     """The number, with +86, of each unused code of a getPhoneNumber button."""
+    templates: dict[str, set[str]] = field(default_factory=dict)
+    """The keywords of each template."""
+    pages: set[str] = field(default_factory=lambda: {"pages/index/index"})
+    consents: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many messages each user allows, by user and template."""
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    """The messages that were delivered."""
+    daily_quota: int = 100
     token_seconds: float = 7200.0
     valid: dict[str, float] = field(default_factory=dict)
     """Until when each access token is valid."""
@@ -72,6 +81,7 @@ class SmallWechat:
             "/sns/jscode2session": self._session,
             "/cgi-bin/stable_token": self._token,
             "/wxa/business/getuserphonenumber": self._phone,
+            "/cgi-bin/message/subscribe/send": self._send,
         }
         query = {name: values[0] for name, values in parse_qs(urlsplit(to.path).query).items()}
         body = json.loads(self.source.asked[-1].get("body") or "{}")
@@ -129,6 +139,36 @@ class SmallWechat:
                 "watermark": {"appid": APP_ID, "timestamp": int(time.time())},
             },
         }
+
+    def _send(self, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+        if (refusal := self.token_refusal(query)) is not None:
+            return refusal
+        if len(self.sent) >= self.daily_quota:
+            return {"errcode": 45009, "errmsg": "reach max api daily quota limit"}
+        if body["template_id"] not in self.templates:
+            return {"errcode": 40037, "errmsg": "invalid template_id"}
+        if body["page"] not in self.pages:
+            return {"errcode": 41030, "errmsg": "invalid page"}
+        keywords = self.templates[body["template_id"]]
+        if set(body["data"]) != keywords or not all(
+            self._is_valid(name, each["value"]) for name, each in body["data"].items()
+        ):
+            return {"errcode": 47003, "errmsg": "argument invalid! data.thing1.value invalid"}
+        consent = (body["touser"], body["template_id"])
+        if self.consents[consent] < 1:
+            return {"errcode": 43101, "errmsg": "user refuse to accept the msg"}
+        self.consents[consent] -= 1
+        self.sent.append(body)
+        return {"errcode": 0, "errmsg": "ok"}
+
+    @staticmethod
+    def _is_valid(name: str, value: str) -> bool:
+        """Check a value as documented for the kinds thing and time."""
+        if name.startswith("thing"):
+            return 0 < len(value) <= 20
+        if name.startswith("time"):
+            return re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", value) is not None
+        return bool(value)
 
     def token_refusal(self, query: dict[str, str]) -> dict[str, Any] | None:
         until = self.valid.get(query.get("access_token", ""))

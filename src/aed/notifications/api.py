@@ -14,12 +14,14 @@ from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.http.parameters import Cursor, Limit, SettingsDep, cursor_id, next_cursor
-from aed.notifications import endpoints, queries
+from aed.notifications import consents, endpoints, queries
 from aed.notifications.channels.web_push import public_key
 from aed.notifications.claims import cancel_waiting, send_now
 from aed.notifications.endpoints import EndpointInput
 from aed.notifications.rules import Channel, OutboxState
 from aed.notifications.schemas import (
+    ConsentsIn,
+    ConsentsLeftOut,
     EndpointIn,
     EndpointOut,
     EndpointsPage,
@@ -167,6 +169,24 @@ def subscribe_to_push(
         at=clock.now(),
         is_private_allowed=settings.notify_allow_private,
     )
+
+
+@router.get("/me/wechat-consents")
+def list_wechat_consents(session: ReadSession, viewer: ViewerDep) -> list[ConsentsLeftOut]:
+    """List the templates of subscribe messages, and how many of each you still allow."""
+    return [ConsentsLeftOut.of(each) for each in consents.consents_left(session, viewer)]
+
+
+@router.post("/me/wechat-consents")
+def give_wechat_consents(
+    session: WriteSession, viewer: ViewerDep, given: ConsentsIn
+) -> list[ConsentsLeftOut]:
+    """Count what you allowed in the mini program: one message for each consent.
+
+    Messages for which no consent is left go to your phone number.
+    """
+    left = consents.give_consents(session, viewer, given.accepted, key=given.key, at=clock.now())
+    return [ConsentsLeftOut.of(each) for each in left]
 
 
 @router.delete("/me/push", status_code=204)

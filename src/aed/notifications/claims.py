@@ -11,9 +11,12 @@ from typing import Final
 from sqlalchemy import ColumnElement, CursorResult, Executable, and_, exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from aed.accounts.free_text import one_line
+from aed.accounts.people.models import Account, Person
 from aed.accounts.people.rules import Language
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.errors import Conflict, NotFound
+from aed.notifications.consents import drop_consents
 from aed.notifications.endpoints import close_endpoint
 from aed.notifications.models import EndpointRow, OutboxMessage
 from aed.notifications.rules import (
@@ -279,6 +282,8 @@ def failed(session: Session, letter: Delivery, error: DeliveryFailed, *, by: str
     free = {"claim": None, "claimed_until": None, "reason": error.detail[:300]}
     if isinstance(error, PermanentFailure) or letter.tries >= MAX_TRIES:
         _change(session, mine.values(given_up_at=at, **free))
+        if isinstance(error, PermanentFailure) and error.is_consent_gone:
+            _send_by_phone(session, letter, at=at)
         _forget_secrets(session, [letter.id])
         if isinstance(error, PermanentFailure) and error.is_endpoint_gone and letter.endpoint is not None:
             close_endpoint(session, letter.endpoint.id, reason=error.detail[:300], at=at)
@@ -290,6 +295,40 @@ def failed(session: Session, letter: Delivery, error: DeliveryFailed, *, by: str
     _change(session, mine.values(due_at=at + wait, is_channel_down=is_down, **free))
     if isinstance(error, TemporaryFailure) and error.is_channel_down and letter.server is not None:
         _postpone(session, letter.server, until=at + wait)
+
+
+def _send_by_phone(session: Session, letter: Delivery, *, at: datetime) -> None:
+    """Forget the consents that are left, and enqueue the message to the person's own number instead.
+
+    An alert went to the number at the same time already.
+    visibility: to the person alone.
+    """
+    if letter.endpoint is None or letter.body is None:
+        return
+    drop_consents(session, letter.endpoint.id, template_id=letter.body)
+    message = session.get_one(OutboxMessage, letter.id)
+    person = session.get(Person, message.person_id) if message.person_id is not None else None
+    account = session.get(Account, message.person_id) if message.person_id is not None else None
+    if message.is_secret or person is None or account is None:
+        return
+    channel = Channel(person.channel)
+    session.add(
+        OutboxMessage(
+            person_id=person.id,
+            channel=channel,
+            recipient=account.phone,
+            ordering_key=f"{channel}/p{person.id}",
+            language=message.language,
+            text_en=one_line(message.text_en or ""),
+            text_zh=one_line(message.text_zh or ""),
+            is_secret=False,
+            created_at=at,
+            due_at=at,
+            expires_at=message.expires_at,
+            tries=0,
+        )
+    )
+    session.flush()
 
 
 def _postpone(session: Session, endpoint_id: int, *, until: datetime) -> None:

@@ -174,6 +174,11 @@ def _check(session: Session, given: EndpointInput, *, is_private_allowed: bool) 
             raise InvalidInput(
                 "Phone numbers need no endpoint: messages go to the person's own number.", field="channel"
             )
+        case Channel.WECHAT:
+            raise InvalidInput(
+                "WeChat needs no endpoint from you: people allow messages in the mini program.",
+                field="channel",
+            )
         case Channel.EMAIL:
             if not _MAILBOX.fullmatch(given.address):
                 raise InvalidInput("An e-mail address must have the form name@example.org.", field="address")

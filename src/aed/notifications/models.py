@@ -61,7 +61,7 @@ class OutboxMessage(Table):
     text_en: Mapped[str | None] = mapped_column(Text)
     text_zh: Mapped[str | None] = mapped_column(Text)
     body: Mapped[str | None] = mapped_column(Text)
-    """JSON for a program, sent as it is in place of the texts."""
+    """JSON for a program, sent as it is in place of the texts; for WeChat, the id of the template."""
     is_secret: Mapped[bool]
     """Its texts are deleted as soon as it is sent or given up."""
     created_at: Mapped[datetime]
@@ -80,6 +80,32 @@ class OutboxMessage(Table):
     """The last attempt failed for a reason that concerns the whole channel."""
     sent_at: Mapped[datetime | None]
     given_up_at: Mapped[datetime | None]
+
+
+class WechatConsent(Table):
+    """A consent to one subscribe message: the person tapped "allow" in the mini program."""
+
+    __tablename__ = "wechat_consents"
+    __table_args__ = (
+        Index("uq_wechat_consents_key", "endpoint_id", "template_id", "key", unique=True),
+        Index(
+            "ix_wechat_consents_left",
+            "endpoint_id",
+            "template_id",
+            "id",
+            postgresql_where=text("used_at IS NULL"),
+            sqlite_where=text("used_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoints.id"))
+    template_id: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(64))
+    """The app's key of the tap: sent again, it is not counted again."""
+    given_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    """When a message was enqueued for it."""
 
 
 class EndpointRow(Table):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import uuid4
@@ -17,9 +17,9 @@ from aed.accounts.people.rules import Language, PersonMessage, e164
 from aed.database.bulk import insert_many
 from aed.database.session import not_after_wall_clock
 from aed.errors import InvalidInput, NotFound
-from aed.notifications import queries
+from aed.notifications import consents, queries
 from aed.notifications.models import EndpointRow, OutboxMessage
-from aed.notifications.rules import Channel
+from aed.notifications.rules import Channel, MessageTopic
 
 CANCELLED: Final = "The message was cancelled."
 
@@ -33,6 +33,7 @@ class Notice:
     subject_en: str | None = None
     subject_zh: str | None = None
     expires_at: datetime | None = None
+    topic: MessageTopic = MessageTopic.OTHER
 
 
 def enqueue(session: Session, message: PersonMessage, at: datetime) -> OutboxMessage:
@@ -121,6 +122,7 @@ def _to_endpoint(
         subject_zh=notice.subject_zh,
         text_en=notice.text_en,
         text_zh=notice.text_zh,
+        body=consents.template_of(session, notice.topic) if endpoint.channel is Channel.WECHAT else None,
         is_secret=is_secret,
         created_at=at,
         due_at=not_after_wall_clock(session, at),
@@ -134,14 +136,15 @@ def notify_person(
 ) -> Sequence[OutboxMessage]:
     """Notify a person through all their own endpoints, or else by phone; return the messages.
 
-    Returns an empty list if the person cannot be reached. `country` is assumed for a number without a country
+    WeChat counts only while a consent to such a message is left, which it takes. Returns an empty list if the
+    person cannot be reached. `country` is assumed for a number without a country
     code; an invalid number is enqueued as written, and fails with a reason. Raises NotFound.
     visibility: to the person alone.
     """
     person = session.get(Person, person_id)
     if person is None:
         raise NotFound("There is no person {person_id}.", field="person_id", person_id=person_id)
-    endpoints = queries.endpoints_of(session, person_id)
+    endpoints = consents.permitted(session, queries.endpoints_of(session, person_id), notice.topic, at)
     if endpoints:
         return [enqueue_to_endpoint(session, each, notice, at) for each in endpoints]
     if not person.phone:
@@ -172,21 +175,26 @@ class AlertMessage:
 def alert_people(session: Session, calls: Sequence[AlertMessage], at: datetime) -> set[int]:
     """Alert people through their endpoints and their phone at once; return the ids of those not reachable.
 
-    Takes three statements, however many people there are. Alerts are sent before all other messages, and
-    their texts are deleted once they are sent.
+    Takes three statements, however many people there are, and one more if some of them use WeChat. Alerts
+    are sent before all other messages, and their texts are deleted once they are sent.
     visibility: to these people alone.
     """
     ids = [each.person_id for each in calls]
     people = {each.id: each for each in session.scalars(select(Person).where(Person.id.in_(ids)))}
     endpoints = queries.endpoints_of_each(session, ids)
+    usable = consents.permitted(
+        session, [each for found in endpoints.values() for each in found], MessageTopic.CALL, at
+    )
+    usable_ids = {each.id for each in usable}
     unreachable, made = set(ids), []
     for each in calls:
         person = people.get(each.person_id)
         for endpoint in endpoints.get(each.person_id, ()):
+            if endpoint.id not in usable_ids:
+                continue
+            notice = replace(each.notice, topic=MessageTopic.CALL)
             made.append(
-                _to_endpoint(
-                    session, endpoint, each.notice, at, ordering_key=each.ordering_key, is_secret=True
-                )
+                _to_endpoint(session, endpoint, notice, at, ordering_key=each.ordering_key, is_secret=True)
             )
         if person is not None and person.phone:
             message = PersonMessage(

@@ -24,9 +24,32 @@ class Channel(StrEnum):
     DINGTALK = "dingtalk"
     WECOM = "wecom"
     FEISHU = "feishu"
+    WECHAT = "wechat"
+    """Subscribe messages of the mini program: one for each consent."""
     WEBHOOK = "webhook"
     APPRISE = "apprise"
     """Any service that Apprise supports."""
+
+
+class MessageTopic(StrEnum):
+    """What a message is about: WeChat has a template for each."""
+
+    CALL = "call"
+    """An alert to a patient, and what follows it."""
+    DEVICE = "device"
+    """Checks, reminders and faults of devices."""
+    TRAINING = "training"
+    """Courses, sessions and certificates."""
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentsLeft:
+    """How many more messages of a topic a person allows in WeChat."""
+
+    topic: MessageTopic
+    template_id: str
+    left: int
 
 
 PHONE_CHANNELS: Final = (Channel.SMS, Channel.VOICE)
@@ -99,12 +122,14 @@ class DeliveryFailed(AedError):
 class PermanentFailure(DeliveryFailed):
     """Another attempt would fail too.
 
-    `is_endpoint_gone`: every message to this endpoint would fail.
+    `is_endpoint_gone`: every message to this endpoint would fail. `is_consent_gone`: every message that needs
+    a consent of its recipient would fail, until they consent again.
     """
 
-    def __init__(self, detail: str, *, is_endpoint_gone: bool = False) -> None:
+    def __init__(self, detail: str, *, is_endpoint_gone: bool = False, is_consent_gone: bool = False) -> None:
         super().__init__(detail)
         self.is_endpoint_gone = is_endpoint_gone
+        self.is_consent_gone = is_consent_gone
 
 
 class TemporaryFailure(DeliveryFailed):

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from aed.accounts.masking import mask_recipient
 from aed.accounts.people.rules import Language
 from aed.notifications.models import EndpointRow, OutboxMessage
-from aed.notifications.rules import Channel, OutboxState, WaitingFor, WaitReason
+from aed.notifications.rules import (
+    Channel,
+    ConsentsLeft,
+    MessageTopic,
+    OutboxState,
+    WaitingFor,
+    WaitReason,
+)
 
 
 class WaitingOut(BaseModel):
@@ -72,6 +79,41 @@ def state_of(row: OutboxMessage) -> OutboxState:
     if row.sent_at is not None:
         return OutboxState.SENT
     return OutboxState.WAITING if row.given_up_at is None else OutboxState.DEAD
+
+
+class ConsentsIn(BaseModel):
+    """What the person allowed in the mini program, by `wx.requestSubscribeMessage`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"key": "8f14e45f-ceea-467f", "accepted": ["zun-LzcQyW-edafCVvzPkK4de2Rllr1fFpw2A_x0oXE"]}
+            ]
+        },
+    )
+
+    key: str = Field(
+        min_length=8, max_length=64, description="A key of your own for this tap: sent again, it counts once"
+    )
+    accepted: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
+        min_length=1, max_length=3, description="The template ids whose result is `accept`"
+    )
+
+
+class ConsentsLeftOut(BaseModel):
+    """A template of the mini program, and how many more messages of it the person allows."""
+
+    topic: MessageTopic
+    template_id: str = Field(
+        description="For `tmplIds` of `wx.requestSubscribeMessage`",
+        examples=["zun-LzcQyW-edafCVvzPkK4de2Rllr1fFpw2A_x0oXE"],
+    )
+    left: int = Field(description="Messages that may still be sent; each takes one", examples=[2])
+
+    @classmethod
+    def of(cls, counted: ConsentsLeft) -> Self:
+        return cls(topic=counted.topic, template_id=counted.template_id, left=counted.left)
 
 
 class OutboxPage(BaseModel):

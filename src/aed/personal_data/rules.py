@@ -170,6 +170,13 @@ PERSONAL_TABLES: Final = (
         "messages to the person",
         hidden=("secret", "old_secret"),
     ),
+    PersonalTable(
+        "wechat_consents",
+        "endpoint_id",
+        Erasure.DELETED,
+        "consents to messages in WeChat",
+        through="endpoints",
+    ),
     PersonalTable("reminder_preferences", "person_id", Erasure.DELETED, "the person's reminder preferences"),
     PersonalTable(
         "reminder_messages", "person_id", Erasure.DELETED, "reminders to the person", hidden=("key_hash",)

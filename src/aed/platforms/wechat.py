@@ -98,6 +98,13 @@ class WechatApp:
         number = text_at(info, "purePhoneNumber", platform=NAME)
         return f"+{text_at(info, 'countryCode', platform=NAME)}{number}"
 
+    def send_message(self, message: Mapping[str, Any], *, until: float) -> int:
+        """Send a subscribe message (subscribeMessage.send); return the result code, 0 for success.
+
+        Raises PlatformFailed, TooBusy.
+        """
+        return code_of(self._with_token("/cgi-bin/message/subscribe/send", message, until=until))
+
     def _with_token(self, path: str, body: Mapping[str, Any], *, until: float) -> dict[str, Any]:
         """Call an interface with the access token; once more with another token if that one is refused."""
         refused = None

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import SETTINGS
 from aed.notifications import outbox
+from aed.notifications.rules import MessageTopic
 from aed.notifications.short_links import KEY_IN_PATH, short_links
 from aed.training.models import Enrolment, TrainingSession
 from aed.training.rules import EnrolmentNotice, LinkNotice, Occasion, notice_words, short_notice_words
@@ -78,7 +79,9 @@ def notify(
             for each, link in zip(enrolments, links, strict=True)
         ]
     for each, (text_en, text_zh) in zip(enrolments, words, strict=True):
-        message = outbox.Notice(text_en, text_zh, expires_at=_unwanted_from(each, training, notice))
+        message = outbox.Notice(
+            text_en, text_zh, expires_at=_unwanted_from(each, training, notice), topic=MessageTopic.TRAINING
+        )
         outbox.notify_person(session, each.person_id, message, at, country=training.region.country)
 
 

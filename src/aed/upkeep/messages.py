@@ -19,6 +19,7 @@ from aed.accounts.role_grants import RoleGrant
 from aed.database.session import SETTINGS
 from aed.notifications import outbox
 from aed.notifications.outbox import Notice
+from aed.notifications.rules import MessageTopic
 from aed.registry.devices.models import Device
 from aed.upkeep.rules import short_number
 
@@ -67,7 +68,9 @@ def notify_person(
         _in_one_sms(devices[0], en=en, zh=zh)
         if is_one_sms
         else Notice(
-            text_en=f"{_named(devices, Language.EN)}: {en}", text_zh=f"{_named(devices, Language.ZH)}：{zh}"
+            text_en=f"{_named(devices, Language.EN)}: {en}",
+            text_zh=f"{_named(devices, Language.ZH)}：{zh}",
+            topic=MessageTopic.DEVICE,
         )
     )
     if not outbox.notify_person(session, person.id, notice, at, country=devices[0].region.country):
@@ -81,6 +84,7 @@ def _in_one_sms(device: Device, *, en: str, zh: str) -> Notice:
     return Notice(
         text_en=fit_name(f"AED {number} ", _where(device, Language.EN), f": {en}"),
         text_zh=fit_name(f"AED {number} ", _where(device, Language.ZH), f"：{zh}"),
+        topic=MessageTopic.DEVICE,
     )
 
 

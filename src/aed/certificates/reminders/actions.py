@@ -17,6 +17,7 @@ from aed.certificates.reminders import queries
 from aed.certificates.rules import Refresher
 from aed.database.session import SETTINGS
 from aed.notifications.outbox import Notice, notify_person
+from aed.notifications.rules import MessageTopic
 from aed.notifications.short_links import short_links
 from aed.training.models import Course
 from aed.training.reminders.actions import claim
@@ -116,7 +117,7 @@ def _suggest(
             en, zh = booking_words(
                 reason, public_url + link, since=each.since, next_at=next_at, time_zone=time_zone
             )
-            notice = Notice(en, zh, expires_at=now + timedelta(days=7))
+            notice = Notice(en, zh, expires_at=now + timedelta(days=7), topic=MessageTopic.TRAINING)
             sent = notify_person(session, each.person_id, notice, now, country=countries.get(each.person_id))
             notified += bool(sent)
     return notified

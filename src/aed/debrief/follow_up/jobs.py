@@ -25,6 +25,7 @@ from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import IncidentKind
 from aed.notifications import outbox
 from aed.notifications.outbox import Notice
+from aed.notifications.rules import MessageTopic
 from aed.settings import Settings
 from aed.upkeep.retrievals.actions import close_retrieval
 from aed.upkeep.rules import RetrievalOutcome
@@ -174,6 +175,6 @@ def _follow_up(session: Session, incident: Incident, at: datetime, settings: Set
 
 
 def _send(session: Session, incident: Incident, alert: Alert, words: tuple[str, str], at: datetime) -> None:
-    notice = Notice(*words)
+    notice = Notice(*words, topic=MessageTopic.CALL)
     if not outbox.notify_person(session, alert.person_id, notice, at, country=incident.region.country):
         log.warning("person cannot be notified", person=alert.person_id)

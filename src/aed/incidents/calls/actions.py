@@ -39,6 +39,7 @@ from aed.incidents.rules import (
 from aed.incidents.schemas import PatientReportIn
 from aed.notifications import outbox
 from aed.notifications.outbox import Notice
+from aed.notifications.rules import MessageTopic
 from aed.registry.changes import flush_or_conflict
 from aed.registry.estates.models import Estate
 from aed.registry.estates.queries import estate_at
@@ -104,7 +105,9 @@ def remind_if_due(session: Session, incident: Incident, *, at: datetime, numbers
     minutes = round((at - incident.ambulance_at).total_seconds() / 60)
     hours = max(1, round((ends_at - at).total_seconds() / 3600))
     text_en, text_zh = still_open_text(incident.id, minutes=minutes, hours=hours)
-    notice = Notice(text_en, text_zh, "Incident still open", "事件尚未结束", expires_at=ends_at)
+    notice = Notice(
+        text_en, text_zh, "Incident still open", "事件尚未结束", expires_at=ends_at, topic=MessageTopic.CALL
+    )
     people = dispatchers_to_remind(session, incident)
     for person_id in people:
         outbox.notify_person(session, person_id, notice, at, country=incident.region.country)

@@ -21,10 +21,12 @@ from aed.notifications.channels import (
     through_apprise,
     web_push,
     webhook,
+    wechat,
     wecom,
 )
 from aed.notifications.channels.posting import Post
 from aed.notifications.rules import Channel, Delivery, TemporaryFailure
+from aed.platforms.wechat import wechat_app
 from aed.settings import Settings
 
 NOISY_LOGGERS: Final = {
@@ -66,6 +68,7 @@ def channels_of(settings: Settings) -> Mapping[Channel, Deliver]:
         Channel.DINGTALK: partial(dingtalk.deliver, post=post),
         Channel.WECOM: partial(wecom.deliver, post=post),
         Channel.FEISHU: partial(feishu.deliver, post=post),
+        Channel.WECHAT: partial(wechat.deliver, app=wechat_app(settings)),
         Channel.WEBHOOK: partial(webhook.deliver, post=post),
         Channel.APPRISE: partial(through_apprise.deliver, is_private_allowed=settings.notify_allow_private),
     }

@@ -23,6 +23,7 @@ from aed.errors import NotFound, NotSignedIn
 from aed.hours.holiday_calendar import CalendarEnd, ending_words, notice_threshold
 from aed.notifications import outbox
 from aed.notifications.outbox import Notice
+from aed.notifications.rules import MessageTopic
 from aed.notifications.short_links import KEY_IN_PATH, PREFIX, short_link
 from aed.registry.holidays.models import HolidayCalendarNotice
 from aed.registry.holidays.queries import calendar_ends
@@ -229,7 +230,9 @@ def _send_message(
         link=link,
     )
     subject_en, subject_zh = subject(len(lines))
-    notice = Notice(text_en, text_zh, subject_en, subject_zh, expires_at=at + _WANTED_FOR)
+    notice = Notice(
+        text_en, text_zh, subject_en, subject_zh, expires_at=at + _WANTED_FOR, topic=MessageTopic.DEVICE
+    )
     if not outbox.notify_person(session, person.id, notice, at, country=country):
         log.warning("person cannot be reminded", person=person.id)
         return False
@@ -369,6 +372,7 @@ def notify_of_ending_calendars(session: Session, *, at: datetime, by: Reminding)
             f"Holiday calendar {end.name} ends on {end.ends_on}",
             f"节假日日历{end.name}将于{end.ends_on}到期",
             expires_at=at + _NOTICE_WANTED_FOR,
+            topic=MessageTopic.DEVICE,
         )
         reached = sum(
             bool(outbox.notify_person(session, person_id, notice, at, country=country))
