@@ -192,7 +192,7 @@ class City:
         np.minimum.at(fastest, bases.col, bases.data)
         return cover_problem(
             [Option(f"site {i}", f"site {i}", Action.BUY, 1.0, bands) for i in range(len(self.sites))],
-            csr_array(self.seconds[:, rows]),
+            [csr_array(self.seconds[:, rows])] * len(BANDS),
             within_seconds(weights, self.arrests.ambulance_seconds[rows]),
             existing=np.stack([fastest, fastest], axis=1),
             limits=Limits(float(more)),

@@ -52,7 +52,7 @@ def problem(
     cells = np.array(weights)
     return cover_problem(
         options,
-        reach(seconds),
+        [reach(seconds)] * cells.shape[1],
         within_seconds(cells, limit),
         existing=np.full(cells.shape, np.inf) if existing is None else np.array(existing),
         limits=Limits(budget, **limits),
@@ -130,7 +130,7 @@ def problems(draw: st.DrawFn) -> CoverProblem:
     )
     floor = None
     if draw(st.booleans()):
-        floor = Floor(reach(draw(matrix)), np.zeros((cells, 2), dtype=bool), 300.0, (True, False))
+        floor = Floor([reach(draw(matrix))] * 2, np.zeros((cells, 2), dtype=bool), 300.0, (True, False))
     return problem(
         options,
         draw(matrix),
@@ -225,7 +225,7 @@ def test_a_moved_device_is_missing_where_it_was() -> None:
 
 def test_the_floor_comes_before_the_gain() -> None:
     options = [option("centre"), option("far house")]
-    floor = Floor(reach([[0.0, 0.0], [100.0, 0.0]]), np.zeros((2, 2), dtype=bool), 300.0, (True, False))
+    floor = Floor([reach([[0.0, 0.0], [100.0, 0.0]])] * 2, np.zeros((2, 2), dtype=bool), 300.0, (True, False))
     found = problem(options, [[100.0, 0.0], [0.0, 100.0]], [[50.0, 50.0], [1.0, 1.0]], budget=1, floor=floor)
 
     assert keys(found, solve(found).chosen) == {"far house"}
@@ -233,7 +233,7 @@ def test_the_floor_comes_before_the_gain() -> None:
 
 
 def test_a_budget_below_the_floor_is_refused_with_what_it_would_cost() -> None:
-    floor = Floor(reach([[100.0]]), np.zeros((1, 2), dtype=bool), 300.0, (True, True))
+    floor = Floor([reach([[100.0]])] * 2, np.zeros((1, 2), dtype=bool), 300.0, (True, True))
     found = problem([option("only", cost=7.5)], [[100.0]], [[1.0, 1.0]], budget=5, floor=floor)
 
     with pytest.raises(InvalidInput, match=r"at least 7\.5; the budget is 5"):
@@ -256,7 +256,7 @@ def test_a_cost_that_is_no_number_is_refused(cost: float) -> None:
 def test_nothing_to_choose_is_an_answer() -> None:
     found = cover_problem(
         [],
-        csr_array((0, 1)),
+        [csr_array((0, 1))] * 2,
         within_seconds(np.array([[2.0, 3.0]]), 300.0),
         existing=np.array([[10.0, np.inf]]),
         limits=Limits(5.0),
@@ -274,7 +274,7 @@ def test_survivors_prefer_the_sooner_device() -> None:
     )
     found = cover_problem(
         [option("near", bands="1"), option("far", bands="1")],
-        reach([[100.0], [290.0]]),
+        [reach([[100.0], [290.0]])],
         demand,
         existing=np.array([[np.inf]]),
         limits=Limits(1.0),

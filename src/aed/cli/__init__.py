@@ -44,6 +44,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "gaps.gaps",
         "Show where and when too few first-aiders can come in the coming week.",
     ),
+    "placement": (
+        "placement.placement",
+        "Rank what to open, buy and move in a region, within a budget.",
+    ),
     "simulate": ("simulate.simulate", "Compare ways to alert responders, on simulated incidents."),
     "enrol": ("training.enrolling_group", "Enrol a person in a session."),
     "due": ("upkeep.due", "List the work that is due on devices, longest overdue first."),

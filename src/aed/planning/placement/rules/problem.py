@@ -103,8 +103,8 @@ def by_survival(
 class Floor:
     """The floor of equity: every building must be reached by a device."""
 
-    seconds: csr_array
-    """(options, buildings): there and back; absent where out of reach."""
+    seconds: Sequence[csr_array]
+    """(options, buildings) in each band: there and back; absent where out of reach."""
     existing: Bools
     """(buildings, bands): served already."""
     limit_seconds: float
@@ -148,7 +148,7 @@ class CoverProblem:
 
 def cover_problem(
     options: Sequence[Option],
-    seconds: csr_array,
+    seconds: Sequence[csr_array],
     demand: Demand,
     *,
     existing: Floats,
@@ -157,19 +157,20 @@ def cover_problem(
 ) -> CoverProblem:
     """Build the problem.
 
-    `seconds` is (options, cells), there and back, absent where out of reach; `existing` is (cells, bands),
+    `seconds` is (options, cells) in each band, there and back, absent where out of reach (gates may be closed
+    at night); `existing` is (cells, bands),
     the delay of the best fixed device in each band, infinite without one. Raises InvalidInput for sizes that
     do not fit and for numbers that are not.
     """
     cells, bands = demand.weights.shape
     available = _checked(options, seconds, demand, existing, limits)
-    reach = seconds.tocoo()
+    reaches = [each.tocoo() for each in seconds]
     parts: list[tuple[NDArray[np.intp], NDArray[np.intp]]] = []
     weights: list[Floats] = []
     base = 0.0
     for number, (limit, worth) in enumerate(demand.levels):
-        in_time = reach.data <= limit[reach.col]
-        for band in range(bands):
+        for band, reach in enumerate(reaches):
+            in_time = reach.data <= limit[reach.col]
             first = (number * bands + band) * cells
             row_weights = demand.weights[:, band] * worth
             done = existing[:, band] <= limit
@@ -214,18 +215,17 @@ def _merged(
 
 
 def _served(floor: Floor, available: Bools) -> tuple[csr_array, int]:
-    buildings = floor.seconds.shape[1]
-    reach = floor.seconds.tocoo()
-    in_time = reach.data <= floor.limit_seconds
+    options, buildings = floor.seconds[0].shape
     found: list[csr_array] = []
     out_of_reach = np.zeros(buildings, dtype=np.bool_)
     for band, holds in enumerate(floor.bands):
         if not holds:
             continue
-        use = in_time & available[reach.row, band]
+        reach = floor.seconds[band].tocoo()
+        use = (reach.data <= floor.limit_seconds) & available[reach.row, band]
         matrix = csr_array(
             (np.ones(int(use.sum())), (reach.col[use], reach.row[use])),
-            shape=(buildings, floor.seconds.shape[0]),
+            shape=(buildings, options),
         )
         missing = ~floor.existing[:, band]
         reachable = np.diff(matrix.indptr) > 0
@@ -236,7 +236,7 @@ def _served(floor: Floor, available: Bools) -> tuple[csr_array, int]:
     indptr = np.cumsum([0, *(len(row) for row in unique)])
     indices = np.array([column for row in unique for column in row], dtype=np.int32)
     return (
-        csr_array((np.ones(len(indices)), indices, indptr), shape=(len(unique), floor.seconds.shape[0])),
+        csr_array((np.ones(len(indices)), indices, indptr), shape=(len(unique), options)),
         int(out_of_reach.sum()),
     )
 
@@ -250,11 +250,12 @@ def _rows(matrix: csr_array) -> list[tuple[int, ...]]:
 
 
 def _checked(
-    options: Sequence[Option], seconds: csr_array, demand: Demand, existing: Floats, limits: Limits
+    options: Sequence[Option], seconds: Sequence[csr_array], demand: Demand, existing: Floats, limits: Limits
 ) -> Bools:
     """Return (options, bands), where each option is available."""
     cells, bands = demand.weights.shape
-    if seconds.shape != (len(options), cells) or existing.shape != (cells, bands):
+    fits = len(seconds) == bands and all(each.shape == (len(options), cells) for each in seconds)
+    if not fits or existing.shape != (cells, bands):
         raise InvalidInput("The distances do not fit the options and the demand.", field="seconds")
     if not (np.isfinite(demand.weights).all() and (demand.weights >= 0).all()):
         raise InvalidInput("The demand must be numbers, 0 or more.", field="demand")

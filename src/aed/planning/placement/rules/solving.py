@@ -90,6 +90,8 @@ def greedy(problem: CoverProblem) -> Solution | None:
     2. Serve the floor of equity: most buildings per money first.
     3. Add the option with the largest gain (per money) that keeps to the limits, until none gains.
     """
+    if not problem.options:
+        return Solution((), problem.base, problem.total)
     found = [each for by_money in (False, True) if (each := _greedy(problem, by_money=by_money)) is not None]
     return max(found, key=lambda each: each.value, default=None)
 

@@ -1,0 +1,163 @@
+"""What is planned with: buildings and their residents, devices with their hours, past incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Audience
+from aed.accounts.regions.models import Region
+from aed.database.geometry import latitude, longitude
+from aed.geo import Position
+from aed.hours.evaluation import HolidayDates, hours_at
+from aed.incidents.models import Incident
+from aed.incidents.rules import IncidentKind
+from aed.lookup.arrival import accessible_probability
+from aed.registry.devices.models import Device
+from aed.registry.devices.reachability import hour_band, place_class
+from aed.registry.devices.rules import DeviceState, EntryMode, access_at
+from aed.registry.estates.models import Building, Estate, EstatePace
+from aed.registry.estates.rules import EstateState
+from aed.settings import Arrival
+
+MIN_PROBABILITY = 0.5
+"""A device counts in an hour if the lookup takes it to be accessible with at least this probability."""
+
+
+class PlannedBuilding(NamedTuple):
+    id: int
+    estate_id: int
+    neighbourhood: str | None
+    name_en: str
+    name_zh: str
+    lat: float
+    lon: float
+    floors: int | None
+
+
+class PlannedDevice(NamedTuple):
+    id: int
+    estate_id: int | None
+    neighbourhood: str | None
+    name_en: str | None
+    name_zh: str | None
+    lat: float
+    lon: float
+    floor: int
+    audience: Audience
+    opening_hours: str | None
+    entry: EntryMode
+    time_zone: str
+    seconds_per_metre: float | None
+    pick_up_seconds: float | None
+
+    @property
+    def position(self) -> Position:
+        return Position(self.lat, self.lon)
+
+
+class PastArrest(NamedTuple):
+    lat: float
+    lon: float
+    at: datetime
+
+
+def buildings_in(session: Session, region_ids: Collection[int]) -> list[PlannedBuilding]:
+    """Return the buildings of the active estates of these regions.
+
+    visibility: the caller has checked that the viewer plans for these regions.
+    """
+    rows = session.execute(_buildings().where(Estate.region_id.in_(region_ids)))
+    return [PlannedBuilding(*row) for row in rows]
+
+
+def _buildings() -> Select[*tuple[Any, ...]]:
+    """visibility: a statement that the caller restricts."""
+    return (
+        select(
+            Building.id,
+            Building.estate_id,
+            Estate.neighbourhood,
+            Building.name_en,
+            Building.name_zh,
+            latitude(Building.position),
+            longitude(Building.position),
+            Building.floors,
+        )
+        .join(Estate, Estate.id == Building.estate_id)
+        .where(Estate.state == EstateState.ACTIVE)
+        .order_by(Building.id)
+    )
+
+
+def devices_in(session: Session, region_ids: Collection[int]) -> list[PlannedDevice]:
+    """Return the devices in service of these regions.
+
+    visibility: the caller has checked that the viewer plans for these regions.
+    """
+    rows = session.execute(devices_statement().where(Device.region_id.in_(region_ids)))
+    return [PlannedDevice(*row) for row in rows]
+
+
+def devices_statement() -> Select[*tuple[Any, ...]]:
+    """visibility: a statement that the caller restricts."""
+    return (
+        select(
+            Device.id,
+            Device.estate_id,
+            Estate.neighbourhood,
+            Device.place_en,
+            Device.place_zh,
+            latitude(Device.position),
+            longitude(Device.position),
+            Device.floor,
+            Device.audience,
+            Device.opening_hours,
+            Device.entry,
+            func.coalesce(Estate.time_zone, Region.time_zone),
+            EstatePace.seconds_per_metre,
+            EstatePace.pick_up_seconds,
+        )
+        .join(Region, Region.id == Device.region_id)
+        .outerjoin(Estate, Estate.id == Device.estate_id)
+        .outerjoin(EstatePace, EstatePace.estate_id == Device.estate_id)
+        .where(Device.state == DeviceState.IN_SERVICE)
+        .order_by(Device.id)
+    )
+
+
+def past_arrests(session: Session, region_ids: Collection[int]) -> list[PastArrest]:
+    """Return the places and moments of the real incidents of these regions.
+
+    visibility: the caller has checked that the viewer plans for these regions; only sums are shown.
+    """
+    rows = session.execute(
+        select(Incident.lat, Incident.lon, Incident.opened_at)
+        .where(Incident.kind == IncidentKind.REAL, Incident.region_id.in_(region_ids))
+        .order_by(Incident.id)
+    )
+    return [PastArrest(*row) for row in rows]
+
+
+def accessible_hours(
+    device: PlannedDevice,
+    moments: Sequence[datetime],
+    calendar: HolidayDates | None,
+    numbers: Arrival,
+    *,
+    opening_hours: str | None = None,
+) -> list[bool]:
+    """Return whether a device is accessible at each moment, by its hours, or by others given instead."""
+    text = opening_hours if opening_hours is not None else device.opening_hours
+    place = place_class(device.name_en, device.name_zh, is_in_estate=device.estate_id is not None)
+    found = []
+    for at in moments:
+        access = access_at(hours_at(text, at, time_zone=device.time_zone, calendar=calendar), device.entry)
+        found.append(
+            accessible_probability(access, place, hour_band(at, calendar), numbers) >= MIN_PROBABILITY
+        )
+    return found

@@ -1,0 +1,194 @@
+"""Walks from one device to many buildings, through gates as they are at a moment.
+
+The arithmetic is that of the lookup: the same network, gates, paces and floors, from the device to the
+patient's door instead of the other way; both take equally long. A way through a closed gate does not count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from aed.accounts.permissions import ANYONE, TokenRole, Viewer
+from aed.database.boxes import window_around
+from aed.geo import METRES_PER_DEGREE, Position
+from aed.hours.evaluation import hours_at
+from aed.lookup.walks import BESIDE_THE_STREET_METRES, LocalTime, WalksFromPatient
+from aed.registry import nearby
+from aed.registry.nearby import GateNearby
+from aed.settings import Arrival
+from aed.walking.network import WalkingNetwork
+from aed.walking.snapping import SnappedPoint
+from aed.walking.travel import Pace, leg_seconds, max_cost_metres, walk_seconds
+
+type Floats = NDArray[np.float64]
+type Indices = NDArray[np.intp]
+
+_PLANE_ERROR = 1.01
+
+
+@dataclass(frozen=True, slots=True)
+class GateChange:
+    """A gate as it would be."""
+
+    passage: str | None = None
+    """None: as it is."""
+    opening_hours: str | None = None
+    """None: as they are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Doors:
+    """The doors of buildings, as arrays."""
+
+    lat: Floats
+    lon: Floats
+    estate: NDArray[np.int64]
+    """Estate ids; 0 for a building outside estates."""
+
+
+class WalksToDoors:
+    """Walks to the same doors from any device. Walks with the same gates are searched once."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        network: WalkingNetwork | None,
+        doors: Doors,
+        *,
+        numbers: Arrival,
+        local: LocalTime,
+        gates: Mapping[int, GateChange] | None = None,
+    ) -> None:
+        self._connection, self._network, self._doors = connection, network, doors
+        self._numbers, self._local, self._changes = numbers, local, gates or {}
+        self._gates: dict[tuple[Position, float], list[GateNearby]] = {}
+        self._found: dict[Hashable, tuple[Indices, Floats]] = {}
+        self._snapped: list[SnappedPoint | None] = []
+        if network is not None:
+            points = network.snap(doors.lat, doors.lon)
+            self._snapped = [points.one(i, network.contracted) for i in range(len(doors.lat))]
+        self.estimated = 0
+        """Devices whose walks were estimated from straight lines, for lack of a street nearby."""
+
+    def gates_state(self, place: Position, pace: Pace, *, within_seconds: float, at: datetime) -> Hashable:
+        """Return what is open and closed around a place at a moment; equal states have equal walks."""
+        metres = self._reach(pace, within_seconds)
+        states = [self._hours(row, at) for row in self._gates_around(place, metres)]
+        if self._network is not None:
+            states += [
+                hours_at(
+                    barrier.opening_hours,
+                    at,
+                    time_zone=self._local.time_zone,
+                    calendar=self._local.calendar,
+                ).state
+                for barrier in self._network.barriers_near(place, metres)
+                if barrier.opening_hours is not None
+            ]
+        return tuple(states)
+
+    def seconds_to_doors(
+        self,
+        place: Position,
+        pace: Pace,
+        *,
+        within_seconds: float,
+        at: datetime,
+    ) -> tuple[Indices, Floats]:
+        """Return the doors within reach, and the seconds to each, one way without floors.
+
+        `within_seconds` is there and back, including picking up the device. Who lives behind a door passes
+        the gates of their own estate as its member, all others as an outsider.
+        """
+        key = (
+            place,
+            pace,
+            within_seconds,
+            self.gates_state(place, pace, within_seconds=within_seconds, at=at),
+        )
+        if key not in self._found:
+            self._found[key] = self._search(place, pace, within_seconds, at)
+        return self._found[key]
+
+    def _reach(self, pace: Pace, within_seconds: float) -> float:
+        return max_cost_metres((within_seconds - pace.pick_up_seconds) / 2, pace, self._numbers)
+
+    def _search(
+        self, place: Position, pace: Pace, within_seconds: float, at: datetime
+    ) -> tuple[Indices, Floats]:
+        numbers, doors, network = self._numbers, self._doors, self._network
+        metres, one_way = self._reach(pace, within_seconds), (within_seconds - pace.pick_up_seconds) / 2
+        away = np.hypot(
+            (doors.lat - place.lat) * METRES_PER_DEGREE,
+            (doors.lon - place.lon) * METRES_PER_DEGREE * math.cos(math.radians(place.lat)),
+        )
+        near = np.flatnonzero(away <= metres * _PLANE_ERROR)
+        start = network.start_at(place) if network is not None else None
+        if network is None or start is None:
+            self.estimated += 1
+            walked = away[near] * numbers.detour_factor
+            seconds = np.array([walk_seconds(each, pace, numbers) for each in walked.tolist()])
+            return near[seconds <= one_way], seconds[seconds <= one_way]
+        rows = self._gates_around(place, metres)
+        inside = np.isin(doors.estate[near], [row.estate_id for row in rows])
+        found: list[tuple[Indices, Floats]] = []
+        for estate in (0, *np.unique(doors.estate[near][inside]).tolist()):
+            those = near[~inside] if estate == 0 else near[inside & (doors.estate[near] == estate)]
+            if not len(those):
+                continue
+            walks = WalksFromPatient(
+                self._connection,
+                ANYONE if estate == 0 else _resident(estate),
+                network,
+                place,
+                start,
+                at=at,
+                numbers=numbers,
+                gates=rows,
+                gates_within_metres=metres,
+            )
+            walks.local = self._local
+            walks.widen(metres)
+            snapped = [self._snapped[i] for i in those.tolist()]
+            seconds = np.full(len(those), math.inf)
+            for i, (point, cost) in enumerate(zip(snapped, walks.costs(snapped), strict=True)):
+                if point is not None and math.isfinite(cost):
+                    leg = walks.leg(point, cost, by_closed_gate=False)
+                    seconds[i] = leg_seconds(leg, 0.0, pace, numbers)
+            found.append((those[seconds <= one_way], seconds[seconds <= one_way]))
+        if not found:
+            return np.zeros(0, dtype=np.intp), np.zeros(0)
+        return np.concatenate([each[0] for each in found]), np.concatenate([each[1] for each in found])
+
+    def _gates_around(self, place: Position, metres: float) -> list[GateNearby]:
+        key = (place, metres)
+        if key not in self._gates:
+            rows: Sequence[GateNearby] = nearby.gates_around(self._connection.dialect).fetch(
+                self._connection, window_around(place, metres + BESIDE_THE_STREET_METRES)
+            )
+            self._gates[key] = [_changed(row, self._changes.get(row.id)) for row in rows]
+        return self._gates[key]
+
+    def _hours(self, row: GateNearby, at: datetime) -> Hashable:
+        calendar = nearby.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
+        return hours_at(row.opening_hours, at, time_zone=row.time_zone, calendar=calendar).state
+
+
+def _resident(estate_id: int) -> Viewer:
+    """Return the viewer that a resident of the estate is, for gates."""
+    return Viewer(role=TokenRole.MEMBER, estate_id=estate_id, estate_ids=(estate_id,))
+
+
+def _changed(row: GateNearby, change: GateChange | None) -> GateNearby:
+    if change is None:
+        return row
+    return row._replace(
+        passage=change.passage or row.passage, opening_hours=change.opening_hours or row.opening_hours
+    )
