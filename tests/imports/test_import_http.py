@@ -176,7 +176,7 @@ def test_a_possible_duplicate_of_another_list_waits_for_review(
 
     reply = client.post(WHERE, content=csv_of(near), headers=office).json()
 
-    assert (reply["waiting"], reply["joined"], reply["new"]) == (1, 0, 0)
+    assert (reply["waiting"], reply["merged"], reply["new"]) == (1, 0, 0)
     (row,) = reply["rows_matched"]
     assert (row["device_id"], row["match"]["is_sure"]) == (None, False)
     assert any("8 m apart" in sign for sign in row["match"]["because"])

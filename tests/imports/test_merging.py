@@ -103,7 +103,7 @@ def test_an_entry_of_another_list_is_matched_to_the_registered_device(
     report = take(session, tmp_path, THEIRS | {"maker": "Mindray"})
 
     assert counts(report) == (0, 1, 0, 0)
-    assert report.joined == 1
+    assert report.merged == 1
     (device,) = devices(session)
     assert (device.maker, origin(device, "maker"), origin(device, "serial")) == ("Mindray", "theirs", "ours")
     assert open_reviews(session) == []
@@ -138,7 +138,7 @@ def test_an_entry_similar_to_two_devices_is_not_guessed(session: Session, tmp_pa
     twins = {"serial": "", "place_zh": "大堂"}
     take(session, tmp_path, OURS | twins, OURS | twins | {"source_id": "2"})
     report = take(session, tmp_path, THEIRS | twins)
-    assert (report.joined, report.waiting) == (0, 1)
+    assert (report.merged, report.waiting) == (0, 1)
 
 
 MAYBE = THEIRS | {"serial": "", "place_zh": "", "lat": north_of(PATIENT, metres=8).lat}

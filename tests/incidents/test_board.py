@@ -78,9 +78,9 @@ class Counting(LiveBoard):
         super().__init__(database)
         self.asked = 0
 
-    def _since(self, since: datetime) -> list[tuple[int, BoardEntryOut]]:
+    def _entries_since(self, since: datetime) -> list[tuple[int, BoardEntryOut]]:
         self.asked += 1
-        return super()._since(since)
+        return super()._entries_since(since)
 
 
 def test_an_entry_reaches_watchers_of_its_region_once_and_is_read_once(

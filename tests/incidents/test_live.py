@@ -58,9 +58,9 @@ class Counting(LiveRecords):
         super().__init__(database)
         self.asked = 0
 
-    def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, RecordEntryOut]]:
+    def _entries_after(self, last: Mapping[int, int]) -> Sequence[tuple[int, RecordEntryOut]]:
         self.asked += 1
-        return super()._after(last)
+        return super()._entries_after(last)
 
 
 def test_an_entry_reaches_hundreds_of_watchers_within_a_second_and_is_read_once(
@@ -111,7 +111,7 @@ def test_a_watcher_that_reads_nothing_is_disconnected(
         async with records.watching(incident_id, 0) as (known, coming):
             for number in range(5):
                 for entry in known:
-                    records._hand(coming, incident_id, entry.model_copy(update={"number": 3 + number}))
+                    records._send(coming, incident_id, entry.model_copy(update={"number": 3 + number}))
             return await asyncio.wait_for(coming.get(), 5)
 
     assert asyncio.run(watch()) is None
@@ -123,11 +123,11 @@ def test_a_database_outage_ends_no_stream(session: Session, database: Database) 
     session.commit()
 
     class Failing(Counting):
-        def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, RecordEntryOut]]:
+        def _entries_after(self, last: Mapping[int, int]) -> Sequence[tuple[int, RecordEntryOut]]:
             if self.asked == 1:
                 self.asked += 1
                 raise DatabaseUnavailable("gone for a moment")
-            return super()._after(last)
+            return super()._entries_after(last)
 
     async def watch() -> int:
         records = Failing(database)

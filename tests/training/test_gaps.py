@@ -35,7 +35,7 @@ from aed.training.gaps.rules import (
     expected_responders,
     presence,
 )
-from aed.training.gaps.suggestion import NearbyPeople, _lifted, suggest
+from aed.training.gaps.suggestion import NearbyPeople, _expected_cells_closed, suggest
 from aed.training.gaps.table import gap_table, gap_walk_metres
 from aed.training.gaps.week import AWAY, HOURS, NOT_KNOWN, THERE, CalendarWeek, hour_states, name_en, name_zh
 from aed.training.rosters import actions as roster_actions
@@ -165,7 +165,7 @@ def test_a_session_is_valued_by_the_chance_that_enough_people_come(cells: list[t
 
     expected = sum(float(poisson.sf(k - 1, mean)) for k, mean in cells if k > 0)
 
-    assert _lifted(missing, more) == pytest.approx(expected, abs=1e-9)
+    assert _expected_cells_closed(missing, more) == pytest.approx(expected, abs=1e-9)
 
 
 def around(after: float, *, night_only: bool = False, states: list[str] | None = None) -> NearbyPeople:

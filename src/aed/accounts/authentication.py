@@ -251,7 +251,7 @@ async def current_viewer(request: Request) -> Viewer:
     if own_key is not None:
         return await _viewer_of_bearer(request, own_key)
     try:
-        return await _ask(request, partial(viewer_by_key, key=key.strip(), at=clock.now()))
+        return await _run_query(request, partial(viewer_by_key, key=key.strip(), at=clock.now()))
     except TokenExpired:
         await run_in_threadpool(_note_expired, database_of(request), key.strip(), client_address(request))
         if request.method not in ("GET", "HEAD"):
@@ -279,7 +279,7 @@ async def _viewer_of_bearer(request: Request, key: str) -> Viewer:
 
 async def _viewer_of_cookie(request: Request, cookie: str) -> Viewer:
     now = clock.now()
-    viewer, is_to_be_noted = await _ask(request, partial(_viewer_and_last_seen, key=cookie, at=now))
+    viewer, is_to_be_noted = await _run_query(request, partial(_viewer_and_last_seen, key=cookie, at=now))
     if is_to_be_noted:
         loop = asyncio.get_running_loop()
         loop.run_in_executor(None, _note_seen, database_of(request), cookie, now)
@@ -353,7 +353,7 @@ def _require_csrf_token(request: Request, cookie: str) -> None:
         )
 
 
-async def _ask[Answer](request: Request, question: Callable[[Session], Answer]) -> Answer:
+async def _run_query[Answer](request: Request, question: Callable[[Session], Answer]) -> Answer:
     return await run_in_threadpool(retry_on_stale_connection, question, database_of(request).read_sessions)
 
 

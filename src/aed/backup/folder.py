@@ -56,14 +56,14 @@ def new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
             yield file, scratch
             file.flush()
             os.fsync(file.fileno())
-            _appear(partial, path)
+            _publish(partial, path)
         finally:
             scratch.unlink(missing_ok=True)
             partial.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 
-def _appear(partial: Path, path: Path) -> None:
+def _publish(partial: Path, path: Path) -> None:
     try:
         os.link(partial, path)  # unlike a rename, this fails if the target exists
     except FileExistsError:

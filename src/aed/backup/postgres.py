@@ -117,7 +117,7 @@ def restore(
         try:
             with database.engine.begin() as connection:
                 loaded = _Counting(progress, manifest.payload_bytes)
-                _fill(connection, program, dump, loaded)
+                _load_dump(connection, program, dump, loaded)
                 _compare(connection, backup, manifest)
                 migrations.upgrade_on(connection)
         except psycopg.errors.LockNotAvailable as error:
@@ -160,7 +160,7 @@ class _Counting:
         self.progress(self.size // 1_000_000)
 
 
-def _fill(connection: Connection, program: Path, dump: Path, loaded: _Counting) -> None:
+def _load_dump(connection: Connection, program: Path, dump: Path, loaded: _Counting) -> None:
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)
     connection.exec_driver_sql("SET statement_timeout = 0")  # the lock_timeout of the settings still applies

@@ -141,11 +141,11 @@ def restore(
             file.flush()
             _same_rows(unpacked, backup, manifest)
             _migrate(settings, unpacked)
-            _own_as(unpacked, database)
+            _copy_owner(unpacked, database)
             os.fsync(file.fileno())
-            return _swap(unpacked, database, was=was, at=at)
+            return _replace_database(unpacked, database, was=was, at=at)
         finally:
-            for name in (unpacked, *_beside(unpacked)):
+            for name in (unpacked, *_companion_files(unpacked)):
                 name.unlink(missing_ok=True)
 
 
@@ -194,7 +194,7 @@ def _migrate(settings: Settings, unpacked: Path) -> None:
         raw.execute("PRAGMA journal_mode = DELETE")
 
 
-def _own_as(unpacked: Path, database: Path) -> None:
+def _copy_owner(unpacked: Path, database: Path) -> None:
     """Give the new file the owner of the file that it replaces, so that the service can write to it."""
     if database.exists():
         unpacked.chmod(database.stat().st_mode & 0o777)
@@ -203,16 +203,16 @@ def _own_as(unpacked: Path, database: Path) -> None:
         os.chown(unpacked, owner.st_uid, owner.st_gid)
 
 
-def _swap(unpacked: Path, database: Path, *, was: _Was, at: datetime) -> Path | None:
+def _replace_database(unpacked: Path, database: Path, *, was: _Was, at: datetime) -> Path | None:
     aside = database.with_name(f"{database.name}.replaced-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}")
     if aside.exists():
         raise Conflict("{aside} already exists. Move it away first.", aside=aside)
     if was is _Was.DAMAGED:
-        for name, kept in zip(_beside(database), _beside(aside), strict=True):
+        for name, kept in zip(_companion_files(database), _companion_files(aside), strict=True):
             if name.exists():  # SQLite may remove it itself when it opens the file
                 shutil.copy2(name, kept)
     _refuse_if_open(database)
-    for name in _beside(database):
+    for name in _companion_files(database):
         # These belong to a lost or damaged file. SQLite would apply them to the new one.
         name.unlink(missing_ok=True)
     if was is not _Was.NEW:
@@ -244,5 +244,5 @@ def _refuse_if_open(database: Path) -> None:
         return  # not a database any more, so no process uses it
 
 
-def _beside(database: Path) -> list[Path]:
+def _companion_files(database: Path) -> list[Path]:
     return [database.with_name(database.name + ending) for ending in _BESIDE]

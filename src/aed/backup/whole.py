@@ -52,7 +52,7 @@ def take(database: Database, *, to: Path, keep: int | None, at: datetime, progre
     if is_file and keep is not None:
         raise InvalidInput("--keep applies to a folder, not to a file.", field="keep")
     path = to if is_file else to / backup_name(name, at)
-    with _room_and_rights(path), new_file(path) as (file, scratch):
+    with _storage_errors(path), new_file(path) as (file, scratch):
 
         def pour(write: Write) -> BackupContents:
             if kind is BackupKind.SPATIALITE:
@@ -120,11 +120,11 @@ def restore(
             program=manifest.program,
         )
     if kind is BackupKind.POSTGIS:
-        with _room_and_rights(backup):
+        with _storage_errors(backup):
             postgres.restore(database, backup, manifest, replace=replace, progress=progress)
         return RestoredBackup(manifest, None)
     file = _file_of(database.engine.url)
-    with _room_and_rights(file):
+    with _storage_errors(file):
         aside = sqlite.restore(settings, file, backup, manifest, replace=replace, at=at, progress=progress)
     return RestoredBackup(manifest, aside)
 
@@ -143,7 +143,7 @@ def _file_of(url: URL) -> Path:
 
 
 @contextmanager
-def _room_and_rights(path: Path) -> Iterator[None]:
+def _storage_errors(path: Path) -> Iterator[None]:
     """Turn errors of the operating system (no space, no permission) into errors with an explanation."""
     try:
         yield

@@ -184,7 +184,7 @@ def names_agree(one: str, other: str) -> bool:
     """Return True if two names can belong to one person: 墨闻笛 and 墨闻笛 Mo Wendi, 王小明 and 王*明."""
     mine, theirs = _parts(one), _parts(other)
     if mine[0] and theirs[0]:
-        return _fits(mine[0], theirs[0])
+        return _chinese_names_match(mine[0], theirs[0])
     return bool(mine[1]) and mine[1] == theirs[1]
 
 
@@ -204,7 +204,7 @@ def _parts(name: str) -> tuple[str, tuple[str, ...]]:
     return chinese, tuple(sorted(latin))
 
 
-def _fits(one: str, other: str) -> bool:
+def _chinese_names_match(one: str, other: str) -> bool:
     """Return True if two Chinese names match; `*` matches any character."""
     if "*" not in one + other:
         return one == other

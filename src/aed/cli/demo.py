@@ -66,11 +66,11 @@ def demo(
         questions = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
         if ask_all:
             for asked in questions:
-                _ask(database, asked, _WHO.get(asked["as"], asked["as"]), network, settings)
+                _print_lookup(database, asked, _WHO.get(asked["as"], asked["as"]), network, settings)
                 say(f"→ {asked['note']}")
             return
         asked = questions[0]
-        _ask(database, asked, _WHO["dispatcher"], network, settings)
+        _print_lookup(database, asked, _WHO["dispatcher"], network, settings)
     say()
     here = f"{asked['lat']} {asked['lon']}"
     aed = ".venv/bin/aed" if is_checkout() else "aed"
@@ -86,7 +86,7 @@ _WHO = {"dispatcher": "dispatcher:CN-33", "estate:inkstone": "estate:demo-distri
 """The district's names of viewers, and their names in `aed nearest --as`."""
 
 
-def _ask(
+def _print_lookup(
     database: Database, asked: Mapping[str, Any], who: str, network: WalkingNetwork, settings: Settings
 ) -> None:
     question = LookupQuestion(

@@ -61,7 +61,7 @@ def gaps(
         reading(settings.model_copy(update={"statement_timeout_ms": PATIENT_MS})) as session,
         counting("buildings") as progress,
     ):
-        asked = _asked(session, estate, region)
+        asked = _chosen_estates(session, estate, region)
         found = gap_table(
             session, asked, at=clock.now(), network=network, settings=settings, target=goal, progress=progress
         )
@@ -79,7 +79,7 @@ def gaps(
         _show_all(tables, goal)
 
 
-def _asked(session: Session, estate: int | None, region: str | None) -> list[queries.GapEstate]:
+def _chosen_estates(session: Session, estate: int | None, region: str | None) -> list[queries.GapEstate]:
     region_ids = None
     if region is not None:
         region_ids = regions_below(session, region_by_code(session, region).id)

@@ -14,8 +14,8 @@ SHOWN = 20
 
 def print_report(report: DeviceReport, *, in_detail: bool) -> None:
     """Print a sentence for each result beyond new, changed and unchanged; in detail, each row too."""
-    if report.joined:
-        say(f"Merged with devices of another list: {report.joined}.")
+    if report.merged:
+        say(f"Merged with devices of another list: {report.merged}.")
     if in_detail:
         _tables(report)
     if report.waiting:
@@ -48,14 +48,14 @@ def _tables(report: DeviceReport) -> None:
             *_row(each),
             each.match.device_id,
             f"{each.match.likeness.score:.2f}",
-            "joined" if each.match.is_sure else "asked",
+            "merged" if each.match.is_sure else "asked",
             "; ".join(sign.reason for sign in each.match.likeness.signs),
         )
         for each in report.matched
         if each.match is not None
     ]
     columns = ["where", "source", "id", "device", "score", "", "because"]
-    _table("Possibly registered already", columns, matched, report.joined + report.waiting)
+    _table("Possibly registered already", columns, matched, report.merged + report.waiting)
     disputed = [(*_row(each), each.device_id, ", ".join(each.conflicts)) for each in report.disputed]
     _table("Two lists disagree", ["where", "source", "id", "device", "about"], disputed, report.conflicting)
     gone = [

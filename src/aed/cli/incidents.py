@@ -111,7 +111,7 @@ def show(incident_id: IncidentId) -> None:
         found = queries.incident(session, operator(), incident_id)
         alerts = queries.alerts(session, found.id)
         names = queries.names_of(session, [each.person_id for each in alerts])
-        _show(found, alerts, names)
+        _print_incident(found, alerts, names)
         reports = queries.reports(session, found.id)
         if len(reports) > 1:
             _show_reports(reports)
@@ -121,7 +121,7 @@ def _storey(found: Incident) -> str:
     return both_words(found.floor, counts_ground_as_one=found.region.counts_ground_as_one)
 
 
-def _show(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> None:
+def _print_incident(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> None:
     where = found.estate.name_en if found.estate is not None else found.region.code
     heading(f"Incident {found.id}: {found.kind}, {found.outcome or found.state}")
     say(f"At {found.lat:.5f} {found.lon:.5f}, {_storey(found)}, {where}")
@@ -280,10 +280,10 @@ def _show_plan(made: Plan) -> None:
 
 def _offer(offer: TaskOffer) -> tuple[str, str, str, str]:
     task = str(offer.task) if offer.device_id is None else f"{offer.task} device {offer.device_id}"
-    return str(offer.person_id), task, _shown(offer), f"{offer.probability_arrives:.2f}"
+    return str(offer.person_id), task, _arrival_seconds(offer), f"{offer.probability_arrives:.2f}"
 
 
-def _shown(offer: TaskOffer) -> str:
+def _arrival_seconds(offer: TaskOffer) -> str:
     """Return the seconds to arrival, measured from the centre of the person's grid cell."""
     return "" if offer.shown_seconds is None else f"{offer.shown_seconds:.0f}"
 

@@ -78,7 +78,7 @@ def lint(
             if as_json:
                 _write_json(linted)
             else:
-                _show(linted, everything=everything)
+                _print_findings(linted, everything=everything)
             status = HAS_ERRORS if linted.has_errors else CLEAN
     except AedError as error:
         if as_json:
@@ -112,7 +112,7 @@ def _write_json(linted: Linted) -> None:
     sys.stdout.write("\n]}\n")
 
 
-def _show(linted: Linted, *, everything: bool) -> None:
+def _print_findings(linted: Linted, *, everything: bool) -> None:
     severities = linted.severities()
     counted = ", ".join(
         f"{severities[severity]:,} {severity.value}{'' if severities[severity] == 1 else 's'} "

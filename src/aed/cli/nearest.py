@@ -173,8 +173,8 @@ def _print_quarantined(quarantined: Sequence[QuarantinedDevice]) -> None:
         [
             Entry(
                 ("–", f"{near.straight_metres:.0f} m"),
-                " · ".join(_once(reason["en"], reason["zh"])),
-                _once(near.row.place_zh, near.row.place_en),
+                " · ".join(_without_repeats(reason["en"], reason["zh"])),
+                _without_repeats(near.row.place_zh, near.row.place_en),
             )
             for near, reason in ((near, out_of_service_reason(near.row.reason)) for near in quarantined)
         ],
@@ -209,7 +209,7 @@ def _entry(number: str, near: NearbyDevice, at: datetime, viewer: Viewer) -> Ent
         [
             *_brought(near),
             *_place(near),
-            *_once(row.access_instructions_zh, row.access_instructions_en),
+            *_without_repeats(row.access_instructions_zh, row.access_instructions_en),
             *(_through(gate) for gate in near.gates),
             *_contacts(near, viewer),
         ],
@@ -225,7 +225,7 @@ def _brought(near: NearbyDevice) -> list[str]:
 
 def _place(near: NearbyDevice) -> list[str]:
     row = near.row
-    words = _once(row.place_zh, row.place_en) or _once(row.estate_zh, row.estate_en)
+    words = _without_repeats(row.place_zh, row.place_en) or _without_repeats(row.estate_zh, row.estate_en)
     if not words:
         words = [f"{row.lat:.6f}, {row.lon:.6f}"]
     if row.floor != 0:
@@ -259,7 +259,7 @@ def _contacts(near: NearbyDevice, viewer: Viewer) -> list[str]:
     return [f"☎  {' · '.join(contacts)}"] if contacts else []
 
 
-def _once(*texts: str | None) -> list[str]:
+def _without_repeats(*texts: str | None) -> list[str]:
     return list(dict.fromkeys(text for text in texts if text))
 
 

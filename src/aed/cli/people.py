@@ -148,7 +148,7 @@ def show(person: PersonArgument) -> None:
                 [(each.provider, f"{each.linked_at:%Y-%m-%d %H:%M}", each.linked_by) for each in linked],
             )
         if held:
-            table("Roles", ["id", "role", "on", "since", "until"], [_shown(each, codes) for each in held])
+            table("Roles", ["id", "role", "on", "since", "until"], [_grant_row(each, codes) for each in held])
         if changes:
             table(
                 "History",
@@ -283,7 +283,7 @@ def erase(
 # --- Roles ----------------------------------------------------------------------------------------------
 
 
-def _shown(grant: RoleGrant, codes: dict[int, str]) -> tuple[object, ...]:
+def _grant_row(grant: RoleGrant, codes: dict[int, str]) -> tuple[object, ...]:
     place = "the network"
     if grant.estate_id is not None:
         place = f"estate {grant.estate_id}"
@@ -344,7 +344,7 @@ def list_roles(
             also_revoked=revoked,
         )
         codes = codes_of_regions(session, (each.region_id for each in found if each.region_id))
-        rows = [(*(shown := _shown(each, codes))[:1], each.person_id, *shown[1:]) for each in found]
+        rows = [(*(shown := _grant_row(each, codes))[:1], each.person_id, *shown[1:]) for each in found]
     table(None, ["id", "person", "role", "on", "since", "until"], rows)
     if len(rows) == SHOWN:
         say(f"There may be more: --after {rows[-1][0]}")

@@ -31,7 +31,7 @@ def show_all(
     """List the open reviews, the oldest first."""
     with reading() as session:
         found = queries.reviews(session, is_open=not decided, limit=limit + 1, after_id=after)
-        rows = [(each.id, each.kind, _about(each), _summary(each), each.decision) for each in found[:limit]]
+        rows = [(each.id, each.kind, _subject(each), _summary(each), each.decision) for each in found[:limit]]
     if not rows:
         say("There is nothing to decide.")
         return
@@ -45,7 +45,7 @@ def show(review_id: ReviewId) -> None:
     """Show a review with its evidence and the possible decisions."""
     with reading() as session:
         review = queries.review(session, review_id)
-        say(f"{review.kind} {review.id}, asked {review.opened_at:%Y-%m-%d %H:%M} UTC: {_about(review)}")
+        say(f"{review.kind} {review.id}, asked {review.opened_at:%Y-%m-%d %H:%M} UTC: {_subject(review)}")
         if review.decision is not None:
             say(f"decided: {review.decision}, {review.decided_at:%Y-%m-%d %H:%M} UTC by {review.decided_by}")
         for line in _evidence(review):
@@ -73,7 +73,7 @@ def decide_one(
     say(f"Review {review_id}: {decision}.")
 
 
-def _about(review: Review) -> str:
+def _subject(review: Review) -> str:
     record = f"{review.source} {review.source_id}".strip()
     device = f", device {review.device_id}" if review.device_id is not None else ""
     return f"{record}{device}{f', {review.attribute}' if review.attribute else ''}"

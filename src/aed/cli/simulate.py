@@ -138,7 +138,7 @@ def simulate(
     if equal_alerts:
         _show_matched(found)
     else:
-        _show(found)
+        _print_simulation(found)
     if output is not None:
         write_whole(output, curves(found).encode())
         say(f"The curves are in {output}.")
@@ -147,7 +147,7 @@ def simulate(
         say(f"All numbers are in {json_to}.")
 
 
-def _show(found: Simulated) -> None:
+def _print_simulation(found: Simulated) -> None:
     _show_world(found)
     for sharing in DeviceSharing:
         heading(f"Private devices {sharing.value} to strangers")

@@ -77,10 +77,10 @@ def outcome(
         shown = PatientOutcomeOut.of(
             incident.id, queries.outcome_of(session, incident.id), queries.measured(session, incident)
         )
-    _show(shown)
+    _print_outcomes(shown)
 
 
-def _show(shown: PatientOutcomeOut) -> None:
+def _print_outcomes(shown: PatientOutcomeOut) -> None:
     who = (
         f"recorded by {shown.reported_by} at {_clock(shown.reported_at)}"
         if shown.reported_at is not None
@@ -91,25 +91,26 @@ def _show(shown: PatientOutcomeOut) -> None:
     for item in ITEMS:
         value = getattr(shown, item)
         text = _clock(value) if isinstance(value, datetime) else "unknown" if value is None else str(value)
-        rows.append((item, text, VALUE_LABELS.get(text, ("", ""))[1], _both(ITEM_LABELS[item])))
+        rows.append((item, text, VALUE_LABELS.get(text, ("", ""))[1], _in_both_languages(ITEM_LABELS[item])))
     table(None, ("item", "is", "", "what it is"), rows)
     heading("Times from the record of the call")
     known = shown.measured
     moments = [
-        (_both(MOMENT_LABELS[name]), _clock(at), f"{(at - known.called_at).total_seconds():.0f}")
+        (_in_both_languages(MOMENT_LABELS[name]), _clock(at), f"{(at - known.called_at).total_seconds():.0f}")
         for name in ("collapsed_at", "called_at", *MOMENTS)
         if (at := getattr(known, name)) is not None
     ]
     table(None, ("moment", "UTC", "s after the call"), moments, right=("s after the call",))
     calls = [
-        (_both(TASK_LABELS[task]), *counts.model_dump().values()) for task, counts in known.calls.items()
+        (_in_both_languages(TASK_LABELS[task]), *counts.model_dump().values())
+        for task, counts in known.calls.items()
     ]
     numbers = ("asked", "seen", "accepted", "there")
     if calls:
         table(None, ("task", *numbers), calls, right=numbers)
 
 
-def _both(words: Label) -> str:
+def _in_both_languages(words: Label) -> str:
     return f"{words[0]} {words[1]}"
 
 
@@ -183,13 +184,13 @@ def _form_of(output: Path) -> TableFormat:
 def _show_year(shown: StatisticsOut) -> None:
     """Print the tables, leaving out values that do not occur."""
     for _, words, value in about_year(shown):
-        say(f"{_both(words)}: {value or '-'}")
+        say(f"{_in_both_languages(words)}: {value or '-'}")
     for sheet in sheets_of(shown):
         names = [en for en, _ in sheet.columns.values()]
         rows = [
-            (_both(row.words), *row.numbers)
+            (_in_both_languages(row.words), *row.numbers)
             for row in sheet.rows
             if sheet.name != "patients" or row.numbers != (0,)
         ]
         if rows:
-            table(_both(sheet.words), ("", *names), rows, right=names)
+            table(_in_both_languages(sheet.words), ("", *names), rows, right=names)

@@ -235,16 +235,16 @@ def list_reports(
 @reports.command("confirm")
 def confirm_report(report_id: Id) -> None:
     """Confirm a fault report, with all its consequences."""
-    _close(report_id, FaultReportState.CONFIRMED)
+    _close_report(report_id, FaultReportState.CONFIRMED)
 
 
 @reports.command("dismiss")
 def dismiss_report(report_id: Id) -> None:
     """Dismiss a fault report as wrong."""
-    _close(report_id, FaultReportState.DISMISSED)
+    _close_report(report_id, FaultReportState.DISMISSED)
 
 
-def _close(report_id: int, state: FaultReportState) -> None:
+def _close_report(report_id: int, state: FaultReportState) -> None:
     with writing() as session:
         device_id = fault_actions.close_report(
             session, operator(), report_id, state=state, at=clock.now()

@@ -17,12 +17,14 @@ def database_of(request: Request) -> Database:
     return database
 
 
-async def _turn(request: Request) -> AsyncIterator[None]:
+async def _write_slot(request: Request) -> AsyncIterator[None]:
     async with database_of(request).write_slots:
         yield
 
 
-def _writing(request: Request, _turn: Annotated[None, Depends(_turn, scope="function")]) -> Iterator[Session]:
+def _writing(
+    request: Request, _write_slot: Annotated[None, Depends(_write_slot, scope="function")]
+) -> Iterator[Session]:
     with transaction(database_of(request)) as session:
         yield session
 

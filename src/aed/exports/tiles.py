@@ -98,7 +98,7 @@ def device_tile(session: Session, viewer: Viewer, tile: Tile, datum: Datum = Dat
         number, shown = _points_tile(session, single, tile, datum)
         if number <= MAX_SINGLE_DEVICES:
             return shown
-    return _points_tile(session, _gathered(session, viewer, tile, squares), tile, datum)[1]
+    return _points_tile(session, _clusters(session, viewer, tile, squares), tile, datum)[1]
 
 
 def _points_tile(
@@ -129,12 +129,12 @@ def _single(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> S
             Device.audience,
             Device.state,
         )
-        .where(*_shown(session, viewer, tile, squares))
+        .where(*_conditions(session, viewer, tile, squares))
         .order_by(Device.id)
     )
 
 
-def _gathered(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> Select[*tuple[Any, ...]]:
+def _clusters(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> Select[*tuple[Any, ...]]:
     across, down = _steps(tile)
     inside = (
         select(
@@ -143,7 +143,7 @@ def _gathered(session: Session, viewer: Viewer, tile: Tile, squares: Squares) ->
             down.label("down"),
             case((Device.state == inline_text(DeviceState.IN_SERVICE), 1), else_=0).label("in_service"),
         )
-        .where(*_shown(session, viewer, tile, squares))
+        .where(*_conditions(session, viewer, tile, squares))
         .subquery("inside")
     )
     placed = select(
@@ -166,7 +166,7 @@ def _gathered(session: Session, viewer: Viewer, tile: Tile, squares: Squares) ->
     )
 
 
-def _shown(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> list[Any]:
+def _conditions(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> list[Any]:
     west, south, east, north = tile.bounds(squares)
     return [
         visible_to(viewer, Device),

@@ -62,11 +62,11 @@ def hours_of_week(
     for name, (opens, closes) in times.items():
         spans = _spans(opens, closes)
         if spans is None:
-            return UnderstoodHours(None, _original(times, note))
+            return UnderstoodHours(None, _original_text(times, note))
         for day in _group(name):
             if day.weekday != HOLIDAY or spans != NOT_KNOWN:
                 given[day] = spans
-    return _with_note(WeeklyHours(given), note, language, _original(times, note))
+    return _with_note(WeeklyHours(given), note, language, _original_text(times, note))
 
 
 @lru_cache(maxsize=MAX_CACHED)
@@ -110,7 +110,7 @@ def hours_of_japan(
     on = _week_of_days(days or "", "ja")
     if on is None:
         return UnderstoodHours(None, original)
-    return _with_note(_timed(on, spans), note, "ja", original)
+    return _with_note(_with_hours(on, spans), note, "ja", original)
 
 
 _NOT_GIVEN: Final = frozenset({"", "non renseigné", "non renseigne", "null", "none"})
@@ -139,7 +139,7 @@ def hours_of_geodae(*, days: str | None, hours: str | None, note: str | None = N
     on = _week_of_days(", ".join(named), "fr") if named else None
     if on is None:
         return UnderstoodHours(None, original)
-    week = _timed(on, spans)
+    week = _with_hours(on, spans)
     return _with_note(replace(week, doubts=week.doubts + doubts), note, "fr", original)
 
 
@@ -208,7 +208,7 @@ def _week_of_days(days: str, language: str) -> WeeklyHours | None:
     return parse_week(statements) if statements else None
 
 
-def _timed(week: WeeklyHours, spans: Spans) -> WeeklyHours:
+def _with_hours(week: WeeklyHours, spans: Spans) -> WeeklyHours:
     return replace(
         week,
         hours={
@@ -218,7 +218,7 @@ def _timed(week: WeeklyHours, spans: Spans) -> WeeklyHours:
     )
 
 
-def _original(times: Mapping[str, Times], note: str | None) -> str:
+def _original_text(times: Mapping[str, Times], note: str | None) -> str:
     written = [
         f"{name} {opens or ''}-{closes or ''}"
         for name, (opens, closes) in times.items()
@@ -261,13 +261,13 @@ _MAY_OPEN: Final = re.compile(
 
 def _narrowed(week: WeeklyHours, note: str, language: str | None) -> WeeklyHours | None:
     """Return the week narrowed by a normalised note, clause by clause if it is not understood as a whole."""
-    whole = _stated(note, language)
+    whole = _statements_in(note, language)
     if whole is not None:
         return _applied(week, whole)
     statements: list[Statement] = []
     doubts: list[str] = []
     for clause in _clauses(note):
-        stated = _stated(clause, language)
+        stated = _statements_in(clause, language)
         if stated is not None:
             statements += stated
         elif _RESTRICTS.search(clause) and not _MAY_OPEN.search(clause):
@@ -281,7 +281,7 @@ def _narrowed(week: WeeklyHours, note: str, language: str | None) -> WeeklyHours
     return replace(applied, hours=unsure, doubts=(*applied.doubts, *doubts))
 
 
-def _stated(text: str, language: str | None) -> tuple[Statement, ...] | None:
+def _statements_in(text: str, language: str | None) -> tuple[Statement, ...] | None:
     """Return the statements of a text; None unless it has exactly one interpretation."""
     readings = {
         statements

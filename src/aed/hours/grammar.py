@@ -196,7 +196,7 @@ class _Draft:
 
 def parsed(text: str) -> tuple[Rule, ...]:
     """Parse `text` into rules; raise InvalidInput unless this module and the library accept all of them."""
-    drafts = _drafts(_tokens(text), text)
+    drafts = _split_rules(_tokens(text), text)
     rules = tuple(_rule(draft, text) for draft in drafts)
     if not rules:
         _refuse(text, "are empty; leave the hours out if they are not known")
@@ -299,7 +299,7 @@ def _spelled(kind: str, text: str) -> str:
             return text.lower()
 
 
-def _drafts(tokens: list[_Token], text: str) -> list[_Draft]:
+def _split_rules(tokens: list[_Token], text: str) -> list[_Draft]:
     """Split tokens into rules, and each rule into stages.
 
     A comma continues a list if the next token is of the same kind. After times, a comma before days or dates
@@ -328,7 +328,7 @@ def _drafts(tokens: list[_Token], text: str) -> list[_Draft]:
             else:
                 _refuse(text, "have an ambiguous comma; separate the rules with `; `")
         else:
-            stage = _stage(token, following, draft, in_brackets)
+            stage = _stage_of(token, following, draft, in_brackets)
             if stage < draft.stage or stage < 0 or (stage == draft.stage and stage >= _MODIFIER):
                 remedy = "separate the rules with `; `"
                 if token.kind == "number" and following is not None and following.text == "-":
@@ -344,7 +344,7 @@ def _drafts(tokens: list[_Token], text: str) -> list[_Draft]:
     return drafts
 
 
-def _stage(token: _Token, following: _Token | None, draft: _Draft, in_brackets: bool) -> int:
+def _stage_of(token: _Token, following: _Token | None, draft: _Draft, in_brackets: bool) -> int:
     """Return the stage of the rule that a token belongs to, or -1 if there is none."""
     last = draft.stages[draft.stage][-1].text if draft.stage >= 0 and draft.stages[draft.stage] else ""
     if token.text == "(":
@@ -373,7 +373,7 @@ def _rule(draft: _Draft, text: str) -> Rule:
         int(days_after) > FURTHEST_OFFSET_DAYS for days_after in re.findall(r"[-+](\d+) day", selector + days)
     ):
         _refuse(text, f"have an offset of more than {FURTHEST_OFFSET_DAYS} days")
-    meant = _days_meant(days, text) if days else None
+    meant = _parse_days(days, text) if days else None
     try:
         selector = written_out(selector) if selector else ""
     except DatesRefused as error:
@@ -415,7 +415,7 @@ def _written(tokens: list[_Token]) -> str:
     return written
 
 
-def _days_meant(days: str, text: str) -> _Days:
+def _parse_days(days: str, text: str) -> _Days:
     """Parse a selector of days: `PH Mo-Fr` requires both, holidays on those weekdays; commas mean any."""
     entries = _DAYS_ENTRIES.fullmatch(days)
     if entries is None:
@@ -429,7 +429,7 @@ def _days_meant(days: str, text: str) -> _Days:
         else:
             first, last = found["first"], found["last"] or found["first"]
             weekdays.append(
-                _Weekdays(_from_to(first, last), _nth_meant(found["nth"] or "", text), days_after)
+                _Weekdays(_from_to(first, last), _parse_nth(found["nth"] or "", text), days_after)
             )
     return _Days(tuple(weekdays), tuple(holidays), both=entries["both"] is not None)
 
@@ -439,7 +439,7 @@ def _from_to(first: str, last: str) -> frozenset[int]:
     return frozenset((start + n) % 7 for n in range((_WEEKDAYS.index(last) - start) % 7 + 1))
 
 
-def _nth_meant(nth: str, text: str) -> frozenset[int]:
+def _parse_nth(nth: str, text: str) -> frozenset[int]:
     meant: set[int] = set()
     for entry in nth.split(",") if nth else ():
         found = _NTH.fullmatch(entry)

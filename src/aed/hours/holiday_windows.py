@@ -81,18 +81,20 @@ def windows_of(calendar_name: str, year: int) -> Windows | None:
         (_MID_AUTUMN, mid_autumn),
         (_NATIONAL_DAY, [date(year, 10, 1)]),
     ]
-    holidays = {day for window, days in festivals for each in days for day in _around(each, window.holidays)}
+    holidays = {
+        day for window, days in festivals for each in days for day in _days_in_window(each, window.holidays)
+    }
     weekend = {
         day
         for window, days in festivals
         for each in days
-        for day in _around(each, window.make_up_workdays)
+        for day in _days_in_window(each, window.make_up_workdays)
         if day.weekday() >= 5
     }
     return Windows(frozenset(holidays), frozenset(weekend))
 
 
-def _around(day: date, window: tuple[int, int]) -> Iterable[date]:
+def _days_in_window(day: date, window: tuple[int, int]) -> Iterable[date]:
     return (day + timedelta(days=n) for n in range(window[0], window[1] + 1))
 
 

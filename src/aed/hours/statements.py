@@ -136,7 +136,7 @@ def _items(words: list[Word], language: str) -> list[_Item]:
             case Mark.FROM:
                 pass
             case Mark.DASH if isinstance(before, DaySet):
-                if not isinstance(_after_from(tokens, place), Clock | Half):
+                if not isinstance(_token_at(tokens, place), Clock | Half):
                     raise _NotUnderstood
             case Mark.TO | Mark.DASH:
                 raise _NotUnderstood
@@ -150,7 +150,7 @@ def _items(words: list[Word], language: str) -> list[_Item]:
     return items
 
 
-def _after_from(tokens: list[Token], place: int) -> Token | None:
+def _token_at(tokens: list[Token], place: int) -> Token | None:
     while place < len(tokens) and tokens[place] is Mark.FROM:
         place += 1
     return tokens[place] if place < len(tokens) else None
@@ -374,7 +374,7 @@ def _statements(items: list[_Item]) -> Iterator[Statement]:
                 yield Until(_all_days(waiting), minute)
                 waiting, bracket, only = [], 0, False
             case Mark.OFF if not waiting:
-                closed, place = _run(items, place)
+                closed, place = _adjacent_days(items, place)
                 if not closed or (place < len(items) and items[place] not in (Mark.BREAK, Mark.BRACKET_END)):
                     raise _NotUnderstood
                 yield _closes(closed, named_after=True)
@@ -385,7 +385,7 @@ def _statements(items: list[_Item]) -> Iterator[Statement]:
                 yield _closes(waiting[first:])
                 waiting, bracket, only = waiting[:first], 0, False
             case Mark.OFF_NEXT:
-                closed, place = _run(items, place)
+                closed, place = _adjacent_days(items, place)
                 if not closed:
                     raise _NotUnderstood
                 yield _closes(closed, named_after=True)
@@ -423,7 +423,7 @@ def _times(first: _Times, items: list[_Item], place: int) -> tuple[_Times, int]:
     return _Times(ordered, first.loosely), place
 
 
-def _run(items: list[_Item], place: int) -> tuple[list[DaySet | Dates | Doubt], int]:
+def _adjacent_days(items: list[_Item], place: int) -> tuple[list[DaySet | Dates | Doubt], int]:
     """Collect adjacent days from index `place`; return them and the next index."""
     run: list[DaySet | Dates | Doubt] = []
     while place < len(items) and isinstance(item := items[place], DaySet | Dates | Doubt):
@@ -439,7 +439,7 @@ def _days_behind(items: list[_Item], place: int) -> tuple[DaySet | None, int]:
     """
     comma = place < len(items) and items[place] is Mark.COMMA
     begins = place + 1 if place < len(items) and items[place] in (Mark.COMMA, Mark.BRACKET) else place
-    run, after = _run(items, begins)
+    run, after = _adjacent_days(items, begins)
     if not run:
         return None, place
     following = items[after] if after < len(items) else None

@@ -203,7 +203,7 @@ def parse_week(statements: Iterable[Statement]) -> WeeklyHours | None:
         elif not _is_an_exception(named, spans, hours):
             return None
         by_days[named] = spans
-        hours |= _on(opening.days, spans)
+        hours |= _hours_on(opening.days, spans)
         if opening.days.perhaps:
             doubts.append("perhaps " + _names(opening.days.perhaps))
     week = WeeklyHours(hours, doubts=tuple(doubts))
@@ -280,7 +280,7 @@ def _of_no_days(spans: Spans, statements: tuple[Statement, ...]) -> tuple[dict[D
     return dict.fromkeys(EVERY_DAY, uncertain(spans)), [NO_DAYS_GIVEN]
 
 
-def _on(days: DaySet, spans: Spans) -> dict[Day, Spans]:
+def _hours_on(days: DaySet, spans: Spans) -> dict[Day, Spans]:
     return {
         **dict.fromkeys(days.certain, spans),
         **dict.fromkeys(days.perhaps, uncertain(spans)),
@@ -322,14 +322,14 @@ def narrow(week: WeeklyHours, statement: Closes | Until) -> WeeklyHours | None:
             )
         case Until(days, minute):
             for day in days.certain | days.perhaps:
-                spans_now = hours.get(day) or (_common(week) if day.weekday == HOLIDAY else ())
+                spans_now = hours.get(day) or (_common_hours(week) if day.weekday == HOLIDAY else ())
                 if not spans_now or spans_now[-1].end < minute or spans_now[0].start >= minute:
                     return None
                 hours[day] = without(spans_now, (MinuteSpan(minute, 2 * DAY_MINUTES),))
             return replace(week, hours=hours)
 
 
-def _common(week: WeeklyHours) -> Spans:
+def _common_hours(week: WeeklyHours) -> Spans:
     """Return the shortest hours of the weekdays, if all start at the same time; else no hours."""
     given = [spans for day, spans in week.hours.items() if day.weekday != HOLIDAY and not day.nth and spans]
     if not given or len({(len(spans), spans[0].start) for spans in given}) > 1:
@@ -347,7 +347,7 @@ def brought_together(week: WeeklyHours, statement: Opens) -> WeeklyHours:
     hours = dict(week.hours)
     doubts = week.doubts
     if statement.days is not None:
-        named = _on(statement.days, statement.spans)
+        named = _hours_on(statement.days, statement.spans)
     else:
         open_on = [day for day, spans in hours.items() if spans and day.weekday != HOLIDAY and not day.nth]
         named = dict.fromkeys(open_on, statement.spans)
@@ -355,11 +355,11 @@ def brought_together(week: WeeklyHours, statement: Opens) -> WeeklyHours:
     for day, spans in named.items():
         given = hours.get(day)
         if given is None and day.weekday == HOLIDAY:
-            given = _common(week)
+            given = _common_hours(week)
             hours[day] = spans if is_within(spans, given) else agreed(spans, given)
         elif day.nth:
             hours[day] = agreed(spans, hours.get(Day(day.weekday), ()))
-        elif given is not None and _left_open(given):
+        elif given is not None and _has_open_end(given):
             continue
         elif given is not None and statement.days and is_within(spans, given):
             hours[day] = spans
@@ -368,7 +368,7 @@ def brought_together(week: WeeklyHours, statement: Opens) -> WeeklyHours:
         differ = differ or any(not span.certain for span in hours[day])
     for day, spans in named.items():
         given = hours.get(day)
-        if given is not None and _left_open(given) and not differ:
+        if given is not None and _has_open_end(given) and not differ:
             hours[day] = spans
     if statement.days and statement.days.except_holidays:
         hours.setdefault(PUBLIC_HOLIDAY, ())
@@ -377,5 +377,5 @@ def brought_together(week: WeeklyHours, statement: Opens) -> WeeklyHours:
     return replace(week, hours=hours, doubts=doubts)
 
 
-def _left_open(spans: Spans) -> bool:
+def _has_open_end(spans: Spans) -> bool:
     return spans == (MinuteSpan(0, DAY_MINUTES, certain=False),)

@@ -79,7 +79,7 @@ class Timetable:
         """Prepare the rules; raise NotEvaluable for date selectors that the library cannot parse alone."""
         self._rules = rules
         self._text = text_of(rules)
-        with _library():
+        with _evaluation_errors():
             self._selectors = tuple(
                 OpeningHours(f"{rule.selector} 00:00-24:00") if rule.selector else None for rule in rules
             )
@@ -137,13 +137,13 @@ class Timetable:
         if spans is None:
             if len(self._worked_out) >= MAX_CACHED_DAYS:
                 self._worked_out.clear()
-            spans = _agreed([self._spans(earlier, now) for earlier in before for now in readings])
+            spans = _common_states([self._spans(earlier, now) for earlier in before for now in readings])
             self._worked_out[before, readings] = spans
         return spans
 
     def _readings(self, day: date, calendar: HolidayDates | None) -> frozenset[_Reading | None]:
         """Return all readings of `day` (see `evaluation`); None means closed regardless of the rules."""
-        with _library():
+        with _evaluation_errors():
             selected = tuple(
                 selector is None or selector.is_open(datetime.combine(day, time(12)))
                 for selector in self._selectors
@@ -215,7 +215,7 @@ class Timetable:
                 evening = self._asked(self._no_rule, before)[-1]
                 cut_at_midnight = evening.state is not night[0].state
                 without = self._asked(self._no_rule, reading) if cut_at_midnight else spans
-                spans = _agreed([spans, without, _first_not_closed([spans, night])])
+                spans = _common_states([spans, without, _first_not_closed([spans, night])])
             self._read[before, reading] = spans
         return spans
 
@@ -235,12 +235,12 @@ class Timetable:
 def _day_of(text: str) -> tuple[StateSpan, ...]:
     """Return the spans of `_THE_DAY` as evaluated by the library."""
     spans: list[StateSpan] = []
-    with _library():
+    with _evaluation_errors():
         for start, _, state, comment in OpeningHours(text).intervals(_THE_DAY, _THE_DAY + timedelta(days=1)):
             spans.append(
                 StateSpan(int((start - _THE_DAY).total_seconds()) // 60, _STATES[state], comment or None)
             )
-    return _joined(spans)
+    return _merged_spans(spans)
 
 
 def _first_not_closed(alternatives: list[tuple[StateSpan, ...]]) -> tuple[StateSpan, ...]:
@@ -248,10 +248,10 @@ def _first_not_closed(alternatives: list[tuple[StateSpan, ...]]) -> tuple[StateS
         span = next((span for span in spans if span.state is not Opening.CLOSED), spans[-1])
         return span._replace(minute=minute)
 
-    return _joined([chosen(minute, spans) for minute, spans in _side_by_side(alternatives)])
+    return _merged_spans([chosen(minute, spans) for minute, spans in _aligned_spans(alternatives)])
 
 
-def _agreed(readings: list[tuple[StateSpan, ...]]) -> tuple[StateSpan, ...]:
+def _common_states(readings: list[tuple[StateSpan, ...]]) -> tuple[StateSpan, ...]:
     def common(minute: int, spans: list[StateSpan]) -> StateSpan:
         states = {span.state for span in spans}
         comments = {span.comment for span in spans}
@@ -263,16 +263,16 @@ def _agreed(readings: list[tuple[StateSpan, ...]]) -> tuple[StateSpan, ...]:
 
     if len(readings) == 1:
         return readings[0]
-    return _joined([common(minute, spans) for minute, spans in _side_by_side(readings)])
+    return _merged_spans([common(minute, spans) for minute, spans in _aligned_spans(readings)])
 
 
-def _side_by_side(days: list[tuple[StateSpan, ...]]) -> Iterator[tuple[int, list[StateSpan]]]:
+def _aligned_spans(days: list[tuple[StateSpan, ...]]) -> Iterator[tuple[int, list[StateSpan]]]:
     """Yield each minute at which any of the days changes, with the spans in force at that minute."""
     for minute in sorted({span.minute for spans in days for span in spans}):
         yield minute, [max(span for span in spans if span.minute <= minute) for spans in days]
 
 
-def _joined(spans: list[StateSpan]) -> tuple[StateSpan, ...]:
+def _merged_spans(spans: list[StateSpan]) -> tuple[StateSpan, ...]:
     kept: list[StateSpan] = []
     for span in spans:
         if not kept or span[1:] != kept[-1][1:]:
@@ -300,7 +300,7 @@ class NotEvaluable(Exception):
 
 
 @contextmanager
-def _library() -> Iterator[None]:
+def _evaluation_errors() -> Iterator[None]:
     """Raise NotEvaluable if the library refuses an expression or panics.
 
     A panic of its Rust code is a `PanicException`, which does not inherit from `Exception` and cannot be

@@ -144,7 +144,7 @@ def _by_the_minute(one: Spans, other: Spans, decide: _Decide) -> Spans:
     edges = sorted({edge for span in (*one, *other) for edge in (span.start, span.end)})
     found: list[MinuteSpan] = []
     for start, end in pairwise(edges):
-        certain = decide(_state(one, start), _state(other, start))
+        certain = decide(_state_at(one, start), _state_at(other, start))
         if certain is None:
             continue
         if found and found[-1].end == start and found[-1].certain == certain:
@@ -154,7 +154,7 @@ def _by_the_minute(one: Spans, other: Spans, decide: _Decide) -> Spans:
     return tuple(found)
 
 
-def _state(spans: Spans, minute: int) -> bool | None:
+def _state_at(spans: Spans, minute: int) -> bool | None:
     return next((span.certain for span in spans if span.start <= minute < span.end), None)
 
 
@@ -176,10 +176,10 @@ def expression_of(week: WeeklyHours) -> str | None:
     comment = _comment(week.doubts)
     rules = [
         *(_rule(days, spans, comment) for days, spans in (*weekdays, *nth) if spans),
-        *_doubtful(week, [*weekdays, *nth], comment),
+        *_uncertain_rules(week, [*weekdays, *nth], comment),
         *(f"{days} off" for days, spans in nth if not spans),
         *(_rule(days, spans, comment) for days, spans in holidays),
-        *_doubtful(week, holidays, comment),
+        *_uncertain_rules(week, holidays, comment),
         *(f"{dates.text} off" for dates in week.closed),
     ]
     text = "24/7" if rules == ["Mo-Su 00:00-24:00"] else "; ".join(rules)
@@ -228,7 +228,7 @@ def _rule(days: str, spans: Spans, comment: str, dates: str = "") -> str:
     return ", ".join(rules)
 
 
-def _doubtful(week: WeeklyHours, groups: list[_Group], comment: str) -> list[str]:
+def _uncertain_rules(week: WeeklyHours, groups: list[_Group], comment: str) -> list[str]:
     return [
         _rule(days, uncertain(spans), comment, dates.text)
         for dates in dict.fromkeys(week.doubtful)

@@ -102,10 +102,10 @@ class OutboundClient:
             with contextlib.suppress(
                 httpx2.ConnectError, httpx2.ConnectTimeout
             ):  # nothing was sent: try the next address
-                return self._sent(method, target, address, body, headers or {}, until)
-        return self._sent(method, target, last, body, headers or {}, until)
+                return self._send_request(method, target, address, body, headers or {}, until)
+        return self._send_request(method, target, last, body, headers or {}, until)
 
-    def _sent(
+    def _send_request(
         self,
         method: str,
         target: Target,

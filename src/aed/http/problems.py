@@ -52,17 +52,17 @@ def problem(
     """A response with a problem document, of a bounded size whatever was sent."""
     body: dict[str, Any] = {
         "type": f"urn:aed:problem:{code}",
-        "title": _cut(title, MAX_FIELD_CHARACTERS),
+        "title": _truncated(title, MAX_FIELD_CHARACTERS),
         "status": status,
-        "detail": _cut(detail, MAX_DETAIL_CHARACTERS),
+        "detail": _truncated(detail, MAX_DETAIL_CHARACTERS),
         "instance": request.url.path[:MAX_INSTANCE_CHARACTERS],
     }
     if field is not None:
-        body["field"] = _cut(field, MAX_FIELD_CHARACTERS)
+        body["field"] = _truncated(field, MAX_FIELD_CHARACTERS)
     if errors is not None:
         body["errors"] = [
             {
-                name: _cut(value, MAX_FIELD_CHARACTERS if name == "field" else MAX_DETAIL_CHARACTERS)
+                name: _truncated(value, MAX_FIELD_CHARACTERS if name == "field" else MAX_DETAIL_CHARACTERS)
                 for name, value in each.items()
             }
             for each in islice(errors, MAX_ERRORS)
@@ -74,5 +74,5 @@ def problem(
     )
 
 
-def _cut(text: str, most: int) -> str:
+def _truncated(text: str, most: int) -> str:
     return text if len(text) <= most else text[:most] + "…."

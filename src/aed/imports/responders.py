@@ -124,10 +124,10 @@ class _Together:
             else:
                 self._report.set_aside(record, f"is a duplicate of {same.where}")
                 self._bad_rows_seen += 1  # a duplicate must not set its person aside
-            yield from self._one_less(ref)
+            yield from self._count_down(ref)
         yield from self._without_bad_rows()
         for ref in list(self._left):
-            yield from self._settled(ref)
+            yield from self._finish_person(ref)
 
     def _without_bad_rows(self) -> Iterator[tuple[Sequence[Record], Person]]:
         """Set aside all rows of a person who has a bad one."""
@@ -137,20 +137,20 @@ class _Together:
             ref = _ref_in(bad.fields)
             if ref is not None and ref in self._left:
                 self._spoilt_by.setdefault(ref, bad.where)
-                yield from self._one_less(ref)
+                yield from self._count_down(ref)
 
-    def _one_less(self, ref: ResponderRef) -> Iterator[tuple[Sequence[Record], Person]]:
+    def _count_down(self, ref: ResponderRef) -> Iterator[tuple[Sequence[Record], Person]]:
         self._left[ref] -= 1
         if self._left[ref] == 0:
-            yield from self._settled(ref)
+            yield from self._finish_person(ref)
 
-    def _settled(self, ref: ResponderRef) -> Iterator[tuple[Sequence[Record], Person]]:
+    def _finish_person(self, ref: ResponderRef) -> Iterator[tuple[Sequence[Record], Person]]:
         """Return the person, or set each of their rows aside."""
         del self._left[ref]
         found = self._rows.pop(ref, [])
         if not found:
             return
-        reason = _why_not(found, self._spoilt_by.get(ref))
+        reason = _refusal(found, self._spoilt_by.get(ref))
         if reason is None:
             yield [record for record, _ in found], [row for _, row in found]
         else:
@@ -158,7 +158,7 @@ class _Together:
                 self._report.set_aside(record, reason)
 
 
-def _why_not(found: Sequence[tuple[Record, ResponderRow]], spoilt_by: str | None) -> str | None:
+def _refusal(found: Sequence[tuple[Record, ResponderRow]], spoilt_by: str | None) -> str | None:
     if spoilt_by is not None:
         return f"another row of this person, {spoilt_by}, is bad"
     first, person = found[0]

@@ -62,17 +62,19 @@ def reason_of(error: ValidationError, *, known: Collection[str], is_feature: boo
     wrong = error.errors(include_url=False)
     if is_feature and any(each["type"] == "missing" and each["loc"][-1:] == ("lat",) for each in wrong):
         wrong = [each for each in wrong if each["loc"][-1:] not in (("lat",), ("lon",))]
-        return _joined(["geometry: must be a Point with [longitude, latitude]", *_messages(wrong, known)])
+        return _one_message(
+            ["geometry: must be a Point with [longitude, latitude]", *_messages(wrong, known)]
+        )
     if is_feature and any(each["type"] == "missing" and each["loc"][-1:] == ("boundary",) for each in wrong):
         wrong = [each for each in wrong if each["loc"][-1:] != ("boundary",)]
-        return _joined(["geometry: must be a Polygon or MultiPolygon", *_messages(wrong, known)])
-    return _joined(_messages(wrong, known))
+        return _one_message(["geometry: must be a Polygon or MultiPolygon", *_messages(wrong, known)])
+    return _one_message(_messages(wrong, known))
 
 
 def reasons_of(error: ValidationError, *, known: Collection[str]) -> list[tuple[str, str, str]]:
     """Return each wrong column with pydantic's error type and a correction."""
     return [
-        (str(each["loc"][-1]) if each["loc"] else "", each["type"], _one(each, known))
+        (str(each["loc"][-1]) if each["loc"] else "", each["type"], _message(each, known))
         for each in error.errors(include_url=False)
     ]
 
@@ -84,15 +86,15 @@ def printable(text: str, length: int = MAX_REASON_LENGTH) -> str:
     return shown if len(shown) <= length else shown[: length - 1] + "…"
 
 
-def _joined(parts: list[str]) -> str:
+def _one_message(parts: list[str]) -> str:
     return printable("; ".join(parts[:MAX_REASONS]))
 
 
 def _messages(wrong: list[ErrorDetails], known: Collection[str]) -> list[str]:
-    return [_one(each, known) for each in wrong]
+    return [_message(each, known) for each in wrong]
 
 
-def _one(wrong: ErrorDetails, known: Collection[str]) -> str:
+def _message(wrong: ErrorDetails, known: Collection[str]) -> str:
     column = str(wrong["loc"][-1]) if wrong["loc"] else ""
     if wrong["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return "kind: must be region, estate or gate"
@@ -100,13 +102,13 @@ def _one(wrong: ErrorDetails, known: Collection[str]) -> str:
         near = difflib.get_close_matches(column, known, n=1)
         hint = f": did you mean {near[0]}?" if near else ""
         return f"{printable(column, MAX_VALUE_LENGTH)}: unknown name{hint}"
-    right = _right(wrong, column)
+    right = _what_is_valid(wrong, column)
     if wrong["type"] != "missing" and isinstance(wrong["input"], str | int | float):
         right += f" (it is '{printable(str(wrong['input']), MAX_VALUE_LENGTH)}')"
     return f"{column}: {right}" if column else right
 
 
-def _right(wrong: ErrorDetails, column: str) -> str:
+def _what_is_valid(wrong: ErrorDetails, column: str) -> str:
     context: Mapping[str, Any] = wrong.get("ctx", {})
     match wrong["type"]:
         case "value_error":
@@ -161,9 +163,9 @@ def day_written(text: str) -> date | str:
     if found := _YEAR_LAST.fullmatch(written):
         return _of_year_last(int(found[1]), int(found[3]), found[4])
     if found := _DAY_NAMED.fullmatch(written):
-        return _named(found[3], found[2], found[1])
+        return _invalid_date(found[3], found[2], found[1])
     if found := _MONTH_NAMED.fullmatch(written):
-        return _named(found[3], found[1], found[2])
+        return _invalid_date(found[3], found[1], found[2])
     return "must be a date such as 2027-05-31"
 
 
@@ -178,7 +180,7 @@ def _of_year_last(first: int, second: int, year: str) -> date | str:
     )
 
 
-def _named(year: str, month: str, day: str) -> date | str:
+def _invalid_date(year: str, month: str, day: str) -> date | str:
     number = next(
         (place for place, name in enumerate(_MONTHS, start=1) if name == month or name[:3] == month),
         9 if month == "sept" else None,

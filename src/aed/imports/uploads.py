@@ -137,24 +137,24 @@ class _Form:
                 },
             )
         except FormParserError:
-            raise self._none() from None
+            raise self._incomplete_form() from None
 
     def write(self, piece: bytes) -> None:
         try:
             self._parser.write(piece)
         except FormParserError:
-            raise self._none() from None
+            raise self._incomplete_form() from None
 
     def ended(self) -> tuple[str | None, bytes | None]:
         """Return the file's name in the form, and the mapping."""
         if not self._is_whole:
-            raise self._none()
+            raise self._incomplete_form()
         if not self._has_file:
             raise InvalidInput("The form must have a part 'file' with the list.", field="file")
         return self._name, bytes(self._mapping) if self._mapping is not None else None
 
     @staticmethod
-    def _none() -> InvalidInput:
+    def _incomplete_form() -> InvalidInput:
         return InvalidInput("The body is not a complete form, as its Content-Type says.", field="file")
 
     def _begin_part(self) -> None:

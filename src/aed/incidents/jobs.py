@@ -68,7 +68,7 @@ def close_lapsed_incidents(database: Database, at: datetime, *, settings: Settin
     def remind(session: Session, incident: Incident) -> bool:
         return remind_if_due(session, incident, at=at, numbers=numbers) is not None
 
-    return _each(database, over, close), _each(database, to_remind, remind)
+    return _for_each(database, over, close), _for_each(database, to_remind, remind)
 
 
 def estimate_paces(database: Database, *, settings: Settings) -> int:
@@ -86,7 +86,9 @@ def estimate_paces(database: Database, *, settings: Settings) -> int:
     return changed
 
 
-def _each(database: Database, incident_ids: Sequence[int], done: Callable[[Session, Incident], bool]) -> int:
+def _for_each(
+    database: Database, incident_ids: Sequence[int], done: Callable[[Session, Incident], bool]
+) -> int:
     count = 0
     for incident_id in incident_ids:
         try:

@@ -79,7 +79,7 @@ def location_corrected_text(kind: IncidentKind, where: tuple[str, str] | None) -
     """Tell people who were alerted that the patient's location was corrected; it is shown behind the link."""
     at_en = f" The patient is at {where[0]}." if where is not None else ""
     at_zh = f"现地点：{where[1]}。" if where is not None else ""
-    return _marked(
+    return _with_exercise_mark(
         kind,
         f"The patient's location was corrected.{at_en} Open your link again before you go on.",
         f"患者位置已更正。{at_zh}请重新打开呼叫链接查看后再前往。",
@@ -105,7 +105,7 @@ _GO_DIRECT_TEXTS: Final[Mapping[GoDirectReason, tuple[str, str]]] = {
 def go_direct_text(kind: IncidentKind, reason: GoDirectReason) -> tuple[str, str]:
     """Ask a person to go straight to the patient instead of fetching a device."""
     en, zh = _GO_DIRECT_TEXTS[reason]
-    return _marked(
+    return _with_exercise_mark(
         kind,
         f"{en} Please do not fetch it: go straight to the patient now. Your link shows the way.",
         f"{zh}请不要再去取AED，立即直接前往患者处。路线见呼叫页面。",
@@ -114,7 +114,7 @@ def go_direct_text(kind: IncidentKind, reason: GoDirectReason) -> tuple[str, str
 
 def stood_down_text(kind: IncidentKind) -> tuple[str, str]:
     """Tell a person that enough others are coming."""
-    return _marked(
+    return _with_exercise_mark(
         kind,
         "Enough people are on their way, so you do not need to go this time. Thank you. If that "
         "changes, we will call you again.",
@@ -124,14 +124,14 @@ def stood_down_text(kind: IncidentKind) -> tuple[str, str]:
 
 def over_text(kind: IncidentKind) -> tuple[str, str]:
     """Tell a person that the call is over."""
-    return _marked(
+    return _with_exercise_mark(
         kind,
         "The call is over: you are no longer needed. Thank you.",
         "呼叫已结束，您无需再前往。感谢您的支持。",
     )
 
 
-def _marked(kind: IncidentKind, en: str, zh: str) -> tuple[str, str]:
+def _with_exercise_mark(kind: IncidentKind, en: str, zh: str) -> tuple[str, str]:
     if kind is IncidentKind.EXERCISE:
         return _EXERCISE[0] + en, _EXERCISE[1] + zh
     return en, zh

@@ -58,13 +58,13 @@ def create_issuer(session: WriteSession, viewer: ViewerDep, new: IssuerIn, respo
     """
     created = actions.create_issuer(session, viewer, new, at=clock.now())
     response.headers["Location"] = f"/v1/issuers/{created.id}"
-    return _shown(session, viewer, created, response)
+    return _issuer_response(session, viewer, created, response)
 
 
 @router.get("/issuers/{issuer_id}")
 def get_issuer(session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId, response: Response) -> IssuerOut:
     """Get an issuer."""
-    return _shown(session, viewer, queries.issuer(session, issuer_id), response)
+    return _issuer_response(session, viewer, queries.issuer(session, issuer_id), response)
 
 
 @router.patch("/issuers/{issuer_id}")
@@ -83,7 +83,7 @@ def amend_issuer(
     issuer = actions.amend_issuer(
         session, viewer, issuer_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
-    return _shown(session, viewer, issuer, response)
+    return _issuer_response(session, viewer, issuer, response)
 
 
 @router.delete("/issuers/{issuer_id}", status_code=204)
@@ -129,6 +129,6 @@ def _out(session: Session, viewer: Viewer, *found: Issuer) -> list[IssuerOut]:
     ]
 
 
-def _shown(session: Session, viewer: Viewer, issuer: Issuer, response: Response) -> IssuerOut:
+def _issuer_response(session: Session, viewer: Viewer, issuer: Issuer, response: Response) -> IssuerOut:
     set_etag(response, issuer.version)
     return _out(session, viewer, issuer)[0]

@@ -134,14 +134,14 @@ class ResponderLookups:
         A lookup over the limit is not counted.
         """
         with self._lock:
-            self._forget(at - _COUNTED_OVER)
+            self._forget_old_moments(at - _COUNTED_OVER)
             moments = self._moments.setdefault(asker, deque())
             if len(moments) >= self._max:
                 return None
             moments.append(at)
             return len(moments)
 
-    def _forget(self, until: datetime) -> None:
+    def _forget_old_moments(self, until: datetime) -> None:
         for asker, moments in list(self._moments.items()):
             while moments and moments[0] <= until:
                 moments.popleft()

@@ -134,7 +134,7 @@ def pack_of(
         devices.append(
             KeptDevice(
                 near=device,
-                states=_states(connection, device, since=since, settings=settings),
+                states=_states_of(connection, device, since=since, settings=settings),
                 ways=_ways(device, walks, places, settings),
                 ambulance_seconds=planning.ambulance_seconds_by_region.get(
                     device.row.region_code, planning.ambulance_seconds
@@ -234,7 +234,7 @@ def _seconds(device: NearbyDevice, way: Leg, settings: Settings) -> float:
     return fetch_seconds(leg, leg, device.pace)
 
 
-def _states(
+def _states_of(
     connection: Connection, device: NearbyDevice, *, since: datetime, settings: Settings
 ) -> list[State]:
     """Return the states of a device in order, each different from the one before.
@@ -264,14 +264,14 @@ def _states(
         reachable = accessible_probability(access, device.place, hour_band(local, calendar), numbers)
         usable = usable_probability(reachable, readiness, trusted, numbers)
         state = State(at, access, readiness, (1 - usable) * numbers.failed_fetch_penalty_seconds)
-        if not found or _differ(found[-1], state):
+        if not found or _is_different(found[-1], state):
             found.append(state)
         midnight = datetime.combine(local.date() + timedelta(days=1), time(), zone)
         at = min(midnight, access.until) if access.until is not None and access.until > at else midnight
     return found
 
 
-def _differ(one: State, other: State) -> bool:
+def _is_different(one: State, other: State) -> bool:
     return (
         one.access.access is not other.access.access
         or one.readiness is not other.readiness

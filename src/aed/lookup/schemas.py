@@ -325,13 +325,13 @@ def _device(near: NearbyDevice, answer: LookupAnswer, viewer: Viewer, settings: 
         "route": None
         if near.route is None
         else {"type": "LineString", "coordinates": near.route.coordinates},
-        "bring": _bring(near),
+        "bring": _how_to_bring(near),
         "reasons": _reasons(near, answer),
         "links": _links(row.lat, row.lon, row.place_zh or row.place_en or "AED"),
     }
 
 
-def _bring(near: NearbyDevice) -> dict[str, Any] | None:
+def _how_to_bring(near: NearbyDevice) -> dict[str, Any] | None:
     how = near.bringing
     if how is None:
         return None

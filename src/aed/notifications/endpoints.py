@@ -61,7 +61,7 @@ def save_endpoint(
             "An endpoint named '{name}' already exists. Remove it first, or use another name.",
             name=given.name,
         )
-    return _added(session, given, at=at)
+    return _add_endpoint(session, given, at=at)
 
 
 def subscribe(
@@ -73,13 +73,13 @@ def subscribe(
     _check(session, given, is_private_allowed=is_private_allowed)
     found = queries.endpoint(session, given.name)
     if found is None:
-        return _added(session, given, at=at)
+        return _add_endpoint(session, given, at=at)
     found.address, found.secret, found.language = given.address, given.secret, given.language
     session.flush()
     return found
 
 
-def _added(session: Session, given: EndpointInput, *, at: datetime) -> EndpointRow:
+def _add_endpoint(session: Session, given: EndpointInput, *, at: datetime) -> EndpointRow:
     row = EndpointRow(
         name=given.name,
         channel=given.channel,

@@ -202,7 +202,7 @@ def _send_batch(
                 down.add(letter.server)
             return error
         except Exception as error:  # noqa: BLE001 - logged by its type: its message may contain an address
-            return _mistake(letter, error)
+            return _unexpected_failure(letter, error)
         return True
 
     def one_after_the_other(ordering_key: Sequence[Delivery]) -> None:
@@ -257,7 +257,7 @@ def _by_ordering_key(letters: Sequence[Delivery]) -> list[list[Delivery]]:
     return list(ordering_keys.values())
 
 
-def _mistake(letter: Delivery, error: Exception) -> TemporaryFailure:
+def _unexpected_failure(letter: Delivery, error: Exception) -> TemporaryFailure:
     """Log an unexpected error of a channel, without the message, and treat it as a temporary failure."""
     log.error("channel failed", channel=str(letter.channel), message=letter.id, error=type(error).__name__)
     return TemporaryFailure(f"Internal error: {type(error).__name__}.")

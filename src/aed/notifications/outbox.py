@@ -152,7 +152,7 @@ def notify_person(
     message = PersonMessage(
         person_id=person.id,
         channel=person.channel,
-        phone=person.phone if country is None else _rung(person.phone, country=country),
+        phone=person.phone if country is None else _phone_number(person.phone, country=country),
         language=Language.EN if person.language == Language.EN else Language.ZH,
         text_en=notice.text_en,
         text_zh=notice.text_zh,
@@ -200,7 +200,7 @@ def alert_people(session: Session, calls: Sequence[AlertMessage], at: datetime) 
             message = PersonMessage(
                 person_id=person.id,
                 channel=person.channel,
-                phone=_rung(person.phone, country=each.country),
+                phone=_phone_number(person.phone, country=each.country),
                 language=Language.EN if person.language == Language.EN else Language.ZH,
                 text_en=each.notice.text_en,
                 text_zh=each.notice.text_zh,
@@ -244,7 +244,7 @@ def cancel(session: Session, ordering_keys: Collection[str], at: datetime) -> in
     return int(done.rowcount)
 
 
-def _rung(phone: str, *, country: str) -> str:
+def _phone_number(phone: str, *, country: str) -> str:
     try:
         return e164(phone, country=country)
     except InvalidInput:

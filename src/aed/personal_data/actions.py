@@ -177,7 +177,7 @@ def _blank(session: Session, held: PersonalTable, person_ids: Collection[int]) -
             .where(key == row_id)
             .values(
                 {
-                    name: _blanked(becomes, value, row_id)
+                    name: _erased_value(becomes, value, row_id)
                     for (name, becomes), value in zip(held.blank.items(), values, strict=True)
                 }
             )
@@ -185,7 +185,7 @@ def _blank(session: Session, held: PersonalTable, person_ids: Collection[int]) -
         _blank_changes(session, held, row_id)
 
 
-def _blanked(becomes: object, value: Any, row_id: int) -> Any:
+def _erased_value(becomes: object, value: Any, row_id: int) -> Any:
     if becomes is MASKED:
         return None if value is None else masked_number(str(value), row_id)
     return becomes
@@ -198,7 +198,9 @@ def _blank_changes(session: Session, held: PersonalTable, row_id: int) -> None:
     )
     for change in session.scalars(kept):
         for name in held.blank.keys() & change.fields.keys():
-            change.fields[name] = [_blanked(held.blank[name], value, row_id) for value in change.fields[name]]
+            change.fields[name] = [
+                _erased_value(held.blank[name], value, row_id) for value in change.fields[name]
+            ]
             flag_modified(change, "fields")
     session.flush()
 

@@ -67,14 +67,14 @@ def rotate(database: Database, *, progress: Progress) -> RotatedKeys:
     """
     reencrypted = looked_at = 0
     for column in encrypted_columns():
-        for seen, changes in _rounds(database, column):
+        for seen, changes in _reencrypt_batches(database, column):
             looked_at += seen
             reencrypted += changes
             progress(looked_at)
     return RotatedKeys(reencrypted, count_by_key(database))
 
 
-def _rounds(database: Database, column: Column[Any]) -> Iterator[tuple[int, int]]:
+def _reencrypt_batches(database: Database, column: Column[Any]) -> Iterator[tuple[int, int]]:
     """Yield for each batch the number of rows examined and the number of rows re-encrypted."""
     after = 0
     while True:

@@ -86,7 +86,7 @@ class OwnDataOut(BaseModel):
                 KeeperMentionOut(
                     source=each.row.source,
                     source_id=each.row.source_id,
-                    says={name: _found(each.says, name) for name in KEEPER},
+                    says={name: _find_key(each.says, name) for name in KEEPER},
                 )
                 for entry in entries
                 for each in queries.mentions_in_lists(session, entry)
@@ -98,12 +98,12 @@ class OwnDataOut(BaseModel):
         )
 
 
-def _found(value: object, name: str) -> Any:
+def _find_key(value: object, name: str) -> Any:
     """Return the first value under that key, at any depth; None if there is none."""
     if isinstance(value, dict):
         if name in value:
             return value[name]
-        return next((found for each in value.values() if (found := _found(each, name)) is not None), None)
+        return next((found for each in value.values() if (found := _find_key(each, name)) is not None), None)
     if isinstance(value, list):
-        return next((found for each in value if (found := _found(each, name)) is not None), None)
+        return next((found for each in value if (found := _find_key(each, name)) is not None), None)
     return None

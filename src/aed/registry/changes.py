@@ -106,7 +106,7 @@ def require_not_null(row: RecordedRow, given: BaseModel, names: Iterable[str]) -
 def record_creation(session: Session, who: Viewer, row: RecordedRow, *, at: datetime) -> None:
     """Record all fields of a row that was flushed for the first time."""
     fields = {name: [None, now] for name in _recorded(row) if (now := _plain(getattr(row, name))) is not None}
-    _keep(session, who, row, fields, at=at)
+    _add_change(session, who, row, fields, at=at)
 
 
 def record_creations(
@@ -144,7 +144,7 @@ def record_amendment(session: Session, who: Viewer, row: RecordedRow, *, at: dat
     fields = amended_fields(row)
     if not fields:
         return PutOutcome.UNCHANGED
-    _keep(session, who, row, fields, at=at)
+    _add_change(session, who, row, fields, at=at)
     return PutOutcome.CHANGED
 
 
@@ -152,7 +152,7 @@ def record_note(
     session: Session, who: Viewer, row: RecordedRow, fields: dict[str, Any], *, at: datetime
 ) -> None:
     """Record a change that is not one of the row's columns, as {name: [before, after]}."""
-    _keep(session, who, row, fields, at=at)
+    _add_change(session, who, row, fields, at=at)
 
 
 def amended_fields(row: RecordedRow) -> dict[str, Any]:
@@ -176,7 +176,9 @@ def _recorded(row: RecordedRow) -> list[str]:
     return [column.key for column in class_mapper(type(row)).column_attrs if column.key not in _NOT_RECORDED]
 
 
-def _keep(session: Session, who: Viewer, row: RecordedRow, fields: dict[str, Any], *, at: datetime) -> None:
+def _add_change(
+    session: Session, who: Viewer, row: RecordedRow, fields: dict[str, Any], *, at: datetime
+) -> None:
     session.add(
         RegistryChange(subject=row.__tablename__, subject_id=str(row.id), at=at, who=who.name, fields=fields)
     )

@@ -73,13 +73,13 @@ def floor_of_storey(text: str, *, counts_ground_as_one: bool) -> int:
     if _GROUND.fullmatch(storey):
         return 0
     if (below := _BELOW.fullmatch(storey)) is not None and (number := _number(below[1])) > 0:
-        return _within(-number, text, "storey")
+        return _checked_floor(-number, text, "storey")
     above = _ABOVE.fullmatch(storey)
     if above is None:
         raise InvalidInput(
             "The storey “{shown}” is not valid; write it like 3, 3楼, B1, 地下一层 or G.",
             field="storey",
-            shown=_shown(text),
+            shown=_printable(text),
         )
     number = _number(above[1])
     if counts_ground_as_one and number == 0:
@@ -87,7 +87,7 @@ def floor_of_storey(text: str, *, counts_ground_as_one: bool) -> int:
             "There is no storey 0 where the ground floor is storey 1: send storey=1 or floor=0.",
             field="storey",
         )
-    return _within(number - 1 if counts_ground_as_one else number, text, "storey")
+    return _checked_floor(number - 1 if counts_ground_as_one else number, text, "storey")
 
 
 def floor_of_room(text: str, *, counts_ground_as_one: bool) -> int:
@@ -102,9 +102,9 @@ def floor_of_room(text: str, *, counts_ground_as_one: bool) -> int:
         raise InvalidInput(
             "The storey cannot be derived from room “{shown}”; send storey, like 3楼 or B1.",
             field="room",
-            shown=_shown(text),
+            shown=_printable(text),
         )
-    return _within(number - 1 if counts_ground_as_one else number, text, "room")
+    return _checked_floor(number - 1 if counts_ground_as_one else number, text, "room")
 
 
 @lru_cache(maxsize=1_024)
@@ -153,13 +153,13 @@ def storey_label(floor: int, *, counts_ground_as_one: bool) -> str:
     return f"{storey_sign(floor, counts_ground_as_one=counts_ground_as_one)} (floor {floor})"
 
 
-def _within(floor: int, text: str, field: str) -> int:
+def _checked_floor(floor: int, text: str, field: str) -> int:
     if not LOWEST_FLOOR <= floor <= HIGHEST_FLOOR:
-        raise InvalidInput("No building has a storey “{shown}”.", field=field, shown=_shown(text))
+        raise InvalidInput("No building has a storey “{shown}”.", field=field, shown=_printable(text))
     return floor
 
 
-def _shown(text: str) -> str:
+def _printable(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in text[:20])
 
 

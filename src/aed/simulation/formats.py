@@ -130,7 +130,7 @@ def raw(found: Simulated, assumptions: Assumptions, *, seed: int) -> bytes:
                     "private_devices": which.sharing.value,
                     "summary": summary(found, which)._asdict()
                     | {"gains": summary(found, which).gains._asdict()},
-                    "gained_by_opening": _gained(found, which.way),
+                    "gained_by_opening": _gain_by_opening(found, which.way),
                     "cpr_seconds": these.cpr_seconds.round(1),
                     "shock_seconds": these.shock_seconds.round(1),
                     "is_shock_before_ambulance": these.is_shock_before_ambulance,
@@ -147,7 +147,7 @@ def raw(found: Simulated, assumptions: Assumptions, *, seed: int) -> bytes:
     )
 
 
-def _gained(found: Simulated, way: str) -> dict[str, float] | None:
+def _gain_by_opening(found: Simulated, way: str) -> dict[str, float] | None:
     if Compared(way, DeviceSharing.CLOSED) not in found.by:
         return None
     return gained_by_opening(found, way)._asdict()

@@ -80,12 +80,12 @@ def notify(
         ]
     for each, (text_en, text_zh) in zip(enrolments, words, strict=True):
         message = outbox.Notice(
-            text_en, text_zh, expires_at=_unwanted_from(each, training, notice), topic=MessageTopic.TRAINING
+            text_en, text_zh, expires_at=_outdated_at(each, training, notice), topic=MessageTopic.TRAINING
         )
         outbox.notify_person(session, each.person_id, message, at, country=training.region.country)
 
 
-def _unwanted_from(
+def _outdated_at(
     enrolment: Enrolment, training: TrainingSession, notice: EnrolmentNotice | LinkNotice
 ) -> datetime | None:
     """Return when the notice is no longer useful; None if it always is."""

@@ -40,7 +40,9 @@ def training_session(session: Session, viewer: Viewer, session_id: int) -> Train
 
     Raises NotFound if none is visible to the viewer.
     """
-    return _one(session, _whole(viewer).where(TrainingSession.id == session_id), session_id)
+    return _require_session(
+        session, _visible_with_details(viewer).where(TrainingSession.id == session_id), session_id
+    )
 
 
 def locked(session: Session, viewer: Viewer, session_id: int) -> TrainingSession:
@@ -49,11 +51,17 @@ def locked(session: Session, viewer: Viewer, session_id: int) -> TrainingSession
     PostgreSQL locks the row; SQLite already serialises writers. Raises NotFound if none is visible to the
     viewer.
     """
-    statement = _whole(viewer).where(TrainingSession.id == session_id).with_for_update(of=TrainingSession)
-    return _one(session, statement.execution_options(populate_existing=True), session_id)
+    statement = (
+        _visible_with_details(viewer)
+        .where(TrainingSession.id == session_id)
+        .with_for_update(of=TrainingSession)
+    )
+    return _require_session(session, statement.execution_options(populate_existing=True), session_id)
 
 
-def _one(session: Session, statement: Select[TrainingSession], session_id: int) -> TrainingSession:
+def _require_session(
+    session: Session, statement: Select[TrainingSession], session_id: int
+) -> TrainingSession:
     found = session.scalar(statement)
     if found is None:
         raise NotFound(
@@ -64,7 +72,7 @@ def _one(session: Session, statement: Select[TrainingSession], session_id: int) 
     return found
 
 
-def _whole(viewer: Viewer) -> Select[TrainingSession]:
+def _visible_with_details(viewer: Viewer) -> Select[TrainingSession]:
     """Select visible sessions with their course, trainer, estate and region loaded."""
     return (
         select(TrainingSession)
@@ -93,7 +101,9 @@ def training_sessions(
     course: str | None = None,
 ) -> Sequence[TrainingSession]:
     """Return a page of sessions in order of their start, in one SQL statement."""
-    statement = _whole(viewer).order_by(TrainingSession.starts_at, TrainingSession.id).limit(limit)
+    statement = (
+        _visible_with_details(viewer).order_by(TrainingSession.starts_at, TrainingSession.id).limit(limit)
+    )
     if after is not None:
         statement = statement.where(
             or_(

@@ -13,7 +13,7 @@ from aed.http.parameters import OfEstate, OfRegion
 from aed.upkeep.device_filter import DeviceFilter
 
 
-async def _asked(
+async def _device_filter(
     estate_id: OfEstate = None,
     region: OfRegion = None,
     device_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
@@ -22,7 +22,7 @@ async def _asked(
     return DeviceFilter(estate_id=estate_id, region=region, device_id=device_id)
 
 
-DeviceFilterDep = Annotated[DeviceFilter, Depends(_asked)]
+DeviceFilterDep = Annotated[DeviceFilter, Depends(_device_filter)]
 
 
 async def _due(

@@ -68,8 +68,8 @@ def notify_person(
         _in_one_sms(devices[0], en=en, zh=zh)
         if is_one_sms
         else Notice(
-            text_en=f"{_named(devices, Language.EN)}: {en}",
-            text_zh=f"{_named(devices, Language.ZH)}：{zh}",
+            text_en=f"{_device_names(devices, Language.EN)}: {en}",
+            text_zh=f"{_device_names(devices, Language.ZH)}：{zh}",
             topic=MessageTopic.DEVICE,
         )
     )
@@ -82,13 +82,13 @@ def notify_person(
 def _in_one_sms(device: Device, *, en: str, zh: str) -> Notice:
     number = short_number(device.id)
     return Notice(
-        text_en=fit_name(f"AED {number} ", _where(device, Language.EN), f": {en}"),
-        text_zh=fit_name(f"AED {number} ", _where(device, Language.ZH), f"：{zh}"),
+        text_en=fit_name(f"AED {number} ", _place_text(device, Language.EN), f": {en}"),
+        text_zh=fit_name(f"AED {number} ", _place_text(device, Language.ZH), f"：{zh}"),
         topic=MessageTopic.DEVICE,
     )
 
 
-def _named(devices: Sequence[Device], language: Language) -> str:
+def _device_names(devices: Sequence[Device], language: Language) -> str:
     """Return the devices in words, for the start of a message."""
     first = [_name(device, language) for device in devices[:_NAMED]]
     more = len(devices) - len(first)
@@ -99,11 +99,11 @@ def _named(devices: Sequence[Device], language: Language) -> str:
 
 def _name(device: Device, language: Language) -> str:
     """Return the short number of a device with its estate and place."""
-    words = quote(_where(device, language), limit=MAX_PLACE_CHARACTERS)
+    words = quote(_place_text(device, language), limit=MAX_PLACE_CHARACTERS)
     return f"{short_number(device.id)} ({words})" if words else short_number(device.id)
 
 
-def _where(device: Device, language: Language) -> str:
+def _place_text(device: Device, language: Language) -> str:
     estate = device.estate
     if language is Language.ZH:
         where = [estate.name_zh if estate is not None else None, device.place_zh or device.place_en]

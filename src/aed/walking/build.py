@@ -39,7 +39,7 @@ def build_network(source: Path, *, progress: Callable[[str], None] | None = None
     """
     say = progress if progress is not None else _no_progress
     extract = read_extract(source, progress=say)
-    pieces = _cut(extract)
+    pieces = _split_lines(extract)
     gates = _stand_gates(extract, pieces, say)
     return _assemble(pieces, gates, say)
 
@@ -83,7 +83,7 @@ class _GateEdges:
     same_node: dict[int, int] = field(default_factory=dict)
 
 
-def _cut(extract: Extract) -> _Pieces:
+def _split_lines(extract: Extract) -> _Pieces:
     """Split lines into pieces. Each piece that ends at a gate gets a separate node there."""
     ids, index = np.unique(extract.node_ids, return_inverse=True)
     junction = np.bincount(index, minlength=len(ids)) > 1

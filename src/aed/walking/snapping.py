@@ -102,7 +102,7 @@ class SnappedPoints:
 
     def followed_by(self, others: SnappedPoints) -> SnappedPoints:
         """Return these snapped points followed by `others`."""
-        return _joined([self, others])
+        return _concatenated([self, others])
 
 
 def snap_points(streets: Streets, lats: ArrayLike, lons: ArrayLike, *, within_metres: float) -> SnappedPoints:
@@ -113,7 +113,7 @@ def snap_points(streets: Streets, lats: ArrayLike, lons: ArrayLike, *, within_me
     lat = np.atleast_1d(np.asarray(lats, dtype=np.float64))
     lon = np.atleast_1d(np.asarray(lons, dtype=np.float64))
     if len(lat) > _POINTS_AT_ONCE:
-        return _joined(
+        return _concatenated(
             [
                 snap_points(
                     streets,
@@ -168,7 +168,7 @@ def _snapped_at(
     )
 
 
-def _joined(parts: Sequence[SnappedPoints]) -> SnappedPoints:
+def _concatenated(parts: Sequence[SnappedPoints]) -> SnappedPoints:
     return SnappedPoints(
         np.concatenate([part.lats for part in parts]),
         np.concatenate([part.lons for part in parts]),

@@ -125,7 +125,7 @@ def imports_of(name: str) -> tuple[str, ...]:
     while waiting:
         current = waiting.pop()
         for match in _IMPORT.finditer(files()[current].content):
-            imported = _joined(current, match[1].decode())
+            imported = _resolved_path(current, match[1].decode())
             if imported not in found and imported != name:
                 files()[imported]
                 found[imported] = None
@@ -133,7 +133,7 @@ def imports_of(name: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _joined(importer: str, relative: str) -> str:
+def _resolved_path(importer: str, relative: str) -> str:
     parts = importer.split("/")[:-1]
     for part in relative.split("/"):
         if part == "..":

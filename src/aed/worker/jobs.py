@@ -136,7 +136,7 @@ def run_by_hand(
         )
     if run_id is None:
         raise Conflict("The job '{name}' is running. Try again when it has finished.", name=job.name)
-    with _held(database, run_id, token):
+    with _renewed_hold(database, run_id, token):
         if at is None:
             ended = run_job(job, database, settings, _now_of(database))
         else:
@@ -180,7 +180,7 @@ def _now_of(database: Database) -> Now:
 
 
 @contextmanager
-def _held(database: Database, run_id: int, token: str) -> Iterator[None]:
+def _renewed_hold(database: Database, run_id: int, token: str) -> Iterator[None]:
     """Renew the hold on a run, so that it does not count as interrupted."""
     over = threading.Event()
 

@@ -83,7 +83,7 @@ class Worker:
         self._settled: dict[str, datetime] = {}
         """Due times that need no further run."""
         self._stopping, self._stop_at = threading.Event(), float("inf")
-        self._keeper = threading.Thread(target=self._keep, name="aed-lease", daemon=True)
+        self._keeper = threading.Thread(target=self._keep_lease, name="aed-lease", daemon=True)
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={
@@ -97,7 +97,10 @@ class Worker:
     def start(self) -> None:
         logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it logs every poll
         self._keeper.start()
-        for look, seconds in ((self._look, POLL_SECONDS), (self._look_at_the_outbox, DELIVERY_POLL_SECONDS)):
+        for look, seconds in (
+            (self._start_due_jobs, POLL_SECONDS),
+            (self._look_at_the_outbox, DELIVERY_POLL_SECONDS),
+        ):
             self._scheduler.add_job(look, IntervalTrigger(seconds=seconds), name=look.__name__)
         self._scheduler.start()
 
@@ -130,7 +133,7 @@ class Worker:
 
     # --- Lease -------------------------------------------------------------------------------------------
 
-    def _keep(self) -> None:
+    def _keep_lease(self) -> None:
         pause = self._lasts.total_seconds() / 4
         while True:
             try:
@@ -171,7 +174,7 @@ class Worker:
 
     # --- Jobs --------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _start_due_jobs(self) -> None:
         """Start every job whose latest due time has not run yet; a missed job runs once."""
         if not self.acts:
             return
@@ -180,11 +183,11 @@ class Worker:
             due = last_due(job.when, now)
             if due is None or self._settled.get(job.name) == due:
                 continue
-            self._begin(job.name, token, "jobs", partial(self._run, job, due, token))
+            self._start(job.name, token, "jobs", partial(self._run, job, due, token))
         for watch in self._watches:
-            self._begin(f"watch {watch.name}", token, "jobs", partial(self._watch, watch, token))
+            self._start(f"watch {watch.name}", token, "jobs", partial(self._poll, watch, token))
 
-    def _watch(self, watch: Poller, token: str) -> None:
+    def _poll(self, watch: Poller, token: str) -> None:
         watch.run(fenced(self._database, token), self._settings, self.now)
 
     def _run(self, job: Job, due: datetime, token: str) -> None:
@@ -260,7 +263,7 @@ class Worker:
             return
         for channel in due:
             if channel in self._channels and self._outages.is_over(channel):
-                self._begin(f"channel {channel}", token, "channels", partial(self._send, channel, token))
+                self._start(f"channel {channel}", token, "channels", partial(self._send, channel, token))
 
     def _send(self, channel: Channel, token: str) -> None:
         sent: Sent = send_channel(
@@ -283,7 +286,7 @@ class Worker:
 
     # --- Jobs and messages -------------------------------------------------------------------------------
 
-    def _begin(self, what: str, token: str, executor: str, run: Callable[[], None]) -> None:
+    def _start(self, what: str, token: str, executor: str, run: Callable[[], None]) -> None:
         """Run a task on a thread of its own, unless it is already running."""
         with self._lock:
             if what in self._going_on:

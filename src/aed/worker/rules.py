@@ -76,14 +76,14 @@ def next_due(trigger: BaseTrigger, now: datetime) -> datetime | None:
     or skips a due time. So it is asked from an earlier time, minute by minute.
     """
     if not isinstance(trigger, CronTrigger):
-        return _asked(trigger, now + timedelta(microseconds=1))
+        return _next_time(trigger, now + timedelta(microseconds=1))
     start = now - timedelta(hours=3)
-    while (moment := _asked(trigger, start)) is not None and moment <= now:
+    while (moment := _next_time(trigger, start)) is not None and moment <= now:
         start = max(start, moment) + timedelta(minutes=1)
     return moment
 
 
-def _asked(trigger: BaseTrigger, start: datetime) -> datetime | None:
+def _next_time(trigger: BaseTrigger, start: datetime) -> datetime | None:
     moment: datetime | None = trigger.get_next_fire_time(None, start)
     return moment.astimezone(UTC) if moment is not None else None
 

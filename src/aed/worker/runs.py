@@ -71,12 +71,12 @@ def end_run(
 ) -> bool:
     """Record how the run ended; return False if it no longer belongs to this token."""
     values = {"result": result, "error": error, "counts": dict(counts) if counts else None, "ended_at": at}
-    return _changed(session, update(JobRun).where(*_mine(run_id, token)).values(values))
+    return _is_updated(session, update(JobRun).where(*_mine(run_id, token)).values(values))
 
 
 def hold_run(session: Session, run_id: int, *, token: str, at: datetime, lasts: timedelta) -> bool:
     """Extend the hold on a run; return False if it no longer belongs to this token."""
-    return _changed(session, update(JobRun).where(*_mine(run_id, token)).values(held_until=at + lasts))
+    return _is_updated(session, update(JobRun).where(*_mine(run_id, token)).values(held_until=at + lasts))
 
 
 def _mine(run_id: int, token: str) -> tuple[ColumnElement[bool], ...]:
@@ -116,7 +116,7 @@ def delete_runs(session: Session, *, before: datetime) -> int:
     return int(done.rowcount)
 
 
-def _changed(session: Session, statement: Update) -> bool:
+def _is_updated(session: Session, statement: Update) -> bool:
     done = session.execute(statement, execution_options=UNSYNCHRONIZED)
     assert isinstance(done, CursorResult)
     return int(done.rowcount) == 1

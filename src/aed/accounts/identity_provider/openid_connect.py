@@ -64,7 +64,7 @@ class ProviderMetadata(BaseModel):
 
 def authorization_url(provider: SignInProvider, *, state: str, nonce: str, verifier: str) -> str:
     """Return the URL of the provider's sign-in page. Raises IdentityProviderFailed."""
-    with _talking(provider) as client:
+    with _client_of(provider) as client:
         metadata = _metadata(client, provider)
         url, _state = client.create_authorization_url(
             metadata.authorization_endpoint, state=state, nonce=nonce, code_verifier=verifier
@@ -93,7 +93,7 @@ def fetch_identity(
     """
     from authlib.common.errors import AuthlibBaseError  # imported here because it takes 4 MB
 
-    with _talking(provider) as client:
+    with _client_of(provider) as client:
         metadata = _metadata(client, provider)
         if said_by is None and metadata.authorization_response_iss_parameter_supported:
             raise IdentityProviderFailed("The response does not state which identity provider sent it.")
@@ -117,14 +117,15 @@ def fetch_identity(
                 f"The identity provider rejects this client ({_short(error.error)}). Compare "
                 "AED_SIGN_IN_PROVIDER__… with its registration there."
             ) from error
-        claims = _believed(client, metadata, token, provider, nonce=nonce, at=at)
+        claims = _verified_claims(client, metadata, token, provider, nonce=nonce, at=at)
         found = identity_from_claims(claims, country=country)
         if found is None:
             raise IdentityProviderFailed("The identity provider's response does not identify a person.")
         if metadata.userinfo_endpoint is None or (found.phone and found.email and found.name):
             return found
         return (
-            identity_from_claims(_more(client, metadata.userinfo_endpoint, claims), country=country) or found
+            identity_from_claims(_with_userinfo(client, metadata.userinfo_endpoint, claims), country=country)
+            or found
         )
 
 
@@ -165,7 +166,7 @@ class _Bounded(httpx2.BaseTransport):
 
 
 @contextmanager
-def _talking(provider: SignInProvider) -> Iterator[Any]:
+def _client_of(provider: SignInProvider) -> Iterator[Any]:
     """Return authlib's (untyped) client. Failures of the provider raise IdentityProviderFailed."""
     from authlib.integrations.httpx_client import OAuth2Client
 
@@ -240,7 +241,7 @@ def _client_authentication(provider: SignInProvider, metadata: ProviderMetadata)
 # --- Validation -----------------------------------------------------------------------------------------
 
 
-def _believed(
+def _verified_claims(
     client: Any,
     metadata: ProviderMetadata,
     token: Mapping[str, Any],
@@ -282,7 +283,7 @@ def _believed(
     return dict(read.claims)
 
 
-def _more(client: Any, url: str, claims: Mapping[str, Any]) -> dict[str, Any]:
+def _with_userinfo(client: Any, url: str, claims: Mapping[str, Any]) -> dict[str, Any]:
     """Return the claims with those of the userinfo endpoint. Raises IdentityProviderFailed."""
     answer = _json(client, url, withhold_token=False)
     if not isinstance(answer, dict) or answer.get("sub") != claims["sub"]:

@@ -55,7 +55,7 @@ def add_person(session: Session, who: Viewer, new: PersonIn, *, country: str, at
     if new.email is not None:
         require_administrator(who)
         _set_email(session, account, new.email, fields)
-    _keep(session, who, person, fields, at=at)
+    _save_amendment(session, who, person, fields, at=at)
     session.flush()
     if new.role is not None:
         grant_role(session, who, person.id, new.role, at=at)
@@ -118,7 +118,7 @@ def amend_person(
                 account = _open_account(session, person, phone, at=at)
             else:
                 if account.phone != phone:
-                    _not_taken(session, phone)
+                    _require_free_number(session, phone)
                 account.phone = phone
                 _flush(session)
                 end_sessions(session, person_id, at=at)
@@ -129,7 +129,7 @@ def amend_person(
             person.version = person.version + 1  # the ETag also covers the account
             end_sessions(session, person_id, at=at)
     if fields:
-        _keep(session, who, person, fields, at=at)
+        _save_amendment(session, who, person, fields, at=at)
     _flush(session)
     return person, account
 
@@ -217,7 +217,7 @@ def open_proved_account(session: Session, person: Person, phone: str, *, at: dat
     """
     account = _open_account(session, person, phone, at=at)
     fields = {"account": [None, mask_phone(phone)]}
-    _keep(session, Viewer(name=f"person:{person.id}", person_id=person.id), person, fields, at=at)
+    _save_amendment(session, Viewer(name=f"person:{person.id}", person_id=person.id), person, fields, at=at)
     session.flush()
     return account
 
@@ -279,14 +279,14 @@ def link_identity(
 
 
 def _open_account(session: Session, person: Person, phone: str, *, at: datetime) -> Account:
-    _not_taken(session, phone)
+    _require_free_number(session, phone)
     account = Account(person_id=person.id, phone=phone, opened_at=at)
     session.add(account)
     _flush(session)
     return account
 
 
-def _not_taken(session: Session, phone: str) -> None:
+def _require_free_number(session: Session, phone: str) -> None:
     """Require that no account has the number. Raises Conflict.
 
     During a key rotation, the unique index alone would miss a number encrypted with another key.
@@ -314,7 +314,9 @@ def _e164(session: Session, written: str, *, region: str | None, country: str) -
     return e164(written, country=at_home)
 
 
-def _keep(session: Session, who: Viewer, person: Person, fields: Mapping[str, Any], *, at: datetime) -> None:
+def _save_amendment(
+    session: Session, who: Viewer, person: Person, fields: Mapping[str, Any], *, at: datetime
+) -> None:
     session.add(PersonChange(person_id=person.id, at=at, who=who.name, fields=dict(fields)))
     add_audit_entry(
         session, who.name, AuditSubject.PERSON, person.id, "amended", at=at, fields=sorted(fields)
@@ -344,7 +346,7 @@ def find_or_add_people(
         known_people = select(Person).where(condition, Person.erased_at.is_(None)).order_by(Person.id)
         for known in session.scalars(known_people).all():
             if _as_known(known.name, known.phone) not in found:
-                found[_as_known(known.name, known.phone)] = _stands_for(session, known)
+                found[_as_known(known.name, known.phone)] = _merged_person(session, known)
     made: dict[tuple[str, str | None], Person] = {}
     for name, phone in missing:
         if _as_known(name, phone) not in found:
@@ -372,10 +374,10 @@ def find_or_add_person(session: Session, *, name: str, phone: str | None, langua
         found = Person(name=name, phone=phone, language=language)
         session.add(found)
         session.flush()
-    return _stands_for(session, found)
+    return _merged_person(session, found)
 
 
-def _stands_for(session: Session, person: Person) -> Person:
+def _merged_person(session: Session, person: Person) -> Person:
     """Return the person, or the person that this entry was merged into.
 
     visibility: a caller who gives a name and a phone number knows both already.

@@ -45,19 +45,21 @@ def require_can_grant(session: Session, who: Viewer, new: RoleIn) -> tuple[int |
     if new.estate_id is not None:
         region_id = region_of_estate(session, new.estate_id)
         require_role_granter(who, new.role, estate_id=new.estate_id, region_id=region_id)
-        _held_on(new.role, ESTATE_ROLES, "an estate", field="estate_id")
+        _require_allowed_role(new.role, ESTATE_ROLES, "an estate", field="estate_id")
         return new.estate_id, None
     if new.region is not None:
         region_id = region_by_code(session, new.region).id
         require_role_granter(who, new.role, estate_id=None, region_id=region_id)
-        _held_on(new.role, REGION_ROLES, "a region", field="region")
+        _require_allowed_role(new.role, REGION_ROLES, "a region", field="region")
         return None, region_id
     require_role_granter(who, new.role, estate_id=None, region_id=None)
-    _held_on(new.role, NETWORK_ROLES, "the whole network. Name its estate or its region", field="role")
+    _require_allowed_role(
+        new.role, NETWORK_ROLES, "the whole network. Name its estate or its region", field="role"
+    )
     return None, None
 
 
-def _held_on(role: Role, allowed: frozenset[Role], what: str, *, field: str) -> None:
+def _require_allowed_role(role: Role, allowed: frozenset[Role], what: str, *, field: str) -> None:
     if role not in allowed:
         raise InvalidInput("The role {role} cannot be granted on {what}.", field=field, role=role, what=what)
 

@@ -82,7 +82,7 @@ def confirm_app(session: Session, sign_in: SignIn, factor_id: int, code: str, *,
     factor = session.get(SecondFactor, factor_id)
     if factor is None or factor.person_id != sign_in.person_id or factor.confirmed_at is not None:
         raise NotFound("No authenticator app is being added under that id. Start again.", field="factor_id")
-    if not _takes(session, factor, code, at=at):
+    if not _accepts_app_code(session, factor, code, at=at):
         raise NotSignedIn(WRONG_CODE)
     return record_factor_added(session, sign_in, factor, at=at)
 
@@ -141,7 +141,7 @@ def verify_code(session: Session, sign_in: SignIn, code: str, *, address: str, a
     """Verify an app's code or a recovery code and lift the session's limit; return False if it is wrong."""
     plain = "".join(code.split()).replace("-", "").lower()
     for factor in sign_in_queries.second_factors(session, sign_in.person_id):
-        if factor.kind is FactorKind.TOTP and _takes(session, factor, plain, at=at):
+        if factor.kind is FactorKind.TOTP and _accepts_app_code(session, factor, plain, at=at):
             record_second_factor(session, sign_in, factor, address=address, at=at)
             return True
     used = session.execute(
@@ -172,7 +172,7 @@ def record_second_factor(
     session.flush()
 
 
-def _takes(session: Session, factor: SecondFactor, code: str, *, at: datetime) -> bool:
+def _accepts_app_code(session: Session, factor: SecondFactor, code: str, *, at: datetime) -> bool:
     """Return True for the app's code of this step or a neighbouring one, unless it was used already."""
     totp, now = pyotp.TOTP(factor.secret), int(at.timestamp()) // STEP_SECONDS
     plain = "".join(code.split())

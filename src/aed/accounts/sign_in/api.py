@@ -105,7 +105,7 @@ def sign_in(
 
     The keeper of a device, whose number came with a list, gets an account by proving it with a code.
     """
-    phone, lasts, at = _how(given, settings)
+    phone, lasts, at = _phone_duration_and_time(given, settings)
     browser = browser_of(request, database, phone, at=at)
     done = _signed_in(
         database, given, find_person, settings, phone=phone, browser=browser, lasts=lasts, at=at
@@ -133,7 +133,7 @@ def sign_in_for_token(
 
     The token is the person's session: send it as `Authorization: Bearer aeds_…`, without a CSRF token.
     """
-    phone, lasts, at = _how(given, settings)
+    phone, lasts, at = _phone_duration_and_time(given, settings)
     browser = browser_of(request, database, phone, at=at)
     done = _signed_in(
         database,
@@ -150,7 +150,7 @@ def sign_in_for_token(
     return SessionTokenOut.of(done)
 
 
-def _how(given: SignInIn, settings: Settings) -> tuple[str, timedelta, datetime]:
+def _phone_duration_and_time(given: SignInIn, settings: Settings) -> tuple[str, timedelta, datetime]:
     """Return the number in E.164, how long the session lasts, and the time."""
     phone = e164(given.phone, country=settings.phone_country)
     return phone, timedelta(hours=settings.sign_in_hours), clock.now()
@@ -255,7 +255,7 @@ def sign_out(
 # --- Sessions -------------------------------------------------------------------------------------------
 
 
-def _whole(session: Session, key: str, *, at: datetime) -> SignIn:
+def _complete_session(session: Session, key: str, *, at: datetime) -> SignIn:
     """Return the browser's session. Raises NotSignedIn if it needs a second factor."""
     found = sign_in_by_key(session, key, at=at)
     if found.is_limited and found.second_factor_at is None:
@@ -266,7 +266,7 @@ def _whole(session: Session, key: str, *, at: datetime) -> SignIn:
 @router.get("/sign-in/sessions")
 def list_sign_ins(session: ReadSession, key: OwnSessionDep) -> list[SignInOut]:
     """List your sessions, newest first."""
-    own = _whole(session, key, at=clock.now())
+    own = _complete_session(session, key, at=clock.now())
     found = active_sessions(session, own.person_id, at=clock.now())
     return [SignInOut.of(each, own_id=own.id) for each in found]
 
@@ -274,7 +274,7 @@ def list_sign_ins(session: ReadSession, key: OwnSessionDep) -> list[SignInOut]:
 @router.delete("/sign-in/sessions/{sign_in_id}", status_code=204)
 def end_sign_in(session: WriteSession, key: OwnSessionDep, sign_in_id: SignInId) -> None:
     """End one of your sessions; its live streams end within seconds."""
-    own = _whole(session, key, at=clock.now())
+    own = _complete_session(session, key, at=clock.now())
     end_session(session, own.person_id, sign_in_id, at=clock.now())
 
 

@@ -28,12 +28,12 @@ SIGN_IN_QUEUE: Final = QueueLimits("sign-in", at_once=1, waiting=10, each=3, oth
 """A hash takes 19 MiB and 20-40 ms of a core: a queue of ten is processed within a second."""
 
 
-async def _turn(request: Request) -> AsyncIterator[None]:
+async def _sign_in_slot(request: Request) -> AsyncIterator[None]:
     async with wait_for_turn(request, SIGN_IN_QUEUE, address_key(client_address(request))):
         yield
 
 
-SIGN_IN_TURN: Final = Depends(_turn, scope="function")
+SIGN_IN_TURN: Final = Depends(_sign_in_slot, scope="function")
 """For `dependencies` of sign-in routes. Raises TooBusy if too many people sign in at once."""
 
 

@@ -286,10 +286,10 @@ def to_refresh(
         suggested = refresher(practised_on=practised_on, refresher_months=months, today=today)
         if suggested is not None:
             found.append(ToRefresh(person_id, name, phone, course, practised_on, suggested))
-    found.sort(key=_in_order)
-    return [each for each in found if after is None or _in_order(each) > after][:limit]
+    found.sort(key=_sort_key)
+    return [each for each in found if after is None or _sort_key(each) > after][:limit]
 
 
-def _in_order(each: ToRefresh) -> AfterRefresh:
+def _sort_key(each: ToRefresh) -> AfterRefresh:
     """Return the sort key of a row."""
     return AfterRefresh(each.practised_on, each.person_id, each.course)

@@ -29,7 +29,7 @@ class DeclarationIn(BaseModel):
     """The estate whose manager is asked; by default that of the person's offer to help."""
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _check_dates(self) -> Self:
         if self.issued_on is not None and self.issued_on > self.valid_until:
             raise ValueError("issued_on must be before valid_until")
         return self

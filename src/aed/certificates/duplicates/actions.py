@@ -217,7 +217,7 @@ def _hand_over(session: Session, column: Column[Any], kept: Person, other: Perso
     """
     everything = update(column.table).values({column.name: kept.id})
     everything = everything.execution_options(synchronize_session=False)
-    if not _is_once(column):
+    if not _is_unique_column(column):
         session.execute(everything.where(column == other.id))
         return
     table = column.table
@@ -229,7 +229,7 @@ def _hand_over(session: Session, column: Column[Any], kept: Person, other: Perso
             session.execute(everything.where(this))
 
 
-def _is_once(column: Column[Any]) -> bool:
+def _is_unique_column(column: Column[Any]) -> bool:
     """Return True if a primary key, unique constraint or unique index includes the column."""
     table = column.table
     assert isinstance(table, SqlTable)

@@ -175,7 +175,7 @@ async def import_issuer_roster_list(
     XLSX. Only for the people of the issuer. Importing the same file again changes nothing; bad rows are set
     aside with their line and reason.
     """
-    await run_in_threadpool(_may, database, viewer, issuer_id)
+    await run_in_threadpool(_require_manager, database, viewer, issuer_id)
     async with uploaded_file(request, name=name) as sent:
         with one_at_a_time(_place, "Another roster is being read now. Try again when it has ended."):
             return await run_in_threadpool(
@@ -189,7 +189,7 @@ async def import_issuer_roster_list(
             )
 
 
-def _may(database: DatabaseDep, viewer: Viewer, issuer_id: int) -> None:
+def _require_manager(database: DatabaseDep, viewer: Viewer, issuer_id: int) -> None:
     """Require permission before the file is received."""
     if not viewer.is_signed_in:
         raise NotSignedIn("A roster is taken from who looks after its issuer: send a token, or sign in.")

@@ -156,11 +156,11 @@ def begin_checks(session: Session, now: datetime) -> int:
     asked = select(Issuer).where(Issuer.verified_by != VerifiedBy.NOTHING, Issuer.state == IssuerState.ACTIVE)
     for issuer in session.scalars(asked.order_by(Issuer.id)).all():
         link_to_issuer(session, issuer)
-        begun += _begin(session, issuer, now)
+        begun += _queue_checks(session, issuer, now)
     return begun
 
 
-def _begin(session: Session, issuer: Issuer, now: datetime) -> int:
+def _queue_checks(session: Session, issuer: Issuer, now: datetime) -> int:
     """Queue checks for the unverified certificates of one issuer, and return their number.
 
     visibility: for the scheduler.

@@ -166,7 +166,7 @@ def _asked_once(
             raise _Broken(failure.detail) from error
         except httpx2.HTTPError as error:
             raise failure_message(error, target.host, deadline, what="answer") from error
-    return _understood(answer, content, target, asked)
+    return _parse_answer(answer, content, target, asked)
 
 
 def _authorization(access: IssuerAccess | None, body: str, at: datetime) -> Mapping[str, str]:
@@ -198,7 +198,7 @@ def _content(answer: httpx2.Response, target: Target, by: FetchLimits, deadline:
     return bytes(content)
 
 
-def _understood(
+def _parse_answer(
     answer: httpx2.Response, content: bytes, target: Target, asked: ToAsk
 ) -> IssuerStatement | None:
     """Parse and validate the response. Raises FetchFailed if it does not answer the request."""

@@ -82,7 +82,7 @@ def thank_you_text(
     if outcome is not None:
         ended_en, ended_zh = _ENDED[outcome]
         en, zh = f"{en} {ended_en}", zh + ended_zh
-    talk_en, talk_zh = _talk(contact)
+    talk_en, talk_zh = _support_offer(contact)
     return en + talk_en, zh + talk_zh
 
 
@@ -107,7 +107,7 @@ _ENDED: Final = {
 
 def follow_up_text(contact: str | None) -> tuple[str, str]:
     """Return the question of the day after in English and Chinese."""
-    talk_en, talk_zh = _talk(contact)
+    talk_en, talk_zh = _support_offer(contact)
     return (
         "Yesterday you helped in an emergency. How are you today? Poor sleep and recurring images are "
         "common at first and usually pass." + talk_en,
@@ -116,7 +116,7 @@ def follow_up_text(contact: str | None) -> tuple[str, str]:
     )
 
 
-def _talk(contact: str | None) -> tuple[str, str]:
+def _support_offer(contact: str | None) -> tuple[str, str]:
     if contact is None:
         return "", ""
     return f" If you would like to talk about it: {contact}.", f"如想找人聊聊，请联系：{contact}。"

@@ -47,11 +47,11 @@ def report_pdf(about: AfterAction) -> bytes:
     estate, outcome = incident.estate, incident.outcome
     given = {
         "number": str(incident.id),
-        "kind": _both(KIND_LABELS[incident.kind]),
+        "kind": _in_both_languages(KIND_LABELS[incident.kind]),
         "mark": "" if incident.kind is IncidentKind.REAL else " ".join(reversed(KIND_LABELS[incident.kind])),
-        "marked": _both(_MARKED[incident.kind]) if incident.kind in _MARKED else None,
+        "marked": _in_both_languages(_MARKED[incident.kind]) if incident.kind in _MARKED else None,
         "is_open": outcome is None,
-        "outcome": _both(OUTCOME_LABELS[outcome]) if outcome is not None else None,
+        "outcome": _in_both_languages(OUTCOME_LABELS[outcome]) if outcome is not None else None,
         "estate": {"zh": estate.name_zh, "en": estate.name_en} if estate is not None else None,
         "region": {"zh": incident.region.name_zh, "en": incident.region.name_en},
         "opened": f"{incident.opened_at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
@@ -64,11 +64,11 @@ def report_pdf(about: AfterAction) -> bytes:
         "waves": [
             {
                 "number": str(each.number),
-                "after": _after(each.made_at, incident.opened_at),
-                "because": _both(plan_reason_label(each.reason)),
+                "after": _time_since_call(each.made_at, incident.opened_at),
+                "because": _in_both_languages(plan_reason_label(each.reason)),
                 "asked": [str(each.asked.get(task, 0)) for task in Task],
                 "left": [
-                    {**_both(NOT_ASKED_LABELS[reason]), "count": str(count)}
+                    {**_in_both_languages(NOT_ASKED_LABELS[reason]), "count": str(count)}
                     for reason, count in sorted(each.left.items())
                 ],
             }
@@ -109,22 +109,26 @@ def _timings(about: AfterAction, zone: ZoneInfo) -> Iterator[_Row]:
             continue
         planned: datetime | None = getattr(expected, name, None)
         yield {
-            "name": _both(MOMENT_LABELS[name]),
+            "name": _in_both_languages(MOMENT_LABELS[name]),
             "clock": f"{moment.astimezone(zone):%H:%M:%S}" if moment is not None else _NOTHING,
-            "after": _after(moment, incident.opened_at),
-            "planned": _after(planned, incident.opened_at),
-            "late": _apart(moment, planned),
+            "after": _time_since_call(moment, incident.opened_at),
+            "planned": _time_since_call(planned, incident.opened_at),
+            "late": _delay(moment, planned),
         }
 
 
 def _totals(about: AfterAction) -> list[_Row]:
     found = [(task, about.measured.calls[task]) for task in Task if task in about.measured.calls]
     rows = [
-        {"task": _both(TASK_LABELS[task]), "counts": [str(each) for each in calls]} for task, calls in found
+        {"task": _in_both_languages(TASK_LABELS[task]), "counts": [str(each) for each in calls]}
+        for task, calls in found
     ]
     if len(rows) > 1:
         rows.append(
-            {"task": _both(TASK_LABELS["all"]), "counts": [str(each) for each in about.measured.all_calls]}
+            {
+                "task": _in_both_languages(TASK_LABELS["all"]),
+                "counts": [str(each) for each in about.measured.all_calls],
+            }
         )
     return rows
 
@@ -133,13 +137,15 @@ def _call(alert: Alert, opened_at: datetime) -> _Row:
     return {
         "number": str(alert.id),
         "wave": str(alert.plan_number),
-        "task": _both(TASK_LABELS[alert.task]),
+        "task": _in_both_languages(TASK_LABELS[alert.task]),
         "device": short_number(alert.device_id) if alert.device_id is not None else "",
-        "moments": [_after(each, opened_at) for each in (alert.asked_at, alert.seen_at, alert.accepted_at)],
-        "due": _after(alert.shown_due_at, opened_at),
-        "there": _after(alert.there_at, opened_at),
-        "late": _apart(alert.there_at, alert.shown_due_at),
-        "state": _both(STATE_LABELS[alert.state]),
+        "moments": [
+            _time_since_call(each, opened_at) for each in (alert.asked_at, alert.seen_at, alert.accepted_at)
+        ],
+        "due": _time_since_call(alert.shown_due_at, opened_at),
+        "there": _time_since_call(alert.there_at, opened_at),
+        "late": _delay(alert.there_at, alert.shown_due_at),
+        "state": _in_both_languages(STATE_LABELS[alert.state]),
     }
 
 
@@ -154,14 +160,16 @@ def _devices(about: AfterAction) -> list[_Row]:
             "device": short_number(device_id),
             "asked": str(len(alerts)),
             "came": [
-                {"call": str(each.id), **_both(_came(about, each))} for each in alerts if each.accepted_at
+                {"call": str(each.id), **_in_both_languages(_arrival_outcome(about, each))}
+                for each in alerts
+                if each.accepted_at
             ],
         }
         for device_id, alerts in fetches.items()
     ]
 
 
-def _came(about: AfterAction, alert: Alert) -> Label:
+def _arrival_outcome(about: AfterAction, alert: Alert) -> Label:
     if alert.id not in about.returned:
         return _NOT_ASKED_AFTER
     outcome = about.returned[alert.id]
@@ -179,26 +187,26 @@ def _items(about: AfterAction, zone: ZoneInfo) -> Iterator[_Row]:
             words = clock, clock
         else:
             words = VALUE_LABELS.get(str(value), (str(value), str(value)))
-        yield {"name": _both(ITEM_LABELS[item]), "value": _both(words)}
+        yield {"name": _in_both_languages(ITEM_LABELS[item]), "value": _in_both_languages(words)}
 
 
-def _both(words: Label) -> dict[str, str]:
+def _in_both_languages(words: Label) -> dict[str, str]:
     return {"en": words[0], "zh": words[1]}
 
 
-def _after(moment: datetime | None, opened_at: datetime) -> str:
+def _time_since_call(moment: datetime | None, opened_at: datetime) -> str:
     """Format minutes and seconds after the call; with a minus before it."""
-    return _NOTHING if moment is None else _span((moment - opened_at).total_seconds(), plus="")
+    return _NOTHING if moment is None else _minutes_and_seconds((moment - opened_at).total_seconds(), plus="")
 
 
-def _apart(moment: datetime | None, planned: datetime | None) -> str:
+def _delay(moment: datetime | None, planned: datetime | None) -> str:
     """Format how much later than planned; with a minus if earlier."""
     if moment is None or planned is None:
         return ""
-    return _span((moment - planned).total_seconds(), plus="+")
+    return _minutes_and_seconds((moment - planned).total_seconds(), plus="+")
 
 
-def _span(seconds: float, *, plus: str) -> str:
+def _minutes_and_seconds(seconds: float, *, plus: str) -> str:
     whole = round(abs(seconds))
     sign = "" if not whole else "−" if seconds < 0 else plus
     return f"{sign}{whole // 60}:{whole % 60:02}"

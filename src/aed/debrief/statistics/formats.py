@@ -206,15 +206,20 @@ def _statistics_xlsx(found: StatisticsOut) -> bytes:
         about.set_column(0, 0, 60)
         about.set_column(1, 1, 20)
         for number, (_, words, value) in enumerate(about_year(found)):
-            _write(about, number, [_both(words), value])
+            _write(about, number, [_in_both_languages(words), value])
         for sheet in sheets_of(found):
             page = book.add_worksheet(sheet.name)
             page.set_column(0, 0, 60)
             page.set_column(1, len(sheet.columns), 18)
             page.freeze_panes(1, 1)
-            _write(page, 0, [_both(sheet.words), *map(_both, sheet.columns.values())], bold)
+            _write(
+                page,
+                0,
+                [_in_both_languages(sheet.words), *map(_in_both_languages, sheet.columns.values())],
+                bold,
+            )
             for number, row in enumerate(sheet.rows, start=1):
-                _write(page, number, [_both(row.words), *row.numbers])
+                _write(page, number, [_in_both_languages(row.words), *row.numbers])
     return into.getvalue()
 
 
@@ -259,5 +264,5 @@ def _write(page: Any, row: int, cells: Sequence[Cell], style: Any = None) -> Non
             page.write_number(row, column, cell, style)
 
 
-def _both(words: Label) -> str:
+def _in_both_languages(words: Label) -> str:
     return f"{words[1]} {words[0]}"

@@ -169,7 +169,7 @@ class CaseOut(BaseModel):
     @classmethod
     def of(cls, case: CountedIncident) -> CaseOut:
         plain = {name: getattr(case.items, name) for name in _PLAIN}
-        seconds = {name: _whole(seconds_until(case, moment)) for name, moment in _SECONDS.items()}
+        seconds = {name: _whole_seconds(seconds_until(case, moment)) for name, moment in _SECONDS.items()}
         return cls(
             region=case.region,
             month=case.opened_at.month,
@@ -195,7 +195,7 @@ _PLAIN: Final = (
 )
 
 
-def _whole(seconds: float | None) -> float | None:
+def _whole_seconds(seconds: float | None) -> float | None:
     return None if seconds is None else float(round(seconds))
 
 

@@ -66,7 +66,7 @@ def _row(device: PublishedDevice) -> list[Cell]:
         "名称_英字": row.place_en,
         "緯度": row.lat,
         "経度": row.lon,
-        "設置位置": _where(device),
+        "設置位置": _place_text(device),
         "小児対応設備の有無": "有" if device.child_pads_expire_on is not None else None,
         "備考": f"使用不可 {row.out_of_service_reason}" if row.state is DeviceState.OUT_OF_SERVICE else None,
         **_hours(row.opening_hours, row.opening_hours_raw),
@@ -74,7 +74,7 @@ def _row(device: PublishedDevice) -> list[Cell]:
     return [fields.get(column) for column in COLUMNS]
 
 
-def _where(device: PublishedDevice) -> str | None:
+def _place_text(device: PublishedDevice) -> str | None:
     floor = device.row.floor
     words = [
         f"地下{-floor}階"

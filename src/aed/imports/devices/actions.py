@@ -102,7 +102,9 @@ def import_devices(
         country=records.country,
     )
     storeys = Storeys(session, estates, region)
-    import_in_batches(session, _once(rows, listed, storeys, report), merging.put, report, report.count_row)
+    import_in_batches(
+        session, _first_rows_of_devices(rows, listed, storeys, report), merging.put, report, report.count_row
+    )
     _list_bad_rows(listed, report.bad, report)
     if not is_partial and not parts.is_put_right and not report.unnamed:
         report.gone += mark_missing(
@@ -145,7 +147,7 @@ class _Parts:
             yield record
 
 
-def _once(
+def _first_rows_of_devices(
     rows: Iterable[tuple[Record, DeviceRow]], listed: ListedDevices, storeys: Storeys, report: DeviceReport
 ) -> Iterator[tuple[Sequence[Record], ListEntry]]:
     """Yield the first row of each device; set later ones aside, since either could be right."""
@@ -184,7 +186,7 @@ MAX_ROWS_IN_REPORT: Final = 1_000
 class DeviceReport(ImportReport):
     """The result of an import of devices: counts, and the first rows of each kind in file order."""
 
-    joined: int = 0
+    merged: int = 0
     """Number of rows linked to a device that another list has registered."""
     waiting: int = 0
     """Number of rows waiting for a person to decide whether they describe such a device."""
@@ -209,20 +211,20 @@ class DeviceReport(ImportReport):
 
     def count_row(self, row: ImportedRow) -> None:
         self.count(row.outcome)
-        self.joined += row.match is not None and row.device_id is not None
+        self.merged += row.match is not None and row.device_id is not None
         self.waiting += row.device_id is None
         self.conflicting += bool(row.conflicts)
         if row.outcome is PutOutcome.NEW:
-            _keep(self.added, row)
+            _add_to_report(self.added, row)
         elif row.outcome is PutOutcome.CHANGED:
-            _keep(self.amended, row)
+            _add_to_report(self.amended, row)
         if row.match is not None:
-            _keep(self.matched, row)
+            _add_to_report(self.matched, row)
         if row.conflicts:
-            _keep(self.disputed, row)
+            _add_to_report(self.disputed, row)
 
 
-def _keep(rows: list[ImportedRow], row: ImportedRow) -> None:
+def _add_to_report(rows: list[ImportedRow], row: ImportedRow) -> None:
     if len(rows) < MAX_ROWS_IN_REPORT:
         rows.append(row)
 
@@ -257,7 +259,7 @@ class Storeys:
                 continue
             counts = registered.get((row.source, row.source_id))
             try:
-                found = self._with_floor(row, self._counts(row) if counts is None else counts)
+                found = self._with_floor(row, self._with_known_floor(row) if counts is None else counts)
             except AedError as error:
                 report.set_aside(record, row_reason(error))
             else:
@@ -274,7 +276,7 @@ class Storeys:
         found.model_fields_set.discard("storey")
         return found
 
-    def _counts(self, row: DeviceRow) -> bool:
+    def _with_known_floor(self, row: DeviceRow) -> bool:
         """Return the row with its floor. Raise InvalidInput or NotFound if no region says how it counts."""
         if row.estate is not None:
             estate_id = self.estates.id_of(row.estate_source or row.source, row.estate)

@@ -170,7 +170,7 @@ class ImportOut(BaseModel):
                     "unchanged": 41,
                     "set_aside": 1,
                     "hours_not_understood": 0,
-                    "joined": 0,
+                    "merged": 0,
                     "waiting": 0,
                     "conflicting": 0,
                     "gone": 0,
@@ -206,7 +206,7 @@ class ImportOut(BaseModel):
     hours_not_understood: int = Field(
         description="Opening hours that could not be parsed: stored as written, treated as unknown"
     )
-    joined: int = Field(description="Merged with a device that another list has registered")
+    merged: int = Field(description="Merged with a device that another list has registered")
     waiting: int = Field(description="Possibly the same as such a device: a person must decide")
     conflicting: int = Field(description="Contradict another list: a person must decide")
     gone: int = Field(description="No longer listed: marked as gone, and out of service")
@@ -234,7 +234,7 @@ class ImportOut(BaseModel):
             unchanged=report.unchanged,
             set_aside=len(report.bad),
             hours_not_understood=report.hours_not_understood,
-            joined=report.joined,
+            merged=report.merged,
             waiting=report.waiting,
             conflicting=report.conflicting,
             gone=report.gone_count,
@@ -365,7 +365,7 @@ def list_reviews(
 def get_review(session: ReadSession, viewer: ViewerDep, review_id: ReviewId, response: Response) -> ReviewOut:
     """Return a question about imported lists with its evidence. Requires an administrator."""
     require_administrator(viewer)
-    return _tagged(response, ReviewOut.of(queries.review(session, review_id)))
+    return _with_etag(response, ReviewOut.of(queries.review(session, review_id)))
 
 
 @router.post("/reviews/{review_id}/decision")
@@ -380,7 +380,7 @@ def decide_review(
     """Decide a question. The decision takes effect at once, is remembered, and can be changed later."""
     thresholds = thresholds_in(request.app.state.settings)
     review = decide(session, viewer, review_id, given.decision, thresholds=thresholds, at=clock.now())
-    return _tagged(response, ReviewOut.of(review))
+    return _with_etag(response, ReviewOut.of(review))
 
 
 @router.post("/devices/{device_id}/merge")
@@ -402,7 +402,7 @@ def merge_devices(
     return DeviceOut.of(device, viewer)
 
 
-def _tagged(response: Response, review: ReviewOut) -> ReviewOut:
+def _with_etag(response: Response, review: ReviewOut) -> ReviewOut:
     response.headers["ETag"] = f'"{int(review.decided_at.timestamp()) if review.decided_at else 0}"'
     return review
 

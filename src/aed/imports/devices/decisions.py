@@ -74,12 +74,12 @@ def decide(
         case ReviewKind.DUPLICATE, Decision.SAME:
             _join(session, who, review, ranks, estates, at)
         case ReviewKind.DUPLICATE, _:
-            _part(session, who, review, ranks, estates, thresholds, at)
+            _unlink(session, who, review, ranks, estates, thresholds, at)
         case ReviewKind.CONFLICT, _:
             apply_claims(session, who, _device(review), ranks=ranks, estates=estates, at=at)
         case ReviewKind.SIGHTING, Decision.ACCEPT:
             record = queries.record(session, (review.source, review.source_id))
-            _settle(session, who, record, None, ranks, estates, thresholds, at)
+            _link_or_register(session, who, record, None, ranks, estates, thresholds, at)
         case ReviewKind.SHRINK, Decision.ACCEPT:
             missing = queries.missing_records(session, review.source)
             mark_gone(
@@ -112,7 +112,7 @@ def _join(
     apply_claims(session, who, {device_id}, ranks=ranks, estates=estates, at=at)
 
 
-def _part(
+def _unlink(
     session: Session,
     who: Viewer,
     review: Review,
@@ -141,10 +141,10 @@ def _part(
     for own in queries.device_ids(session, [(record.source, record.source_id)]).values():
         mark_distinct(session, who, own, at=at)
     if record.gone_since is None:
-        _settle(session, who, record, device.region, ranks, estates, thresholds, at)
+        _link_or_register(session, who, record, device.region, ranks, estates, thresholds, at)
 
 
-def _settle(
+def _link_or_register(
     session: Session,
     who: Viewer,
     record: StoredRecord,

@@ -114,17 +114,17 @@ class RowImporter:
                 done[entry.identity] = ImportedRow(PutOutcome.UNCHANGED, entry, kept.device_id)
             else:
                 claims[entry.identity] = resolved_claims(entry.fields, entry.source, self.estates)
-        self._found_again([known[identity] for identity in done])
+        self._mark_present([known[identity] for identity in done])
         rest = [entry for entry in entries if entry.identity not in done]
         if rest:
-            done |= self._put_rest(rest, claims, known)
+            done |= self._put_unmatched(rest, claims, known)
         return [done[entry.identity] for entry in entries]
 
     def settle(self, entries: Sequence[ListEntry]) -> None:
         """Import known entries again, even if they have not changed."""
         claims = {each.identity: resolved_claims(each.fields, each.source, self.estates) for each in entries}
         known = queries.record_states(self.session, list(claims))
-        self._put_rest(entries, claims, known)
+        self._put_unmatched(entries, claims, known)
 
     def _read_estates(self, entries: Sequence[ListEntry], known: Mapping[Identity, RecordState]) -> None:
         self.estates.load(
@@ -134,14 +134,14 @@ class RowImporter:
             and (entry.identity not in known or known[entry.identity].digest != entry.digest)
         )
 
-    def _found_again(self, records: Sequence[RecordState]) -> None:
+    def _mark_present(self, records: Sequence[RecordState]) -> None:
         missing = [record.id for record in records if record.missing_since is not None]
         if missing:
             self.session.execute(
                 update(SourceRecord).where(SourceRecord.id.in_(missing)).values(missing_since=None)
             )
 
-    def _put_rest(
+    def _put_unmatched(
         self,
         entries: Sequence[ListEntry],
         claims: Mapping[Identity, dict[str, Any]],

@@ -72,8 +72,8 @@ def likeness(one: ComparedEntry, other: ComparedEntry, *, metres: float) -> Devi
         *_words(one, other),
         *_floor(one.floor, other.floor),
         *_serial(one.serial, other.serial),
-        *_named("maker", one.maker, other.maker, 0.5, -1.5),
-        *_named("model", one.model, other.model, 0.7, -1.0),
+        *_compare_names("maker", one.maker, other.maker, 0.5, -1.5),
+        *_compare_names("model", one.model, other.model, 0.7, -1.0),
         *_hours(one.opening_hours, other.opening_hours),
         *_phone(one.phone, other.phone),
     )
@@ -119,7 +119,7 @@ def _compared(one: str, other: str) -> tuple[float, str, str]:
     Half of the similarity is that of the words they do not share, because devices in one building share its
     name and address.
     """
-    parts, others = _parts(one), _parts(other)
+    parts, others = _split_words(one), _split_words(other)
     rest = " ".join(part for part in parts if part not in others)
     other_rest = " ".join(part for part in others if part not in parts)
     first, second = plain_words(rest), plain_words(other_rest)
@@ -129,7 +129,7 @@ def _compared(one: str, other: str) -> tuple[float, str, str]:
     return 0.5 * share + 0.5 * similarity(first, second), rest, other_rest
 
 
-def _parts(words: str) -> list[str]:
+def _split_words(words: str) -> list[str]:
     folded = unicodedata.normalize("NFKC", words).casefold()
     return [part for part in re.split(r"[\s·,;:()/、。，；]+", folded) if part]
 
@@ -159,7 +159,9 @@ def _serial(one: str | None, other: str | None) -> Iterable[Sign]:
         yield Sign("serial", -6.0, f"serial numbers {one} and {other}")
 
 
-def _named(what: str, one: str | None, other: str | None, same: float, different: float) -> Iterable[Sign]:
+def _compare_names(
+    what: str, one: str | None, other: str | None, same: float, different: float
+) -> Iterable[Sign]:
     if not one or not other:
         return
     first, second = plain_words(one), plain_words(other)

@@ -81,11 +81,11 @@ def apply_claims(
         changes = {
             name: (present.get(name), one.value)
             for name, one in merged.holds.items()
-            if one.source_id and not _stands(name, one.value, present, expiry.get(device_id, {}))
+            if one.source_id and not _is_current(name, one.value, present, expiry.get(device_id, {}))
         }
         if is_out_by_absence(device) and "state" not in merged.holds:
             changes["state"] = ({"state": str(device.state)}, {"state": str(DeviceState.IN_SERVICE)})
-        given[device_id] = _given(device, changes, _origins(merged, origins, changes, at))
+        given[device_id] = _device_input(device, changes, _origins(merged, origins, changes, at))
         found[device_id] = merged, changes
     put = save_devices(session, who, list(given.values()), at=at)
     open_conflict_reviews(
@@ -201,7 +201,7 @@ def _present(device: RegisteredDevice, expiry: Mapping[ConsumableKind, Sequence[
     return {name: value for name, value in present.items() if value is not None}
 
 
-def _stands(
+def _is_current(
     name: str, value: Any, present: Mapping[str, Any], expiry: Mapping[ConsumableKind, Sequence[date]]
 ) -> bool:
     """Return whether the value is already current. Omitted parts, such as a phone, stay as they are."""
@@ -229,7 +229,7 @@ def _origins(
 # --- Writing --------------------------------------------------------------------------------------------
 
 
-def _given(
+def _device_input(
     device: RegisteredDevice, changes: Mapping[str, tuple[Any, Any]], origins: Origins
 ) -> ImportedDevice:
     claims = {name: now for name, (_, now) in changes.items()}

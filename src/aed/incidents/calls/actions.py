@@ -158,7 +158,7 @@ def report_patient(
     counts = session.get_one(Region, region_id).counts_ground_as_one
     floor = floor_from_storey(floor=new.floor, storey=new.storey, room=new.room, counts_ground_as_one=counts)
     new = new.model_copy(update={"floor": floor})
-    known = _known(session, who, new, digest, at=at, settings=settings)
+    known = _earlier_incident(session, who, new, digest, at=at, settings=settings)
     if known is not None:
         return known
     numbers = settings.planning
@@ -236,7 +236,7 @@ def _region(session: Session, who: Viewer, new: PatientReportIn, estate: Estate 
     raise InvalidInput("The position is not in any estate: give `region`, the region's code.", field="region")
 
 
-def _known(
+def _earlier_incident(
     session: Session, who: Viewer, new: PatientReportIn, digest: str, *, at: datetime, settings: Settings
 ) -> Incident | None:
     """Return the incident of a report that was received before.

@@ -62,7 +62,7 @@ write lock for some 50 ms.
 """
 
 
-async def _turn(request: Request, viewer: ViewerDep) -> AsyncIterator[None]:
+async def _report_slot(request: Request, viewer: ViewerDep) -> AsyncIterator[None]:
     """Queue reports; those of dispatchers and administrators pass without waiting."""
     if viewer.sees_responders or not viewer.is_signed_in:
         yield
@@ -71,7 +71,7 @@ async def _turn(request: Request, viewer: ViewerDep) -> AsyncIterator[None]:
         yield
 
 
-TurnDep = Annotated[None, Depends(_turn, scope="function")]
+TurnDep = Annotated[None, Depends(_report_slot, scope="function")]
 
 
 async def _planning_context(request: Request) -> PlanningContext:
@@ -89,7 +89,7 @@ def _out(done: SteeringResult) -> SteeringResultOut:
 
 @router.post("/incidents")
 def create_incident(
-    request: Request, _turn: TurnDep, session: WriteSession, viewer: ViewerDep, new: PatientReportIn
+    request: Request, _report_slot: TurnDep, session: WriteSession, viewer: ViewerDep, new: PatientReportIn
 ) -> OpenedIncidentOut:
     """Report a patient, and alert people nearby. Call the emergency number first.
 

@@ -50,7 +50,7 @@ def correct_location(
     incident = lock_for_dispatcher(session, who, incident_id)
     require_open(incident)
     before = Position(incident.lat, incident.lon)
-    changed = _take(incident, change)
+    changed = _apply(incident, change)
     here = Position(incident.lat, incident.lon)
     if not changed:
         return incident
@@ -90,7 +90,7 @@ def correct_location(
     return incident
 
 
-def _take(incident: Incident, change: LocationCorrection) -> set[str]:
+def _apply(incident: Incident, change: LocationCorrection) -> set[str]:
     """Set the given fields; return the names of those that changed."""
     changed: set[str] = set()
     floor = _floor(change, incident.region)  # first: what is refused sets nothing

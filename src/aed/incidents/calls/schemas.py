@@ -54,14 +54,14 @@ class OpenedIncidentOut(IncidentOut):
             case_number=case_number,
             is_new=is_new,
             called=len(live),
-            minutes_to_first_direct=_first(live, Task.DIRECT, at),
-            minutes_to_first_device=_first(live, Task.FETCH, at),
+            minutes_to_first_direct=_minutes_to_first(live, Task.DIRECT, at),
+            minutes_to_first_device=_minutes_to_first(live, Task.FETCH, at),
             no_fetch_reason=no_fetch_reason,
             nobody_is_called=incident.kind is IncidentKind.TEST,
         )
 
 
-def _first(live: Sequence[Alert], task: Task, at: datetime) -> int | None:
+def _minutes_to_first(live: Sequence[Alert], task: Task, at: datetime) -> int | None:
     """Return whole minutes until the first arrives, by the times that may be shown."""
     moments = [each.shown_due_at for each in live if each.task is task]
     seconds = [(each - at).total_seconds() for each in moments if each is not None]
@@ -88,7 +88,7 @@ class LocationCorrection(BaseModel):
     door_code: _CODE | None = Field(None, description="Null removes it")
 
     @model_validator(mode="after")
-    def _something(self) -> Self:
+    def _require_something(self) -> Self:
         if not self.model_fields_set:
             raise ValueError("give position, floor, storey, room, address or door_code")
         return self
@@ -176,7 +176,7 @@ class ExclusionIn(BaseModel):
     device_id: Id | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _require_one(self) -> Self:
         if (self.person_id is None) == (self.device_id is None):
             raise ValueError("give either person_id or device_id")
         return self

@@ -47,7 +47,7 @@ class SteeringResult:
     exclusion: IncidentExclusion | None = None
 
 
-def _open_one(session: Session, who: Viewer, incident_id: int, *, at: datetime) -> Incident:
+def _open_incident(session: Session, who: Viewer, incident_id: int, *, at: datetime) -> Incident:
     incident = lock_for_dispatcher(session, who, incident_id)
     require_open(incident)
     confirm_incident(incident, at=at)
@@ -73,7 +73,7 @@ def hold_calling(
 
     Repeating it changes nothing. Raises NotFound, NotSignedIn, NotAllowed; Conflict for a closed incident.
     """
-    incident = _open_one(session, who, incident_id, at=now.at)
+    incident = _open_incident(session, who, incident_id, at=now.at)
     if held is (incident.calling_held_at is not None):
         return SteeringResult(incident)
     incident.calling_held_at = now.at if held else None
@@ -93,7 +93,7 @@ def ask_more(
     The same request again (by its key) alerts nobody. Raises as `hold_calling` does; Conflict if a hazard
     forbids sending anybody, or the ambulance has arrived.
     """
-    incident = _open_one(session, who, incident_id, at=now.at)
+    incident = _open_incident(session, who, incident_id, at=now.at)
     if incident.hazard is Hazard.NOBODY_IS_SENT:
         raise Conflict(
             "No one is sent because of the hazard at the scene: change the hazard before you alert more "
@@ -114,7 +114,7 @@ def set_radius(
     session: Session, who: Viewer, incident_id: int, metres: float, *, now: PlanningContext
 ) -> SteeringResult:
     """Set the radius within which people are searched. Raises as `hold_calling` does."""
-    incident = _open_one(session, who, incident_id, at=now.at)
+    incident = _open_incident(session, who, incident_id, at=now.at)
     if incident.radius_metres == metres:
         return SteeringResult(incident)
     incident.radius_metres = metres
@@ -129,7 +129,7 @@ def set_age_group(
 
     Raises as `hold_calling` does.
     """
-    incident = _open_one(session, who, incident_id, at=now.at)
+    incident = _open_incident(session, who, incident_id, at=now.at)
     if incident.age_group is not age:
         incident.age_group = age
         append_entry(session, incident, "patient", who.name, now.at, age_group=age)
@@ -148,7 +148,7 @@ def set_hazard(
 
     Raises as `hold_calling` does.
     """
-    incident = _open_one(session, who, incident_id, at=now.at)
+    incident = _open_incident(session, who, incident_id, at=now.at)
     before = incident.hazard, incident.hazard_note
     if before == (change.hazard, change.note):
         return SteeringResult(incident)
@@ -182,7 +182,7 @@ def exclude(
     Excluding the same again returns the existing exclusion. Raises as `hold_calling` does; NotFound for an
     unknown person or device.
     """
-    incident = _open_one(session, who, incident_id, at=now.at)
+    incident = _open_incident(session, who, incident_id, at=now.at)
     current = exclusions(session, incident.id)
     for each in current:
         if (each.person_id, each.device_id) == (given.person_id, given.device_id):
@@ -229,7 +229,7 @@ def lift_exclusion(
     Raises as `hold_calling` does; NotFound for an exclusion of another incident. visibility: of an incident
     that the caller dispatches.
     """
-    incident = _open_one(session, who, incident_id, at=now.at)
+    incident = _open_incident(session, who, incident_id, at=now.at)
     found = session.get(IncidentExclusion, exclusion_id)
     if found is None or found.incident_id != incident.id:
         raise NotFound(

@@ -71,9 +71,11 @@ def process_cap(
             case CapMessageType.UPDATE:
                 return _update(session, who, message, at=at, network=network, settings=settings)
             case CapMessageType.CANCEL:
-                found = _referred_to(session, who, message)
+                found = _referenced_incident(session, who, message)
                 outcome = message.outcome or IncidentOutcome.CALLED_OFF
-                return actions.close_incident(session, who, found.id, outcome, _short(message.words), at=at)
+                return actions.close_incident(
+                    session, who, found.id, outcome, _truncated(message.words), at=at
+                )
             case CapMessageType.ACK | CapMessageType.ERROR:
                 raise InvalidInput(
                     "msgType {message} is not supported here: send Alert, Update or Cancel.",
@@ -117,7 +119,7 @@ def _report(message: CapMessage, who: Viewer) -> PatientReportIn:
                 "has_cpr": message.has_cpr or False,
                 "collapsed_at": message.onset or message.sent,
                 "ambulance_seconds": message.ambulance_seconds,
-                "note": _short(message.words),
+                "note": _truncated(message.words),
             }
         )
     except ValidationError as error:
@@ -131,7 +133,7 @@ def _invalid_input(error: ValidationError) -> InvalidInput:
     return InvalidInput("{name}: {msg}.", field=field, name=field, msg=wrong["msg"])
 
 
-def _short(words: str | None) -> str | None:
+def _truncated(words: str | None) -> str | None:
     return " ".join(words.split())[:MAX_NOTE_LENGTH] if words else None
 
 
@@ -144,9 +146,9 @@ def _update(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> Incident:
-    found = _referred_to(session, who, message)
+    found = _referenced_incident(session, who, message)
     report = last_report_by(session, found.id, who.name)
-    moved = _moved(message, Position(report.lat, report.lon) if report is not None else None)
+    moved = _location_change(message, Position(report.lat, report.lon) if report is not None else None)
     seconds, has_cpr = message.ambulance_seconds, message.has_cpr
     if seconds is not None and seconds > MAX_AMBULANCE_SECONDS:
         raise InvalidInput(
@@ -176,7 +178,7 @@ def _update(
     return found
 
 
-def _moved(message: CapMessage, before: Position | None) -> LocationCorrection | None:
+def _location_change(message: CapMessage, before: Position | None) -> LocationCorrection | None:
     """Return the correction that an Update makes to the place that its sender reported; None: there is
     none.
 
@@ -198,7 +200,7 @@ def _moved(message: CapMessage, before: Position | None) -> LocationCorrection |
         raise _invalid_input(error) from None
 
 
-def _referred_to(session: Session, who: Viewer, message: CapMessage) -> Incident:
+def _referenced_incident(session: Session, who: Viewer, message: CapMessage) -> Incident:
     """Return the incident that the message refers to.
 
     Messages of the viewer come first, then those of others that the viewer may see: a program may have a new

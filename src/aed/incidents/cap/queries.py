@@ -38,7 +38,7 @@ def cap_message_of(
     found = incident(session, viewer, incident_id)
     entries = [each for each in events(session, found.id) if _changes(each)]
     sender, last = sender_of(settings), entries[-1]
-    sent = _second(last.at)
+    sent = _to_the_second(last.at)
     return (
         CapMessage(
             identifier=_identifier(last),
@@ -47,7 +47,7 @@ def cap_message_of(
             status=STATUS_OF[found.kind],
             message=_message(found, entries),
             references=tuple(
-                CapReference(sender, _identifier(each), _second(each.at)) for each in entries[:-1]
+                CapReference(sender, _identifier(each), _to_the_second(each.at)) for each in entries[:-1]
             ),
             cases=tuple(case_numbers(session, found.id)),
             position=Position(found.lat, found.lon),
@@ -57,7 +57,7 @@ def cap_message_of(
             has_cpr=found.has_cpr,
             ambulance_seconds=_ambulance_seconds(found, sent),
             outcome=found.outcome,
-            onset=_second(found.collapsed_at),
+            onset=_to_the_second(found.collapsed_at),
         ),
         found,
     )
@@ -84,7 +84,7 @@ def _identifier(entry: IncidentEvent) -> str:
     return f"incident-{entry.incident_id}-{entry.number}"
 
 
-def _second(moment: datetime) -> datetime:
+def _to_the_second(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 

@@ -142,10 +142,10 @@ def read_cap(content: bytes) -> CapMessage:
         references=references,
         cases=tuple(quoted or bare for quoted, bare in _CASE.findall(alert.maybe("incidents") or "")),
         position=position,
-        floor=_whole(parameters.get(CapParameter.FLOOR)),
+        floor=_whole_number(parameters.get(CapParameter.FLOOR)),
         storey=parameters.get(CapParameter.STOREY),
         address=parameters.get(CapParameter.ADDRESS),
-        has_cpr=_truth(parameters.get(CapParameter.HAS_CPR)),
+        has_cpr=_boolean(parameters.get(CapParameter.HAS_CPR)),
         ambulance_seconds=_seconds(parameters.get(CapParameter.AMBULANCE_SECONDS)),
         region=parameters.get(CapParameter.REGION),
         outcome=_outcome(parameters.get(CapParameter.OUTCOME)),
@@ -255,7 +255,7 @@ def _parameters(infos: list[_CapElement]) -> dict[CapParameter, str]:
     return found
 
 
-def _whole(text: str | None) -> int | None:
+def _whole_number(text: str | None) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[+-]?\d{1,3}", text, re.ASCII):
@@ -263,7 +263,7 @@ def _whole(text: str | None) -> int | None:
     return int(text)
 
 
-def _truth(text: str | None) -> bool | None:
+def _boolean(text: str | None) -> bool | None:
     if text not in (None, "true", "false"):
         raise InvalidInput("has_cpr must be true or false.", field=CapParameter.HAS_CPR)
     return None if text is None else text == "true"
@@ -292,7 +292,9 @@ def _place(areas: list[_CapElement]) -> Position | None:
     Raises InvalidInput for several places, and for one that is too large.
     """
     circles = [_centre(text, area.field("circle")) for area in areas for text in area.texts("circle")]
-    polygons = [_within(text, area.field("polygon")) for area in areas for text in area.texts("polygon")]
+    polygons = [
+        _point_in_polygon(text, area.field("polygon")) for area in areas for text in area.texts("polygon")
+    ]
     found = circles or polygons
     if any(distance_metres(found[0], each) > 1 for each in found):
         raise InvalidInput(
@@ -312,7 +314,7 @@ def _centre(text: str, field: str) -> Position:
     return _position(match[1], match[2], field)
 
 
-def _within(text: str, field: str) -> Position:
+def _point_in_polygon(text: str, field: str) -> Position:
     """Return a point in the polygon."""
     pairs = [_PAIR.fullmatch(each) for each in text.split()]
     corners = [_position(pair[1], pair[2], field) for pair in pairs if pair is not None]

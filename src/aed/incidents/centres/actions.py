@@ -109,7 +109,7 @@ def process_message(
     who = queries.viewer_of_centre(session, centre)
 
     def done() -> Incident:
-        return _do(session, who, _message(sent.body), at=at, network=network, settings=settings)
+        return _carry_out(session, who, _message(sent.body), at=at, network=network, settings=settings)
 
     return process_once(session, who, sent.id, sent.body, done, at=at)
 
@@ -125,7 +125,7 @@ def _message(body: bytes) -> CentreMessage:
         raise InvalidInput("{where}: {msg}.", field=where, where=where, msg=wrong["msg"]) from None
 
 
-def _do(
+def _carry_out(
     session: Session,
     who: Viewer,
     message: CentreMessage,

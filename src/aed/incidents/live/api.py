@@ -82,7 +82,7 @@ class LiveRecords:
         entries: _Entries = asyncio.Queue(MAX_QUEUED_EVENTS)
         self._watchers.setdefault(incident_id, set()).add(entries)
         try:
-            known = await run_in_threadpool(self._after, {incident_id: after})
+            known = await run_in_threadpool(self._entries_after, {incident_id: after})
             last = max((each.number for _, each in known), default=after)
             self._seen.setdefault(incident_id, last)
             if self._looking is None:
@@ -103,7 +103,7 @@ class LiveRecords:
             while self._watchers:
                 await asyncio.sleep(POLL_SECONDS)  # other processes write entries too
                 try:
-                    found = await run_in_threadpool(self._after, dict(self._seen))
+                    found = await run_in_threadpool(self._entries_after, dict(self._seen))
                     places = await run_in_threadpool(self._places_after, list(self._seen), self._last_place)
                 except AedError as error:
                     log.warning("incident events not read", reason=error.detail)
@@ -111,22 +111,22 @@ class LiveRecords:
                 for incident_id, entry in found:
                     if incident_id in self._seen:
                         self._seen[incident_id] = max(self._seen[incident_id], entry.number)
-                    self._hand_all(incident_id, entry)
+                    self._send_to_all(incident_id, entry)
                 for incident_id, place_id, place in places:
                     self._last_place = max(self._last_place, place_id)
-                    self._hand_all(incident_id, place)
+                    self._send_to_all(incident_id, place)
         finally:
             self._looking = None
 
-    def _hand_all(self, incident_id: int, event: _Event) -> None:
+    def _send_to_all(self, incident_id: int, event: _Event) -> None:
         for watcher in list(self._watchers.get(incident_id, ())):
-            self._hand(watcher, incident_id, event)
+            self._send(watcher, incident_id, event)
 
-    def _hand(self, watcher: _Entries, incident_id: int, entry: _Event) -> None:
+    def _send(self, watcher: _Entries, incident_id: int, entry: _Event) -> None:
         if not enqueue_or_end(watcher, entry):
             self._watchers[incident_id].discard(watcher)
 
-    def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, RecordEntryOut]]:
+    def _entries_after(self, last: Mapping[int, int]) -> Sequence[tuple[int, RecordEntryOut]]:
         with read_session(self._database) as session:
             found = queries.events_after(session, last)
             return [(each.incident_id, RecordEntryOut.of(each)) for each in found]
@@ -196,7 +196,7 @@ async def _stream(live: LiveRecords, incident_id: int, last: int, *, until: floa
     yield b"retry: 1000\n\n"
     async with live.watching(incident_id, last) as (known, entries):
         for each in known:
-            yield _sent(each)
+            yield _encoded(each)
             last = each.number if isinstance(each, RecordEntryOut) else last
         while (left := until - time.monotonic()) > 0:
             try:
@@ -207,13 +207,13 @@ async def _stream(live: LiveRecords, incident_id: int, last: int, *, until: floa
             if event is None:
                 return
             if isinstance(event, AlertLocationOut):
-                yield _sent(event)
+                yield _encoded(event)
             elif event.number > last:
-                yield _sent(event)
+                yield _encoded(event)
                 last = event.number
 
 
-def _sent(event: _Event) -> bytes:
+def _encoded(event: _Event) -> bytes:
     """Encode an event. Locations have no id: a client resumes by entry and gets the latest locations."""
     lines: dict[str, Any] = {"event": "place", "data": event.model_dump_json()}
     if isinstance(event, RecordEntryOut):
@@ -276,14 +276,14 @@ class LiveBoard:
                 for region_id, entry in new:
                     for watcher in list(self._watchers):
                         if watcher.viewer.is_administrator or region_id in watcher.viewer.region_ids:
-                            self._hand(watcher, entry)
+                            self._send(watcher, entry)
         finally:
             self._looking = None
 
     async def _poll_once(self) -> Sequence[tuple[int, BoardEntryOut]]:
         """Return entries that were not read before, with their regions."""
         since = clock.now() - COMMIT_LAG
-        found = await run_in_threadpool(self._since, since)
+        found = await run_in_threadpool(self._entries_since, since)
         new = [
             (region_id, entry)
             for region_id, entry in found
@@ -294,14 +294,14 @@ class LiveBoard:
         self._handed = {key: at for key, at in self._handed.items() if at >= since - COMMIT_LAG}
         return new
 
-    def _since(self, since: datetime) -> list[tuple[int, BoardEntryOut]]:
+    def _entries_since(self, since: datetime) -> list[tuple[int, BoardEntryOut]]:
         with read_session(self._database) as session:
             return [
                 (incident.region_id, BoardEntryOut.of(event, incident))
                 for event, incident in queries.entries_since(session, since)
             ]
 
-    def _hand(self, watcher: _Watcher, entry: BoardEntryOut) -> None:
+    def _send(self, watcher: _Watcher, entry: BoardEntryOut) -> None:
         if not enqueue_or_end(watcher.entries, entry):
             self._watchers.discard(watcher)
 

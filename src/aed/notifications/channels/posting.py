@@ -72,10 +72,10 @@ class Post:
             answer = self._client.send("POST", target, body=body, headers=headers)
         except (UnknownHost, AddressRefused, httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise _failure_of(error, target.host) from None
-        return _judged(answer, target.host, gone)
+        return _checked_answer(answer, target.host, gone)
 
 
-def _judged(answer: httpx2.Response, host: str, gone: Collection[int]) -> HttpAnswer:
+def _checked_answer(answer: httpx2.Response, host: str, gone: Collection[int]) -> HttpAnswer:
     status = answer.status_code
     if 200 <= status < 300:
         return HttpAnswer(status, answer.content)

@@ -164,16 +164,16 @@ def mark_distinct(session: Session, who: Viewer, device_id: int, *, at: datetime
     A device that was withdrawn for another reason stays withdrawn.
     """
     require_administrator(who)
-    joined = session.get_one(Device, device_id)  # visibility: for an administrator
+    duplicate = session.get_one(Device, device_id)  # visibility: for an administrator
     history = changes_of(session, subject=Device.__tablename__, subject_id=str(device_id))
-    is_joined = bool(history) and "same_device_as" in history[0].fields
-    if joined.state is not DeviceState.WITHDRAWN or not is_joined:
+    is_merged = bool(history) and "same_device_as" in history[0].fields
+    if duplicate.state is not DeviceState.WITHDRAWN or not is_merged:
         return
     withdrawn, same_device_as = history[1].fields, history[0].fields["same_device_as"]
-    joined.state = DeviceState(withdrawn["state"][0])
-    joined.out_of_service_reason = withdrawn.get("out_of_service_reason", (None,))[0]
-    record_amendment(session, who, joined, at=at)
-    record_note(session, who, joined, {"same_device_as": [same_device_as[1], None]}, at=at)
+    duplicate.state = DeviceState(withdrawn["state"][0])
+    duplicate.out_of_service_reason = withdrawn.get("out_of_service_reason", (None,))[0]
+    record_amendment(session, who, duplicate, at=at)
+    record_note(session, who, duplicate, {"same_device_as": [same_device_as[1], None]}, at=at)
     flush_or_conflict(session, "The device cannot be restored.", None)
 
 
@@ -260,7 +260,7 @@ def _amend(
     devices = [known.devices[each.device_id or 0] for each in given]
     outcomes: list[PutOutcome] = []
     for each, device in zip(given, devices, strict=True):
-        _put_again(session, device, each.device, known)
+        _amend_from_list(session, device, each.device, known)
         if each.is_withdrawn:
             device.state, device.out_of_service_reason = DeviceState.WITHDRAWN, None
         outcomes.append(record_amendment(session, who, device, at=at))
@@ -277,7 +277,7 @@ def _amend(
     return outcomes
 
 
-def _put_again(session: Session, device: Device, given: DeviceIn, known: _RegisteredDevices) -> None:
+def _amend_from_list(session: Session, device: Device, given: DeviceIn, known: _RegisteredDevices) -> None:
     device.region_id, estate = known.belonging(given, device)
     device.estate_id = estate.id if estate is not None else None
     names = given.model_fields_set & set(DeviceAmend.model_fields) - {"keeper"}

@@ -49,7 +49,7 @@ def take_live_locations(
     for each in reports:
         person = people.get(each.key_hash)
         found = None if person is None else sharing.get(person)
-        reason = _why_not(person, found, at=at)
+        reason = _refusal(person, found, at=at)
         refused.append(reason)
         if reason is None and found is not None:
             kept.append(live_location(found.responder_id, each.here, at=each.at, resolution=resolution))
@@ -57,7 +57,7 @@ def take_live_locations(
     return refused
 
 
-def _why_not(person_id: int | None, found: LocationSharing | None, *, at: datetime) -> AedError | None:
+def _refusal(person_id: int | None, found: LocationSharing | None, *, at: datetime) -> AedError | None:
     if person_id is None:
         return NotSignedIn("Sign in as the person whose phone this is.")
     if found is None:

@@ -95,7 +95,7 @@ class _Agreed:
     """True if the person ever gave or withdrew a consent, which overrides lists."""
 
 
-def _agreed(session: Session, person_ids: Collection[int]) -> defaultdict[int, _Agreed]:
+def _consents_of(session: Session, person_ids: Collection[int]) -> defaultdict[int, _Agreed]:
     """Return the consents of people by person id.
 
     visibility: requires an administrator, see put_responders.
@@ -124,7 +124,7 @@ def _add(
     visibility: requires an administrator, see put_responders.
     """
     people = people_actions.find_or_add_people(session, ((each.name, each.phone) for each in new))
-    agreed = _agreed(session, [person.id for person in people.values()])
+    agreed = _consents_of(session, [person.id for person in people.values()])
     by_person: dict[int, ResponderGiven] = {}
     for each in new:
         person = people[each.name, each.phone]
@@ -327,7 +327,7 @@ def _entries(session: Session, source: str, source_ids: Sequence[str]) -> dict[i
         .where(Responder.source == source, in_array(session, Responder.source_id, source_ids))
     )
     entries = [_Entry._make(row) for row in session.execute(statement)]
-    agreed = _agreed(session, [entry.person_id for entry in entries])
+    agreed = _consents_of(session, [entry.person_id for entry in entries])
     return {entry.id: _KnownResponder(entry, agreed[entry.person_id]) for entry in entries}
 
 

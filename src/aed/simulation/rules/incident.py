@@ -57,13 +57,13 @@ def draw_incident(
     houses = world.homes if is_at_home else world.elsewhere
     place = houses.take([int(random.integers(len(houses)))])
     at = _moment(random, numbers.year, world.time_zone)
-    expected = _about(random, numbers.ambulance_seconds, numbers.ambulance_spread)
+    expected = _log_normal(random, numbers.ambulance_seconds, numbers.ambulance_spread)
     return SimulatedIncident(
         place=place,
         at=at,
-        since_seconds=_about(random, numbers.since_seconds, numbers.since_spread),
+        since_seconds=_log_normal(random, numbers.since_seconds, numbers.since_spread),
         has_cpr=bool(random.random() < numbers.share_with_cpr),
-        ambulance_seconds=_about(random, expected, numbers.estimate_spread),
+        ambulance_seconds=_log_normal(random, expected, numbers.estimate_spread),
         ambulance_expected_seconds=expected,
         luck=random.random(responders),
         answers_after_seconds=random.exponential(numbers.answer_seconds, responders),
@@ -73,7 +73,7 @@ def draw_incident(
     )
 
 
-def _about(random: Generator, median: float, spread: float) -> float:
+def _log_normal(random: Generator, median: float, spread: float) -> float:
     """Draw from a log-normal distribution."""
     return float(median * np.exp(spread * random.standard_normal()))
 

@@ -62,7 +62,7 @@ def _nearest(lengths: Lengths, is_usable: Flags, count: int) -> list[AskedRespon
 
     A single person goes direct.
     """
-    return _with_one_fetch(lengths, is_usable, _in_order(lengths, count))
+    return _with_one_fetch(lengths, is_usable, _nearest_first(lengths, count))
 
 
 def _with_one_fetch(lengths: Lengths, is_usable: Flags, people: list[int]) -> list[AskedResponder]:
@@ -90,7 +90,7 @@ def everyone_near(scene: Scene) -> list[AskedResponder]:
 
 def fixed_split(scene: Scene, count: int) -> list[AskedResponder]:
     """Send two direct, one for a device, and so on: the soonest on foot for each, no device twice."""
-    left = _in_order(scene.walk, scene.people_count)
+    left = _nearest_first(scene.walk, scene.people_count)
     by_device = np.where(scene.probability_usable > 0, scene.walk.by_device, np.inf)
     asked: list[AskedResponder] = []
     while left and len(asked) < count:
@@ -106,12 +106,12 @@ def fixed_split(scene: Scene, count: int) -> list[AskedResponder]:
 
 def one_fetch_only(scene: Scene) -> list[AskedResponder]:
     """Ask a single person: the one who can be there with a device soonest on foot."""
-    people = _in_order(scene.walk, scene.people_count)
+    people = _nearest_first(scene.walk, scene.people_count)
     best = _best_fetch(np.where(scene.probability_usable > 0, scene.walk.by_device, np.inf), people)
     return [] if best is None else [AskedResponder(*best)]
 
 
-def _in_order(lengths: Lengths, count: int) -> list[int]:
+def _nearest_first(lengths: Lengths, count: int) -> list[int]:
     """Return the people, nearest first, without those who have no way to the patient."""
     order = np.argsort(lengths.people, kind="stable")
     found: list[int] = order[np.isfinite(lengths.people[order])][:count].tolist()

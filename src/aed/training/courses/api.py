@@ -35,7 +35,7 @@ def list_courses(session: ReadSession, limit: Limit = 100, cursor: Cursor = None
 @router.get("/courses/{course_id}")
 def get_course(session: ReadSession, course_id: CourseId, response: Response) -> CourseOut:
     """Get a course."""
-    return _shown(session, queries.course(session, course_id), response)
+    return _course_response(session, queries.course(session, course_id), response)
 
 
 @router.post("/courses", status_code=201)
@@ -43,7 +43,7 @@ def create_course(session: WriteSession, viewer: ViewerDep, new: CourseIn, respo
     """Create a course. For administrators."""
     created = actions.create_course(session, viewer, new, at=clock.now())
     response.headers["Location"] = f"/v1/courses/{created.id}"
-    return _shown(session, created, response)
+    return _course_response(session, created, response)
 
 
 @router.patch("/courses/{course_id}")
@@ -59,7 +59,7 @@ def amend_course(
     course = actions.amend_course(
         session, viewer, course_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
-    return _shown(session, course, response)
+    return _course_response(session, course, response)
 
 
 @router.delete("/courses/{course_id}", status_code=204)
@@ -75,7 +75,7 @@ def withdraw_course(
     )
 
 
-def _shown(session: Session, course: Course, response: Response) -> CourseOut:
+def _course_response(session: Session, course: Course, response: Response) -> CourseOut:
     """Return the course as a response, with its ETag."""
     set_etag(response, course.version)
     return CourseOut.of(course, queries.prerequisite_codes(session, course.id))

@@ -65,7 +65,7 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
     known = enrolment_queries.estate_of_person(session, person.id)
     if new.estate_id is not None and region_id is None:
         raise NotFound("There is no estate {estate_id}.", field="estate_id", estate_id=new.estate_id)
-    _fits(session, training, person, of_estate if of_estate is not None else known, known=known)
+    _require_eligible(session, training, person, of_estate if of_estate is not None else known, known=known)
     made = _add(session, who, training, person, of_estate if of_estate is not None else known, at=at)
     if made.state is EnrolmentState.ENROLLED:
         notify(session, [made], training, EnrolmentNotice.ENROLLED, at=at)
@@ -129,7 +129,7 @@ def move(
     settle(session, who, other, at=at)
     _open_to_enrolment(other, at=at)
     known = enrolment_queries.estate_of_person(session, enrolment.person_id)
-    _fits(session, other, enrolment.person, enrolment.estate_id, known=known)
+    _require_eligible(session, other, enrolment.person, enrolment.estate_id, known=known)
     arrived = _add(session, who, other, enrolment.person, enrolment.estate_id, at=at)
     if enrolment.state in HOLDS_A_PLACE and arrived.state is EnrolmentState.WAITING:
         raise Conflict(
@@ -281,7 +281,7 @@ def _open_to_enrolment(training: TrainingSession, *, at: datetime) -> None:
         )
 
 
-def _fits(
+def _require_eligible(
     session: Session, training: TrainingSession, person: Person, estate_id: int | None, *, known: int | None
 ) -> None:
     """Raise Conflict if the person is of another estate, already enrolled, or lacks a prerequisite."""

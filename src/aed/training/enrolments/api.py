@@ -64,7 +64,7 @@ def enrol(
     """Enrol a person: a place if one is free, otherwise the end of the waiting list."""
     made = enrolment_actions.enrol(session, viewer, session_id, new, at=clock.now())
     response.headers["Location"] = f"/v1/enrolments/{made.id}"
-    return _shown(session, viewer, made.id, response)
+    return _enrolment_response(session, viewer, made.id, response)
 
 
 @router.get("/enrolments/{enrolment_id}")
@@ -73,7 +73,7 @@ def get_enrolment(
 ) -> EnrolmentOut:
     """Get an enrolment. For those who run the session and those who enrolled the person."""
     require_write(viewer)
-    return _shown(session, viewer, enrolment_id, response)
+    return _enrolment_response(session, viewer, enrolment_id, response)
 
 
 @router.patch("/enrolments/{enrolment_id}")
@@ -96,10 +96,10 @@ def amend_enrolment(
             session, viewer, enrolment_id, to_session_id=change.session_id, version=version, at=at
         )
         response.headers["Content-Location"] = f"/v1/enrolments/{moved.id}"
-        return _shown(session, viewer, moved.id, response)
+        return _enrolment_response(session, viewer, moved.id, response)
     do = enrolment_actions.accept if change.state == "enrolled" else enrolment_actions.withdraw
     do(session, viewer, enrolment_id, version=version, at=at)
-    return _shown(session, viewer, enrolment_id, response)
+    return _enrolment_response(session, viewer, enrolment_id, response)
 
 
 @router.get("/enrolments/{enrolment_id}/history")
@@ -115,7 +115,9 @@ def list_enrolment_history(
     ]
 
 
-def _shown(session: Session, viewer: Viewer, enrolment_id: int, response: Response) -> EnrolmentOut:
+def _enrolment_response(
+    session: Session, viewer: Viewer, enrolment_id: int, response: Response
+) -> EnrolmentOut:
     """Return the enrolment as a response, with its ETag."""
     row = enrolment_queries.roster_row(session, viewer, enrolment_id)
     set_etag(response, row.version)

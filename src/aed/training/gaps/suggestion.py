@@ -73,7 +73,7 @@ def suggest(
     turnout = np.array([free[slot : slot + COURSE_HOURS].min() for slot in slots])
     comes_of_it = places * usual.responders_a_place * turnout / turnout.max()
     lifts = [
-        _lifted(
+        _expected_cells_closed(
             missing, responders * around.near[:, None] * presence(around.states, among_those_there_at=slot)
         )
         for slot, responders in zip(slots, comes_of_it, strict=True)
@@ -98,7 +98,7 @@ def suggest(
     )
 
 
-def _lifted(missing: NDArray[np.int64], more: Floats) -> float:
+def _expected_cells_closed(missing: NDArray[np.int64], more: Floats) -> float:
     """Return the expected number of cells whose gap is closed when Poisson(more) people are added to each."""
     below = missing > 0
     wanted, mean = missing[below], more[below]

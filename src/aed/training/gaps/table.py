@@ -98,12 +98,12 @@ def gap_table(
     }
     everybody = None
     if len(asked) > MAX_READ_SINGLY:
-        everybody = _People(queries.places_around(session, box=None, valid_from=_eve(at)))
+        everybody = _People(queries.places_around(session, box=None, valid_from=_day_before(at)))
     done = 0
     for estate in asked:
         those = houses[estate.id]
         box = _box_around([house.position for house in those], metres)
-        people = everybody or _People(queries.places_around(session, box=box, valid_from=_eve(at)))
+        people = everybody or _People(queries.places_around(session, box=box, valid_from=_day_before(at)))
         calendar = calendars.get(estate.holiday_calendar or "")
         week, today = (
             CalendarWeek.coming(at, estate.time_zone),
@@ -156,7 +156,7 @@ def gap_table(
         )
 
 
-def _eve(at: datetime) -> date:
+def _day_before(at: datetime) -> date:
     """Return yesterday's UTC date, which is not after today's date in any time zone."""
     return at.date() - timedelta(days=1)
 
@@ -296,29 +296,29 @@ class _Walks:
     def from_house(self, number: int) -> _Met:
         """Return the people within the walk of building `number`."""
         here, itself = self.those[number].position, len(self.people) + number
-        reached, basis = self._reached(here, itself)
+        reached, basis = self._within_walk(here, itself)
         is_person = reached < len(self.people)
         return _Met(reached[is_person], int((~is_person).sum()), basis)
 
-    def _reached(self, here: Position, itself: int) -> tuple[Chosen, Basis]:
+    def _within_walk(self, here: Position, itself: int) -> tuple[Chosen, Basis]:
         """Return the indexes of the positions within the walk, and the basis of the measurement."""
         network, snapped = self.network, self._snapped_points
         if network is None or snapped is None or (start := snapped.one(itself, network.contracted)) is None:
-            return self._straight(here, self.metres / self.detour), Basis.STRAIGHT_LINE
+            return self._within_metres(here, self.metres / self.detour), Basis.STRAIGHT_LINE
         closed = [barrier.crossing for barrier in network.barriers_near(here, self.metres) if barrier.locked]
         reachable = network.reachable(start, within_metres=self.metres, closed=closed)
         assert reachable is not None
-        around = self._about(here, self.metres * _PLANE_ERROR)[0]
+        around = self._within_flat_metres(here, self.metres * _PLANE_ERROR)[0]
         snapped_points = snapped.take(around)
         by_street = around[np.isfinite(reachable.costs(snapped_points))]
         beside = around[snapped_points.edge < 0]
         if len(beside):  # no street nearby: estimate the walk, as the lookup does
-            near = self._straight(here, self.metres / self.detour)
+            near = self._within_metres(here, self.metres / self.detour)
             beside = np.intersect1d(beside, near)
         itself_too = np.array([itself], dtype=np.intp)
         return np.unique(np.concatenate([by_street, beside, itself_too])), Basis.WALKING_NETWORK
 
-    def _about(self, here: Position, metres: float) -> tuple[Chosen, Floats]:
+    def _within_flat_metres(self, here: Position, metres: float) -> tuple[Chosen, Floats]:
         """Return the indexes within `metres` in the flat projection, and their distances."""
         north = (self._lats - here.lat) * METRES_PER_DEGREE
         east = (self._lons - here.lon) * (METRES_PER_DEGREE * math.cos(math.radians(here.lat)))
@@ -326,12 +326,12 @@ class _Walks:
         near = np.flatnonzero(away <= metres)
         return near, away[near]
 
-    def _straight(self, here: Position, metres: float) -> Chosen:
+    def _within_metres(self, here: Position, metres: float) -> Chosen:
         """Return the indexes within `metres` on the ellipsoid.
 
         Only distances that are close to the limit are measured exactly.
         """
-        near, away = self._about(here, metres * _PLANE_ERROR)
+        near, away = self._within_flat_metres(here, metres * _PLANE_ERROR)
         is_within = away <= metres / _PLANE_ERROR
         doubtful = np.flatnonzero(~is_within)
         if len(doubtful):

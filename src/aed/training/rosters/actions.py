@@ -147,7 +147,7 @@ def _attended(
         session.add(attendance)
     attendance.state, attendance.how = state, how
     attendance.marked_at, attendance.marked_by = at, who.name
-    _keep(session, who, attendance, is_new=is_new, at=at)
+    _save_row(session, who, attendance, is_new=is_new, at=at)
     if state is AttendanceState.ATTENDED and training.state is SessionState.PLANNED:
         training.state = SessionState.HELD
         record_amendment(session, who, training, at=at)
@@ -191,7 +191,7 @@ def _assessed(
     if given.passed and assessment.certificate_id is None:
         awarded = _award(session, who, training, enrolment, at=at)
         assessment.certificate_id = awarded.id if awarded is not None else None
-    _keep(session, who, assessment, is_new=is_new, at=at)
+    _save_row(session, who, assessment, is_new=is_new, at=at)
     if given.passed and not had_passed:
         notify(session, [enrolment], training, LinkNotice.PASSED, at=at)
     return assessment
@@ -221,7 +221,9 @@ def _award(
     return award_certificate(session, who, award, at=at)
 
 
-def _keep(session: Session, who: Viewer, row: Attendance | Assessment, *, is_new: bool, at: datetime) -> None:
+def _save_row(
+    session: Session, who: Viewer, row: Attendance | Assessment, *, is_new: bool, at: datetime
+) -> None:
     """Save the row and record the change. Raise Conflict if another request changed it at the same time."""
     taken = "The attendance of this person is being recorded by someone else. Read it again."
     if is_new:

@@ -177,7 +177,7 @@ async def import_session_roster(
     """
     await run_in_threadpool(_may_take, database, viewer, session_id)
     async with uploaded_file(request, name=name) as sent:
-        return await run_in_threadpool(_taken, database, viewer, session_id, sent, marked)
+        return await run_in_threadpool(_import_roster, database, viewer, session_id, sent, marked)
 
 
 def _may_take(database: Database, viewer: Viewer, session_id: int) -> None:
@@ -188,7 +188,7 @@ def _may_take(database: Database, viewer: Viewer, session_id: int) -> None:
         require_trainer(viewer, training.estate_id, training.region_id)
 
 
-def _taken(
+def _import_roster(
     database: Database, viewer: Viewer, session_id: int, sent: UploadedFile, marked: TemplateFormat | None
 ) -> RosterOut | Response:
     with transaction(database) as session:

@@ -105,14 +105,16 @@ def import_roster(
         report=report,
         progress=progress,
     )
-    once = without_duplicates(_of_this(rows, names, report), lambda row: (str(row.enrolment),), report)
+    once = without_duplicates(
+        _rows_of_session(rows, names, report), lambda row: (str(row.enrolment),), report
+    )
 
     def put(batch: Sequence[RosterFileRow]) -> list[PutOutcome]:
         # Lock and read again for each attempt, because a rolled-back batch also discards what it loaded.
         training = open_for_results(session, who, session_id, at=at)
         for row in batch:
             known = names.get(row.enrolment)
-            if row.name is not None and known is not None and _bare(row.name) != known:
+            if row.name is not None and known is not None and _unescaped(row.name) != known:
                 raise Conflict(
                     "Enrolment {enrolment} belongs to {known}, not {name}. A row may have been shifted.",
                     field="name",
@@ -125,7 +127,7 @@ def import_roster(
                 enrolment_id=row.enrolment,
                 attendance=row.attendance,
                 passed=None if row.result is None else row.result == "passed",
-                note=_bare(row.note) if row.note is not None else None,
+                note=_unescaped(row.note) if row.note is not None else None,
             )
             for row in batch
         ]
@@ -139,7 +141,7 @@ def import_roster(
     return finish_import(report)
 
 
-def _of_this(
+def _rows_of_session(
     rows: Iterator[tuple[Record, RosterFileRow]], names: Mapping[int, str], report: RosterReport
 ) -> Iterator[tuple[Record, RosterFileRow]]:
     """Yield the rows of this session's enrolments; set the others aside at once.
@@ -157,7 +159,7 @@ def _of_this(
             report.set_aside(record, reason)
 
 
-def _bare(cell: str) -> str:
+def _unescaped(cell: str) -> str:
     """Undo the escaping of formulas, which a sheet returned with marks has twice."""
     return unescape_formula(cell)
 

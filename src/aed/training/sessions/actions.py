@@ -64,7 +64,7 @@ def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetim
         minimum=new.minimum,
         state=SessionState.PLANNED,
     )
-    _in_order(training)
+    _require_consistent(training)
     session.add(training)
     flush_or_conflict(session, "The session cannot be planned with these values.", None)
     record_creation(session, who, training, at=at)
@@ -107,7 +107,7 @@ def amend_session(
         here = change.position.position()
         if position_of(training.position) != here:
             training.position = point(here)
-    _in_order(training)
+    _require_consistent(training)
     is_notified = not NOTIFIED_FIELDS.isdisjoint(amended_fields(training))
     record_amendment(session, who, training, at=at)
     flush_or_conflict(session, "This change would make the session invalid.", None)
@@ -151,7 +151,7 @@ def _planned(training: TrainingSession) -> None:
         raise Conflict("The session is already {state}.", field="session_id", state=training.state)
 
 
-def _in_order(training: TrainingSession) -> None:
+def _require_consistent(training: TrainingSession) -> None:
     """Raise InvalidInput unless times, enrolment close and capacities are consistent."""
     if training.ends_at <= training.starts_at:
         raise InvalidInput("ends_at must be after starts_at.", field="ends_at")

@@ -64,7 +64,7 @@ def list_sessions(
         session,
         viewer,
         limit=limit + 1,
-        after=_after(cursor),
+        after=_parse_cursor(cursor),
         starts_from=starts_from or clock.now(),
         starts_before=starts_before,
         box=BoundingBox(*parse_bbox(bbox)) if bbox is not None else None,
@@ -89,7 +89,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def _after(cursor: str | None) -> queries.After | None:
+def _parse_cursor(cursor: str | None) -> queries.After | None:
     """Parse a page cursor."""
     if cursor is None:
         return None
@@ -102,7 +102,7 @@ def get_session(
     session: ReadSession, viewer: ViewerDep, session_id: SessionId, response: Response
 ) -> SessionOut:
     """Get a training session."""
-    return _shown(session, viewer, queries.training_session(session, viewer, session_id), response)
+    return _session_response(session, viewer, queries.training_session(session, viewer, session_id), response)
 
 
 @router.post("/sessions", status_code=201)
@@ -112,7 +112,7 @@ def create_session(
     """Plan a session. For those who run the training of its estate or region."""
     created = actions.create_session(session, viewer, new, at=clock.now())
     response.headers["Location"] = f"/v1/sessions/{created.id}"
-    return _shown(session, viewer, created, response)
+    return _session_response(session, viewer, created, response)
 
 
 @router.patch("/sessions/{session_id}")
@@ -128,7 +128,7 @@ def amend_session(
     training = actions.amend_session(
         session, viewer, session_id, change, version=version_from_if_match(if_match), at=clock.now()
     )
-    return _shown(session, viewer, training, response)
+    return _session_response(session, viewer, training, response)
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
@@ -158,7 +158,9 @@ def list_session_history(
     return [RegistryChangeOut.of(change) for change in found]
 
 
-def _shown(session: Session, viewer: Viewer, training: TrainingSession, response: Response) -> SessionOut:
+def _session_response(
+    session: Session, viewer: Viewer, training: TrainingSession, response: Response
+) -> SessionOut:
     """Return the session as a response, with its ETag."""
     set_etag(response, training.version)
     return SessionOut.of(training, queries.places_of(session, training.id), viewer)

@@ -251,7 +251,7 @@ def add_photo(
     """
     check = _check_to_show(session, who, check_key, for_update=True)
     digest = content_digest(sent)
-    known = _same(session, check, digest)
+    known = _photo_of_same_file(session, check, digest)
     if known is not None:
         return known
     photo = Photo(
@@ -299,7 +299,7 @@ def require_photo(session: Session, who: Viewer, check_key: str, sent: bytes | N
     """Raise what `add_photo` would raise, before the upload is read (`sent` is None) or decoded."""
     check = _check_to_show(session, who, check_key)
     if sent is not None:
-        _same(session, check, content_digest(sent))
+        _photo_of_same_file(session, check, content_digest(sent))
 
 
 def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update: bool = False) -> Check:
@@ -314,7 +314,7 @@ def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update:
     return check
 
 
-def _same(session: Session, check: Check, digest: str) -> Photo | None:
+def _photo_of_same_file(session: Session, check: Check, digest: str) -> Photo | None:
     """Return the photo made from the same file, or None.
 
     Raises Conflict if there is none and the check has MAX_PHOTOS_PER_CHECK photos.

@@ -93,8 +93,8 @@ class PolicyScope:
         """Return whether the policy applies to devices of `other`. Ignores the case of maker and model."""
         return (
             self.estate_id in (None, other.estate_id)
-            and (self.maker is None or _same(self.maker, other.maker))
-            and (self.model is None or _same(self.model, other.model))
+            and (self.maker is None or _is_same_text(self.maker, other.maker))
+            and (self.model is None or _is_same_text(self.model, other.model))
         )
 
     @property
@@ -103,7 +103,7 @@ class PolicyScope:
         return 4 * (self.estate_id is not None) + 2 * (self.model is not None) + (self.maker is not None)
 
 
-def _same(one: str, other: str | None) -> bool:
+def _is_same_text(one: str, other: str | None) -> bool:
     return other is not None and one.casefold() == other.casefold()
 
 

@@ -128,7 +128,7 @@ def duties_of(
     for device in devices.values():
         terms = terms_of(device.estate_id, device.maker, device.model)
         since = registered.get(device.id, today[device.id])
-        found += _looks(device.id, terms, done[device.id], since)
+        found += _due_checks(device.id, terms, done[device.id], since)
     found += _expiring(session, chosen)
     found += _to_be_brought_back(session, devices, chosen)
     wanted = frozenset(due_kinds)
@@ -141,7 +141,7 @@ def duties_of(
     return Duties(soon, devices, today)
 
 
-def _looks(device_id: int, terms: Terms, last: dict[CheckKind, date], since: date) -> list[Due]:
+def _due_checks(device_id: int, terms: Terms, last: dict[CheckKind, date], since: date) -> list[Due]:
     """Return when the next glance, check and service of a device are due.
 
     A check also counts as a glance, and a service as a check.

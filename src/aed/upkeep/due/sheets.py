@@ -52,7 +52,7 @@ def due_sheet(duties: Duties) -> bytes:
             if days:
                 sheet.write_number(row, 1, days, late)
             words = [
-                _both(*DUE_WORDS[DueKind(due.due_kind)]),
+                _in_both_languages(*DUE_WORDS[DueKind(due.due_kind)]),
                 short_number(due.device_id),
                 _either(device.estate_zh, device.estate_en),
                 _either(device.place_zh, device.place_en),
@@ -88,7 +88,9 @@ def replacement_sheet(found: Sequence[Replacement], *, today: date, months: int)
         sheet.freeze_panes(1, 3)
         for row, (maker, model, kind) in enumerate(sorted(rows), start=1):
             quantities = rows[maker, model, kind]
-            for column, text in enumerate((maker or "—", model or "—", _both(*CONSUMABLE_WORDS[kind]))):
+            for column, text in enumerate(
+                (maker or "—", model or "—", _in_both_languages(*CONSUMABLE_WORDS[kind]))
+            ):
                 sheet.write_string(row, column, text)
             for column, month in enumerate(columns, start=3):
                 if month in quantities:
@@ -97,7 +99,7 @@ def replacement_sheet(found: Sequence[Replacement], *, today: date, months: int)
     return into.getvalue()
 
 
-def _both(en: str, zh: str) -> str:
+def _in_both_languages(en: str, zh: str) -> str:
     """Return Chinese and English text together."""
     return f"{zh} {en}"
 

@@ -71,7 +71,7 @@ def begin_quarantines(
     if not new:
         return
     session.flush()
-    _show(session, who, device, active, at=at)
+    _update_device_state(session, who, device, active, at=at)
     en, zh = _in_words(new)
     notify_keepers(
         session,
@@ -108,7 +108,7 @@ def begin_recall(
     )
     session.add(quarantine)
     session.flush()
-    _show(session, who, device, [*others, quarantine], at=at)
+    _update_device_state(session, who, device, [*others, quarantine], at=at)
 
 
 def lift_quarantines(
@@ -137,7 +137,7 @@ def lift_quarantines(
     if left:
         left[0].reason_before = by_hand
     session.flush()
-    _show(session, who, device, left, at=at, by_hand=by_hand)
+    _update_device_state(session, who, device, left, at=at, by_hand=by_hand)
 
 
 def _by_hand(device: Device, active: Collection[Quarantine]) -> str | None:
@@ -149,7 +149,7 @@ def _by_hand(device: Device, active: Collection[Quarantine]) -> str | None:
     return device.out_of_service_reason if was_out else None
 
 
-def _show(
+def _update_device_state(
     session: Session,
     who: Viewer,
     device: Device,

@@ -226,7 +226,7 @@ def _send_message(
             )
             for each in lines
         ],
-        in_all=_in_all(lines, still_open, day),
+        in_all=_open_counts(lines, still_open, day),
         link=link,
     )
     subject_en, subject_zh = subject(len(lines))
@@ -251,7 +251,7 @@ def _send_message(
     return True
 
 
-def _in_all(
+def _open_counts(
     lines: Sequence[ReminderLine], still_open: Sequence[OpenCount], day: date
 ) -> tuple[str, str] | None:
     """Return the person's open reminders, counted by kind; None if the message lists all of them."""

@@ -183,7 +183,7 @@ class PreferencesIn(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _in_order(self) -> PreferencesIn:
+    def _check_hours(self) -> PreferencesIn:
         """Check that both hours are given or neither, and that they are in order."""
         if (self.from_hour is None) != (self.until_hour is None):
             raise ValueError("from_hour and until_hour: give both or neither")

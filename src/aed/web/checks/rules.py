@@ -82,7 +82,7 @@ def check_in_form(
     else:
         answers.pop(Question.PHOTO, None)
     is_glance = kind is CheckKind.GLANCE
-    moved = None if is_glance else _moved(form, language, counts_ground_as_one=counts_ground_as_one)
+    moved = None if is_glance else _moved_position(form, language, counts_ground_as_one=counts_ground_as_one)
     return CheckIn.model_validate(
         {
             **common,
@@ -155,7 +155,7 @@ def _consumable(form: Mapping[str, str], kind: ConsumableKind, today: date) -> R
     return ReplacedIn(kind=kind, lot=lot, expires_on=expires_on)
 
 
-def _moved(form: Mapping[str, str], language: str, *, counts_ground_as_one: bool) -> MovedIn | None:
+def _moved_position(form: Mapping[str, str], language: str, *, counts_ground_as_one: bool) -> MovedIn | None:
     if form.get("a_place") != CHANGED:
         return None
     found: dict[str, object] = {}

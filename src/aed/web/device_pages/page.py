@@ -204,12 +204,14 @@ def card_of(found: DeviceFacts, *, at: datetime, is_wechat: bool) -> DeviceCard:
         ],
         is_public=device.audience == "public",
         emergency_number=device.region.emergency_number,
-        photo=_shown(found.photo, f"/v1/devices/{device.id}/place-photo", found) if found.photo else None,
-        choices=[_shown(each, f"/v1/photos/{each.id}", found) for each in found.choices],
+        photo=_photo_shown(found.photo, f"/v1/devices/{device.id}/place-photo", found)
+        if found.photo
+        else None,
+        choices=[_photo_shown(each, f"/v1/photos/{each.id}", found) for each in found.choices],
     )
 
 
-def _shown(photo: Photo, href: str, found: DeviceFacts) -> PhotoShown:
+def _photo_shown(photo: Photo, href: str, found: DeviceFacts) -> PhotoShown:
     is_chosen = found.photo is not None and photo.id == found.photo.id
     return PhotoShown(photo.id, href, photo.width, photo.height, is_chosen)
 

@@ -145,12 +145,14 @@ def get_worker() -> Response:
     return Response(content, media_type=static.MEDIA_TYPES[".js"], headers=headers)
 
 
-async def _turn(request: Request) -> AsyncIterator[None]:
+async def _pack_slot(request: Request) -> AsyncIterator[None]:
     async with wait_for_turn(request, PACKS, client_address(request)):
         yield
 
 
-@router.get("/packs/{estate_id}", include_in_schema=False, dependencies=[Depends(_turn, scope="function")])
+@router.get(
+    "/packs/{estate_id}", include_in_schema=False, dependencies=[Depends(_pack_slot, scope="function")]
+)
 def get_pack(
     request: Request,
     session: ReadSession,

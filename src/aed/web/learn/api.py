@@ -171,7 +171,7 @@ def change_own_enrolment(
 ) -> Response:
     """Accept, decline, cancel or move an enrolment of the signed-in person."""
     own = _own(session, viewer, enrolment_id)
-    return _changed(request, session, own, enrolment_id, None, change, to_session)
+    return _apply_change(request, session, own, enrolment_id, None, change, to_session)
 
 
 @router.post("/learn/enrolments/{enrolment_id}/{link_key}")
@@ -188,7 +188,7 @@ def change_enrolment(
     viewer = _viewer_of_link(session, enrolment_id, link_key)
     if viewer is None:
         return _expired(request)
-    return _changed(request, session, viewer, enrolment_id, link_key, change, to_session)
+    return _apply_change(request, session, viewer, enrolment_id, link_key, change, to_session)
 
 
 @router.get("/learn/enrolments/{enrolment_id}/{link_key}/certificate.pdf")
@@ -333,7 +333,7 @@ def _alternatives(
     return [each for each in lines if each.is_open and (each.places_free or not has_place)][:MAX_ALTERNATIVES]
 
 
-def _changed(
+def _apply_change(
     request: Request,
     session: Session,
     viewer: Viewer,

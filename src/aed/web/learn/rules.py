@@ -34,7 +34,7 @@ def filter_asked(query: Mapping[str, str]) -> SessionFilter:
     here = None
     with suppress(KeyError, ValueError, InvalidInput):
         here = position_from(float(query["lat"]), float(query["lon"]))
-    return SessionFilter(here, query.get("course", "").strip()[:32], _after(query.get("after", "")))
+    return SessionFilter(here, query.get("course", "").strip()[:32], _parse_cursor(query.get("after", "")))
 
 
 def after_parameter(last: After) -> str:
@@ -42,7 +42,7 @@ def after_parameter(last: After) -> str:
     return f"{(last.starts_at - _EPOCH) // _MICROSECOND}-{last.id}"
 
 
-def _after(text: str) -> After | None:
+def _parse_cursor(text: str) -> After | None:
     moment, _, session_id = text.partition("-")
     if not (moment.isascii() and moment.isdecimal() and session_id.isascii() and session_id.isdecimal()):
         return None

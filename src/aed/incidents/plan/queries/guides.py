@@ -64,11 +64,11 @@ def available_guides(session: Session, estate_id: int, *, at: datetime) -> list[
     )
     ordered = sorted((_ROLES.index(role), id_, person_id) for person_id, role, id_ in rows)
     people = list(dict.fromkeys(person_id for _, _, person_id in ordered))
-    away = _away(session, people, at)
+    away = _paused_or_away(session, people, at)
     return [person_id for person_id in people if person_id not in away]
 
 
-def _away(session: Session, person_ids: Collection[int], at: datetime) -> set[int]:
+def _paused_or_away(session: Session, person_ids: Collection[int], at: datetime) -> set[int]:
     """Return which of these are paused, or outside the hours that they gave. visibility: as
     `available_guides`.
     """
@@ -141,13 +141,13 @@ def guide_savings(
     saved = [lift] * len(places)
     if network is not None and places and any(waits):
         for number, seconds in enumerate(
-            _at_gates(connection, estate_id, here, places, at, network, gates, settings)
+            _saved_at_gates(connection, estate_id, here, places, at, network, gates, settings)
         ):
             saved[number] += seconds
     return GuideSavings(saved[: len(people)], saved[len(people) :], crew)
 
 
-def _at_gates(
+def _saved_at_gates(
     connection: Connection,
     estate_id: int,
     here: Position,

@@ -49,30 +49,30 @@ class ShownPlan:
 
 def shown_plan(case: PlanCase, made: Plan, survival: Survival) -> ShownPlan:
     """Return what dispatchers may see of a plan for this case."""
-    asked = sorted((step.offer for step in made.steps), key=_order)
-    before = sorted(case.asked, key=_order)
+    asked = sorted((step.offer for step in made.steps), key=_sort_key)
+    before = sorted(case.asked, key=_sort_key)
     direct = {offer.person_id: offer for offer in case.offers if offer.task is Task.DIRECT}
-    left = [_left(each, direct.get(each.offer.person_id, each.offer), case) for each in made.left]
+    left = [_is_left_out_for(each, direct.get(each.offer.person_id, each.offer), case) for each in made.left]
     return ShownPlan(
-        tuple(_shown(each) for each in before),
-        tuple(_shown(each) for each in asked),
+        tuple(_shown_offer(each) for each in before),
+        tuple(_shown_offer(each) for each in asked),
         tuple(sorted(left, key=lambda each: (each.seconds or 0.0, each.person_id))),
-        _expected(case, before, survival),
-        _expected(case, [*before, *asked], survival),
+        _expected_survival(case, before, survival),
+        _expected_survival(case, [*before, *asked], survival),
     )
 
 
-def _order(offer: TaskOffer) -> tuple[float, int]:
+def _sort_key(offer: TaskOffer) -> tuple[float, int]:
     return offer.shown_seconds or 0.0, offer.person_id
 
 
-def _shown(offer: TaskOffer) -> ShownOffer:
+def _shown_offer(offer: TaskOffer) -> ShownOffer:
     return ShownOffer(
         offer.person_id, offer.task, offer.device_id, offer.shown_seconds, offer.probability_arrives
     )
 
 
-def _left(left: NotAsked, direct: TaskOffer, case: PlanCase) -> ShownNotAsked:
+def _is_left_out_for(left: NotAsked, direct: TaskOffer, case: PlanCase) -> ShownNotAsked:
     """Judge by the time that is shown whether a person would be too late."""
     reason, seconds = left.reason, direct.shown_seconds
     if seconds is not None:
@@ -83,7 +83,7 @@ def _left(left: NotAsked, direct: TaskOffer, case: PlanCase) -> ShownNotAsked:
     return ShownNotAsked(left.offer.person_id, seconds, reason)
 
 
-def _expected(case: PlanCase, coming: Iterable[TaskOffer], survival: Survival) -> float | None:
+def _expected_survival(case: PlanCase, coming: Iterable[TaskOffer], survival: Survival) -> float | None:
     """Return the expected survival; None if a time is not known. Guides are not counted."""
     shown: list[TaskOffer] = []
     for offer in coming:

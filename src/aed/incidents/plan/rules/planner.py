@@ -164,8 +164,8 @@ def plan(case: PlanCase, *, planning: Planning, survival: Survival) -> Plan:
     """
     from_now = useful_offers(case, planning)
     current_guide = next((each for each in case.asked if each.task is Task.GUIDE), None)
-    guide, chosen = _arranged(case, from_now, current_guide, planning, survival)
-    search = _beside(case, guide, planning, survival)
+    guide, chosen = _best_plan(case, from_now, current_guide, planning, survival)
+    search = _search_beside(case, guide, planning, survival)
     score = search.score(chosen)
     purposes = _purposes(case, chosen, planning)
     steps = [
@@ -183,12 +183,12 @@ def plan(case: PlanCase, *, planning: Planning, survival: Survival) -> Plan:
         tuple(steps),
         _survival(case, current_guide, (), survival),
         _survival(case, guide, chosen, survival),
-        _left(case, from_now, chosen, guide, planning, survival),
+        _not_asked(case, from_now, chosen, guide, planning, survival),
         _probability_in_time(case, chosen),
     )
 
 
-def _arranged(
+def _best_plan(
     case: PlanCase,
     from_now: Sequence[TaskOffer],
     current_guide: TaskOffer | None,
@@ -201,14 +201,14 @@ def _arranged(
     guides if the arrangement of the others is better for it.
     """
     if current_guide is not None:
-        return current_guide, _searched(case, from_now, current_guide, planning, survival)
-    alone = _searched(case, from_now, None, planning, survival)
+        return current_guide, _best_beside(case, from_now, current_guide, planning, survival)
+    alone = _best_beside(case, from_now, None, planning, survival)
     guide = _free_guide(case, from_now, alone) or _free_guide(case, from_now, ())
     if guide is None:
         return None, alone
     is_free = all(each.person_id != guide.person_id for each in alone)
     if not is_free or _guide_adds(case, guide, alone, planning, survival) > planning.min_gain_percent:
-        beside = _searched(case, from_now, guide, planning, survival, begin=alone if is_free else None)
+        beside = _best_beside(case, from_now, guide, planning, survival, begin=alone if is_free else None)
         if _is_better_with(case, guide, beside, alone, planning, survival):
             return guide, beside
     return None, alone
@@ -223,8 +223,8 @@ def _is_better_with(
     survival: Survival,
 ) -> bool:
     """True if the guide with those beside is worth more than the others alone, and breaks no promise."""
-    with_guide = _beside(case, guide, planning, survival).worth(beside) - planning.min_gain_percent
-    if with_guide <= _beside(case, None, planning, survival).worth(alone):
+    with_guide = _search_beside(case, guide, planning, survival).worth(beside) - planning.min_gain_percent
+    if with_guide <= _search_beside(case, None, planning, survival).worth(alone):
         return False
     kept, before = (
         case.patient.has_cpr or _probability_in_time(case, each) >= planning.promise_probability - _ROUNDING
@@ -238,7 +238,7 @@ def _probability_in_time(case: PlanCase, chosen: Sequence[TaskOffer]) -> float:
     return probability_anyone_arrives(coming, before_seconds=case.patient.ambulance_seconds)
 
 
-def _searched(
+def _best_beside(
     case: PlanCase,
     from_now: Sequence[TaskOffer],
     guide: TaskOffer | None,
@@ -253,7 +253,7 @@ def _searched(
     return search.best(begin)
 
 
-def _beside(
+def _search_beside(
     case: PlanCase, guide: TaskOffer | None, planning: Planning, survival: Survival
 ) -> ArrangementSearch:
     """Return a search that evaluates arrangements beside that guide."""
@@ -300,7 +300,7 @@ def _purposes(case: PlanCase, chosen: Sequence[TaskOffer], planning: Planning) -
 def _guide_adds(
     case: PlanCase, guide: TaskOffer, beside: Sequence[TaskOffer], planning: Planning, survival: Survival
 ) -> float:
-    with_guide, alone = (_beside(case, each, planning, survival) for each in (guide, None))
+    with_guide, alone = (_search_beside(case, each, planning, survival) for each in (guide, None))
     return with_guide.score(beside) - alone.score(beside)
 
 
@@ -310,7 +310,7 @@ def _free_guide(
     """Return a person who could guide, if there is anything to save; preferably one who can do nothing else
     in time.
     """
-    if not _saves(case, from_now):
+    if not _can_save(case, from_now):
         return None
     busy = {each.person_id for each in (*case.asked, *chosen)}
     free = [
@@ -324,11 +324,11 @@ def _free_guide(
     return next((each for each in free if each.person_id not in useful), free[0] if free else None)
 
 
-def _saves(case: PlanCase, coming: Sequence[TaskOffer]) -> bool:
+def _can_save(case: PlanCase, coming: Sequence[TaskOffer]) -> bool:
     return case.ambulance_saved > 0 or any(each.saved > 0 for each in (*case.asked, *coming))
 
 
-def _left(
+def _not_asked(
     case: PlanCase,
     from_now: Sequence[TaskOffer],
     chosen: Sequence[TaskOffer],
@@ -338,7 +338,7 @@ def _left(
 ) -> tuple[NotAsked, ...]:
     """Return everybody who could have been asked and is not, by what they would have added."""
     busy = {each.person_id for each in (*case.asked, *chosen)} | ({guide.person_id} if guide else set())
-    search = _beside(case, guide, planning, survival)
+    search = _search_beside(case, guide, planning, survival)
     now, price = search.score(chosen), planning.min_gain_percent
     is_full = len(chosen) >= planning.max_alerts_per_wave
     sent = Counter(each.device_id for each in (*case.asked, *chosen) if each.device_id is not None)

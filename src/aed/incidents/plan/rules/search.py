@@ -120,11 +120,11 @@ class ArrangementSearch:
         """
         promised = self._promised()
         self.limits = self._limits(promised)
-        chosen = self._searched(promised, begin)
+        chosen = self._best_from(promised, begin)
         if self.limits.probability_soon > 0.0 and not self._is_device_fetched(chosen):
             # Everybody near is needed to be there soon, and nobody is left to fetch: in time has to do.
             limits, self.limits = self.limits, self.limits._replace(probability_soon=0.0)
-            relaxed = self._searched(promised) if self._can_fetch else chosen
+            relaxed = self._best_from(promised) if self._can_fetch else chosen
             if self._is_device_fetched(relaxed):
                 chosen = relaxed
             else:
@@ -140,11 +140,13 @@ class ArrangementSearch:
         relief = free[: len(chosen) - len(fetching)]
         return fetching | {each.person_id: each for each in relief}
 
-    def _searched(self, promised: Arrangement, begin: Sequence[TaskOffer] | None = None) -> Arrangement:
+    def _best_from(self, promised: Arrangement, begin: Sequence[TaskOffer] | None = None) -> Arrangement:
         if math.prod(1 + len(ways) for ways in self._by_person.values()) <= MAX_EXHAUSTIVE_ARRANGEMENTS:
             return self._best_of_all(promised)
-        grown = self._grown(promised) if begin is None else {each.person_id: each for each in begin}
-        return self._grown(self._improved(grown))
+        grown = (
+            self._with_more_people(promised) if begin is None else {each.person_id: each for each in begin}
+        )
+        return self._with_more_people(self._improved(grown))
 
     @property
     def _can_fetch(self) -> bool:
@@ -167,38 +169,38 @@ class ArrangementSearch:
             is_late = offer.seconds >= self._patient.ambulance_seconds
             if is_late and self._direct_count(chosen) >= self._planning.min_direct:
                 break
-            if self._is_kept(chosen) or len(chosen) >= self._planning.max_alerts_per_wave:
+            if self._is_promise_kept(chosen) or len(chosen) >= self._planning.max_alerts_per_wave:
                 break
             chosen[offer.person_id] = offer
-        if not self._is_kept(chosen) and len(chosen) >= self._planning.max_alerts_per_wave:
+        if not self._is_promise_kept(chosen) and len(chosen) >= self._planning.max_alerts_per_wave:
             in_time = [each for each in self._directs if each.seconds < self._patient.ambulance_seconds]
             likeliest = sorted(in_time, key=lambda each: (-each.probability_arrives, each.order))
             chosen = {each.person_id: each for each in likeliest[: self._planning.max_alerts_per_wave]}
         return chosen
 
-    def _is_kept(self, chosen: Arrangement) -> bool:
+    def _is_promise_kept(self, chosen: Arrangement) -> bool:
         if self._patient.has_cpr:
             return self._direct_count(chosen) >= min(1, self._planning.min_direct)
         if self._direct_count(chosen) < self._planning.min_direct:
             return False
-        return self._in_time(chosen) >= self._planning.promise_probability
+        return self._probability_in_time(chosen) >= self._planning.promise_probability
 
     def _limits(self, promised: Arrangement) -> PromiseLimits:
         """Return what the promise amounts to with the people who are near."""
         if self._patient.has_cpr:
             return PromiseLimits(0.0, 0.0, min(self._planning.min_direct, self._direct_count(promised), 1))
         promise = self._planning.promise_probability
-        soon = self._soon(promised)
+        soon = self._probability_soon(promised)
         return PromiseLimits(
             promise if soon >= promise else 0.0,
-            min(promise, self._in_time(promised)),
+            min(promise, self._probability_in_time(promised)),
             min(self._planning.min_direct, self._direct_count(promised)),
         )
 
-    def _soon(self, chosen: Arrangement) -> float:
+    def _probability_soon(self, chosen: Arrangement) -> float:
         return probability_anyone_arrives([*self._asked, *chosen.values()], before_seconds=self._soon_seconds)
 
-    def _in_time(self, chosen: Arrangement) -> float:
+    def _probability_in_time(self, chosen: Arrangement) -> float:
         coming = [*self._asked, *chosen.values()]
         return probability_anyone_arrives(coming, before_seconds=self._patient.ambulance_seconds)
 
@@ -209,16 +211,16 @@ class ArrangementSearch:
         """True if it keeps the promise, fits in one wave, and sends not too many people to one device."""
         if len(chosen) > self._planning.max_alerts_per_wave:
             return False
-        if self._is_short(chosen):
+        if self._is_below_promise(chosen):
             return False
         return all(self._has_room(offer, chosen) for offer in chosen.values())
 
-    def _is_short(self, chosen: Arrangement) -> bool:
+    def _is_below_promise(self, chosen: Arrangement) -> bool:
         limits = self.limits
         return (
             self._direct_count(chosen) < limits.direct
-            or self._in_time(chosen) < limits.probability_in_time - _MIN_BETTER
-            or self._soon(chosen) < limits.probability_soon - _MIN_BETTER
+            or self._probability_in_time(chosen) < limits.probability_in_time - _MIN_BETTER
+            or self._probability_soon(chosen) < limits.probability_soon - _MIN_BETTER
         )
 
     def _has_room(self, offer: TaskOffer, chosen: Arrangement) -> bool:
@@ -233,7 +235,7 @@ class ArrangementSearch:
 
     # --- what an arrangement is worth --------------------------------------------------------------------
 
-    def _worth(self, chosen: Arrangement) -> float:
+    def _score(self, chosen: Arrangement) -> float:
         return self.worth(tuple(chosen.values()))
 
     def bound(self, offer: TaskOffer) -> float:
@@ -253,17 +255,17 @@ class ArrangementSearch:
         ways = [[None, *self._by_person[person]] for person in sorted(self._by_person)]
         for each in product(*ways):
             chosen = {way.person_id: way for way in each if way is not None}
-            if self.is_allowed(chosen) and (found := self._worth(chosen)) > worth + _MIN_BETTER:
+            if self.is_allowed(chosen) and (found := self._score(chosen)) > worth + _MIN_BETTER:
                 best, worth = chosen, found
         return best
 
-    def _grown(self, chosen: Arrangement) -> Arrangement:
+    def _with_more_people(self, chosen: Arrangement) -> Arrangement:
         """Add the person who adds most, one after the other.
 
         What a person adds never rises while others are added: the last computed value is a bound, and only
         the first by that bound is computed again.
         """
-        grown, worth = dict(chosen), self._worth(chosen)
+        grown, worth = dict(chosen), self._score(chosen)
         waiting = [(-self.bound(offer), offer.order, offer) for offer in self._choices]
         heapq.heapify(waiting)
         while waiting and len(grown) < self._planning.max_alerts_per_wave:
@@ -272,7 +274,7 @@ class ArrangementSearch:
                 break
             if offer.person_id in grown or not self._has_room(offer, grown):
                 continue
-            adds = self._worth({**grown, offer.person_id: offer}) - worth + self._price
+            adds = self._score({**grown, offer.person_id: offer}) - worth + self._price
             if waiting and adds < -waiting[0][0]:
                 heapq.heappush(waiting, (-adds, order, offer))
             elif adds > self._price + _MIN_BETTER:
@@ -282,20 +284,20 @@ class ArrangementSearch:
 
     def _improved(self, chosen: Arrangement) -> Arrangement:
         """Apply changes that improve it until there is none."""
-        worth, left = self._worth(chosen), _MAX_EVALUATIONS if self._guide is None else _MAX_EVALUATIONS // 4
+        worth, left = self._score(chosen), _MAX_EVALUATIONS if self._guide is None else _MAX_EVALUATIONS // 4
         if len(self._by_person) <= _SMALL_GROUP_PEOPLE:
             left = _MAX_EVALUATIONS_SMALL_GROUP
         is_better = True
         while is_better and left > 0:
             is_better = False
-            for change in islice(self._changes(chosen), left):
+            for change in islice(self._possible_changes(chosen), left):
                 left -= 1
-                changed = self._changed(chosen, change)
-                if changed is not None and (found := self._worth(changed)) > worth + _MIN_BETTER:
+                changed = self._with_change(chosen, change)
+                if changed is not None and (found := self._score(changed)) > worth + _MIN_BETTER:
                     chosen, worth, is_better = changed, found, True
         return chosen
 
-    def _changes(self, chosen: Arrangement) -> Iterator[tuple[_Task, ...]]:
+    def _possible_changes(self, chosen: Arrangement) -> Iterator[tuple[_Task, ...]]:
         """Yield possible changes: one person does something else; two swap tasks; a person who is not asked
         fetches in another's place; with few people, any two do something else.
         """
@@ -303,8 +305,8 @@ class ArrangementSearch:
         for person in asked:
             yield from ((one,) for one in self._other_tasks(person, chosen))
         for one, other in combinations(asked, 2):
-            takes = self._way(one, chosen[other].device_id)
-            gives = self._way(other, chosen[one].device_id)
+            takes = self._offer_to(one, chosen[other].device_id)
+            gives = self._offer_to(other, chosen[one].device_id)
             if takes is not None and gives is not None and chosen[one].device_id != chosen[other].device_id:
                 yield (one, takes), (other, gives)
         for person in asked:
@@ -317,7 +319,7 @@ class ArrangementSearch:
 
     def _other_tasks(self, person: int, chosen: Arrangement) -> list[_Task]:
         now = chosen.get(person)
-        tasks: list[_Task] = [(person, way) for way in self._likely(person) if way != now]
+        tasks: list[_Task] = [(person, way) for way in self._likely_tasks(person) if way != now]
         return tasks if now is None else [(person, None), *tasks]
 
     def _nearest_to(self, device_id: int | None) -> list[TaskOffer]:
@@ -329,7 +331,7 @@ class ArrangementSearch:
             self._soonest_by_device[device_id] = ways[:_MAX_DEVICES_PER_PERSON]
         return self._soonest_by_device[device_id]
 
-    def _likely(self, person: int) -> list[TaskOffer]:
+    def _likely_tasks(self, person: int) -> list[TaskOffer]:
         if person not in self._likely_ways:
             ways = self._by_person[person]
             direct = [way for way in ways if way.task is Task.DIRECT]
@@ -340,21 +342,21 @@ class ArrangementSearch:
             self._likely_ways[person] = direct + fetch[:_MAX_DEVICES_PER_PERSON]
         return self._likely_ways[person]
 
-    def _way(self, person: int, device_id: int | None) -> TaskOffer | None:
+    def _offer_to(self, person: int, device_id: int | None) -> TaskOffer | None:
         return next((each for each in self._by_person[person] if each.device_id == device_id), None)
 
-    def _changed(self, chosen: Arrangement, change: Iterable[_Task]) -> Arrangement | None:
+    def _with_change(self, chosen: Arrangement, change: Iterable[_Task]) -> Arrangement | None:
         """Apply a change; others go direct where the promise would break. None: it is not possible."""
         tasks: dict[int, TaskOffer | None] = {**chosen, **dict(change)}
         changed = {person: way for person, way in tasks.items() if way is not None}
         for _, way in change:
             if way is not None and not self._has_room(way, changed):
                 return None
-        if self._is_short(changed):
+        if self._is_below_promise(changed):
             for offer in self._directs:
                 if offer.person_id not in tasks:
                     changed[offer.person_id] = offer
-                    if not self._is_short(changed):
+                    if not self._is_below_promise(changed):
                         break
             else:
                 return None

@@ -93,7 +93,7 @@ def learn_rates(
     if everywhere.asked == 0:
         return planning
     for each in (everywhere, region, now):
-        rates = _moved(rates, each, weight)
+        rates = _updated_rates(rates, each, weight)
     accepted = rates.seen * rates.accepted
     return planning.model_copy(
         update={
@@ -104,13 +104,13 @@ def learn_rates(
     )
 
 
-def _moved(prior: ShowUpRates, counts: ShowUpCounts, weight: float) -> ShowUpRates:
+def _updated_rates(prior: ShowUpRates, counts: ShowUpCounts, weight: float) -> ShowUpRates:
     return ShowUpRates(
-        _mean(prior.seen, counts.seen, counts.asked, weight),
-        _mean(prior.accepted, counts.accepted, counts.seen, weight),
-        _mean(prior.there, counts.there, counts.due, weight),
+        _weighted_share(prior.seen, counts.seen, counts.asked, weight),
+        _weighted_share(prior.accepted, counts.accepted, counts.seen, weight),
+        _weighted_share(prior.there, counts.there, counts.due, weight),
     )
 
 
-def _mean(prior: float, happened: int, of: int, weight: float) -> float:
+def _weighted_share(prior: float, happened: int, of: int, weight: float) -> float:
     return (weight * prior + happened) / (weight + of)
