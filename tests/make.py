@@ -28,7 +28,7 @@ from aed.accounts.regions.schemas import RegionIn
 from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles import actions as role_actions
 from aed.accounts.roles.schemas import RoleIn
-from aed.accounts.sessions import SignIn
+from aed.accounts.sessions import SESSION_KEY_PREFIX, SignIn
 from aed.accounts.sign_in import passwords
 from aed.accounts.tokens import create_token, hash_key
 from aed.calendars.actions import create_address
@@ -710,9 +710,9 @@ def shares_live_place(session: Session, responder_id: int, *, at: datetime = NOW
     return person_id
 
 
-def sign_in(session: Session, person_id: int) -> str:
-    """Sign the person in; return the key of the session."""
-    key = f"key {next(_numbers)} of {person_id}"
+def sign_in(session: Session, person_id: int, *, bearer: bool = False) -> str:
+    """Sign the person in; return the key of the session: for its cookie, or as a bearer token."""
+    key = f"{SESSION_KEY_PREFIX if bearer else ''}key {next(_numbers)} of {person_id}"
     expires_at = NOW.replace(year=2099)
     session.add(
         SignIn(

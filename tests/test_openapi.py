@@ -38,6 +38,7 @@ from aed.accounts.permissions import Role, TokenRole
 from aed.app import create_app
 from aed.certificates.models import PersonPair
 from aed.database.session import open_database
+from aed.http.openapi_examples import json_contents
 from aed.notifications.endpoints import EndpointInput, save_endpoint
 from aed.notifications.outbox import Notice, enqueue_to_endpoint
 from aed.notifications.rules import Channel
@@ -134,6 +135,28 @@ def test_every_body_and_every_required_parameter_has_an_example(document: dict[s
                 assert schema.get("examples") or content.get("example"), label
 
 
+def test_every_json_body_and_answer_has_an_example_that_its_schema_allows(document: dict[str, Any]) -> None:
+    count = 0
+    for label, one in operations(document):
+        for content in json_contents({"paths": {label: {"any": one}}}):
+            schema = resolved(document, content["schema"])
+            given = [content["example"]] if "example" in content else schema.get("examples", [])
+            assert given, label
+            whole = content["schema"] | {"components": document["components"]}
+            validator = jsonschema_rs.validator_for(whole, validate_formats=True)
+            for example in given:
+                assert [str(error) for error in validator.iter_errors(example)] == [], label
+            count += 1
+    assert count > 200
+
+
+def test_an_example_of_the_lookup_reads_like_an_answer(document: dict[str, Any]) -> None:
+    answer = document["paths"]["/v1/nearest"]["get"]["responses"]["200"]["content"]["application/json"]
+    device = answer["example"]["devices"][0]
+    assert answer["example"]["first_aid"]["en"].startswith("Call 120 first")
+    assert (device["fetch_seconds"], device["walk_metres"], device["estate"]["zh"]) == (200, 85, "湖畔苑")
+
+
 def test_the_bearer_token_is_described_as_optional(document: dict[str, Any]) -> None:
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     assert document["security"] == [{}, {"token": []}]
@@ -226,7 +249,7 @@ def filled(path: str, known: dict[str, int | str]) -> str:
     return path.format(**known) if "{" in path else path
 
 
-SIGNING_IN = {"POST /v1/sign-in", "POST /v1/sign-in/code", "DELETE /v1/sign-in"}
+SIGNING_IN = {"POST /v1/sign-in", "POST /v1/sign-in/code", "POST /v1/sign-in/token", "DELETE /v1/sign-in"}
 """Routes of the sign-in itself, which need no session."""
 BY_KEY = {
     "POST /v1/confirmation-requests/{confirmation_request}",
@@ -279,6 +302,9 @@ WITHOUT_VERSION = {
     "PUT /v1/reminders/{message_key}/{reminder_id}": 200,
     "PUT /v1/reminders/preferences": 401,  # needs a person
     "PUT /v1/location": 403,  # a token has no phone
+    "POST /v1/me/wechat-consents": 403,  # a token is not a person
+    "POST /v1/sign-in/token": 200,
+    "POST /v1/sign-in/wechat": 404,  # no mini program is configured
     "PUT /v1/me/push": 403,  # a token has neither a person nor a browser
 }
 """Expected statuses of examples that create no object with a version."""

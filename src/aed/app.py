@@ -39,7 +39,14 @@ from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired,
 from aed.exports import api as exports_api
 from aed.http import docs
 from aed.http.bodies import BodyLimit, BodyLimits, FileLimit
-from aed.http.headers import CHALLENGE, DEFAULT_HEADERS, EXPIRED_TOKEN, DefaultHeaders, PublicReads
+from aed.http.headers import (
+    CHALLENGE,
+    DEFAULT_HEADERS,
+    EXPIRED_TOKEN,
+    AppOrigins,
+    DefaultHeaders,
+    PublicReads,
+)
 from aed.http.language import language_of_errors
 from aed.http.problems import MAX_ERRORS, MAX_FIELD_CHARACTERS, PROBLEM_TYPE, Problem, problem
 from aed.http.query import refuse_unknown_parameters
@@ -228,6 +235,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(DefaultHeaders)
     if settings.cors_origins:
         app.add_middleware(PublicReads, origins=settings.cors_origins)
+    if settings.app_origins:
+        app.add_middleware(AppOrigins, origins=settings.app_origins)
     app.add_middleware(RequestTiming, metrics=app.state.request_metrics, is_logged=settings.access_log)
     app.state.tracer_provider = None
     if settings.traces_url:

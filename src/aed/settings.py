@@ -841,6 +841,11 @@ class Settings(BaseSettings):
         description="JSON: origins whose pages may read public data, such as "
         '["https://map.example"], or ["*"]',
     )
+    app_origins: tuple[Annotated[str, Field(pattern="^https?://[^/*]+$")], ...] = Field(
+        (),
+        description="JSON: origins of apps in browsers that may call every route with a bearer token, such "
+        'as ["https://app.example"]; cookies are never sent across sites',
+    )
     lint_limit_bytes: int = Field(10_000_000, gt=0, description="Maximum size of a list sent to `/v1/lint`")
     import_limit_bytes: int = Field(
         200_000_000, gt=0, description="Maximum size of a list sent to `/v1/imports/…`"

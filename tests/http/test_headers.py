@@ -8,6 +8,7 @@ from datetime import timedelta
 from hashlib import sha256
 from importlib import resources
 
+import httpx2
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -133,6 +134,39 @@ def test_named_sites_may_read_public_data(
     assert "Access-Control-Allow-Origin" not in posted.headers
     asked = origin | {"Access-Control-Request-Method": "POST"}
     assert client.options("/v1/reports", headers=asked).status_code == 400
+
+
+def test_an_app_of_a_named_origin_signs_in_and_changes_with_a_bearer_token(
+    session: Session, settings: Settings, client_on: Callable[[Settings], TestClient]
+) -> None:
+    """A browser asks before each of these requests, and never sends the cookie of this site."""
+    settings = settings.model_copy(
+        update={"app_origins": ("https://app.example",), "cors_origins": ("https://map.example",)}
+    )
+    client = client_on(settings)
+    app, other = {"Origin": "https://app.example"}, {"Origin": "https://map.example"}
+
+    def preflight(origin: dict[str, str], method: str, names: str) -> httpx2.Response:
+        asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": names}
+        return client.options("/v1/me", headers=origin | asked)
+
+    allowed = preflight(app, "PATCH", "authorization, content-type, if-match")
+    assert allowed.status_code == 200
+    assert allowed.headers["Access-Control-Allow-Origin"] == "https://app.example"
+    assert "Access-Control-Allow-Credentials" not in allowed.headers
+    assert preflight(app, "GET", "cookie").status_code == 400
+    assert preflight(other, "PATCH", "authorization").status_code == 400
+
+    refused = client.post("/v1/sign-in/token", json={"phone": "13800138000", "code": "1"}, headers=app)
+    assert refused.status_code == 401
+    assert refused.headers["Access-Control-Allow-Origin"] == "https://app.example", "an app can read errors"
+    person = make.person(session, phone="+8613800138000")
+    own = app | {"Authorization": f"Bearer {make.sign_in(session, person.id, bearer=True)}"}
+    session.commit()
+    me = client.get("/v1/me", headers=own)
+    assert me.json()["person_id"] == person.id
+    assert me.headers.get_list("Access-Control-Allow-Origin") == ["https://app.example"]
+    assert client.get(NEAREST, headers=other).headers["Access-Control-Allow-Origin"] == other["Origin"]
 
 
 def test_without_the_setting_no_other_site_may_read(client: TestClient) -> None:

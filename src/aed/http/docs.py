@@ -16,6 +16,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from aed.errors import NotFound
+from aed.http.openapi_examples import add_examples
 from aed.http.pages import render_page
 
 router = APIRouter(include_in_schema=False)
@@ -56,7 +57,9 @@ def openapi(request: Request) -> Response:
     """The OpenAPI document; it is written once, since it is large."""
     state = request.app.state
     if not hasattr(state, "openapi_json"):
-        written = orjson.dumps(request.app.openapi())
+        document = request.app.openapi()
+        add_examples(document)
+        written = orjson.dumps(document)
         state.openapi_json = (written, f'"{sha256(written).hexdigest()[:32]}"')
     content, etag = state.openapi_json
     return _answer(request, content, etag, "application/json")

@@ -144,12 +144,15 @@ class NearbyDeviceOut(Strict):
     access_instructions: MaybeWordsOut
     cabinet: Cabinet
     contacts: ContactsOut
-    route: RouteOut | None
+    route: RouteOut | None = Field(examples=[None])
     bring: BringOut | None = Field(
         description="Phone number of people near the device who can bring it; null if there is none"
     )
     reasons: list[ReasonOut]
-    links: dict[str, str] = Field(description="URL for each map service that opens its map at this position")
+    links: dict[str, str] = Field(
+        description="URL for each map service that opens its map at this position",
+        examples=[{"geo": "geo:30.2901,120.1003"}],
+    )
 
 
 class UnusableDeviceOut(NearbyDeviceOut):
@@ -192,23 +195,25 @@ class NearestOut(Strict):
         description="Devices that can be there in time, fetched or brought (`bring`), whichever is sooner"
     )
     too_far: list[NearbyDeviceOut] = Field(
+        examples=[[]],
         description="Usable devices too far to leave the patient for: they would arrive after the ambulance, "
-        "or are farther away than AED_ARRIVAL__MAX_FETCH_METRES"
+        "or are farther away than AED_ARRIVAL__MAX_FETCH_METRES",
     )
     last_resort: list[NearbyDeviceOut] = Field(
-        description="Devices with expired pads; use them only if there is no other AED"
+        examples=[[]], description="Devices with expired pads; use them only if there is no other AED"
     )
     unusable_now: list[UnusableDeviceOut] = Field(
-        description="Devices nearby that are closed or not ready, with when they open"
+        examples=[[]], description="Devices nearby that are closed or not ready, with when they open"
     )
     quarantined: list[QuarantinedDeviceOut] = Field(
-        description="Devices nearby that are out of service, with the reason; nearest first"
+        examples=[[]], description="Devices nearby that are out of service, with the reason; nearest first"
     )
     responders: list[NearbyResponderOut] | None = Field(
-        description="Responders nearby, for dispatchers; null for others"
+        examples=[None], description="Responders nearby, for dispatchers; null for others"
     )
     responders_withheld: WordsOut | None = Field(
-        description="Why a dispatcher sees no responders: too many lookups within the hour; otherwise null"
+        examples=[None],
+        description="Why a dispatcher sees no responders: too many lookups within the hour; otherwise null",
     )
     is_complete: bool = Field(
         description="False if the search stopped early because too many devices were unusable"

@@ -185,7 +185,12 @@ class ImportOut(BaseModel):
                             "device_id": 43,
                             "changes": [],
                             "conflicts": [],
-                            "match": None,
+                            "match": {
+                                "device_id": 17,
+                                "score": 0.72,
+                                "is_sure": False,
+                                "because": ["12 m apart"],
+                            },
                         }
                     ],
                     "rows_changed": [],
