@@ -72,6 +72,13 @@ from aed.responders.queries import HelpOffer
 from aed.responders.rules import CertificateKind, CertificateTrust, ConsentKind, PlaceKind, current_wording
 from aed.responders.schemas import OfferIn
 from aed.settings import Reminding, Returns, Settings
+from aed.sharing.agreements import actions as agreement_actions
+from aed.sharing.agreements import queries as agreement_queries
+from aed.sharing.agreements.schemas import AgreementDraft
+from aed.sharing.decisions import actions as decision_actions
+from aed.sharing.decisions.schemas import DecisionIn
+from aed.sharing.models import Agreement
+from aed.sharing.rules import DecisionKind, PartyRole
 from aed.training.courses import actions as course_actions
 from aed.training.courses.schemas import CourseIn
 from aed.training.enrolments import actions as enrolment_actions
@@ -786,3 +793,47 @@ def key(
         region_id=region.id if region is not None else None,
     )
     return {"Authorization": f"Bearer {made}"}
+
+
+def agreement_text(*devices: Device, **given: Any) -> dict[str, Any]:
+    """Return the text of an agreement from today on; `given` replaces fields, `share` those of each share."""
+    share = given.pop("share", {})
+    return {
+        "owner": "owners_in_common",
+        "legal_basis": "minutes",
+        "starts_on": "2026-09-22",
+        "ends_on": "2027-09-21",
+        "parties": [
+            {"role": "party_committee", "legal_name": "Party committee"},
+            {"role": "owners_committee", "legal_name": "Owners' committee"},
+            {"role": "service_centre", "legal_name": "Service centre", "credit_code": "91350100M000100Y43"},
+        ],
+        "shares": [{"device_id": each.id, "step": "neighbours", **share} for each in devices],
+    } | given
+
+
+def draft(session: Session, of: Estate, *devices: Device, at: datetime = NOW, **given: Any) -> Agreement:
+    """Draft an agreement about devices of the estate and put it before its parties."""
+    text = AgreementDraft.model_validate({"estate_id": of.id, **agreement_text(*devices, **given)})
+    made = agreement_actions.draft_agreement(session, ADMINISTRATOR, text, at=at)
+    return agreement_actions.propose_agreement(session, ADMINISTRATOR, made.id, at=at)
+
+
+def consent(session: Session, to: Agreement, *roles: PartyRole, at: datetime = NOW) -> None:
+    """Let parties consent to the present text; by default all that have not."""
+    found = agreement_queries.agreement(session, ADMINISTRATOR, to.id)
+    decisions = agreement_queries.decisions_of(session, [found.id])[found.id]
+    waiting = agreement_queries.waits_for(found, decisions)
+    for party in found.parties:
+        if party.role in (roles or waiting):
+            given = DecisionIn(kind=DecisionKind.CONSENT, text_hash=found.text_hash)
+            decision_actions.decide(session, party, given, by=f"link:{party.id}", at=at)
+
+
+def agreement(session: Session, of: Estate, *devices: Device, at: datetime = NOW, **given: Any) -> Agreement:
+    """Bring an agreement about devices of the estate into force."""
+    made = draft(session, of, *devices, at=at, **given)
+    consent(session, made, at=at)
+    return agreement_actions.confirm_agreement(
+        session, ADMINISTRATOR, made.id, text_hash=made.text_hash, at=at
+    )

@@ -90,6 +90,11 @@ GUARDED = {
     "CertificateCheck": "certificate_checks",
     "CertificateDeclaration": "certificate_declarations",
     "PersonPair": "person_pairs",
+    "Agreement": "agreements",
+    "AgreementParty": "agreement_parties",
+    "DeviceShare": "device_shares",
+    "PartyDecision": "party_decisions",
+    "PartyLink": "party_links",
 }
 """Models that not everyone may see, with their tables."""
 OPEN_TO_ALL = {
@@ -410,6 +415,8 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "number": ["CPR-AED-2026-0A1B2C3D4E"],
         "token": ["no-such-code"],
         "calendar_id": [1],
+        "agreement_id": [1],
+        "party_key": ["agr_made_up"],
         "issuer_id": [make.issuer(session).id],
         "pair_id": [1],
         "calendar": ["CN"],

@@ -79,6 +79,8 @@ from aed.responders import api as responders_api
 from aed.responders.api.intake import Intake
 from aed.responders.live import close_live_places, live_places
 from aed.settings import Settings, load_settings
+from aed.sharing.agreements import api as agreements_api
+from aed.sharing.decisions import api as decisions_api
 from aed.training.attendance import api as attendance_api
 from aed.training.courses import api as courses_api
 from aed.training.enrolments import api as enrolments_api
@@ -172,6 +174,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         devices_api,
         estates_api,
         holidays_api,
+        agreements_api,
+        decisions_api,
         duplicates_api,  # before accounts: /people/duplicates is not /people/{person_id}
         sign_in_api,
         second_factors_api,

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 
+from aed.accounts.permissions import SCHEDULER
 from aed.accounts.security_log import delete_events
 from aed.accounts.sign_in.actions import delete_expired
 from aed.certificates.duplicates.actions import find_pairs
@@ -28,6 +29,7 @@ from aed.notifications.jobs import delete_messages
 from aed.notifications.short_links import delete_expired_links
 from aed.responders.live import live_places
 from aed.settings import Settings
+from aed.sharing.shares.actions import record_by_register, refresh_due_devices
 from aed.training.enrolments.actions import expire_offers
 from aed.training.reminders.actions import remind_of_sessions
 from aed.upkeep.jobs import (
@@ -73,6 +75,16 @@ def booking_reminders(database: Database, _settings: Settings, now: Now) -> Coun
 
 def upkeep(database: Database, _settings: Settings, now: Now) -> Counts:
     return {"recalled": apply_recalls(database, now())}
+
+
+def agreements(database: Database, _settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        return {"changed": refresh_due_devices(session, at=now())}
+
+
+def agreements_by_register(database: Database, _settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        return {"recorded": record_by_register(session, SCHEDULER, at=now())}
 
 
 def expiry_reminders(database: Database, settings: Settings, now: Now) -> Counts:

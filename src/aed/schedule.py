@@ -80,6 +80,16 @@ TIMETABLE: Final = (
         every(minutes=1),
         "Takes devices that were used or unavailable out of service, and puts returned ones back",
     ),
+    _job(
+        "agreements",
+        every(minutes=1),
+        "Keeps the audience of devices in step when an agreement or an insurance begins or ends",
+    ),
+    _job(
+        "agreements-by-register",
+        every(hours=1),
+        "Records the audience of devices of imported lists as an agreement by the register",
+    ),
     _job("retrievals", every(minutes=5), "Asks whether fetched devices are back"),
     _job(
         "confirmations",

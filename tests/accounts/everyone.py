@@ -21,6 +21,10 @@ from aed.notifications.rules import Channel
 from aed.notifications.short_links import short_link
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate, Responder
+from aed.sharing.decisions.actions import create_link
+from aed.sharing.decisions.queries import party as party_of
+from aed.sharing.decisions.schemas import LinkIn
+from aed.sharing.rules import PartyRole
 from aed.training.models import TrainingSession
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
@@ -131,6 +135,9 @@ def build(session: Session) -> Everyone:
     gate_group = save_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
     incident = make.incident(session)
     make.centre(session)
+    agreement = make.draft(session, estate, device)
+    party = party_of(session, agreement.id, PartyRole.OWNERS_COMMITTEE)
+    _, party_key = create_link(session, party, LinkIn(), by="test", at=clock.now())
     everyone.known = {
         "link_key": short_link(session, "/", FAR_FUTURE).removeprefix("/l/"),
         "manager_id": resident.id,
@@ -186,6 +193,9 @@ def build(session: Session) -> Everyone:
         "name": gate_group.name,
         "message_id": enqueue_to_endpoint(session, gate_group, Notice("Due", "到期"), NOW).id,
         "job": "feeds",
+        "agreement_id": agreement.id,
+        "party_role": "owners_committee",
+        "party_key": party_key,
     }
 
     def token(role: TokenRole, *, writes: bool = True, **place: Estate | Region) -> dict[str, str]:

@@ -40,7 +40,14 @@ pytestmark = pytest.mark.slow
 TABLE = Path(__file__).with_name("routes.txt")
 NOT_OURS = {"/v1/openapi.json", "/docs", "/docs/start.js", "/docs/{name}", "/static/{version}/{name:path}"}
 """Documentation pages and static files, the same for every caller."""
-BY_KEY = ("POST /v1/sign-in", "PUT /v1/reminders/", "POST /a/", "POST /v1/alerts/", "PUT /v1/alerts/")
+BY_KEY = (
+    "POST /v1/agreements/by-link/",
+    "POST /v1/sign-in",
+    "PUT /v1/reminders/",
+    "POST /a/",
+    "POST /v1/alerts/",
+    "PUT /v1/alerts/",
+)
 """Routes without a cookie: they require what a person types, or the key in a message."""
 ANSWERS = ("yes", "401", "403", "404")
 OTHERS = "everyone else"

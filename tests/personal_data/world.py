@@ -46,6 +46,7 @@ from aed.registry.devices.models import Device
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate
 from aed.responders.rules import live_location
+from aed.sharing.agreements import queries as agreement_queries
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingReminder
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
@@ -92,6 +93,10 @@ def person_with_every_row(session: Session) -> Person:
     live_places_of(session).put(session.connection(), [here], at=NOW)
     kept = make.device(session, of=estate, keeper={"name": NAME, "phone": PHONE})
     _mentioned_in_lists(session, kept)
+    agreement = make.draft(session, estate, kept)
+    for party in agreement_queries.agreement(session, ADMINISTRATOR, agreement.id).parties:
+        party.representative_id = person.id
+    session.flush()
     held = make.training(session, trainer={"name": NAME, "phone": PHONE})
     learnt = make.enrolment(session, held, NAME, phone=PHONE, language="en")
     assert learnt.person_id == person.id == kept.keeper_id == held.trainer_id

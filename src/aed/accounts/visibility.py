@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, and_, false, or_, true
+from sqlalchemy import ColumnElement, String, and_, cast, false, func, or_, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from aed.accounts.permissions import Audience, TokenRole, Viewer
@@ -19,9 +19,17 @@ class SharedTable(Protocol):
     """A table whose rows have an audience."""
 
     audience: Any
+    audience_outside_hours: Any
     estate_id: Any
     region_id: Any
     state: Any
+
+
+class ManagedTable(Protocol):
+    """A table whose rows belong to an estate and a region."""
+
+    estate_id: Any
+    region_id: Any
 
 
 class OfAnEstate(Protocol):
@@ -30,7 +38,9 @@ class OfAnEstate(Protocol):
     state: Any
 
 
-def visible_to(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]:
+def visible_to(
+    viewer: Viewer, device: type[SharedTable], *, outside_sharing_hours: bool = False
+) -> ColumnElement[bool]:
     """Select the devices that the viewer may see. This is the only definition.
 
     1. Everyone: public devices.
@@ -42,10 +52,17 @@ def visible_to(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]
 
     A person with several roles sees what each of these roles may see. Anonymous callers are handled first,
     since a comparison with no estate would compile to IS NULL and match.
+
+    A device that is shared at some hours only is visible at any hour; where its access is evaluated, viewers
+    who may not see it outside these hours get none: see `hours_of_sharing`. `outside_sharing_hours` selects
+    the devices that the viewer may see at every hour.
     """
     if viewer.is_administrator:
         return true()
-    public = device.audience == inline_text(Audience.PUBLIC)
+    audience: Any = device.audience
+    if outside_sharing_hours:
+        audience = func.coalesce(device.audience_outside_hours, cast(device.audience, String))
+    public = audience == inline_text(Audience.PUBLIC)
     active: ColumnElement[bool] = device.state != inline_text("withdrawn")
     if not viewer.is_signed_in:
         return and_(active, public)
@@ -58,12 +75,15 @@ def visible_to(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]
         seen.append(_one_of(device.estate_id, own))
     if neighbours := [estate for estate in viewer.estate_ids if estate not in own]:
         steps = [inline_text(step) for step in (Audience.NEIGHBOURS, Audience.DISPATCH)]
-        seen.append(device.audience.in_(steps) & _one_of(device.estate_id, neighbours))
+        seen.append(audience.in_(steps) & _one_of(device.estate_id, neighbours))
     return and_(active, or_(*seen))
 
 
-def managed_by(viewer: Viewer, device: type[SharedTable]) -> ColumnElement[bool]:
-    """Select the devices whose internal data the viewer may read: `permissions.is_insider` in SQL."""
+def managed_by(viewer: Viewer, device: type[ManagedTable]) -> ColumnElement[bool]:
+    """Select the devices (or agreements) whose internal data the viewer may read.
+
+    This is `permissions.is_insider` in SQL.
+    """
     if viewer.is_administrator:
         return true()
     theirs = []

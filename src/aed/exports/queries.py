@@ -16,11 +16,18 @@ from aed.accounts.permissions import Audience, Viewer, is_insider
 from aed.accounts.regions.models import Region
 from aed.accounts.visibility import estate_visible_to, visible_to
 from aed.database.boxes import inside_box, overlapping_box
-from aed.database.geometry import latitude, longitude
 from aed.database.session import Database, read_session
 from aed.exports.rules import Bounds, DateRange
 from aed.geo import Datum
+from aed.registry.devices.dispatchable import hours_of_sharing
 from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.published import (
+    inside_published_box,
+    is_approximate,
+    published_latitude,
+    published_longitude,
+    published_to,
+)
 from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, EntryMode
 from aed.registry.estates.models import Estate, Gate
 from aed.registry.estates.rules import EstateState, GateState
@@ -75,6 +82,8 @@ class _DeviceRow(NamedTuple):
     serial: str | None
     keeper_name: str | None
     keeper_phone: str | None
+    is_approximate: bool
+    """The position is that of a cell, and nothing else says where in it the device is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +148,9 @@ def devices(
 
 def device(session: Session, viewer: Viewer, device_id: int) -> PublishedDevice | None:
     """Return a device, or None if it does not exist or the viewer may not see it."""
-    statement = _columns(viewer).where(Device.id == device_id, visible_to(viewer, Device))
+    statement = _columns(viewer).where(
+        Device.id == device_id, visible_to(viewer, Device), published_to(viewer)
+    )
     found = _published(session, viewer, [_DeviceRow(*row) for row in session.execute(statement)])
     return found[0] if found else None
 
@@ -152,9 +163,11 @@ def count(session: Session, viewer: Viewer, choice: Choice) -> int:
 
 def extent(session: Session, viewer: Viewer) -> Bounds | None:
     """Return the bounding box of all devices that the viewer may see; None if there are none."""
-    lon, lat = longitude(Device.position), latitude(Device.position)
+    lon, lat = published_longitude(viewer), published_latitude(viewer)
     west, south, east, north = session.execute(
-        select(func.min(lon), func.min(lat), func.max(lon), func.max(lat)).where(visible_to(viewer, Device))
+        select(func.min(lon), func.min(lat), func.max(lon), func.max(lat)).where(
+            visible_to(viewer, Device), published_to(viewer)
+        )
     ).one()
     return None if west is None else Bounds(west, south, east, north)
 
@@ -163,8 +176,8 @@ def _columns(viewer: Viewer) -> Select[*tuple[Any, ...]]:
     """Select the columns of a device; for anonymous viewers, omit serials, keepers and estates."""
     statement = select(
         Device.id,
-        latitude(Device.position),
-        longitude(Device.position),
+        published_latitude(viewer),
+        published_longitude(viewer),
         Device.origin_datum,
         Device.origin_lat,
         Device.origin_lon,
@@ -179,7 +192,7 @@ def _columns(viewer: Viewer) -> Select[*tuple[Any, ...]]:
         Device.place_zh,
         Device.floor,
         Region.counts_ground_as_one,
-        Device.opening_hours,
+        func.coalesce(hours_of_sharing(viewer), Device.opening_hours),
         Device.opening_hours_raw,
         Device.entry,
         Device.access_instructions_en,
@@ -195,6 +208,7 @@ def _columns(viewer: Viewer) -> Select[*tuple[Any, ...]]:
         Device.serial if viewer.is_signed_in else null(),
         Person.name if viewer.is_signed_in else null(),
         Person.phone if viewer.is_signed_in else null(),
+        is_approximate(viewer),
     ).join(Region, Region.id == Device.region_id)
     if viewer.is_signed_in:
         known = estate_visible_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state)
@@ -205,11 +219,11 @@ def _columns(viewer: Viewer) -> Select[*tuple[Any, ...]]:
 
 
 def _chosen(session: Session, viewer: Viewer, choice: Choice) -> list[ColumnElement[bool]]:
-    conditions = [visible_to(viewer, Device)]
+    conditions = [visible_to(viewer, Device), published_to(viewer)]
     if choice.bounds is not None:
         boxes = [
-            inside_box(
-                session, Device.position, west=box.west, south=box.south, east=box.east, north=box.north
+            inside_published_box(
+                session, viewer, west=box.west, south=box.south, east=box.east, north=box.north
             )
             for box in choice.bounds.without_antimeridian()
         ]
@@ -231,7 +245,7 @@ def _published(session: Session, viewer: Viewer, rows: Sequence[_DeviceRow]) -> 
         inside = is_insider(viewer, row.estate_id, row.region_id)
         found.append(
             PublishedDevice(
-                row=row,
+                row=_approximate(row) if row.is_approximate else row,
                 serial=row.serial if inside else None,
                 keeper_name=row.keeper_name if inside else None,
                 keeper_phone=row.keeper_phone if inside else None,
@@ -239,6 +253,20 @@ def _published(session: Session, viewer: Viewer, rows: Sequence[_DeviceRow]) -> 
             )
         )
     return found
+
+
+def _approximate(row: _DeviceRow) -> _DeviceRow:
+    """Remove from a row what says where in its cell the device is."""
+    return row._replace(
+        datum=Datum.WGS84,
+        origin_lat=row.lat,
+        origin_lon=row.lon,
+        place_en=None,
+        place_zh=None,
+        floor=0,
+        access_instructions_en=None,
+        access_instructions_zh=None,
+    )
 
 
 def _expiry(session: Session, rows: Sequence[_DeviceRow]) -> Mapping[int, Mapping[ConsumableKind, date]]:

@@ -25,9 +25,7 @@ from sqlalchemy.types import NullType
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.visibility import visible_to
-from aed.database.boxes import inside_box
 from aed.database.compiled import inline_text
-from aed.database.geometry import latitude, longitude
 from aed.exports.rules import (
     BUFFER,
     CELL,
@@ -38,7 +36,15 @@ from aed.exports.rules import (
     Tile,
 )
 from aed.geo import Datum
+from aed.registry.devices.dispatchable import hours_of_sharing
 from aed.registry.devices.models import Device
+from aed.registry.devices.published import (
+    inside_published_box,
+    is_approximate,
+    published_latitude,
+    published_longitude,
+    published_to,
+)
 from aed.registry.devices.rules import DeviceState
 
 
@@ -115,16 +121,17 @@ def _points_tile(
 
 
 def _single(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> Select[*tuple[Any, ...]]:
-    across, down = _steps(tile)
+    across, down = _steps(viewer, tile)
+    is_exact = ~is_approximate(viewer)
     return (
         select(
             Device.id.label("id"),
             across.label("across"),
             down.label("down"),
-            Device.place_en,
-            Device.place_zh,
-            Device.floor,
-            Device.opening_hours,
+            case((is_exact, Device.place_en)).label("place_en"),
+            case((is_exact, Device.place_zh)).label("place_zh"),
+            case((is_exact, Device.floor)).label("floor"),
+            func.coalesce(hours_of_sharing(viewer), Device.opening_hours).label("opening_hours"),
             Device.entry,
             Device.audience,
             Device.state,
@@ -135,7 +142,7 @@ def _single(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> S
 
 
 def _clusters(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> Select[*tuple[Any, ...]]:
-    across, down = _steps(tile)
+    across, down = _steps(viewer, tile)
     inside = (
         select(
             Device.id.label("id"),
@@ -170,18 +177,19 @@ def _conditions(session: Session, viewer: Viewer, tile: Tile, squares: Squares) 
     west, south, east, north = tile.bounds(squares)
     return [
         visible_to(viewer, Device),
+        published_to(viewer),
         Device.state != inline_text(DeviceState.WITHDRAWN),
-        inside_box(session, Device.position, west=west, south=south, east=east, north=north),
+        inside_published_box(session, viewer, west=west, south=south, east=east, north=north),
     ]
 
 
-def _steps(tile: Tile) -> tuple[Any, Any]:
+def _steps(viewer: Viewer, tile: Tile) -> tuple[Any, Any]:
     """Return SQL expressions of a device's units eastward and southward of the tile's north-west corner."""
     scale = tile.steps_per_degree
     north: ColumnElement[float] = func.ln(
-        func.tan(math.pi / 4 + latitude(Device.position) * (math.pi / 360)), type_=Double()
+        func.tan(math.pi / 4 + published_latitude(viewer) * (math.pi / 360)), type_=Double()
     )
-    across = (longitude(Device.position) + 180.0) * scale - float(tile.x * EXTENT)
+    across = (published_longitude(viewer) + 180.0) * scale - float(tile.x * EXTENT)
     down = (180.0 - north * (180.0 / math.pi)) * scale - float(tile.y * EXTENT)
     return across, down
 

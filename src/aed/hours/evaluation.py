@@ -31,7 +31,16 @@ from aed.hours.grammar import MAX_EXPRESSION_LENGTH, parsed, refusal, text_of
 from aed.hours.holiday_calendar import HolidayDates, china_calendar
 from aed.hours.timetable import HoursAt, NotEvaluable, Opening, StateSpan, Timetable, timetable_of
 
-__all__ = ["HolidayDates", "HoursAt", "Opening", "china_calendar", "hours_at", "hours_on", "parse_hours"]
+__all__ = [
+    "HolidayDates",
+    "HoursAt",
+    "Opening",
+    "china_calendar",
+    "hours_at",
+    "hours_on",
+    "is_open_at",
+    "parse_hours",
+]
 
 REUSE_OF_UNCHANGING_DAYS: Final = 30
 """Days for which a cached answer without a change within the horizon is reused."""
@@ -87,6 +96,13 @@ def hours_at(
         _recent.clear()
     _recent[key] = recent
     return recent.answer
+
+
+def is_open_at(
+    expression: str | None, at: datetime, time_zone: str, calendar: HolidayDates | None = None
+) -> bool:
+    """Return True if it is certainly open at `at`: neither closed nor unknown."""
+    return hours_at(expression, at, time_zone=time_zone, calendar=calendar).state is Opening.OPEN
 
 
 def hours_on(

@@ -15,7 +15,7 @@ from aed.accounts.permissions import Viewer
 from aed.database.nearest import NearestQuery
 from aed.database.types import as_date
 from aed.geo import Position, in_mainland_china, metres_to_each
-from aed.hours.evaluation import hours_at
+from aed.hours.evaluation import hours_at, is_open_at
 from aed.lookup.arrival import Basis, Bringing, Fetch, accessible_probability, usable_probability
 from aed.lookup.places import Buildings, Spot
 from aed.lookup.question import LookupQuestion
@@ -160,7 +160,11 @@ class Candidates:
         first, radius, straight = len(self.rows), self._settings.search_radius_metres, self.straight_metres
         self.rows += rows
         straight += metres_to_each(self._question.here, rows)
-        self.nearest_first += [each for each in range(first, len(straight)) if straight[each] <= radius]
+        self.nearest_first += [
+            each
+            for each in range(first, len(straight))
+            if straight[each] <= radius and self._is_shared(self.rows[each])
+        ]
         self.nearest_first.sort(key=straight.__getitem__)
 
     def remember(self, metres: float) -> None:
@@ -211,6 +215,13 @@ class Candidates:
         if is_in_china:
             return self._settings.emergency_number_mainland_china
         return self._settings.emergency_number_elsewhere
+
+    def _is_shared(self, row: DeviceNearby) -> bool:
+        """Return True if the viewer may see the device now, and not only at other hours."""
+        if row.hours_of_sharing is None:
+            return True
+        calendar = nearby_queries.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
+        return is_open_at(row.hours_of_sharing, self._question.at, row.time_zone, calendar)
 
     def _evaluated(self, number: int) -> NearbyDevice:
         row = self.rows[number]

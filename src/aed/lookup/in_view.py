@@ -13,14 +13,18 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
 from aed.accounts.visibility import visible_to
-from aed.database.boxes import inside_box
 from aed.database.compiled import inline_text
-from aed.database.geometry import latitude, longitude
 from aed.database.types import as_date
 from aed.geo import Position
-from aed.hours.evaluation import hours_at
-from aed.registry.devices.dispatchable import out_on_call
+from aed.hours.evaluation import hours_at, is_open_at
+from aed.registry.devices.dispatchable import hours_of_sharing, out_on_call
 from aed.registry.devices.models import Device
+from aed.registry.devices.published import (
+    inside_published_box,
+    published_latitude,
+    published_longitude,
+    published_to,
+)
 from aed.registry.devices.queries import first_expiry
 from aed.registry.devices.rules import (
     AccessAt,
@@ -67,13 +71,14 @@ def devices_in_view(
     statement = (
         select(
             Device.id,
-            latitude(Device.position).label("lat"),
-            longitude(Device.position).label("lon"),
+            published_latitude(viewer).label("lat"),
+            published_longitude(viewer).label("lon"),
             Device.place_en,
             Device.place_zh,
             Device.state,
             Device.opening_hours,
             entry_in_force().label("entry"),
+            hours_of_sharing(viewer).label("hours_of_sharing"),
             Device.last_checked_on,
             first_expiry(Device.id).label("first_expiry"),
             first_expiry(Device.id, [ConsumableKind.BATTERY]).label("battery_expiry"),
@@ -88,7 +93,8 @@ def devices_in_view(
         .where(
             visible_to(viewer, Device),
             Device.state != inline_text(DeviceState.WITHDRAWN),
-            inside_box(session, Device.position, west=west, south=south, east=east, north=north),
+            published_to(viewer),
+            inside_published_box(session, viewer, west=west, south=south, east=east, north=north),
         )
         .order_by(Device.id)
         .limit(limit)
@@ -103,7 +109,13 @@ def devices_in_view(
             readiness=_readiness(row, at, checked_within_days),
         )
         for row in session.execute(statement).all()
+        if row.hours_of_sharing is None or _is_shared(session, row, at)
     ]
+
+
+def _is_shared(session: Session, row: Row[*tuple[Any, ...]], at: datetime) -> bool:
+    calendar = calendar_of(session.connection(), row.holiday_calendar, row.calendar_version)
+    return is_open_at(row.hours_of_sharing, at, row.time_zone, calendar)
 
 
 def _access(session: Session, row: Row[*tuple[Any, ...]], at: datetime) -> AccessAt:

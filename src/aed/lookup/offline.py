@@ -102,7 +102,7 @@ def pack_of(
 ) -> Pack:
     """Return the devices in and around an estate that the viewer may see, for use without signal.
 
-    1. Take the nearest `MAX_DEVICES` devices in service.
+    1. Take the nearest `MAX_DEVICES` devices in service that the viewer may see at every hour.
     2. Walk from each device to a grid of places in and around the estate, with the gates as they are at
        `at`. The way back is taken to be as long. Without a street nearby, estimate by the straight line.
     3. Evaluate hours and expiry dates for `STATE_DAYS` days from the start of the day, so that a pack is the
@@ -120,6 +120,7 @@ def pack_of(
         candidates.device(number)
         for number in candidates.nearest_first[:MAX_DEVICES]
         if candidates.straight_metres[number] <= radius + AROUND_METRES
+        and candidates.rows[number].hours_of_sharing is None
     ]
     gates_within = radius + AROUND_METRES + REACH_METRES
     gates = nearby_queries.gates_around(connection.dialect).fetch(

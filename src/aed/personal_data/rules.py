@@ -277,6 +277,14 @@ PERSONAL_TABLES: Final = (
         shown=("id", "source", "source_id", "place_en", "place_zh"),
     ),
     PersonalTable(
+        "agreement_parties",
+        "representative_id",
+        Erasure.BLANKED,
+        "who decides for a party of an agreement",
+        blank={"representative_id": None},
+        shown=("id", "agreement_id", "role", "legal_name"),
+    ),
+    PersonalTable(
         "training_sessions",
         "trainer_id",
         Erasure.KEPT,
@@ -299,6 +307,12 @@ ALSO_PERSONAL: Final = frozenset(
 """References between rows of one person that already belong to them by another column."""
 
 ACTOR_COLUMNS: Final = (
+    ("agreements", "confirmed_by"),
+    ("agreements", "created_by"),
+    ("agreements", "suspended_by"),
+    ("agreements", "withdrawn_by"),
+    ("party_decisions", "decided_by"),
+    ("party_links", "created_by"),
     ("attendances", "marked_by"),
     ("assessments", "assessed_by"),
     ("audit_log", "who"),

@@ -169,7 +169,18 @@ def amended_fields(row: RecordedRow) -> dict[str, Any]:
     return fields
 
 
-_NOT_RECORDED: Final = ("id", "version", "origins")
+_NOT_RECORDED: Final = (
+    "id",
+    "version",
+    "origins",
+    # `aed.sharing` records changes of what it derives.
+    "sharing_hours",
+    "audience_outside_hours",
+    "emergency_override",
+    "published_position",
+    "agreement_id",
+    "audience_changes_at",
+)
 
 
 def _recorded(row: RecordedRow) -> list[str]:

@@ -33,7 +33,12 @@ from aed.database.geometry import latitude, longitude
 from aed.database.nearest import NearestQuery, nearest_first
 from aed.errors import KeysUnusable
 from aed.hours.evaluation import HolidayDates
-from aed.registry.devices.dispatchable import PatientPlace, dispatchable_to, out_on_call
+from aed.registry.devices.dispatchable import (
+    PatientPlace,
+    dispatchable_to,
+    hours_of_sharing,
+    out_on_call,
+)
 from aed.registry.devices.models import Device
 from aed.registry.devices.queries import first_expiry
 from aed.registry.devices.rules import ConsumableKind, DeviceState, EntryMode
@@ -63,6 +68,8 @@ class DeviceNearby(NamedTuple):
     last_checked_on: date | str | None
     estate_id: int | None
     region_id: int
+    hours_of_sharing: str | None
+    """The hours within which the viewer may see the device; None: at every hour."""
     first_expiry: date | str | None
     battery_expiry: date | str | None
     estate_en: str | None
@@ -150,6 +157,7 @@ def nearest_devices(
         Device.estate_id,
         Device.region_id,
         Device.keeper_id,
+        hours_of_sharing(viewer, sent_from).label("hours_of_sharing"),
     ).where(visible_to(viewer, Device), Device.state == inline_text(DeviceState.IN_SERVICE))
     if sent_from is not None:
         inner = inner.where(dispatchable_to(sent_from))
@@ -226,7 +234,10 @@ def nearest_out_of_service(dialect: Dialect, viewer: Viewer) -> NearestQuery[Out
         Device.place_en,
         Device.place_zh,
         Device.out_of_service_reason.label("reason"),
-    ).where(visible_to(viewer, Device), Device.state == inline_text(DeviceState.OUT_OF_SERVICE))
+    ).where(
+        visible_to(viewer, Device, outside_sharing_hours=True),
+        Device.state == inline_text(DeviceState.OUT_OF_SERVICE),
+    )
     return nearest_first(
         dialect,
         inner,

@@ -35,6 +35,7 @@ from aed.registry.estates.models import Estate
 from aed.registry.estates.placement import require_active_estate, require_near_estate
 from aed.registry.fields import PositionIn
 from aed.registry.storeys import floor_from_storey
+from aed.sharing.shares import actions as share_actions
 
 
 def record_manual_origin(
@@ -79,6 +80,7 @@ def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime)
         session, f"The source '{device.source}' already has a device '{device.source_id}'.", "source_id"
     )
     record_creation(session, who, device, at=at)
+    share_actions.record_by_register(session, who, device_id=device.id, at=at)
     return device
 
 
@@ -123,6 +125,13 @@ def amend_device(
             field="state",
             out_of_service_reason=device.out_of_service_reason,
         )
+    if device.agreement_id is not None and change.audience not in (None, device.audience):
+        raise Conflict(
+            "The audience of this device is decided by the parties of agreement {agreement_id}. Amend, "
+            "supersede or withdraw that agreement.",
+            field="audience",
+            agreement_id=device.agreement_id,
+        )
     estate = estate_queries.estate(session, who, device.estate_id) if device.estate_id is not None else None
     change = _with_floor(session, change, device.region_id)
     require_not_null(device, change, change.model_fields_set)
@@ -133,6 +142,8 @@ def amend_device(
     record_amendment(session, who, device, at=at)
     flush_or_conflict(session, "The device cannot be changed to these values.", None)
     record_manual_origin(session, device, attributes_of(amended), at=at)
+    if "audience" in amended:
+        share_actions.record_by_register(session, who, device_id=device.id, at=at)
     return device
 
 
@@ -178,6 +189,11 @@ def put_fields(
         _put_position(device, given.position, estate)
     if device.is_quarantined:  # lists know nothing of quarantines
         names = names - {"state", "out_of_service_reason"}
+    if device.agreement_id is not None:  # lists know nothing of agreements
+        names = names - {"audience"}
+    elif "audience" in names and given.audience is not device.audience:
+        device.sharing_hours, device.audience_outside_hours = None, None
+        device.emergency_override = False
     for name in names - {"position", "keeper", "storey"}:
         setattr(device, name, getattr(given, name))
     reason = device.out_of_service_reason if device.state is DeviceState.OUT_OF_SERVICE else None

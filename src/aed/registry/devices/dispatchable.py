@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, ScalarSelect, and_, column, func, or_, select, table, true
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    String,
+    and_,
+    case,
+    cast,
+    column,
+    func,
+    or_,
+    select,
+    table,
+    true,
+)
 from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
-from aed.accounts.permissions import Audience
+from aed.accounts.permissions import Audience, Viewer
+from aed.accounts.visibility import visible_to
 from aed.database.compiled import inline_ints, inline_text
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
@@ -45,29 +59,46 @@ def patient_place(session: Session, estate: Estate | None) -> PatientPlace:
     return PatientPlace(estate.id, tuple(sorted(neighbours)))
 
 
-def dispatchable_to(place: PatientPlace) -> ColumnElement[bool]:
+def dispatchable_to(place: PatientPlace, *, outside_sharing_hours: bool = False) -> ColumnElement[bool]:
     """Select the devices that may be fetched for a patient there.
 
     1. Devices with the audience `dispatch` or `public`, and devices of no estate.
     2. All devices of the patient's own estate.
     3. Devices that neighbouring estates share with their neighbours.
-    4. All devices of estates with `emergency_override`.
+    4. All devices with `emergency_override`, and all of estates with it.
+
+    `outside_sharing_hours` selects the devices that may be fetched at every hour.
 
     visibility: for the plan; responders are only shown the device that they are to fetch.
     """
+    audience: Any = Device.audience
+    if outside_sharing_hours:
+        audience = func.coalesce(Device.audience_outside_hours, cast(Device.audience, String))
     shared = [inline_text(step) for step in (Audience.DISPATCH, Audience.PUBLIC)]
     opened = select(Estate.id).where(Estate.emergency_override.is_(true()))
     allowed: list[ColumnElement[bool]] = [
         Device.estate_id.is_(None),
-        Device.audience.in_(shared),
+        audience.in_(shared),
+        Device.emergency_override.is_(true()),
         Device.estate_id.in_(opened),
     ]
     if place.estate_id is not None:
         allowed.append(Device.estate_id.in_(inline_ints([place.estate_id])))
     if place.neighbour_ids:
-        with_neighbours = Device.audience == inline_text(Audience.NEIGHBOURS)
+        with_neighbours = audience == inline_text(Audience.NEIGHBOURS)
         allowed.append(and_(with_neighbours, Device.estate_id.in_(inline_ints(place.neighbour_ids))))
     return or_(*allowed)
+
+
+def hours_of_sharing(viewer: Viewer, sent_from: PatientPlace | None = None) -> ColumnElement[str | None]:
+    """Return the hours within which the viewer may see a device; NULL if they may at every hour.
+
+    For a plan (`sent_from`), the hours within which it may be fetched for the patient.
+    """
+    always = visible_to(viewer, Device, outside_sharing_hours=True)
+    if sent_from is not None:
+        always = and_(always, dispatchable_to(sent_from, outside_sharing_hours=True))
+    return case((Device.sharing_hours.is_(None), None), (always, None), else_=Device.sharing_hours)
 
 
 _ALERTS: Final = table(

@@ -18,6 +18,7 @@ from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.geo import Datum
 from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, EntryMode
 from aed.registry.estates.models import Estate
+from aed.sharing.rules import PublishedPosition
 
 
 class Device(Versioned, Table):
@@ -63,6 +64,25 @@ class Device(Versioned, Table):
     serial: Mapped[str | None] = mapped_column(String(100))
     keeper_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     audience: Mapped[Audience] = mapped_column(enum_column(Audience), default=Audience.ESTATE)
+    """Derived from the agreements in force, like the next five columns (`aed.sharing.rules.audience_at`).
+
+    `aed.sharing.shares.actions.refresh_devices` keeps them in step: after each action on an agreement, and
+    by the job `agreements` at `audience_changes_at`.
+    """
+    sharing_hours: Mapped[str | None] = mapped_column(Text)
+    """The opening hours of `audience`; None: always. Outside them it is `audience_outside_hours`."""
+    audience_outside_hours: Mapped[str | None] = mapped_column(String(32))
+    emergency_override: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """A dispatch centre may have it fetched for anyone, whatever the audience."""
+    published_position: Mapped[str] = mapped_column(
+        String(32), default=PublishedPosition.EXACT, server_default=PublishedPosition.EXACT
+    )
+    agreement_id: Mapped[int | None] = mapped_column(BigIntId)
+    """The agreement of parties in force; None: whoever amends the device may set its audience.
+
+    Not a foreign key, which SQLite cannot add to a table with a geometry.
+    """
+    audience_changes_at: Mapped[datetime | None] = mapped_column(index=True)
     state: Mapped[DeviceState] = mapped_column(enum_column(DeviceState), default=DeviceState.IN_SERVICE)
     out_of_service_reason: Mapped[str | None] = mapped_column(Text)
     is_quarantined: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -13,11 +13,16 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinl
 from aed.accounts.permissions import Audience, Viewer
 from aed.accounts.regions.models import Region
 from aed.accounts.visibility import visible_to
-from aed.database.boxes import inside_box
 from aed.database.compiled import inline_text
-from aed.database.geometry import latitude, longitude
 from aed.errors import NotFound
+from aed.registry.devices.dispatchable import hours_of_sharing
 from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.published import (
+    inside_published_box,
+    published_latitude,
+    published_longitude,
+    published_to,
+)
 from aed.registry.devices.rules import REQUIRED_CONSUMABLES, ConsumableKind, ConsumableState, DeviceState
 
 
@@ -96,8 +101,8 @@ def devices(
     statement = (
         select(
             Device.id,
-            latitude(Device.position).label("lat"),
-            longitude(Device.position).label("lon"),
+            published_latitude(viewer).label("lat"),
+            published_longitude(viewer).label("lon"),
             Device.source,
             Device.source_id,
             Region.code.label("region"),
@@ -106,7 +111,7 @@ def devices(
             Device.place_en,
             Device.place_zh,
             Device.floor,
-            Device.opening_hours,
+            func.coalesce(hours_of_sharing(viewer), Device.opening_hours).label("opening_hours"),
             Device.entry,
             Device.audience,
             Device.state,
@@ -114,14 +119,14 @@ def devices(
             Device.version,
         )
         .join(Region, Region.id == Device.region_id)
-        .where(visible_to(viewer, Device), Device.id > after_id)
+        .where(visible_to(viewer, Device), published_to(viewer), Device.id > after_id)
         .order_by(Device.id)
         .limit(limit)
     )
     if box is not None:
         statement = statement.where(
-            inside_box(
-                session, Device.position, west=box.west, south=box.south, east=box.east, north=box.north
+            inside_published_box(
+                session, viewer, west=box.west, south=box.south, east=box.east, north=box.north
             )
         )
     if estate_id is not None:

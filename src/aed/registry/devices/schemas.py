@@ -35,6 +35,7 @@ from aed.registry.fields import (
     Storey,
     StoreyOut,
 )
+from aed.sharing.rules import PublishedPosition, approximate
 
 
 class KeeperIn(BaseModel):
@@ -211,6 +212,9 @@ class DeviceOut(BaseModel):
     keeper: KeeperIn | None
     guard_phone: str | None
     audience: Audience
+    sharing_hours: str | None = Field(description="Hours of the audience; null: always")
+    agreement_id: Id | None = Field(description="The agreement whose parties decide its audience")
+    published_position: PublishedPosition
     state: DeviceState
     out_of_service_reason: str | None
     last_checked_on: date | None
@@ -224,10 +228,12 @@ class DeviceOut(BaseModel):
 
     @classmethod
     def of(cls, device: Device, viewer: Viewer, datum: Datum = Datum.WGS84) -> DeviceOut:
-        here = position_of(device.position)
-        lat, lon = from_wgs84(here, datum)
         estate = device.estate
         inside = is_insider(viewer, device.estate_id, device.region_id)
+        here = position_of(device.position)
+        if not inside and device.published_position != PublishedPosition.EXACT:
+            here = Position(approximate(here.lat), approximate(here.lon))
+        lat, lon = from_wgs84(here, datum)
         return cls(
             id=device.id,
             source=device.source,
@@ -256,6 +262,9 @@ class DeviceOut(BaseModel):
             else None,
             guard_phone=estate.guard_phone if estate and inside else None,
             audience=device.audience,
+            sharing_hours=device.sharing_hours,
+            agreement_id=device.agreement_id if inside else None,
+            published_position=PublishedPosition(device.published_position),
             state=device.state,
             out_of_service_reason=device.out_of_service_reason,
             last_checked_on=device.last_checked_on,
