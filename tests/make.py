@@ -76,7 +76,7 @@ from aed.sharing.agreements import actions as agreement_actions
 from aed.sharing.agreements import queries as agreement_queries
 from aed.sharing.agreements.schemas import AgreementDraft
 from aed.sharing.decisions import actions as decision_actions
-from aed.sharing.decisions.schemas import DecisionIn
+from aed.sharing.decisions.schemas import PartyDecisionIn
 from aed.sharing.models import Agreement
 from aed.sharing.rules import DecisionKind, PartyRole
 from aed.training.courses import actions as course_actions
@@ -826,7 +826,7 @@ def consent(session: Session, to: Agreement, *roles: PartyRole, at: datetime = N
     waiting = agreement_queries.waits_for(found, decisions)
     for party in found.parties:
         if party.role in (roles or waiting):
-            given = DecisionIn(kind=DecisionKind.CONSENT, text_hash=found.text_hash)
+            given = PartyDecisionIn(kind=DecisionKind.CONSENT, text_hash=found.text_hash)
             decision_actions.decide(session, party, given, by=f"link:{party.id}", at=at)
 
 

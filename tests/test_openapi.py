@@ -43,6 +43,10 @@ from aed.notifications.endpoints import EndpointInput, save_endpoint
 from aed.notifications.outbox import Notice, enqueue_to_endpoint
 from aed.notifications.rules import Channel
 from aed.settings import Settings
+from aed.sharing.decisions.actions import create_link
+from aed.sharing.decisions.queries import party as party_of
+from aed.sharing.decisions.schemas import LinkIn
+from aed.sharing.rules import PartyRole
 from tests import make
 from tests.apps import app_on
 from tests.examples import examples
@@ -234,6 +238,10 @@ def make_known(session: Session) -> dict[str, int | str]:
     }
     make.centre(session, "river-120")
     made["message_key"], made["reminder_id"] = make.reminded(session, person, device, at=clock.now())
+    agreement = make.draft(session, estate, other)
+    party = party_of(session, agreement.id, PartyRole.OWNERS_COMMITTEE)
+    made["agreement_id"], made["party_role"] = agreement.id, "service_centre"
+    made["party_key"] = create_link(session, party, LinkIn(), by="test", at=clock.now())[1]
     made["calendar_id"] = make.calendar(session, of=person)[0]
     session.commit()
     return made
@@ -256,6 +264,10 @@ BY_KEY = {
     "PUT /v1/reminders/{message_key}/{reminder_id}",
     "POST /v1/alerts/{alert_key}",
     "PUT /v1/alerts/{alert_key}/location",
+    "GET /v1/agreements/by-link/{party_key}",
+    "POST /v1/agreements/by-link/{party_key}/decisions",
+    "POST /v1/agreements/by-link/{party_key}/withdrawal",
+    "POST /v1/agreements/by-link/{party_key}/step-down",
 }
 """Routes opened by the key in a message, without a session."""
 WITHOUT_VERSION = {
@@ -301,6 +313,15 @@ WITHOUT_VERSION = {
     "POST /v1/devices/{device_id}/drills": 200,
     "PUT /v1/reminders/{message_key}/{reminder_id}": 200,
     "PUT /v1/reminders/preferences": 401,  # needs a person
+    "POST /v1/agreements/{agreement_id}/confirmation": 409,  # nobody has consented
+    "POST /v1/agreements/{agreement_id}/suspension": 409,  # an earlier example has withdrawn it
+    "POST /v1/agreements/{agreement_id}/step-down": 409,
+    "POST /v1/agreements/{agreement_id}/parties/{party_role}/decisions": 403,  # a token represents no party
+    "POST /v1/agreements/{agreement_id}/parties/{party_role}/links": 201,
+    "PUT /v1/agreements/{agreement_id}/parties/{party_role}/representative": 204,
+    "POST /v1/agreements/by-link/{party_key}/decisions": 409,  # it is withdrawn
+    "POST /v1/agreements/by-link/{party_key}/withdrawal": 409,
+    "POST /v1/agreements/by-link/{party_key}/step-down": 409,
     "PUT /v1/location": 403,  # a token has no phone
     "POST /v1/me/wechat-consents": 403,  # a token is not a person
     "POST /v1/sign-in/token": 200,

@@ -25,7 +25,7 @@ from aed.settings import Settings
 from aed.sharing.agreements import actions, queries
 from aed.sharing.agreements.schemas import AgreementIn
 from aed.sharing.decisions.actions import decide
-from aed.sharing.decisions.schemas import DecisionIn
+from aed.sharing.decisions.schemas import PartyDecisionIn
 from aed.sharing.models import Agreement, DeviceShare
 from aed.sharing.rules import AgreementKind, DecisionKind, PartyRole, start_of
 from aed.sharing.shares.actions import record_by_register, refresh_due_devices
@@ -395,15 +395,15 @@ def _party(session: Session, made: Agreement) -> Any:
 def test_a_party_decides_once_on_the_present_text(session: Session) -> None:
     estate, _ = estates(session)
     made = make.draft(session, estate, of_estate(session, estate))
-    consent = DecisionIn(kind=DecisionKind.CONSENT, text_hash=made.text_hash)
+    consent = PartyDecisionIn(kind=DecisionKind.CONSENT, text_hash=made.text_hash)
 
     decide(session, _party(session, made), consent, by="link:1", at=NOW)
     with pytest.raises(Conflict, match="already decided"):
         decide(session, _party(session, made), consent, by="link:1", at=NOW)
-    other = DecisionIn(kind=DecisionKind.CONSENT, text_hash="0" * 64)
+    other = PartyDecisionIn(kind=DecisionKind.CONSENT, text_hash="0" * 64)
     with pytest.raises(Conflict, match="changed after you read it"):
         decide(session, _party(session, made), other, by="link:1", at=NOW)
-    refusal = DecisionIn(kind=DecisionKind.REFUSAL, text_hash=made.text_hash)
+    refusal = PartyDecisionIn(kind=DecisionKind.REFUSAL, text_hash=made.text_hash)
     with pytest.raises(InvalidInput, match="reason"):
         decide(session, _party(session, made), refusal, by="link:1", at=NOW)
 
@@ -414,7 +414,7 @@ def test_nobody_decides_after_a_withdrawal(session: Session) -> None:
     made = queries.agreement(session, ADMINISTRATOR, made.id)
     actions.withdraw_agreement(session, made, by="person:1", reason="No longer wanted", at=NOW)
 
-    consent = DecisionIn(kind=DecisionKind.CONSENT, text_hash=made.text_hash)
+    consent = PartyDecisionIn(kind=DecisionKind.CONSENT, text_hash=made.text_hash)
     with pytest.raises(Conflict, match="nothing to decide"):
         decide(session, _party(session, made), consent, by="link:1", at=NOW)
 
@@ -436,7 +436,7 @@ def test_a_consent_of_the_owners_has_its_votes(
     estate, _ = estates(session)
     made = make.draft(session, estate, of_estate(session, estate), method=method)
     party = queries.agreement(session, ADMINISTRATOR, made.id).parties[1]
-    given = DecisionIn.model_validate({"kind": "consent", "text_hash": made.text_hash, "votes": votes})
+    given = PartyDecisionIn.model_validate({"kind": "consent", "text_hash": made.text_hash, "votes": votes})
 
     def consent() -> object:
         return decide(session, party, given, by="link:1", at=NOW)

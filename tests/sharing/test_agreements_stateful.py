@@ -25,7 +25,7 @@ from aed.registry.devices.schemas import DeviceAmend
 from aed.sharing.agreements import actions, queries
 from aed.sharing.agreements.schemas import AgreementIn
 from aed.sharing.decisions.actions import decide
-from aed.sharing.decisions.schemas import DecisionIn
+from aed.sharing.decisions.schemas import PartyDecisionIn
 from aed.sharing.rules import DecisionKind, PartyRole
 from aed.sharing.shares.actions import refresh_due_devices
 from tests import make
@@ -179,7 +179,7 @@ class Agreements(RuleBasedStateMachine):
             if party.role not in roles:
                 continue
             kind = DecisionKind.REFUSAL if refuses else DecisionKind.CONSENT
-            given = DecisionIn(kind=kind, text_hash=known.text, reason="No" if refuses else None)
+            given = PartyDecisionIn(kind=kind, text_hash=known.text, reason="No" if refuses else None)
             with suppress(AedError):
                 decide(self.session, party, given, by="link:1", at=self.at)
                 if refuses:

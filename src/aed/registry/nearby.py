@@ -235,6 +235,7 @@ def nearest_out_of_service(dialect: Dialect, viewer: Viewer) -> NearestQuery[Out
         Device.place_zh,
         Device.out_of_service_reason.label("reason"),
     ).where(
+        visible_to(viewer, Device),
         visible_to(viewer, Device, outside_sharing_hours=True),
         Device.state == inline_text(DeviceState.OUT_OF_SERVICE),
     )

@@ -15,7 +15,7 @@ from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, InvalidInput
 from aed.sharing.agreements import queries as agreement_queries
 from aed.sharing.agreements.schemas import RepresentativeIn
-from aed.sharing.decisions.schemas import DecisionIn, LinkIn
+from aed.sharing.decisions.schemas import LinkIn, PartyDecisionIn
 from aed.sharing.models import Agreement, AgreementParty, PartyDecision, PartyLink
 from aed.sharing.rules import (
     RULES,
@@ -38,7 +38,7 @@ def link_actor(party: AgreementParty) -> str:
 def decide(
     session: Session,
     party: AgreementParty,
-    given: DecisionIn,
+    given: PartyDecisionIn,
     *,
     by: str,
     mandate: str | None = None,
@@ -97,7 +97,7 @@ def decide(
     return found
 
 
-def _require_votes(found: Agreement, party: AgreementParty, given: DecisionIn) -> None:
+def _require_votes(found: Agreement, party: AgreementParty, given: PartyDecisionIn) -> None:
     """Raise InvalidInput if the owners consent without the votes that the method asks for."""
     is_voted = found.method in (DecisionMethod.COMMITTEE_VOTES, DecisionMethod.OWNERS_ASSEMBLY)
     if not is_voted or party.role is not PartyRole.OWNERS_COMMITTEE or given.kind is DecisionKind.REFUSAL:

@@ -16,13 +16,15 @@ from aed.sharing.agreements import actions as agreement_actions
 from aed.sharing.agreements import queries as agreement_queries
 from aed.sharing.agreements.schemas import AgreementOut, ReasonIn, StepDownIn
 from aed.sharing.decisions import actions, queries
-from aed.sharing.decisions.schemas import DecisionIn, LinkIn, LinkOut, PartyPage, RepresentativeChange
+from aed.sharing.decisions.schemas import LinkIn, LinkOut, PartyDecisionIn, PartyPage, RepresentativeChange
 from aed.sharing.models import AgreementParty
 from aed.sharing.rules import PartyRole
 
 router = APIRouter(tags=["agreements"])
 AgreementId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
-Key = Annotated[str, Path(min_length=8, max_length=100, description="The key in the party's link")]
+Key = Annotated[
+    str, Path(min_length=8, max_length=100, description="The key in the party's link", examples=["agr_…"])
+]
 PATH = "/v1/agreements/by-link/"
 
 
@@ -46,7 +48,7 @@ def decide(
     viewer: ViewerDep,
     agreement_id: AgreementId,
     party_role: PartyRole,
-    given: DecisionIn,
+    given: PartyDecisionIn,
 ) -> PartyPage:
     """Decide on the text of an agreement as the representative of a party."""
     agreement_queries.agreement(session, viewer, agreement_id)
@@ -109,7 +111,7 @@ def read_by_link(session: ReadSession, party_key: Key, response: Response) -> Pa
 
 
 @router.post("/agreements/by-link/{party_key}/decisions", status_code=201)
-def decide_by_link(session: WriteSession, party_key: Key, given: DecisionIn) -> PartyPage:
+def decide_by_link(session: WriteSession, party_key: Key, given: PartyDecisionIn) -> PartyPage:
     """Decide on the text of an agreement by a party's secret link."""
     now = clock.now()
     party, link = queries.party_by_key(session, party_key, at=now, for_update=True)

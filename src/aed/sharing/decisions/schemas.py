@@ -26,7 +26,7 @@ class Votes(BaseModel):
     conflicts_declared: FreeText | None = Field(None, description="Conflicts of interest of those who voted")
 
 
-class DecisionIn(BaseModel):
+class PartyDecisionIn(BaseModel):
     """A party's decision on the text with that hash."""
 
     model_config = ConfigDict(
