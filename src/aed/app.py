@@ -235,7 +235,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_health(app)
     _add_problems(app)
     _describe(app)
-    app.add_middleware(BodyLimit, limits=body_limits(settings))
+    app.add_middleware(BodyLimit, limits=body_limits(settings), answer=_answer)
     app.add_middleware(DefaultHeaders)
     if settings.cors_origins:
         app.add_middleware(PublicReads, origins=settings.cors_origins)
@@ -346,6 +346,23 @@ def _add_health(app: FastAPI) -> None:
 # --- Problems -------------------------------------------------------------------------------------------
 
 
+def _answer(request: Request, error: AedError, headers: dict[str, str]) -> Response:
+    """Return an error as a page to a browser, as a problem document to a program."""
+    if wants_error_page(request):
+        return error_page(request, error.status, error=error, headers=headers)
+    language = language_of_errors(request)
+    return problem(
+        request,
+        error.status,
+        error.code,
+        title_of(error, language),
+        detail_of(error, language),
+        error.field,
+        {**headers, "Content-Language": language},
+        errors=error.errors or None,
+    )
+
+
 def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(AedError)
     def expected(request: Request, error: AedError) -> Response:
@@ -362,20 +379,7 @@ def _add_problems(app: FastAPI) -> None:
             headers["WWW-Authenticate"] = CHALLENGE
         if error.status >= 500:
             log.error("request failed", path=template_of(app, request.url.path), reason=error.detail)
-        if wants_error_page(request):
-            return error_page(request, error.status, error=error, headers=headers)
-        language = language_of_errors(request)
-        headers["Content-Language"] = language
-        return problem(
-            request,
-            error.status,
-            error.code,
-            title_of(error, language),
-            detail_of(error, language),
-            error.field,
-            headers,
-            errors=error.errors or None,
-        )
+        return _answer(request, error, headers)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
 
-from fastapi import Request
+from fastapi import Request, Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aed.errors import AedError, InvalidInput, TooBusy, TooLarge, TooSlow
-from aed.http.language import language_of_errors
-from aed.http.problems import problem
-from aed.translation import detail_of, title_of
 
 MAX_NESTING: Final = 32
 """A GeoJSON MultiPolygon in a body has 7 levels."""
@@ -62,11 +59,17 @@ class BodyLimits:
     files: Mapping[str, FileLimit] = field(default_factory=dict)
 
 
-class BodyLimit:
-    """Refuse a body that is too large, too slow or too deeply nested for its path."""
+type ErrorAnswer = Callable[[Request, AedError, dict[str, str]], Response]
 
-    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
-        self._app, self._limits = app, limits
+
+class BodyLimit:
+    """Refuse a body that is too large, too slow or too deeply nested for its path.
+
+    `answer` makes the response for an error: a problem document, or a page.
+    """
+
+    def __init__(self, app: ASGIApp, limits: BodyLimits, answer: ErrorAnswer) -> None:
+        self._app, self._limits, self._answer = app, limits, answer
         self._lists = [(compile_path(path)[0], limit) for path, limit in limits.lists.items()]
         self._collected = 0
 
@@ -79,7 +82,7 @@ class BodyLimit:
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > limit:
-            await _refuse(_too_large(limit), scope, receive, send)
+            await self._refuse(_too_large(limit), scope, receive, send)
             return
         if file is not None:
             await self._app(scope, _bounded(receive, limit, file.seconds), send)
@@ -90,13 +93,18 @@ class BodyLimit:
                 shape = LIST if limit > self._limits.small_bytes else SMALL
                 check_json_shape(b"".join(each.get("body", b"") for each in chunks), shape)
         except AedError as error:
-            await _refuse(error, scope, receive, send)
+            await self._refuse(error, scope, receive, send)
             return
 
         async def again() -> Message:
             return chunks.pop(0) if chunks else await receive()
 
         await self._app(scope, again, send)
+
+    async def _refuse(self, error: AedError, scope: Scope, receive: Receive, send: Send) -> None:
+        # What follows of a body that is not waited for must not be taken for the next request.
+        headers = {"Connection": "close"} if isinstance(error, TooSlow) else {}
+        await self._answer(Request(scope), error, headers)(scope, receive, send)
 
     def _limit_bytes(self, path: str) -> int:
         for pattern, limit in self._lists:
@@ -145,18 +153,6 @@ def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge("The request body must have at most {limit} bytes.", limit=limit)
-
-
-async def _refuse(error: AedError, scope: Scope, receive: Receive, send: Send) -> None:
-    # What follows of a body that is not waited for must not be taken for the next request.
-    headers = {"Connection": "close"} if isinstance(error, TooSlow) else {}
-    request = Request(scope)
-    language = language_of_errors(request)
-    detail = detail_of(error, language)
-    response = problem(
-        request, error.status, error.code, title_of(error, language), detail, error.field, headers
-    )
-    await response(scope, receive, send)
 
 
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)

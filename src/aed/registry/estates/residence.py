@@ -10,6 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.authentication import viewer_of_person
+from aed.accounts.free_text import one_line
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, Viewer
 from aed.accounts.role_grants import RoleGrant
@@ -58,8 +59,11 @@ def answer_residence(
 ) -> None:
     """Record the manager's answer, and tell the person.
 
-    Repeating it changes nothing. Raises NotAllowed if the manager may no longer grant the role.
+    A resident stays one: the role is withdrawn elsewhere. Raises NotAllowed if the manager may no longer
+    grant it.
     """
+    if is_confirmed(session, person.id, estate.id):
+        return
     if is_resident:
         manager: Viewer = viewer_of_person(session, manager_id)
         try:
@@ -81,12 +85,26 @@ def answer_residence(
     notify_person(session, person.id, notice, at)
 
 
+def is_confirmed(session: Session, person_id: int, estate_id: int) -> bool:
+    """Return True if the person is a resident of the estate.
+
+    visibility: for the link that was sent to the estate's manager.
+    """
+    held = select(RoleGrant.id).where(
+        RoleGrant.person_id == person_id,
+        RoleGrant.estate_id == estate_id,
+        RoleGrant.role == Role.RESIDENT,
+        RoleGrant.revoked_at.is_(None),
+    )
+    return session.scalar(held.limit(1)) is not None
+
+
 def estates_named(session: Session, name: str) -> Sequence[Estate]:
     """Return the active estates with exactly this name.
 
     visibility: their managers are asked; the person does not learn whether there is one.
     """
-    written = name.strip()
+    written = one_line(name).strip()
     return session.scalars(
         select(Estate)
         .where(

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
+from aed.accounts.free_text import one_line
 from aed.accounts.people.rules import Language
 from aed.accounts.permissions import ANYONE, Viewer
 from aed.accounts.tokens import hash_key
@@ -83,7 +84,7 @@ def amend_draft(sighting: Sighting, *, here: Position | None, words: str, langua
     """Set the place of a draft; keep the position if none is given."""
     if here is not None:
         sighting.lat, sighting.lon = here.lat, here.lon
-    place = words.strip() or None
+    place = one_line(words).strip() or None
     sighting.place_zh, sighting.place_en = (place, None) if language is Language.ZH else (None, place)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from aed.accounts.free_text import one_line
 from aed.errors import InvalidInput
 from aed.geo import Datum, Position, coordinates_in, position_from
 
@@ -42,7 +43,7 @@ def position_from_form(query: Mapping[str, str]) -> Where:
     show = _member(Show, query.get("show", ""), Show.NOW)
     datum = _member(Datum, query.get("datum", ""), Datum.WGS84)
     name = query.get("name", "").strip()[:MAX_TEXT]
-    text = query.get("q", "").strip()[:MAX_TEXT]
+    text = one_line(query.get("q", "")).strip()[:MAX_TEXT]
     lat, lon = query.get("lat", ""), query.get("lon", "")
     if lat and lon:
         try:

@@ -240,8 +240,14 @@ def answer_residence(
 def _is_residence_link(
     session: Session, person_id: int, estate_id: int, manager_id: int, link_key: str
 ) -> bool:
+    """Return True for the link that was sent about this person, unless their data has been erased since.
+
+    visibility: returns nothing else.
+    """
     path = residence.residence_path(person_id, estate_id, manager_id, link_key)
-    return opens(session, link_key, path, at=clock.now())
+    if not opens(session, link_key, path, at=clock.now()):
+        return False
+    return session.get_one(Person, person_id).erased_at is None
 
 
 def _residence(request: Request, session: Session, person_id: int, estate_id: int, *, step: str) -> Response:
@@ -254,7 +260,7 @@ def _residence(request: Request, session: Session, person_id: int, estate_id: in
         request,
         "my_page/residence.html.jinja",
         headers=NO_STORE,
-        step=step,
+        step="yes" if residence.is_confirmed(session, person_id, estate_id) else step,
         name=person.name,
         phone=mask_phone(person.phone or ""),
         estate={"en": estate.name_en, "zh": estate.name_zh},

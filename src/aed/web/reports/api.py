@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from aed import clock
@@ -73,7 +74,10 @@ def send_report(
     if problem or chosen is None:
         return _form(request, code, kind=kind, note=note, problem=problem, status=422)
     at = clock.now()
-    report = ReportIn(kind=chosen, note=note or None)
+    try:
+        report = ReportIn(kind=chosen, note=note or None)
+    except ValidationError:
+        return _form(request, code, kind=kind, note=note, problem="characters", status=422)
     try:
         report_by_number(session, viewer, code, report, from_key=address_key(client_address(request)), at=at)
     except TooBusy:
