@@ -146,7 +146,10 @@ def _out_of_lists(session: Session, person: Person) -> None:
 
 
 def _forget_sign_ins(session: Session, person: Person) -> None:
-    """Delete what is kept by phone number: codes, attempts, and codes sent before the account was opened."""
+    """Delete what is kept by phone number: codes, attempts, and codes sent before the account was opened.
+
+    visibility: the caller may erase the person; only rows with their number are deleted.
+    """
     account = people_queries.account_of(session, person.id)
     ring = keyring_of(session.get_bind().dialect)
     for phone in {each for each in (person.phone, account.phone if account else None) if each is not None}:

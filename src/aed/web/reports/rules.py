@@ -29,7 +29,7 @@ STATES: Final = {
 
 
 SIGHTING_STATES: Final = {
-    SightingState.SENT: noop("Your report has arrived. Somebody of the network will look at it."),
+    SightingState.SENT: noop("Your report has arrived. Someone from the network will look at it."),
     SightingState.TAKEN: noop("The network has looked at it and taken it up. Thank you."),
     SightingState.REFUSED: noop("The network has looked at it and could not confirm it. Thank you."),
 }
