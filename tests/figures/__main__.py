@@ -1,8 +1,15 @@
-"""Print metrics of the source code: `python -m tests.figures`."""
+"""Print metrics of the source code, the ways of five requests, and names drawn at random.
+
+SEED=n draws the same names again: judge what a newcomer would search for.
+"""
 
 from __future__ import annotations
 
 import ast
+import os
+import random
+import re
+import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -10,6 +17,8 @@ from pathlib import Path
 from typing import Final
 
 SOURCE: Final = Path(__file__).parents[2] / "src" / "aed"
+WAYS: Final = "tests/figures/five_ways.py"
+NAMES: Final = 20
 SMALL_LINES: Final = 60
 SAME_NAME: Final = 3
 NOT_A_CONTEXT: Final = ("migrations", "cli")
@@ -91,11 +100,40 @@ def figures() -> list[tuple[str, str]]:
     ]
 
 
+def ways() -> list[tuple[str, str]]:
+    """Return the (request, figures) of five requests, on SpatiaLite."""
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-n", "0", "-k", "not postgis", WAYS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    found = re.findall(r"^way: (.+): (.+)$", done.stdout, re.MULTILINE)
+    return list(found)
+
+
+def drawn_names(seed: int) -> list[tuple[str, str]]:
+    """Return (name, module) of NAMES functions and classes of the source, drawn at random."""
+    every = [
+        (node.name, str(each.path))
+        for each in modules()
+        if each.path.parts[:2] != ("migrations", "versions")
+        for node in ast.walk(each.tree)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and not node.name.startswith("__")
+    ]
+    return random.Random(seed).sample(every, NAMES)
+
+
 def main() -> None:
-    rows = figures()
-    width = max(len(what) for what, _ in rows)
-    for what, figure in rows:
-        sys.stdout.write(f"{what:<{width}}  {figure}\n")
+    seed = int(os.environ.get("SEED") or random.randrange(1_000_000))
+    for title, rows in (
+        ("Source code", figures()),
+        ("Five ways: files whose functions run, and most frames above a statement", ways()),
+        (f"{NAMES} names, seed {seed}", drawn_names(seed)),
+    ):
+        width = max(len(what) for what, _ in rows)
+        sys.stdout.write(f"{title}\n")
+        for what, figure in rows:
+            sys.stdout.write(f"  {what:<{width}}  {figure}\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -21,7 +23,7 @@ from sqlalchemy import Engine, event
 SOURCE: Final = str(Path(__file__).parents[2] / "src" / "aed") + "/"
 
 
-class _Recorder:
+class Recorder:
     """Records our files, and the frames above each SQL statement, while it is on."""
 
     def __init__(self) -> None:
@@ -40,24 +42,34 @@ class _Recorder:
             current = current.f_back
         self.frames.append(depth)
 
+    def figures(self) -> str:
+        deepest = max(self.frames, default=0)
+        return f"{len(self.files)} files, {deepest} frames, {len(self.frames)} statements"
+
+
+@contextmanager
+def recorded() -> Iterator[Recorder]:
+    """Record the files and statements of all threads."""
+    recorder = Recorder()
+    event.listen(Engine, "before_cursor_execute", recorder.statement)
+    threading.setprofile_all_threads(recorder.profile)
+    try:
+        yield recorder
+    finally:
+        threading.setprofile_all_threads(None)
+        event.remove(Engine, "before_cursor_execute", recorder.statement)
+
 
 @pytest.fixture(autouse=True)
 def _print_call_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = TestClient.request
 
     def request(client: TestClient, method: str, url: Any, **kwargs: Any) -> Any:
-        recorder = _Recorder()
-        event.listen(Engine, "before_cursor_execute", recorder.statement)
-        threading.setprofile_all_threads(recorder.profile)
-        try:
+        with recorded() as recorder:
             answer = plain(client, method, url, **kwargs)
-        finally:
-            threading.setprofile_all_threads(None)
-            event.remove(Engine, "before_cursor_execute", recorder.statement)
-        deepest = max(recorder.frames, default=0)
         sys.stdout.write(
-            f"\n{method} {str(url)[:70]} {answer.status_code}: {len(recorder.files)} files, "
-            f"{deepest} frames, {len(recorder.frames)} statements\n  {' '.join(sorted(recorder.files))}\n"
+            f"\n{method} {str(url)[:70]} {answer.status_code}: {recorder.figures()}\n"
+            f"  {' '.join(sorted(recorder.files))}\n"
         )
         return answer
 
