@@ -24,7 +24,7 @@ from aed.incidents.jobs import close_lapsed_incidents, estimate_paces, replan_du
 from aed.incidents.plan.show_up import count_show_up
 from aed.incidents.record.actions import anchor_heads
 from aed.incidents.rules import LOCATION_KEPT_FOR
-from aed.notifications.claims import remove_dead_links
+from aed.notifications.claims import give_up_expired, remove_dead_links
 from aed.notifications.jobs import delete_messages
 from aed.notifications.short_links import delete_expired_links
 from aed.responders.live import live_places
@@ -132,6 +132,11 @@ def forget_messages(database: Database, settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         before = now() - timedelta(days=settings.outbox_keep_days)
         return {"deleted": deleted, "centre_messages_deleted": delete_old_messages(session, before=before)}
+
+
+def forget_expired_codes(database: Database, _settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        return {"given_up": give_up_expired(session, at=now())}
 
 
 def forget_links(database: Database, _settings: Settings, now: Now) -> Counts:

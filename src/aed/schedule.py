@@ -126,6 +126,11 @@ TIMETABLE: Final = (
         "Deletes old messages of the outbox and of dispatch centres",
     ),
     _job(
+        "forget-expired-codes",
+        every(minutes=1),
+        "Gives up messages that have expired unsent, and deletes the sign-in codes in them",
+    ),
+    _job(
         "audit-heads",
         every(hours=6),
         "Sends the head of the audit log to dispatch centres, so that removed entries are noticed",

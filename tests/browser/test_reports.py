@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,19 @@ def test_an_aed_is_reported_with_a_photo_and_the_phones_location(
     expect(page.locator("h1")).to_be_visible()
     page.goto(address)
     expect(page.locator("p[role=status]")).to_be_visible()
+
+
+def test_the_place_is_pointed_out_on_the_map(open_page: OpenPage, view: View) -> None:
+    page = open_page()
+    page.goto("/report")
+    page.locator("#open-map").click()
+    expect(page.locator("#map-place")).to_have_attribute("data-ready", "true", timeout=30_000)
+    page.locator("#map canvas").click(position={"x": 40, "y": 60})
+    expect(page.locator("#where")).to_have_value(re.compile(r"30\.\d{6}, 120\.\d{6}"))
+    expect(page.locator("#locate-status")).not_to_be_empty()
+    check(page, view, "sighting-map")
+    page.locator("form button.block").last.click()
+    expect(page.locator("button[value=send]")).to_be_visible()
 
 
 def test_without_javascript_the_place_in_the_photo_is_enough(

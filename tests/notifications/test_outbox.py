@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed import clock
+from aed import clock, jobs
 from aed.accounts.masking import mask_recipient
 from aed.accounts.people.models import Person
 from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
@@ -38,6 +39,7 @@ from aed.notifications.rules import (
     next_free_at,
     wait_after,
 )
+from aed.settings import Settings
 from aed.worker.models import Lease
 from aed.worker.rules import WORKER
 from tests import make
@@ -391,6 +393,19 @@ def test_a_secret_message_that_failed_is_erased_and_not_sent_again(
     assert (row.text_en, row.text_zh) == (None, None)
     with pytest.raises(Conflict, match="has been deleted"):
         claims.send_now(session, ADMINISTRATOR, row.id, at=NOW)
+
+
+def test_an_unsent_code_is_erased_once_it_is_no_longer_valid(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    row = message(session, make.person(session), is_secret=True, expires_at=NOW + timedelta(minutes=10))
+    row.due_at = NOW + timedelta(hours=1)  # waits for its next attempt, since the gateway was down
+    session.commit()
+    for minutes, given_up in ((9, 0), (10, 1), (11, 0)):
+        assert jobs.forget_expired_codes(
+            database, settings, partial(NOW.__add__, timedelta(minutes=minutes))
+        ) == {"given_up": given_up}
+    assert (state(session, row).text_en, state(session, row).text_zh) == (None, None)
 
 
 def test_removing_an_endpoint_cancels_its_waiting_messages(session: Session, database: Database) -> None:

@@ -42,6 +42,17 @@ def test_a_form_of_another_site_is_refused(form: TestClient, headers: dict[str, 
     assert form.post("/form", headers=headers).status_code == status
 
 
+def test_a_form_that_is_too_large_is_refused_with_a_page_and_a_program_with_json(form: TestClient) -> None:
+    browser = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html", "Accept-Language": "zh-CN"}
+    for path in ("/report", "/form", "/me/certificate"):
+        page = form.post(path, headers=browser, content=b"x" * 60_000_000)
+        assert (page.status_code, page.headers["content-type"]) == (413, "text/html; charset=utf-8")
+        assert "过大" in page.text
+        assert "style-src 'self'" in page.headers["content-security-policy"]
+    answer = form.post("/form", content=b"x" * 60_000_000)
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+
+
 def test_a_form_is_sent_by_the_person_of_the_cookie(form: TestClient, session: Session) -> None:
     person = make.person(session)
     key = make.sign_in(session, person.id)

@@ -104,6 +104,24 @@ def test_a_stranger_cannot_enrol_and_another_site_cannot_either(
     assert client.post(where, headers=cross).status_code == 403
 
 
+def test_why_an_enrolment_is_refused_is_said_in_the_readers_language(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    over = make.training(session, starts_at=clock.now() - timedelta(days=1))
+    cookie = signed_in(session, make.person(session, phone="+8613800138001"))
+    session.commit()
+
+    def why(language: str) -> str:
+        headers = browser | cookie | FORM | {"Accept-Language": language}
+        page = client.post(f"/learn/sessions/{over.id}", headers=headers)
+        found = re.search(r'role="alert">[^<]*<span class="quiet">([^<]+)</span>', page.text)
+        assert found is not None, page.text
+        return found[1]
+
+    assert why("en").isascii()
+    assert re.fullmatch(r"[\u4e00-\u9fff，。：；0-9 :-]+", why("zh-CN"))
+
+
 def test_a_person_enrols_waits_and_is_told_the_position(
     client: TestClient, session: Session, browser: dict[str, str]
 ) -> None:

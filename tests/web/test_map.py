@@ -76,6 +76,26 @@ def test_without_a_base_map_estates_with_public_devices_have_outlines(
     assert "basemap" not in config_of(client.get("/map", headers=browser).text)
 
 
+def test_without_a_base_map_it_opens_on_the_devices(
+    client: TestClient, session: Session, settings: Settings, browser: dict[str, str]
+) -> None:
+    for path in ("/map", "/embed", "/report"):
+        assert "bounds" not in config_of(client.get(path, headers=browser).text), "without devices"
+    for metres in (0, 500):
+        make.device(session, at=north_of(PATIENT, metres=metres))
+    far = north_of(PATIENT, metres=9_000)
+    make.device(session, at=far, of=make.estate(session, around=far), audience="estate")
+    session.commit()
+    for path in ("/map", "/embed", "/report"):
+        corners = config_of(client.get(path, headers=browser).text)["bounds"]
+        assert isinstance(corners, list)
+        west, south, east, north = corners
+        assert (west, east) == pytest.approx((PATIENT.lon, PATIENT.lon), abs=1e-6)
+        assert (south, north) == pytest.approx((PATIENT.lat, north_of(PATIENT, metres=500).lat), abs=1e-6)
+    settings.basemap.write_bytes(CONTENT)
+    assert "bounds" not in config_of(client.get("/map", headers=browser).text), "its own extent"
+
+
 @pytest.mark.one_engine("no statement")
 @each_case("box", ["1,2,3", "a,b,c,d", "120,30,121,31", "121,30,120,31", "nan,0,0,0", "0,91,0,92"])
 def test_a_box_that_is_none_or_too_large_gets_a_sentence(client: TestClient, box: str) -> None:

@@ -28,6 +28,27 @@ def count(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(FaultReport)) or 0
 
 
+def test_a_mistyped_number_is_said_beside_a_field_to_type_it_again(
+    client: TestClient, browser: dict[str, str]
+) -> None:
+    headers = browser | {"Accept-Language": "en"}
+    for code in ("1234-5", "abc", "9" * 40):
+        page = client.get(f"/d/{code}/report", headers=headers)
+        assert page.status_code == 422
+        assert 'aria-describedby="again-error"' in page.text
+        assert f'value="{code}"' in page.text
+    sent = client.post(
+        "/d/1234-5/report", headers=headers | {"Sec-Fetch-Site": "same-origin"}, data={"kind": "missing"}
+    )
+    assert (sent.status_code, "again-error" in sent.text) == (422, True)
+    typed = {"again": " 1234-4 "}
+    answer = client.get("/d/1234-5/report", headers=headers, params=typed, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/d/1234-4/report")
+    assert "<script>" not in client.get("/d/%3Cscript%3E/report", headers=headers).text.replace(
+        '<script type="module"', ""
+    )
+
+
 def test_a_stranger_reports_a_problem_and_follows_it_by_a_secret_address(
     client: TestClient, session: Session, browser: dict[str, str]
 ) -> None:

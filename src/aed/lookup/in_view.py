@@ -135,3 +135,21 @@ def _readiness(row: Row[*tuple[Any, ...]], at: datetime, checked_within_days: in
         last_checked_on=row.last_checked_on,
         checked_within_days=checked_within_days,
     )
+
+
+def extent_of_devices(session: Session, viewer: Viewer, *, most: int = 10_000) -> list[Position]:
+    """Return the corners around the devices that the viewer may see, by the first `most` of them.
+
+    Without devices the list is empty.
+    """
+    some = (
+        select(published_latitude(viewer).label("lat"), published_longitude(viewer).label("lon"))
+        .where(visible_to(viewer, Device), Device.state != DeviceState.WITHDRAWN)
+        .order_by(Device.id)
+        .limit(most)
+        .subquery()
+    )
+    south, west, north, east = session.execute(
+        select(func.min(some.c.lat), func.min(some.c.lon), func.max(some.c.lat), func.max(some.c.lon))
+    ).one()
+    return [Position(south, west), Position(north, east)] if south is not None else []

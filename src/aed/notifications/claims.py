@@ -49,8 +49,13 @@ def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return (
         *_WAITING,
         OutboxMessage.due_at <= at,
-        or_(OutboxMessage.claimed_until.is_(None), OutboxMessage.claimed_until <= at),
+        _is_free(at),
     )
+
+
+def _is_free(at: datetime) -> ColumnElement[bool]:
+    """Select messages that are not being sent."""
+    return or_(OutboxMessage.claimed_until.is_(None), OutboxMessage.claimed_until <= at)
 
 
 def due_channels(session: Session, *, at: datetime) -> list[Channel]:
@@ -367,10 +372,11 @@ def release_claims_of(session: Session, by: str) -> int:
 def give_up_expired(session: Session, *, at: datetime) -> int:
     """Give up messages that have expired, and delete their secret texts; return how many there were.
 
+    This includes messages that wait for their next attempt.
     visibility: for the worker.
     """
     over = session.scalars(
-        select(OutboxMessage.id).where(*_due(at), OutboxMessage.expires_at <= at).limit(1000)
+        select(OutboxMessage.id).where(*_WAITING, _is_free(at), OutboxMessage.expires_at <= at).limit(1000)
     ).all()
     if over:
         _change(

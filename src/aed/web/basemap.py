@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from aed.accounts.permissions import Viewer
+from aed.database.session import Database, read_session
+from aed.errors import DatabaseUnavailable
 from aed.geo import Datum, Position, from_wgs84
+from aed.lookup.in_view import extent_of_devices
 from aed.settings import Settings
 from aed.web import static
 
@@ -29,10 +34,22 @@ def datum_of_map(settings: Settings) -> Datum:
     return Datum(settings.other_basemap.datum) if settings.other_basemap.url else Datum.WGS84
 
 
-def map_config(settings: Settings, here: Position | None = None) -> str:
+def extent(settings: Settings, database: Database, viewer: Viewer) -> list[Position]:
+    """Return the corners of the devices, on which a map without a base map of its own opens."""
+    if not settings.other_basemap.url and settings.basemap.is_file():
+        return []
+    try:
+        with read_session(database) as session:
+            return extent_of_devices(session, viewer)
+    except DatabaseUnavailable:
+        return []
+
+
+def map_config(settings: Settings, here: Position | None = None, *, around: Sequence[Position] = ()) -> str:
     """Return the configuration of the map's script as JSON for a `data-` attribute.
 
-    `here` is the place in the middle; without it the map starts at the place in its address, or shows all.
+    `here` is the place in the middle; without it the map starts at the place in its address, or shows all of
+    its base map, or else the corners `around`.
     """
     other, datum = settings.other_basemap, datum_of_map(settings)
     config: dict[str, Any] = {
@@ -48,6 +65,10 @@ def map_config(settings: Settings, here: Position | None = None) -> str:
     if here is not None:
         lat, lon = from_wgs84(here, datum)
         config["here"] = [round(lon, 6), round(lat, 6)]
+    if around:
+        corners = [from_wgs84(each, datum) for each in around]
+        lats, lons = [lat for lat, _ in corners], [lon for _, lon in corners]
+        config["bounds"] = [min(lons), min(lats), max(lons), max(lats)]
     if other.url:
         config["tiles"] = {"url": other.url, "max_zoom": other.max_zoom}
         config["credit"] = {"text": other.credit}

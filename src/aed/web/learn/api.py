@@ -33,6 +33,7 @@ from aed.training.permissions import runs_training
 from aed.training.queries import After, SessionPlaces
 from aed.training.rules import ACTIVE_STATES, CourseState, EnrolmentState, SessionState
 from aed.training.signatures import TokenPurpose, signed, signing_keys
+from aed.translation import detail_of
 from aed.web.language import language_of
 from aed.web.learn.page import SessionLine, local_time, session_line
 from aed.web.learn.rules import NEAR_METRES, after_parameter, box_around, filter_asked
@@ -129,7 +130,7 @@ def enrol_from_page(
             session_id,
             status=error.status,
             problem="refused",
-            detail=error.detail,
+            detail=detail_of(error, language_of(request)),
             typed=(name, phone),
         )
     if made.person_id == viewer.person_id:

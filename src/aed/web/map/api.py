@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import ANYONE
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import retry_on_stale_connection
 from aed.errors import NotFound
@@ -19,7 +20,7 @@ from aed.http.query import ANY_PARAMETER
 from aed.lookup.in_view import devices_in_view
 from aed.settings import Settings
 from aed.upkeep.rules import short_number
-from aed.web.basemap import BASEMAP, DEVICES, OUTLINES, datum_of_map, map_config, map_policy
+from aed.web.basemap import BASEMAP, DEVICES, OUTLINES, datum_of_map, extent, map_config, map_policy
 from aed.web.map import queries
 from aed.web.map.rules import MAX_SIDE_DEGREES, box_on_earth
 from aed.web.marks import Mark, mark_of
@@ -33,27 +34,27 @@ Box = Annotated[str, Query(max_length=200, description="west,south,east,north in
 
 
 @router.get("/map", dependencies=[ANY_PARAMETER])
-def show_map(request: Request) -> Response:
+def show_map(request: Request, database: DatabaseDep, viewer: ViewerDep) -> Response:
     """Show the devices on a map, with a list of those in view."""
     settings: Settings = request.app.state.settings
     return render(
         request,
         "map/map.html.jinja",
         headers={"Content-Security-Policy": map_policy(settings, POLICY)},
-        map=map_config(settings),
+        map=map_config(settings, around=extent(settings, database, viewer)),
         marks=list(Mark),
     )
 
 
 @router.get("/embed", dependencies=[ANY_PARAMETER])
-def show_embedded_map(request: Request) -> Response:
+def show_embedded_map(request: Request, database: DatabaseDep) -> Response:
     """Show the map for a frame of a partner's page; AED_EMBED_ORIGINS says who may."""
     settings: Settings = request.app.state.settings
     return render(
         request,
         "map/embed.html.jinja",
         headers={"Content-Security-Policy": map_policy(settings, POLICY, may_embed=True)},
-        map=map_config(settings),
+        map=map_config(settings, around=extent(settings, database, ANYONE)),
         marks=list(Mark),
     )
 

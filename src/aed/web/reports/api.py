@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Depends, Form, Path, Request, Response
+from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep, client_address
 from aed.accounts.people.rules import Language
-from aed.accounts.permissions import Viewer
+from aed.accounts.permissions import ANYONE, Viewer
 from aed.accounts.sign_in.rules import address_key
 from aed.database.dependencies import ReadSession, WriteSession, database_of
-from aed.errors import InvalidInput, NotFound, TooBusy
-from aed.geo import Datum, Position
+from aed.errors import InvalidInput, TooBusy
+from aed.geo import Position
 from aed.http.query import ANY_PARAMETER
+from aed.settings import Settings
 from aed.upkeep.checks.photo import PhotoOrigin, Picture
 from aed.upkeep.faults.actions import report_by_number
 from aed.upkeep.faults.queries import report_by_status_key, status_key
@@ -30,9 +31,11 @@ from aed.upkeep.rules import device_id_of, short_number
 from aed.upkeep.sightings import actions as sighting_actions
 from aed.upkeep.sightings import queries as sighting_queries
 from aed.upkeep.sightings.rules import MAX_WORDS, SightingState
+from aed.web.basemap import extent, map_config, map_policy
 from aed.web.language import language_of
+from aed.web.marks import Mark
 from aed.web.photo_form import receive_photo_form
-from aed.web.render import render
+from aed.web.render import POLICY, render
 from aed.web.reports.rules import MAX_NOTE, OFFERED, SIGHTING_STATES, STATES, kind_chosen, place_typed
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
@@ -41,21 +44,36 @@ Code = Annotated[str, Path(max_length=MAX_CODE)]
 Typed = Annotated[str, Form(max_length=10_000)]
 
 
-def _number(code: Code) -> int:
-    """Return the device id of a well-formed number. Raises NotFound, and InvalidInput if mistyped."""
-    device_id = device_id_of(code)
-    if device_id >= 2**63:
-        raise NotFound("There is no such device.", field="code")
-    return device_id
+def _number(code: Code) -> int | None:
+    """Return the device id of a well-formed number; None if it is mistyped."""
+    try:
+        device_id = device_id_of(code)
+    except InvalidInput:
+        return None
+    return device_id if device_id < 2**63 else None
 
 
-Number = Annotated[int, Depends(_number)]
+Number = Annotated[int | None, Depends(_number)]
+
+
+def _mistyped(request: Request, code: str) -> Response:
+    return render(request, "reports/mistyped.html.jinja", status=422, code=code, max_code=MAX_CODE)
 
 
 @router.get("/d/{code}/report")
-def show_report_form(request: Request, code: Code, _number: Number) -> Response:
-    """Show the form for a problem with a device; it looks the same whether there is such a device."""
-    return _form(request, code)
+def show_report_form(
+    request: Request,
+    code: Code,
+    number: Number,
+    again: Annotated[str, Query(max_length=MAX_CODE)] = "",
+) -> Response:
+    """Show the form for a problem with a device; it looks the same whether there is such a device.
+
+    `again` is the number that was typed because the one in the address is not right.
+    """
+    if again.strip():
+        return RedirectResponse(f"/d/{quote(again.strip(), safe='')}/report", 303)
+    return _form(request, code) if number is not None else _mistyped(request, code)
 
 
 @router.post("/d/{code}/report")
@@ -69,6 +87,8 @@ def send_report(
     note: Typed = "",
 ) -> Response:
     """Store the report, notify the device's keepers, and go on to the page that follows it."""
+    if number is None:
+        return _mistyped(request, code)
     chosen, note = kind_chosen(kind), note.strip()
     problem = "kind" if chosen is None else "note" if len(note) > MAX_NOTE else ""
     if problem or chosen is None:
@@ -116,6 +136,8 @@ def show_report_status(
     What comes of a report about a device that the viewer may not see is not shown, as for a number that
     belongs to no device.
     """
+    if number is None:
+        return _mistyped(request, code)
     found = report_by_status_key(session, viewer, database_of(request).keys, number, key)
     return render(
         request,
@@ -217,13 +239,16 @@ def _language(request: Request) -> Language:
 def _sighting_page(
     request: Request, sent: SightingForm | None, *, problem: str = "", status: int = 200
 ) -> Response:
+    settings: Settings = request.app.state.settings
     return render(
         request,
         "reports/sighting.html.jinja",
         status=status,
+        headers={"Content-Security-Policy": map_policy(settings, POLICY)},
         sent=sent,
         problem=problem,
-        Datum=Datum,
+        map=map_config(settings, around=extent(settings, database_of(request), ANYONE)),
+        marks=list(Mark),
         max_words=MAX_WORDS,
         max_bytes=request.app.state.settings.photo_limit_bytes,
     )
@@ -275,16 +300,20 @@ def _draft_page(
     if sighting.lat is not None and sighting.lon is not None:
         here = Position(sighting.lat, sighting.lon)
     around = sighting_queries.devices_around(session, viewer, here) if here is not None else []
+    settings: Settings = request.app.state.settings
+    corners = extent(settings, database_of(request), viewer) if here is None else ()
     return render(
         request,
         "reports/sighting_draft.html.jinja",
+        headers={"Content-Security-Policy": map_policy(settings, POLICY)},
+        map=map_config(settings, here, around=corners),
+        marks=list(Mark),
         key=key,
         here=here,
         words=sighting.place_zh or sighting.place_en or "",
         has_photo=sighting_queries.has_photo(session, sighting.id),
         around=[(short_number(each.device_id), each) for each in around],
         wrong=wrong[:MAX_NOTE],
-        Datum=Datum,
         max_words=MAX_WORDS,
     )
 

@@ -179,7 +179,7 @@ export async function openMap(place, config) {
     config.basemap && load("script", { src: libraries.pmtiles.url, integrity: libraries.pmtiles.integrity }),
   ]);
   const maplibre = library.default?.Map ? library.default : library;
-  let bounds;
+  let { bounds } = config;
   if (config.basemap) {
     const protocol = new window.pmtiles.Protocol();
     maplibre.addProtocol("pmtiles", protocol.tile);
@@ -192,7 +192,7 @@ export async function openMap(place, config) {
     container: "map",
     style: styleOf(config, language),
     hash: true,
-    ...(config.here ? { center: config.here, zoom: 15.2 } : bounds ? { bounds } : { center: [105, 34], zoom: 3 }),
+    ...(config.here ? { center: config.here, zoom: 15.2 } : bounds ? { bounds, fitBoundsOptions: { padding: 40, maxZoom: 16 } } : { center: [105, 34], zoom: 3 }),
     maxZoom: 19,
     attributionControl: { compact: false },
     dragRotate: false,
@@ -227,7 +227,9 @@ export async function openMap(place, config) {
 
   const nameOf = ({ place_zh: zh, place_en: en }) => (language.startsWith("zh") ? zh || en : en || zh) || words.unnamed;
 
+  // Move the link to the nearest AEDs, and tell a form on this page where the pin is.
   function aim() {
+    if (pin) place.dispatchEvent(new CustomEvent("pin", { detail: { ...pin.getLngLat().wrap(), datum: config.datum } }));
     const { lat, lng } = pin ? pin.getLngLat() : map.getCenter().wrap();
     const url = new URL("/", location.href);
     url.searchParams.set("lat", lat.toFixed(6));
@@ -298,7 +300,7 @@ export async function openMap(place, config) {
     if (hit?.layer.id === "marks") return tell(hit);
     if (hit) return map.easeTo({ center: hit.geometry.coordinates, zoom: map.getZoom() + 2 });
     if (!pin) {
-      pin = new maplibre.Marker({ color: "#b3261e", draggable: true }).setLngLat(event.lngLat).addTo(map);
+      pin = new maplibre.Marker({ color: "#b3261e", draggable: true, scale: 1.1 }).setLngLat(event.lngLat).addTo(map);
       pin.on("dragend", aim);
     }
     pin.setLngLat(event.lngLat);

@@ -18,3 +18,10 @@ locate.addEventListener("click", () => {
     {enableHighAccuracy: true, timeout: 20_000},
   );
 });
+
+document.getElementById("map-place")?.addEventListener("pin", ({ detail }) => {
+  document.getElementById("where").value = `${detail.lat.toFixed(6)}, ${detail.lng.toFixed(6)}`;
+  document.getElementById("datum").value = detail.datum;
+  document.getElementById("lat").value = document.getElementById("lon").value = "";
+  status.textContent = locate.dataset.pinned;
+});
