@@ -21,7 +21,7 @@ from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Person
 from aed.accounts.people.schemas import PersonIn
-from aed.accounts.permissions import ANYONE, Role, TokenRole, TokenScope, Viewer
+from aed.accounts.permissions import ANYONE, Audience, Role, TokenRole, TokenScope, Viewer
 from aed.accounts.regions.actions import put_region
 from aed.accounts.regions.models import Region
 from aed.accounts.regions.schemas import RegionIn
@@ -50,6 +50,9 @@ from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerIn
 from aed.notifications.models import OutboxMessage
 from aed.notifications.short_links import find_link
+from aed.planning.coverage.actions import make_preview
+from aed.planning.coverage.models import CoveragePreview
+from aed.planning.coverage.schemas import StepIn
 from aed.registry.changes import RegistryChange
 from aed.registry.devices import actions as device_actions
 from aed.registry.devices.models import Device
@@ -561,6 +564,20 @@ def declaration(session: Session, *, estate: Estate, of: Person | None = None) -
     session.add(made)
     session.flush()
     return made
+
+
+def coverage_preview(session: Session, of: Estate) -> CoveragePreview:
+    """Keep a preview of opening the estate's devices to everyone."""
+    building(session, of, at=PATIENT)
+    return make_preview(
+        session,
+        ADMINISTRATOR,
+        of.id,
+        StepIn(audience=Audience.PUBLIC),
+        network=None,
+        settings=Settings(),
+        at=NOW,
+    )
 
 
 def sighting(session: Session, *, at: Position = PATIENT) -> Sighting:

@@ -279,6 +279,8 @@ WITHOUT_VERSION = {
     "POST /v1/me/second-factors/{factor_id}/confirm": 401,
     "POST /v1/me/second-factors/passkey": 401,
     "POST /v1/calendars": 201,
+    "POST /v1/placement": 200,
+    "POST /v1/estates/{estate_id}/coverage-previews": 201,
     "POST /v1/people/duplicates/{pair_id}/decision": 200,
     "POST /v1/endpoints": 201,
     "POST /v1/devices/{device_id}/checks": 200,

@@ -26,6 +26,7 @@ SOURCE = Path(aed.__file__).parent
 
 GUARDED = {
     "Device": "devices",
+    "CoveragePreview": "coverage_previews",
     "Estate": "estates",
     "Gate": "gates",
     "Building": "buildings",
@@ -383,6 +384,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
     make.photo(session, of=make.check(session, hidden).check)
     make.report(session, hidden)
     incident = make.incident(session)
+    coverage = make.coverage_preview(session, estate)
     session.commit()
     given: dict[str, list[object]] = {
         "estate_id": [estate.id],
@@ -401,6 +403,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "declaration_id": [1],
         "photo_id": [1],
         "report_id": [1],
+        "preview_id": [coverage.id],
         "sighting_id": [1],
         "recall_id": [recall.id],
         "confirmation_request": ["ask_made_up"],

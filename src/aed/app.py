@@ -69,6 +69,7 @@ from aed.migrations import has_schema, head
 from aed.notifications import api as notifications_api
 from aed.notifications import outbox
 from aed.personal_data import api as personal_data_api
+from aed.planning.coverage import api as coverage_api
 from aed.planning.placement import api as placement_api
 from aed.platforms.wechat import wechat_app
 from aed.registry.devices import api as devices_api
@@ -194,6 +195,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         awards_api,
         calendars_api,
         gaps_api,
+        coverage_api,
         placement_api,
         issuer_rosters_api,
         verification_api,

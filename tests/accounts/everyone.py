@@ -157,6 +157,7 @@ def build(session: Session) -> Everyone:
         "photo_id": make.photo(session, of=check).id,
         "report_id": make.report(session, device).id,
         "declaration_id": make.declaration(session, estate=estate).id,
+        "preview_id": make.coverage_preview(session, estate).id,
         "sighting_id": make.sighting(session).id,
         "recall_id": make.recall(session).id,
         "retrieval_id": make.retrieval(session, device).id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aed.accounts.permissions import Role, Viewer
+from aed.accounts.permissions import Role, Viewer, is_insider
 from aed.errors import NotAllowed, NotSignedIn
 
 _REGION_PLANNERS: Final = frozenset({Role.ADMINISTRATOR, Role.ESTATE_MANAGER})
@@ -17,3 +17,11 @@ def require_region_planner(viewer: Viewer, region_id: int) -> None:
     if viewer.is_administrator or viewer.has_role(_REGION_PLANNERS, estate_id=None, region_id=region_id):
         return
     raise NotAllowed("Only a manager or an administrator of the region may plan for it.")
+
+
+def require_estate_reader(viewer: Viewer, estate_id: int, region_id: int) -> None:
+    """Require somebody of the estate, or of its region. Raises NotSignedIn, NotAllowed."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Previews are for people of the estate. Send a token, or sign in.")
+    if not is_insider(viewer, estate_id, region_id):
+        raise NotAllowed("Only people of the estate and of its region may read its previews.")

@@ -19,18 +19,22 @@ from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.database.boxes import window_around
 from aed.geo import METRES_PER_DEGREE, Position
 from aed.hours.evaluation import hours_at
-from aed.lookup.walks import BESIDE_THE_STREET_METRES, LocalTime, WalksFromPatient
+from aed.lookup.walks import BESIDE_THE_STREET_METRES, LocalTime, WalksFromPatient, passing_of
 from aed.registry import nearby
+from aed.registry.estates.rules import GatePassing
 from aed.registry.nearby import GateNearby
 from aed.settings import Arrival
 from aed.walking.network import WalkingNetwork
 from aed.walking.snapping import SnappedPoint
-from aed.walking.travel import Pace, leg_seconds, max_cost_metres, walk_seconds
+from aed.walking.streets import Crossing
+from aed.walking.travel import Pace, leg_seconds, max_cost_metres, metres_of_wait, walk_seconds
 
 type Floats = NDArray[np.float64]
 type Indices = NDArray[np.intp]
 
 _PLANE_ERROR = 1.01
+_MARK_METRES = 0.001
+"""A delay that makes a path name a gate that stops nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class WalksToDoors:
         self._connection, self._network, self._doors = connection, network, doors
         self._numbers, self._local, self._changes = numbers, local, gates or {}
         self._gates: dict[tuple[Position, float], list[GateNearby]] = {}
+        self._timed: dict[tuple[Position, float], tuple[list[GateNearby], list[str]]] = {}
         self._found: dict[Hashable, tuple[Indices, Floats]] = {}
         self._snapped: list[SnappedPoint | None] = []
         if network is not None:
@@ -80,19 +85,14 @@ class WalksToDoors:
     def gates_state(self, place: Position, pace: Pace, *, within_seconds: float, at: datetime) -> Hashable:
         """Return what is open and closed around a place at a moment; equal states have equal walks."""
         metres = self._reach(pace, within_seconds)
-        states = [self._hours(row, at) for row in self._gates_around(place, metres)]
-        if self._network is not None:
-            states += [
-                hours_at(
-                    barrier.opening_hours,
-                    at,
-                    time_zone=self._local.time_zone,
-                    calendar=self._local.calendar,
-                ).state
-                for barrier in self._network.barriers_near(place, metres)
-                if barrier.opening_hours is not None
-            ]
-        return tuple(states)
+        rows, barriers = self._timed_around(place, metres)
+        return (
+            *(self._hours(row, at) for row in rows),
+            *(
+                hours_at(text, at, time_zone=self._local.time_zone, calendar=self._local.calendar).state
+                for text in barriers
+            ),
+        )
 
     def seconds_to_doors(
         self,
@@ -175,6 +175,66 @@ class WalksToDoors:
             )
             self._gates[key] = [_changed(row, self._changes.get(row.id)) for row in rows]
         return self._gates[key]
+
+    def _timed_around(self, place: Position, metres: float) -> tuple[list[GateNearby], list[str]]:
+        """Return the gates that open and close, and the hours of those that only the map has."""
+        key = (place, metres)
+        if key not in self._timed:
+            rows = [row for row in self._gates_around(place, metres) if row.opening_hours is not None]
+            barriers = self._network.barriers_near(place, metres) if self._network is not None else []
+            texts = [each.opening_hours for each in barriers if each.opening_hours is not None]
+            self._timed[key] = rows, texts
+        return self._timed[key]
+
+    def gates_passed(
+        self,
+        place: Position,
+        pace: Pace,
+        *,
+        within_seconds: float,
+        at: datetime,
+        doors: Indices,
+        estate_id: int,
+    ) -> dict[int, tuple[int, ...]]:
+        """Return the ids of the estate's gates that an outsider passes from each door to a place.
+
+        Doors without a way are left out, as are all if there is no street near the place.
+        """
+        network, numbers, metres = self._network, self._numbers, self._reach(pace, within_seconds)
+        if network is None or not len(doors):
+            return {}
+        closed: list[Crossing] = []
+        delays: list[tuple[Crossing, float]] = []
+        gates: dict[Crossing, int] = {}
+        for row in self._gates_around(place, metres):
+            crossing = network.crossing_at(Position(row.lat, row.lon), within_metres=BESIDE_THE_STREET_METRES)
+            if crossing is None:
+                continue
+            passed = passing_of(self._connection, row, ANYONE, at)
+            if passed is GatePassing.NOT:
+                closed.append(crossing)
+                continue
+            wait = numbers.guarded_gate_seconds if passed is GatePassing.AFTER_A_WAIT else 0.0
+            delays.append((crossing, metres_of_wait(wait, numbers) + _MARK_METRES))
+            if row.estate_id == estate_id:
+                gates[crossing] = row.id
+        registered = {crossing.edge for crossing in (*closed, *(each[0] for each in delays))}
+        closed += [
+            barrier.crossing
+            for barrier in network.barriers_near(place, metres)
+            if barrier.crossing.edge not in registered
+            and (barrier.locked or barrier.access in ("no", "private"))
+        ]
+        reachable = network.reachable(place, within_metres=metres, closed=closed, delays=delays)
+        if reachable is None:
+            return {}
+        points = network.snap(self._doors.lat[doors], self._doors.lon[doors])
+        costs = reachable.costs(points)
+        return {
+            int(door): tuple(gates[each] for each in reachable.crossings_to(points, i) if each in gates)
+            for i, door in enumerate(doors.tolist())
+            if math.isfinite(costs[i])
+        }
 
     def _hours(self, row: GateNearby, at: datetime) -> Hashable:
         calendar = nearby.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)

@@ -1,0 +1,111 @@
+"""Make and read previews."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer, require_estate_manager
+from aed.errors import NotFound
+from aed.planning.bands import next_monday
+from aed.planning.coverage.computing import compute
+from aed.planning.coverage.models import CoveragePreview
+from aed.planning.coverage.schemas import PreviewOut, PreviewResult, StepIn
+from aed.planning.permissions import require_estate_reader
+from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.models import Estate
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+
+
+def make_preview(
+    session: Session,
+    viewer: Viewer,
+    estate_id: int,
+    step: StepIn,
+    *,
+    network: WalkingNetwork | None,
+    settings: Settings,
+    at: datetime,
+) -> CoveragePreview:
+    """Compute and keep the preview of a step, in the week that begins next.
+
+    Raises NotFound, NotSignedIn, NotAllowed, InvalidInput.
+    """
+    estate = estate_queries.estate(session, viewer, estate_id)
+    require_estate_manager(viewer, estate.id, region_id=estate.region_id)
+    local = at.astimezone(ZoneInfo(estate.time_zone or estate.region.time_zone))
+    computed = compute(
+        session, viewer, estate, step, network=network, settings=settings, monday=next_monday(local.date())
+    )
+    made = CoveragePreview(
+        estate_id=estate.id,
+        made_at=at,
+        inputs_hash=computed.inputs_hash,
+        inputs=computed.inputs | {"residents": {str(key): count for key, count in step.residents.items()}},
+        result=computed.result.model_dump(mode="json"),
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def preview(session: Session, viewer: Viewer, preview_id: int) -> tuple[CoveragePreview, Estate]:
+    """Return a preview with its estate. Raises NotFound, NotSignedIn, NotAllowed.
+
+    visibility: checked once the estate is known.
+    """
+    row = session.execute(
+        select(CoveragePreview, Estate)
+        .join(Estate, Estate.id == CoveragePreview.estate_id)
+        .where(CoveragePreview.id == preview_id)
+    ).one_or_none()
+    missing = NotFound(
+        "There is no preview {preview_id}, or you may not see it.",
+        field="preview_id",
+        preview_id=preview_id,
+    )
+    if row is None:
+        raise missing
+    found, estate = row
+    estate_queries.estate(session, viewer, estate.id)
+    require_estate_reader(viewer, estate.id, estate.region_id)
+    return found, estate
+
+
+def previews(
+    session: Session, viewer: Viewer, estate_id: int, *, limit: int, before_id: int | None = None
+) -> list[CoveragePreview]:
+    """Return the previews of an estate, latest first. Raises NotFound, NotSignedIn, NotAllowed.
+
+    visibility: for people of the estate and its region, checked first.
+    """
+    estate = estate_queries.estate(session, viewer, estate_id)
+    require_estate_reader(viewer, estate.id, estate.region_id)
+    statement = (
+        select(CoveragePreview)
+        .where(CoveragePreview.estate_id == estate.id)
+        .order_by(CoveragePreview.id.desc())
+        .limit(limit)
+    )
+    if before_id is not None:
+        statement = statement.where(CoveragePreview.id < before_id)
+    return [*session.scalars(statement)]
+
+
+def preview_out(found: CoveragePreview, estate: Estate) -> PreviewOut:
+    inputs = found.inputs
+    return PreviewOut(
+        id=found.id,
+        estate_id=estate.id,
+        estate_en=estate.name_en,
+        estate_zh=estate.name_zh,
+        made_at=found.made_at,
+        week_from=inputs["week_from"],
+        inputs_hash=found.inputs_hash,
+        step=StepIn.model_validate(inputs["step"] | {"residents": inputs["residents"]}),
+        result=PreviewResult.model_validate(found.result),
+    )

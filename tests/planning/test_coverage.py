@@ -1,0 +1,275 @@
+"""Previews of a step: by hand, against the lookup, over HTTP and by command."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Role
+from aed.errors import InvalidInput
+from aed.geo import Position
+from aed.lookup.answer import answer_lookup
+from aed.lookup.question import LookupQuestion
+from aed.planning.bands import HOURS, Band, band_at, hours_of_week
+from aed.planning.coverage import computing
+from aed.planning.coverage.rules import BAND_BY_HOUR, Pattern
+from aed.planning.coverage.schemas import PreviewResult, StepIn
+from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.models import Estate
+from aed.settings import Settings
+from tests import make
+from tests.make import ADMINISTRATOR, PATIENT, east_of, north_of
+from tests.registry.conftest import Desk, nobody
+from tests.training.test_gaps_http import client, desk
+from tests.walking.grids import grid_position, street_grid
+
+__all__ = ["client", "nobody"]
+
+MONDAY = date(2026, 9, 14)
+
+
+def computed(session: Session, estate: Estate, network: Any = None, **step: Any) -> computing.Computed:
+    return computing.compute(
+        session,
+        ADMINISTRATOR,
+        estate_queries.estate(session, ADMINISTRATOR, estate.id),
+        StepIn.model_validate({"audience": "neighbours", **step}),
+        network=network,
+        settings=Settings(),
+        monday=MONDAY,
+    )
+
+
+def preview(session: Session, estate: Estate, network: Any = None, **step: Any) -> PreviewResult:
+    return computed(session, estate, network, **step).result
+
+
+def gains(found: PreviewResult, minutes: int = 5) -> dict[str, tuple[float, float]]:
+    return {
+        each.band.value: (gain.residents, gain.outsiders)
+        for each in found.bands
+        for gain in each.gains
+        if gain.minutes == minutes
+    }
+
+
+def two_estates(session: Session) -> tuple[Estate, Estate]:
+    """Make two estates side by side: one with a device, the other with a house of 21 people beside it."""
+    here = make.estate(session, neighbourhood="lake")
+    there = make.estate(session, around=east_of(PATIENT, metres=400), neighbourhood="lake")
+    make.building(session, here, at=PATIENT, floors=2)
+    make.building(session, there, at=east_of(PATIENT, metres=100), floors=2)
+    make.device(session, of=here, at=PATIENT, audience="estate")
+    return here, there
+
+
+def test_neighbours_gain_at_night_what_is_opened_at_night(session: Session) -> None:
+    here, _ = two_estates(session)
+
+    found = preview(session, here, hours="Mo-Su 23:00-08:00")
+
+    assert gains(found) == {"day": (0, 0), "evening": (0, 0), "night": (0, 21), "weekend": (0, 0)}
+    night = found.bands[2]
+    assert night.band is Band.NIGHT
+    assert night.arrests.low < night.arrests.middle < night.arrests.high
+    assert found.year.survivors_larsen.high < found.year.device_first.high < found.year.arrests.high
+
+
+def test_residents_lose_nothing_and_gain_nothing_from_their_own_step(session: Session) -> None:
+    here, _ = two_estates(session)
+
+    found = preview(session, here, audience="public")
+
+    assert all(residents == 0 for residents, _ in gains(found).values())
+    own = next(door for door in found.doors if door.is_own)
+    assert own.before == own.after == [1, 1, 1, 1]
+    other = next(door for door in found.doors if not door.is_own)
+    assert (other.before, other.after) == ([0, 0, 0, 0], [1, 1, 1, 1])
+
+
+def test_residents_would_gain_from_neighbours_that_follow(session: Session) -> None:
+    here, there = two_estates(session)
+    make.building(session, here, at=east_of(PATIENT, metres=190), floors=2)
+    make.device(session, of=there, at=east_of(PATIENT, metres=300), audience="estate")
+
+    found = preview(session, here)
+
+    assert found.reciprocity.by_own == 21
+    assert found.reciprocity.by_others_today == 0
+    assert found.reciprocity.if_neighbours_follow == 21
+    assert found.reciprocity.neighbours == 1
+
+
+def test_high_floors_gain_less(session: Session) -> None:
+    here, there = two_estates(session)
+    make.building(session, there, at=east_of(PATIENT, metres=90), floors=40)
+
+    tall = gains(preview(session, here))["day"][1]
+
+    assert 21 < tall < 21 + 420
+
+
+def test_a_gate_that_is_opened_shortens_the_way(session: Session) -> None:
+    network = street_grid(400, seed=3)
+    middle = grid_position(400, 0.5, 0.5)
+    here = make.estate(session, around=middle, neighbourhood="lake")
+    there = make.estate(session, around=east_of(middle, metres=500), neighbourhood="lake")
+    make.device(session, of=here, at=middle, audience="estate")
+    for metres in range(30, 240, 15):
+        make.building(session, there, at=east_of(middle, metres=metres), floors=3)
+    gates = [
+        make.gate(session, here, at=make.north_of(east_of(middle, metres=dx), metres=dy), passage="residents")
+        for dx, dy in ((25, 0), (-25, 0), (0, 25), (0, -25))
+    ]
+
+    shut = gains(preview(session, here, network))
+    opened = preview(
+        session, here, network, gates=[{"gate_id": each.id, "passage": "guarded"} for each in gates]
+    )
+
+    assert gains(opened)["day"][1] >= shut["day"][1]
+    assert sum(use.strangers.middle for band in opened.bands for use in band.gates) >= 0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_each_floor_is_as_far_as_the_lookup_says(session: Session, seed: int) -> None:
+    """The seconds of each floor in an hour are those of the lookup for a resident there."""
+    random = np.random.default_rng(seed)
+    network, settings = street_grid(900, seed=seed), Settings()
+    middle = grid_position(900, 0.5, 0.5)
+
+    def near(metres: float) -> Position:
+        north, east = random.uniform(-metres, metres, 2)
+        return north_of(east_of(middle, metres=float(east)), metres=float(north))
+
+    estates = [
+        make.estate(session, around=place, neighbourhood="lake")
+        for place in (middle, east_of(middle, metres=420))
+    ]
+    for number, estate in enumerate(estates):
+        centre = 420.0 * number
+        for _ in range(2):
+            at = east_of(near(150), metres=centre)
+            make.device(
+                session,
+                of=estate,
+                at=at,
+                floor=int(random.integers(0, 3)),
+                opening_hours=str(random.choice(["24/7", "Mo-Fr 08:00-18:00"])),
+                audience=str(random.choice(["estate", "neighbours"])),
+            )
+            hours = str(random.choice(["06:00-23:00", "24/7"]))
+            make.gate(
+                session, estate, at=at, passage=str(random.choice(["guarded", "open"])), opening_hours=hours
+            )
+        for _ in range(5):
+            make.building(session, estate, at=east_of(near(190), metres=centre), floors=4)
+    kept: dict[str, Any] = {}
+    original = computing._patterns
+
+    def spy(world: Any, *given: Any) -> list[Pattern]:
+        kept["world"], kept["patterns"] = world, original(world, *given)
+        found: list[Pattern] = kept["patterns"]
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(computing, "_patterns", spy)
+        preview(session, estates[0], network)
+    world = kept["world"]
+    moments = hours_of_week(MONDAY, "Asia/Shanghai")
+    compared = 0
+    for hour in (2, 14, 6 * 24 + 15):
+        pattern = next(each for each in kept["patterns"] if hour in each.hours)
+        for cell in range(0, len(world.cell_door), 3):
+            building = world.buildings[world.cell_door[cell]]
+            of = next(each for each in estates if each.id == building.estate_id)
+            viewer = make.member(of, *(each for each in estates if each is not of))
+            question = LookupQuestion(
+                here=Position(building.lat, building.lon),
+                at=moments[hour],
+                limit=10,
+                floor=int(world.cell_floor[cell]),
+            )
+            answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
+            on_foot = [
+                each.fetch_seconds
+                for each in answer.devices
+                if not each.by_closed_gate
+                and math.isfinite(each.fetch_seconds)
+                and each.basis == "walking_network"
+            ]
+            soonest = min(on_foot, default=math.inf)
+            mine = float(pattern.before[cell])
+            if math.isfinite(mine) and mine < 390:
+                assert mine == pytest.approx(soonest, abs=0.5), (hour, building, world.cell_floor[cell])
+                compared += 1
+            else:
+                assert soonest > 300
+    assert compared > 10
+
+
+def test_the_same_inputs_have_the_same_hash_and_result(session: Session) -> None:
+    here, there = two_estates(session)
+
+    one, other = computed(session, here), computed(session, here)
+    assert (one.inputs_hash, one.result) == (other.inputs_hash, other.result)
+    make.building(session, there, at=east_of(PATIENT, metres=90))
+    assert computed(session, here).inputs_hash != one.inputs_hash
+
+
+def test_an_own_count_of_residents_replaces_the_estimate(session: Session) -> None:
+    here, there = two_estates(session)
+    beside = make.building(session, there, at=east_of(PATIENT, metres=60), floors=2)
+
+    found = preview(session, here, residents={beside.id: 200})
+
+    assert gains(found)["day"] == (0, 221)
+    assert found.population.by_source == {"own_list": 1, "floors": 2}
+
+
+def test_bad_steps_are_refused(session: Session) -> None:
+    here, there = two_estates(session)
+    theirs = make.device(session, of=there, at=east_of(PATIENT, metres=400))
+    gate = make.gate(session, there, at=east_of(PATIENT, metres=300))
+
+    with pytest.raises(InvalidInput, match="not in service at this estate"):
+        preview(session, here, device_ids=[theirs.id])
+    with pytest.raises(InvalidInput, match="not a gate of this estate"):
+        preview(session, here, gates=[{"gate_id": gate.id}])
+    empty = make.estate(session, around=north_of(PATIENT, metres=5_000))
+    with pytest.raises(InvalidInput, match="no device in service"):
+        preview(session, empty)
+
+
+def test_every_hour_of_the_week_is_in_one_band() -> None:
+    assert len(BAND_BY_HOUR) == HOURS
+    assert [BAND_BY_HOUR.count(band) for band in Band] == [60, 15, 63, 30]
+    assert band_at(5, 23) is Band.NIGHT
+
+
+def test_over_http_managers_make_previews_and_residents_read_them(
+    session: Session, client: TestClient, nobody: Desk
+) -> None:
+    here, there = two_estates(session)
+    manager = desk(session, client, Role.ESTATE_MANAGER, estate=here)
+    resident = desk(session, client, Role.RESIDENT, estate=here)
+    stranger = desk(session, client, Role.RESIDENT, estate=there)
+    where, step = f"/v1/estates/{here.id}/coverage-previews", {"audience": "public", "hours": "20:00-08:00"}
+
+    assert nobody.post(where, step).status_code == 404
+    assert resident.post(where, step).status_code == 403
+    made = manager.post(where, step)
+    assert made.status_code == 201
+    at = made.headers["Location"]
+    assert resident.get(at).json() == made.json()
+    assert [each["id"] for each in resident.get(where).json()["previews"]] == [made.json()["id"]]
+    assert stranger.get(at).status_code in (403, 404)
+    assert nobody.get(at).status_code == 404
+    assert manager.post(where, {"audience": "estate"}).status_code == 422
+    assert manager.post(where, step | {"hours": "whenever"}).status_code == 422
