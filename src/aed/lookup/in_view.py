@@ -144,7 +144,7 @@ def extent_of_devices(session: Session, viewer: Viewer, *, most: int = 10_000) -
     """
     some = (
         select(published_latitude(viewer).label("lat"), published_longitude(viewer).label("lon"))
-        .where(visible_to(viewer, Device), Device.state != DeviceState.WITHDRAWN)
+        .where(visible_to(viewer, Device), published_to(viewer), Device.state != DeviceState.WITHDRAWN)
         .order_by(Device.id)
         .limit(most)
         .subquery()
