@@ -433,6 +433,10 @@ def test_only_usable_claims_of_a_provider_are_taken() -> None:
 
     assert identity_from_claims(claims | {"sub": ""}, country="CN") is None
     assert identity_from_claims(claims | {"sub": "x" * 256}, country="CN") is None
+    assert identity_from_claims(claims | {"sub": "x" * 255}, country="CN") is not None
+    named = identity_from_claims(claims | {"name": "n" * 201}, country="CN")
+    assert named is not None
+    assert named.name == "n" * 200
     assert identity_from_claims({"sub": "1"}, country="CN") is None
     odd = {
         "name": " ",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import Database, read_session, transaction
 from aed.debrief.follow_up.jobs import debrief_incidents
+from aed.debrief.follow_up.rules import may_have_fetched_device
 from aed.incidents.alerts.answers import take_location, take_reply
 from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Alert, Drill
-from aed.incidents.rules import AlertReply, IncidentOutcome, Task
+from aed.incidents.rules import AlertReply, AlertState, IncidentKind, IncidentOutcome, StopReason, Task
 from aed.notifications.models import OutboxMessage
 from aed.settings import Settings
 from aed.upkeep.models import Quarantine, Retrieval
@@ -26,6 +28,34 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def talk(settings: Settings) -> Settings:
     return settings.model_copy(update={"support_contact": "Red Cross +86 571 5550 1234"})
+
+
+@dataclass(frozen=True)
+class Fetch:
+    state: AlertState = AlertState.ON_THE_WAY
+    device_taken_at: datetime | None = None
+    there_at: datetime | None = None
+    stop_reason: str | None = None
+
+
+@pytest.mark.parametrize(
+    ("alert", "in_a_real_case", "in_an_exercise"),
+    [
+        (Fetch(), True, False),
+        (Fetch(device_taken_at=NOW), True, True),
+        (Fetch(there_at=NOW), True, True),
+        (Fetch(AlertState.DECLINED), False, False),
+        (Fetch(AlertState.DECLINED, device_taken_at=NOW), True, True),
+        (Fetch(AlertState.STOPPED, stop_reason=StopReason.CALLED_AWAY), False, False),
+        (Fetch(AlertState.STOPPED, stop_reason=StopReason.COMES_ELSEWHERE), False, False),
+        (Fetch(AlertState.STOPPED, there_at=NOW, stop_reason=StopReason.CALLED_AWAY), True, True),
+    ],
+)
+def test_upkeep_asks_about_a_device_that_may_have_been_fetched(
+    alert: Fetch, in_a_real_case: bool, in_an_exercise: bool
+) -> None:
+    assert may_have_fetched_device(alert, IncidentKind.REAL) is in_a_real_case
+    assert may_have_fetched_device(alert, IncidentKind.EXERCISE) is in_an_exercise
 
 
 def over(session: Session, settings: Settings, kind: str) -> dict[str, list[int]]:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import ANYONE, TokenRole
 from aed.database.session import Database, read_session
 from aed.exports import tiles as tiles
-from aed.exports.rules import BUFFER, CELL, EXTENT, Tile
+from aed.exports.rules import BUFFER, CELL, EXTENT, Squares, Tile
 from aed.geo import Datum, Position, from_wgs84
 from aed.registry.devices import actions as device_actions
 from tests import make
@@ -298,3 +298,9 @@ def test_the_bounding_box_of_a_tile_contains_its_points(zoom: int, lat: float, l
     assert west <= lon <= east
     assert south <= lat <= north
     assert east - west <= 360 / 2**zoom * (1 + 2 * BUFFER / EXTENT) + 1e-9
+
+
+def test_squares_beyond_the_edge_are_clipped_to_the_world() -> None:
+    west, south, east, north = Tile(0, 0, 0).bounds(Squares(-1, 16, -1, 16))
+    assert (west, east) == (-180.0, 180.0)
+    assert [round(north, 4), round(south, 4)] == [85.0511, -85.0511]

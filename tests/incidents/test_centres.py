@@ -206,6 +206,7 @@ def test_a_wrong_signature_reveals_nothing_else(session: Session, settings: Sett
         "another version": SignedMessage(
             right.id, right.timestamp, right.signatures.replace("v1,", "v2,"), right.body
         ),
+        "a long id": signed(secret, "report", id_="x" * 257, **patient()),
         "nonsense": SignedMessage(right.id, right.timestamp, "v1,! v1 ,, é", right.body),
     }
     messages = set()
@@ -220,6 +221,7 @@ def test_a_wrong_signature_reveals_nothing_else(session: Session, settings: Sett
         messages.add(refused.value.detail)
     assert len(messages) == 1, "the response does not reveal whether the centre exists"
     assert session.scalars(select(Incident)).all() == []
+    take(session, settings, signed(secret, "report", id_="x" * 256, **patient()))
     take(
         session, settings, SignedMessage(right.id, right.timestamp, f"v1,AAAA {right.signatures}", right.body)
     )

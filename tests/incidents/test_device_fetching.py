@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from datetime import timedelta
 
@@ -82,6 +83,22 @@ def why_out(session: Session, device: Device) -> list[str]:
         str(each)
         for each in session.scalars(select(Quarantine.reason).where(Quarantine.device_id == device.id))
     ]
+
+
+def test_where_the_device_is_never_contradicts_itself() -> None:
+    """After every sequence of up to four replies, it is in one place, and the last reply about it counts."""
+    fetching = AlertSituation(AlertState.ACCEPTED, Task.FETCH, has_accepted=True)
+    for replies in itertools.product(AlertReply, repeat=4):
+        now = fetching
+        for reply in replies:
+            now = apply_reply(now, reply)
+            assert now.has_device or not now.is_used, replies
+            assert not (now.has_device and now.is_returned), replies
+            assert now.failure is None or (now.task is Task.DIRECT and not now.has_device), replies
+            if reply is AlertReply.DEVICE_RETURNED and now.task is Task.FETCH:
+                assert now.is_used or now.is_returned, replies
+            if reply in (AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN) and now.task is Task.FETCH:
+                assert now.is_used, replies
 
 
 def test_each_reply_gives_the_expected_situation() -> None:

@@ -83,11 +83,14 @@ def test_chances_stay_in_order_whatever_was_counted() -> None:
 @pytest.mark.parametrize(
     ("hour", "when"),
     [
-        (3, TimeOfDay.NIGHT),
-        (7, TimeOfDay.MORNING),
-        (12, TimeOfDay.DAY),
-        (20, TimeOfDay.EVENING),
-        (23, TimeOfDay.NIGHT),
+        (5, TimeOfDay.NIGHT),
+        (6, TimeOfDay.MORNING),
+        (8, TimeOfDay.MORNING),
+        (9, TimeOfDay.DAY),
+        (16, TimeOfDay.DAY),
+        (17, TimeOfDay.EVENING),
+        (21, TimeOfDay.EVENING),
+        (22, TimeOfDay.NIGHT),
     ],
 )
 def test_times_of_day(hour: int, when: TimeOfDay) -> None:

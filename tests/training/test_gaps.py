@@ -209,6 +209,12 @@ def test_the_best_slot_is_when_the_people_present_in_gap_hours_are_free() -> Non
     assert "夜间" in found.because_zh[0]
 
 
+def test_an_hour_with_exactly_the_target_is_not_below_it() -> None:
+    (building,) = around(3.0).buildings
+    assert building.hours_below_after(3) == 0
+    assert building.hours_below_after(4) == HOURS
+
+
 def test_nothing_is_suggested_without_a_gap() -> None:
     assert suggest(around(3.0), ASSUMED, target=3, today=MONDAY) is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from aed.training.rules import (
     EnrolmentNotice,
     LinkNotice,
     Occasion,
+    notice_words,
     short_notice_words,
 )
 from tests import make
@@ -76,3 +78,11 @@ def test_notices_contain_a_link_once_the_public_url_is_set(session: Session) -> 
     assert texts[has.person_id].startswith("报名成功：10月2日10:00课程")
     assert texts[waits.person_id].startswith("候补第1位：10月2日10:00课程")
     assert all("https://aed.example.cn/l/" in each for each in texts.values())
+
+
+def test_a_cancelled_session_is_announced_with_its_reason_if_one_was_given() -> None:
+    of = Occasion("CPR", "心肺复苏", "Hall", "活动室", STARTS_AT, "Asia/Shanghai", "no trainer")
+
+    assert all("no trainer" in text for text in notice_words(EnrolmentNotice.CANCELLED, of))
+    en, zh = notice_words(EnrolmentNotice.CANCELLED, replace(of, cancelled_why=None))
+    assert (en[-1], zh[-1]) == (".", "。")

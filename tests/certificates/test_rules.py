@@ -1,0 +1,62 @@
+"""Which names agree, what an issuer's statement corrects, and what counts for a likely duplicate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from aed.certificates.duplicates.rules import DuplicateCandidate, likeness
+from aed.certificates.rules import CheckState, Facts, Holder, IssuerStatement, compare, names_agree
+from aed.responders.rules import CertificateKind
+
+UNTIL = date(2028, 5, 31)
+HOLDER = Holder("王小明", None, None)
+ONE = DuplicateCandidate("王小明", "+8613800138001", (), 1, frozenset({("1", "RC-1")}))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "agree"),
+    [
+        ("墨闻笛", "墨闻笛 Mo Wendi", True),
+        ("王小明", "王*明", True),
+        ("王小明", "王小华", False),
+        ("Anna Berg", "anna  berg", True),
+        ("Anna Berg", "Anna Bergman", False),
+        ("Anna Berg", "王小明", False),
+        ("", "", False),
+        ("王小明 Wang", "王小明 Li", True),
+    ],
+)
+def test_names_agree_by_their_chinese_part_or_else_by_the_latin_one(
+    one: str, other: str, agree: bool
+) -> None:
+    assert names_agree(one, other) is names_agree(other, one) is agree
+
+
+def test_a_correction_names_the_old_and_the_new_value() -> None:
+    statement = IssuerStatement(HOLDER, Facts(CertificateKind.CPR_AED, date(2025, 6, 1), UNTIL))
+
+    found = compare(HOLDER, Facts(CertificateKind.CPR_AED, None, date(2027, 5, 31)), statement)
+
+    assert (found.state, found.corrections) == (CheckState.CORRECTED, ("issued_on", "valid_until"))
+    assert "issued_on was unknown, now 2025-06-01" in found.said
+    assert "valid_until was 2027-05-31, now 2028-05-31" in found.said
+
+
+@pytest.mark.parametrize(
+    ("other", "score"),
+    [
+        ({"certificates": frozenset()}, 0.4 + 0.45 + 0.2),
+        ({"phone": None, "estate_id": None, "certificates": frozenset()}, 0.4),
+        ({"name": "李华", "estate_id": None, "certificates": frozenset()}, 0.3),
+        ({"name": "李华", "phone": None, "certificates": frozenset()}, 0.05),
+        ({"name": "李华", "phone": None, "estate_id": None}, 0.5),
+        ({"name": "李华", "phone": None}, 0.5 + 0.05),
+        ({"phone": None, "estate_id": None}, 0.4 + 0.5),
+    ],
+)
+def test_each_agreement_adds_its_weight(other: dict[str, Any], score: float) -> None:
+    assert likeness(ONE, replace(ONE, **other)).score == pytest.approx(min(score, 1.0))

@@ -1,0 +1,51 @@
+"""The reason why a row or feature is invalid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from aed.imports.rules import reason_of
+
+
+class Entry(BaseModel):
+    lat: float
+    lon: float
+    floor: int
+
+
+class Area(BaseModel):
+    boundary: str
+    floor: int
+
+
+def reason(schema: type[BaseModel], given: dict[str, Any], *, is_feature: bool) -> str:
+    with pytest.raises(ValidationError) as refused:
+        schema.model_validate(given)
+    return reason_of(refused.value, known=("lat", "lon", "floor", "boundary"), is_feature=is_feature)
+
+
+def test_a_feature_without_a_position_is_asked_for_its_geometry() -> None:
+    both = reason(Entry, {}, is_feature=True)
+    assert both.startswith("geometry: must be a Point with [longitude, latitude]; floor: ")
+    assert "lat:" not in both
+    assert "lon:" not in both
+    only = reason(Entry, {"floor": "x"}, is_feature=True)
+    assert only.startswith("geometry: must be a Point with [longitude, latitude]; floor: ")
+    assert "lat" not in reason(Entry, {"lat": 1, "lon": 2}, is_feature=True)
+
+
+def test_a_feature_without_an_outline_is_asked_for_its_geometry() -> None:
+    assert reason(Area, {}, is_feature=True).startswith(
+        "geometry: must be a Polygon or MultiPolygon; floor: "
+    )
+    assert "geometry" not in reason(Area, {"boundary": "x"}, is_feature=True)
+
+
+def test_a_row_without_a_position_is_asked_for_its_columns() -> None:
+    text = reason(Entry, {}, is_feature=False)
+    assert "geometry" not in text
+    assert "lat: " in text
+    assert "lon: " in text
