@@ -110,6 +110,7 @@ from aed.web.find_help import api as find_help_api
 from aed.web.learn import api as learn_api
 from aed.web.map import api as map_api
 from aed.web.my_page import api as my_page_api
+from aed.web.reminders import api as reminder_pages_api
 from aed.web.render import HEADERS
 from aed.web.reports import api as web_reports_api
 from aed.web.sign_up import api as sign_up_api
@@ -231,6 +232,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(web_reports_api.router)
     app.include_router(sign_up_api.router)
     app.include_router(my_page_api.router)
+    app.include_router(reminder_pages_api.router)
     app.include_router(map_api.router)
     app.include_router(web_api.router)
     app.include_router(docs.router)

@@ -60,30 +60,47 @@ def test_a_tap_answers_a_reminder_but_opening_the_page_does_not(session: Session
     assert [each["answer"] for each in nobody.get(path).json()["reminders"]] == ["done"]
 
 
-def test_the_reminder_page_is_bilingual_and_loads_nothing_external(
+def test_the_reminder_page_is_in_the_readers_language_and_loads_nothing_external(
     session: Session, client: TestClient
 ) -> None:
     *_, key, reminder_id = told_today(session)
 
     page = client.get(f"/v1/reminders/{key}", headers=PAGE)
+    english = client.get(f"/reminders/{key}?from=singlemessage", headers=PAGE | {"Accept-Language": "en"})
     gone = client.get("/v1/reminders/no-such-key", headers=PAGE)
 
-    assert (page.status_code, gone.status_code) == (200, 404)
+    assert (page.status_code, english.status_code, gone.status_code) == (200, 200, 404)
+    assert page.url.path == f"/reminders/{key}"
     assert page.headers["content-type"].startswith("text/html")
     assert "&lt;大堂&gt;" in page.text
     assert "<大堂>" not in page.text
     assert "更换电极片" in page.text
-    assert "replace pads" in page.text
-    assert re.findall(r'<button value="(\w+)"', page.text) == ["done", "not_me", "later"]
-    assert f'data-id="{reminder_id}"' in page.text
+    assert "Replace pads" in english.text
+    assert re.findall(r'name="answer" value="(\w+)"', page.text) == ["done", "not_me", "later"]
+    assert f'id="task-{reminder_id}"' in page.text
     policy = page.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
     assert "'unsafe" not in policy
-    nonce = re.search(r"script-src 'nonce-([^']+)'", policy)
-    assert nonce is not None
-    assert f'<script nonce="{nonce[1]}">' in page.text
-    assert page.headers["referrer-policy"] == "no-referrer"
-    assert "链接已失效" in gone.text
+    assert page.headers["referrer-policy"] == "same-origin"
+    assert page.headers["cache-control"] == "no-store"
+    assert "链接已失效" in gone.text or "已过期" in gone.text
+
+
+def test_a_reminder_is_answered_by_a_form_of_its_page(session: Session, client: TestClient) -> None:
+    *_, key, reminder_id = told_today(session)
+
+    for given in ("later", "done", "done"):
+        page = client.post(
+            f"/reminders/{key}", headers=PAGE, data={"reminder_id": reminder_id, "answer": given}
+        )
+        assert page.url.path == f"/reminders/{key}"
+    assert "谢谢，巡检设备后即可确认。" in page.text
+    assert [each["answer"] for each in client.get(f"/v1/reminders/{key}").json()["reminders"]] == ["done"]
+    other = {"reminder_id": reminder_id + 99, "answer": "done"}
+    assert client.post(f"/reminders/{key}", headers=PAGE, data=other).status_code == 404
+    odd = {"reminder_id": reminder_id, "answer": "<script>"}
+    assert client.post(f"/reminders/{key}", headers=PAGE, data=odd).status_code == 422
+    assert client.post("/reminders/nobodys", headers=PAGE, data=other).status_code == 404
 
 
 def test_an_estate_sees_the_reminders_of_its_people_and_strangers_do_not(

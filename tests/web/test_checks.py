@@ -158,7 +158,7 @@ def test_the_link_of_a_reminder_leads_to_the_check_and_signs_nobody_in(
     key, _ = make.reminded(session, keeper, device, at=clock.now())
     session.commit()
 
-    page = browser.get(f"/v1/reminders/{key}")
+    page = browser.get(f"/v1/reminders/{key}", follow_redirects=True)
     assert "set-cookie" not in page.headers
     assert f'href="/d/{code}/check"' in page.text
     assert "Sign in to check" in browser.get(f"/d/{code}/check").text

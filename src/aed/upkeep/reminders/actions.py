@@ -134,7 +134,7 @@ _WANTED_FOR: Final = timedelta(days=3)
 """A reminder that is not delivered within this time is dropped; the next threshold creates a new one."""
 _ANSWERED_FOR: Final = timedelta(days=120)
 """How long the link in a message accepts answers."""
-MESSAGE_PATH: Final = "/v1/reminders/"
+MESSAGE_PATH: Final = "/reminders/"
 
 
 @dataclass(frozen=True, slots=True)

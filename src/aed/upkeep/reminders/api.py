@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.fields import Id
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.errors import NotFound
-from aed.http.pages import PAGE_RESPONSE, WantsPage, render_page
+from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.filter_parameters import DeviceFilterDep
 from aed.upkeep.models import ReminderPreference
 from aed.upkeep.reminders import actions, queries
+from aed.upkeep.reminders.actions import MESSAGE_PATH
 from aed.upkeep.reminders.message_lines import ReminderLine, preference_of
 from aed.upkeep.reminders.queries import ReminderWithRecipients
 from aed.upkeep.reminders.rules import ANSWERS, Hours
@@ -215,7 +215,6 @@ class PreferencesOut(BaseModel):
 
 router = APIRouter(tags=["upkeep"])
 
-_TITLE: Final = "AED 待办 Due tasks"
 
 MessageKey = Annotated[
     str,
@@ -276,28 +275,11 @@ def get_reminder_message(
 ) -> ReminderMessageOut | Response:
     """Return the reminders listed in a message, by the key in its link.
 
-    Browsers get a page with answer buttons. Opening the link does not answer anything.
+    Browsers are led to a page with answer buttons. Opening the link does not answer anything.
     """
-    try:
-        lines = actions.lines_behind_link(session, message_key, at=clock.now())
-    except NotFound as error:
-        if not wants_page:
-            raise
-        page = render_page(
-            "http/templates/invalid_link.html.jinja", title=_TITLE, heading="AED 待办", detail=error.detail
-        )
-        return HTMLResponse(page.html, status_code=404, headers=page.headers)
     if wants_page:
-        page = render_page(
-            "upkeep/reminders/message.html.jinja",
-            title=_TITLE,
-            scripts=("upkeep/reminders/message.js",),
-            lines=lines,
-            due_words=DUE_WORDS,
-            answers=ANSWERS,
-            short_number=short_number,
-        )
-        return HTMLResponse(page.html, headers=page.headers)
+        return RedirectResponse(MESSAGE_PATH + message_key, headers={"Vary": "Accept"})
+    lines = actions.lines_behind_link(session, message_key, at=clock.now())
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
     return ReminderMessageOut(reminders=[ReminderLineOut.of(each) for each in lines])
