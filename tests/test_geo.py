@@ -23,12 +23,12 @@ from aed.geo import (
     distances_metres,
     from_wgs84,
     in_mainland_china,
-    map_links,
     mercator_degrees,
     metres_to_each,
     position_from,
     to_wgs84,
 )
+from aed.http.map_links import map_links
 from tests.examples import examples
 
 HANGZHOU = Position(30.2741, 120.1551)

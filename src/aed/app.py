@@ -48,11 +48,19 @@ from aed.http.headers import (
     PublicReads,
 )
 from aed.http.language import language_of_errors
-from aed.http.problems import MAX_ERRORS, MAX_FIELD_CHARACTERS, PROBLEM_TYPE, Problem, problem
+from aed.http.problems import (
+    FIELD_IS_WRONG,
+    MAX_ERRORS,
+    MAX_FIELD_CHARACTERS,
+    NOT_VALID,
+    PROBLEM_TYPE,
+    Problem,
+    problem,
+    validation_sentence,
+)
 from aed.http.query import refuse_unknown_parameters
 from aed.http.request_timing import RequestMetrics, RequestTiming
 from aed.http.routes import template_of
-from aed.http.validation import FIELD_IS_WRONG, NOT_VALID, validation_sentence
 from aed.imports import api as imports_api
 from aed.imports.devices import api as import_devices_api
 from aed.imports.lint import api as lint_api

@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.geo import Position, route_links
+from aed.geo import Position
+from aed.http.map_links import route_links
 from aed.incidents.models import Alert, Incident
 from aed.incidents.rules import AlertState, IncidentKind, IncidentOutcome, IncidentState, StopReason, Task
 from aed.registry.devices.cabinet_codes import set_cabinet_code

@@ -20,11 +20,11 @@ from aed.accounts.permissions import Role
 from aed.accounts.role_grants import RoleGrant
 from aed.accounts.sessions import CSRF_HEADER, SESSION_COOKIE, csrf_token
 from aed.certificates.models import CertificateDeclaration
+from aed.geo import coordinates_in
 from aed.notifications.models import OutboxMessage
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import CertificateTrust, ResponderState
 from aed.settings import Settings, WebPush
-from aed.web.my_page.rules import coordinates_in
 from tests import make
 from tests.apps import app_on
 from tests.make import PATIENT

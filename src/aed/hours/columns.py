@@ -25,6 +25,7 @@ from aed.hours.text import (
     parse_week,
     understand_hours,
 )
+from aed.hours.tokens import tidied
 from aed.hours.week import (
     DAY_MINUTES,
     EVERY_DAY,
@@ -41,7 +42,7 @@ from aed.hours.week import (
     span_of,
     uncertain,
 )
-from aed.hours.words import DaySet, tidied
+from aed.hours.words import DaySet
 
 type Times = tuple[str | None, str | None]
 """The cells with the opening and closing time."""

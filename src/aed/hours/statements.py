@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from aed.hours.tokens import Gap, Word, words_of
 from aed.hours.week import (
     DAY_MINUTES,
     EVERY_DAY,
@@ -18,7 +19,7 @@ from aed.hours.week import (
     in_order,
     span_of,
 )
-from aed.hours.words import Clock, DaySet, Doubt, Gap, Half, Mark, Style, Token, Word, words_of
+from aed.hours.words import Clock, DaySet, Doubt, Half, Mark, Style, Token
 
 EARLIEST_BARE_HOUR: Final = 5
 """Earliest hour written as a bare number; "1-5" is more likely days, floors or the afternoon."""

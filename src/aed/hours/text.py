@@ -25,6 +25,7 @@ from aed.hours.statements import (
     Until,
     statements_of,
 )
+from aed.hours.tokens import tidied
 from aed.hours.week import (
     DAY_MINUTES,
     EVERY_DAY,
@@ -43,7 +44,7 @@ from aed.hours.week import (
     uncertain,
     without,
 )
-from aed.hours.words import LANGUAGES, DaySet, tidied
+from aed.hours.words import LANGUAGES, DaySet
 
 MAX_CLOSED_DAYS: Final = MIN_OPENING_DAYS - 1
 NO_DAYS_GIVEN: Final = "days not stated"

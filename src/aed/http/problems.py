@@ -9,6 +9,9 @@ from typing import Any, Final
 import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
+from pydantic_core import PydanticKnownError
+
+from aed.translation import has_translation, noop, translate
 
 PROBLEM_TYPE = "application/problem+json"
 MAX_ERRORS: Final = 20
@@ -76,3 +79,30 @@ def problem(
 
 def _truncated(text: str, most: int) -> str:
     return text if len(text) <= most else text[:most] + "…."
+
+
+# --- Requests that do not fit their schema ---
+
+NOT_VALID: Final = noop("The input is not valid")
+FIELD_IS_WRONG: Final = noop("{field}: {detail}.")
+VALUE_ERROR: Final = "value_error"
+
+
+def validation_sentence(error: Mapping[str, Any], language: str) -> str:
+    """Return the message of one error of pydantic in a language; in English where it is not translated."""
+    values: Mapping[str, Any] = error.get("ctx") or {}
+    if error["type"] == VALUE_ERROR and "error" in values:
+        return translate(str(values["error"]), language)
+    template = _template(error["type"], dict(values))
+    if not has_translation(template, language):
+        return str(error["msg"])
+    return translate(template, language, values)
+
+
+def _template(kind: str, values: dict[str, Any]) -> str:
+    """Return pydantic's message of a type of error, with placeholders; empty for a type of others."""
+    try:
+        known = PydanticKnownError(kind, values or None)  # type: ignore[arg-type]  # any type
+    except (KeyError, TypeError):
+        return ""
+    return known.message_template

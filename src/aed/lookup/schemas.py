@@ -16,7 +16,8 @@ import h3
 from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.permissions import Viewer, is_insider
-from aed.geo import Datum, Position, from_wgs84, in_mainland_china, map_links
+from aed.geo import Datum, Position, from_wgs84, in_mainland_china
+from aed.http.map_links import map_links
 from aed.lookup import reasons
 from aed.lookup.answer import LookupAnswer
 from aed.lookup.arrival import Basis

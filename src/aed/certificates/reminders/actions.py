@@ -7,18 +7,21 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import batched
-from typing import Final
+from typing import Final, NamedTuple
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import SCHEDULER
+from aed.accounts.regions.models import Region
 from aed.certificates.awards.queries import to_refresh
-from aed.certificates.reminders import queries
 from aed.certificates.rules import Refresher
 from aed.database.session import SETTINGS
 from aed.notifications.outbox import Notice, notify_person
 from aed.notifications.rules import MessageTopic
 from aed.notifications.short_links import short_links
+from aed.responders.models import Certificate, Responder
+from aed.responders.rules import CertificateKind
 from aed.training.models import Course
 from aed.training.reminders.actions import claim
 from aed.training.reminders.queries import next_session, offered_courses, people_booked
@@ -28,6 +31,44 @@ THRESHOLD_DAYS: Final = (30, 60, 90)
 LINK_LASTS: Final = timedelta(days=90)
 BATCH_SIZE: Final = 500
 """People who are looked up together; each batch takes a handful of statements."""
+
+
+class Expiring(NamedTuple):
+    """A person's last certificate of one kind, which expires soon."""
+
+    person_id: int
+    kind: CertificateKind
+    valid_until: date
+
+
+def expiring(session: Session, *, today: date, within_days: int) -> Sequence[Expiring]:
+    """Return the last certificates of a kind that expire within that many days, soonest first.
+
+    visibility: for the scheduler, which notifies each person of their own.
+    """
+    last = func.max(Certificate.valid_until)
+    found = session.execute(
+        select(Responder.person_id, Certificate.kind, last)
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .where(Certificate.revoked_at.is_(None), Responder.joined_into_id.is_(None))
+        .group_by(Responder.person_id, Certificate.kind)
+        .having(last.between(today, today + timedelta(days=within_days)))
+        .order_by(last, Responder.person_id)
+    )
+    return [Expiring(*row) for row in found]
+
+
+def countries(session: Session, person_ids: Sequence[int]) -> dict[int, str]:
+    """Return the country of the region in which each person is a responder.
+
+    visibility: for the scheduler, which needs it to complete phone numbers.
+    """
+    found = session.execute(
+        select(Responder.person_id, Region.country)
+        .join(Region, Region.id == Responder.region_id)
+        .where(Responder.person_id.in_(person_ids))
+    )
+    return {each.person_id: each.country for each in found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +88,7 @@ def remind_of_certificates(session: Session, now: datetime) -> int:
     """
     today = now.date()
     by_kind: dict[str, list[_Suggestion]] = defaultdict(list)
-    for person_id, kind, valid_until in queries.expiring(
-        session, today=today, within_days=max(THRESHOLD_DAYS)
-    ):
+    for person_id, kind, valid_until in expiring(session, today=today, within_days=max(THRESHOLD_DAYS)):
         left = (valid_until - today).days
         threshold = next(days for days in THRESHOLD_DAYS if left <= days)
         key = f"certificate:{person_id}:{kind}:{valid_until}:{threshold}"
@@ -112,12 +151,12 @@ def _suggest(
         claimed = claim(session, {each.key: each.person_id for each in wanted}, at=now)
         due = [each for each in wanted if each.key in claimed]
         links = short_links(session, [(path, now + LINK_LASTS)] * len(due)) if due else []
-        countries = queries.countries(session, [each.person_id for each in due])
+        country_of = countries(session, [each.person_id for each in due])
         for each, link in zip(due, links, strict=True):
             en, zh = booking_words(
                 reason, public_url + link, since=each.since, next_at=next_at, time_zone=time_zone
             )
             notice = Notice(en, zh, expires_at=now + timedelta(days=7), topic=MessageTopic.TRAINING)
-            sent = notify_person(session, each.person_id, notice, now, country=countries.get(each.person_id))
+            sent = notify_person(session, each.person_id, notice, now, country=country_of.get(each.person_id))
             notified += bool(sent)
     return notified

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from aed.accounts.fields import Id
 from aed.database.geometry import position_of
-from aed.geo import Position, map_links
+from aed.geo import Position
+from aed.http.map_links import map_links
 from aed.incidents.models import Alert, Incident
 from aed.incidents.rules import (
     COMING_STATES,

@@ -11,7 +11,8 @@ from sqlalchemy import Row
 from aed.accounts.fields import Code, FreeText, Id, Name, Phone
 from aed.accounts.permissions import Audience, Viewer, is_insider
 from aed.database.geometry import position_of
-from aed.geo import Datum, Position, from_wgs84, map_links
+from aed.geo import Datum, Position, from_wgs84
+from aed.http.map_links import map_links
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.origins import ALL_OTHER_ATTRIBUTES, origins_in
 from aed.registry.devices.rules import (

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-from aed.geo import Position, route_links
+from aed.geo import Position
+from aed.http.map_links import route_links
 from aed.incidents.alerts.queries import OthersComing
 from aed.incidents.alerts.schemas import AlertDetailsOut, DeviceToFetch, PatientLocation
 from aed.incidents.rules import (

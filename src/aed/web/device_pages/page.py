@@ -10,10 +10,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from aed.database.geometry import position_of
-from aed.geo import in_mainland_china, map_links
+from aed.geo import in_mainland_china
 from aed.hours.evaluation import hours_at, hours_on
 from aed.hours.holiday_calendar import HolidayDates, special
 from aed.hours.timetable import Opening, StateSpan
+from aed.http.map_links import map_links
 from aed.lookup import reasons
 from aed.registry.devices.rules import Access, Cabinet, EntryMode, access_at
 from aed.registry.storeys import spoken_storey

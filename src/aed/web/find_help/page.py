@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from aed.geo import Position, in_mainland_china, map_links
+from aed.geo import Position, in_mainland_china
+from aed.http.map_links import map_links
 from aed.lookup import reasons
 from aed.lookup.answer import LookupAnswer
 from aed.lookup.candidates import NearbyDevice, QuarantinedDevice

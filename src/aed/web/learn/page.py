@@ -8,7 +8,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from aed.database.geometry import position_of
-from aed.geo import Position, distance_metres, in_mainland_china, map_links
+from aed.geo import Position, distance_metres, in_mainland_china
+from aed.http.map_links import map_links
 from aed.training.models import TrainingSession
 from aed.training.queries import SessionPlaces
 from aed.training.rules import SessionAudience, SessionState

@@ -28,6 +28,7 @@ from aed.certificates.declarations.actions import declare_certificate as declare
 from aed.certificates.declarations.schemas import DeclarationIn
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput, NotSignedIn
+from aed.geo import coordinates_in
 from aed.http.parameters import PublicAddress, RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.incidents.alerts import queries as alert_queries
@@ -54,7 +55,7 @@ from aed.web.my_page.page import (
     enrolment_line,
     offer_view,
 )
-from aed.web.my_page.rules import CERTIFICATE_KINDS, HOURS, PAUSES, coordinates_in, pause_end
+from aed.web.my_page.rules import CERTIFICATE_KINDS, HOURS, PAUSES, pause_end
 from aed.web.photo_form import PhotoForm, receive_photo_form
 from aed.web.render import render
 from aed.web.words import noop
@@ -442,7 +443,7 @@ def save_offer(
     chosen = {str(each.id): each.id for each in queries.estates_to_choose(session, viewer)}.get(estate)
     try:
         pair = coordinates_in(position)
-        if pair is None and chosen is None:
+        if pair is None and (chosen is None or position.strip()):
             return again(place_error=BAD_PLACE)
         if pair is None:
             assert chosen is not None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from aed.errors import InvalidInput
 from aed.incidents.models import Alert
 from aed.incidents.rules import LIVE_STATES, AlertState
 from aed.issuers.rules import CertificateKind
@@ -36,20 +34,6 @@ ENROLMENTS: Final[Mapping[EnrolmentState, str]] = {
     EnrolmentState.LAPSED: noop("Not accepted in time"),
     EnrolmentState.CANCELLED: noop("The session was cancelled"),
 }
-_NUMBERS: Final = re.compile(r"\s*(-?\d{1,3}(?:\.\d+)?)\s*[,，\s]\s*(-?\d{1,3}(?:\.\d+)?)\s*")
-
-
-def coordinates_in(text: str) -> tuple[float, float] | None:
-    """Return (latitude, longitude) from a text such as "30.29, 120.10"; None for an empty one.
-
-    Raises InvalidInput for anything else.
-    """
-    if not text.strip():
-        return None
-    found = _NUMBERS.fullmatch(text)
-    if found is None:
-        raise InvalidInput("These are not coordinates.", field="position")
-    return float(found[1]), float(found[2])
 
 
 def pause_end(days: int, *, at: datetime) -> datetime | None:
