@@ -1,7 +1,8 @@
 """`python -m tests.bench`: fill two databases, send requests to the real application, print ratios.
 
 `python -m tests.bench training` measures only people and training; `outbox` messages; `incidents` alerts for
-patients; `live` locations of phones on duty beside lookups; `lookup` everything else.
+patients; `live` locations of phones on duty beside lookups; `pages` pages against the JSON of the same
+question; `lookup` everything else.
 
 AED_BENCH_SIZE=small uses 50,000 devices instead of 1,000,000, for a quick trial.
 AED_BENCH_POSTGRES=URL fills databases aed_bench_* on that server and reuses them in later runs.
@@ -46,6 +47,7 @@ from tests.bench.imports import imports
 from tests.bench.incidents import from_post_to_calls, plans_alone
 from tests.bench.live import live
 from tests.bench.outbox import outbox
+from tests.bench.pages import pages
 from tests.bench.population import Population, city_centres, questions
 from tests.bench.ratio import Ratio
 from tests.bench.reminders import reminders
@@ -507,7 +509,7 @@ def machine() -> str:
     )
 
 
-PARTS = ("lookup", "training", "outbox", "incidents", "live")
+PARTS = ("lookup", "training", "outbox", "incidents", "live", "pages")
 
 
 def main() -> None:
@@ -544,6 +546,25 @@ def main() -> None:
         if "live" in wanted:
             with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
                 live_places(server_url, Path(name))
+        if "pages" in wanted:
+            with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
+                say(f"\n{'pages':<52} {'':>6} {'at most':>8}")
+                for ratio in pages_and_json(server_url, Path(name)):
+                    say(ratio)
+
+
+def pages_and_json(server_url: str, folder: Path) -> Iterator[Ratio]:
+    """Measure pages with 12,000 devices, and the first city's streets."""
+    centres = city_centres(FEW_CITIES, first=middle_of_grid(NODES))
+    population = Population(centres, FEW_CITIES * 4_000, AT.date(), gates_everywhere=False)
+    places = questions(centres[:1], QUESTIONS, seed=7, farthest_metres=WALKED_METRES)
+    save_network(street_grid(NODES), folder / "grid.network")
+    for what, url in (
+        ("PostGIS", on_postgis(server_url, "pages", population)),
+        ("SpatiaLite", on_spatialite(folder / "pages.sqlite", population)),
+    ):
+        environment = {"AED_DATABASE_URL": url, "AED_WALKING_NETWORK": str(folder / "grid.network")}
+        yield from pages(environment, url, places, what)
 
 
 def live_places(server_url: str, folder: Path) -> None:
