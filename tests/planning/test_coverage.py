@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pypdfium2
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
@@ -18,18 +20,21 @@ from aed.lookup.answer import answer_lookup
 from aed.lookup.question import LookupQuestion
 from aed.planning.bands import HOURS, Band, band_at, hours_of_week
 from aed.planning.coverage import computing
+from aed.planning.coverage.actions import preview_out
+from aed.planning.coverage.formats import preview_pdf
 from aed.planning.coverage.rules import BAND_BY_HOUR, Pattern
 from aed.planning.coverage.schemas import PreviewResult, StepIn
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from tests import make
+from tests.cli.conftest import Aed, aed, run
 from tests.make import ADMINISTRATOR, PATIENT, east_of, north_of
 from tests.registry.conftest import Desk, nobody
 from tests.training.test_gaps_http import client, desk
 from tests.walking.grids import grid_position, street_grid
 
-__all__ = ["client", "nobody"]
+__all__ = ["aed", "client", "nobody", "run"]
 
 MONDAY = date(2026, 9, 14)
 
@@ -273,3 +278,33 @@ def test_over_http_managers_make_previews_and_residents_read_them(
     assert nobody.get(at).status_code == 404
     assert manager.post(where, {"audience": "estate"}).status_code == 422
     assert manager.post(where, step | {"hours": "whenever"}).status_code == 422
+
+
+def test_the_pdf_is_one_page_with_what_was_decided(session: Session) -> None:
+    here, _ = two_estates(session)
+    made = make.coverage_preview(session, here)
+    out = preview_out(made, here)
+
+    paper = preview_pdf(out)
+    pages = pypdfium2.PdfDocument(paper)
+    assert len(pages) == 1
+    text = pages[0].get_textpage().get_text_bounded().replace(" ", "")
+    for words in (
+        "开放效果预览",
+        here.name_zh,
+        "What our own residents get",
+        made.inputs_hash[:16],
+        "不构成承诺",
+    ):
+        assert words.replace(" ", "") in text
+    assert preview_pdf(out) == paper
+
+
+def test_the_command_prints_and_writes_a_preview(session: Session, aed: Aed, tmp_path: Path) -> None:
+    here, _ = two_estates(session)
+    session.commit()
+
+    assert "outsiders" in aed("coverage", here.id, "--hours", "23:00-08:00", warns=True).out
+    aed("coverage", here.id, "-o", tmp_path / "a.pdf", warns=True)
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    aed("coverage", here.id, "--audience", "estate", fails=True)

@@ -44,6 +44,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "gaps.gaps",
         "Show where and when too few first-aiders can come in the coming week.",
     ),
+    "coverage": (
+        "coverage.coverage",
+        "Preview what a proposed step of an estate gives and gets.",
+    ),
     "placement": (
         "placement.placement",
         "Rank what to open, buy and move in a region, within a budget.",

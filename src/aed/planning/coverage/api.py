@@ -9,6 +9,7 @@ from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.planning.coverage import actions
+from aed.planning.coverage.formats import preview_pdf
 from aed.planning.coverage.schemas import PreviewLine, PreviewOut, PreviewPage, StepIn
 
 router = APIRouter(tags=["planning"])
@@ -61,3 +62,18 @@ def list_coverage_previews(
 def get_coverage_preview(session: ReadSession, viewer: ViewerDep, preview_id: RowId) -> PreviewOut:
     """Get one preview. For people of its estate, and of the region."""
     return actions.preview_out(*actions.preview(session, viewer, preview_id))
+
+
+@router.get(
+    "/coverage-previews/{preview_id}/pdf",
+    response_class=Response,
+    responses={200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+def get_coverage_preview_pdf(session: ReadSession, viewer: ViewerDep, preview_id: RowId) -> Response:
+    """Get a preview as a PDF of one page, in Chinese and English. For people of the estate and its region."""
+    out = actions.preview_out(*actions.preview(session, viewer, preview_id))
+    headers = {
+        "Cache-Control": "private, no-store",
+        "Content-Disposition": f'attachment; filename="aed-coverage-{preview_id}.pdf"',
+    }
+    return Response(preview_pdf(out), media_type="application/pdf", headers=headers)

@@ -235,7 +235,8 @@ def compute(
         devices=[
             DeviceOnMap(id=each.id, lat=each.lat, lon=each.lon, is_proposed=each.id in world.proposed)
             for each in world.devices
-            if each.estate_id == estate.id or each.audience is Audience.PUBLIC
+            if each.estate_id == estate.id
+            or (each.audience is Audience.PUBLIC and _is_on_map(each, world.doors))
         ],
         outline=[
             [(round(x, 6), round(y, 6)) for x, y, *_ in polygon.exterior.coords]
@@ -292,13 +293,17 @@ def _world(session: Session, estate: Estate, step: StepIn, reach: float, setting
     if not proposed:
         raise InvalidInput("The estate has no device in service that could be opened.", field="device_ids")
     around = box_around([each.lat for each in proposed], [each.lon for each in proposed], metres)
-    buildings = buildings_around(session, around, estate.id)
+    buildings = [
+        each
+        for each in buildings_around(session, around, estate.id)
+        if each.estate_id == estate.id or _is_near(each, proposed, metres)
+    ]
     if not buildings:
         raise InvalidInput(
             "No building is registered around these devices; import buildings first.", field="device_ids"
         )
     near = box_around([each.lat for each in buildings], [each.lon for each in buildings], metres)
-    devices = devices_around(session, near)
+    devices = [each for each in devices_around(session, near) if _is_near(each, buildings, metres)]
     people = [residents_of(each.floors, step.residents.get(each.id)) for each in buildings]
     cell_door = np.repeat(np.arange(len(buildings)), [each.floors for each in people])
     cell_floor = np.concatenate([np.arange(each.floors) for each in people])
@@ -319,6 +324,22 @@ def _world(session: Session, estate: Estate, step: StepIn, reach: float, setting
             np.array([each.people / each.floors for each in people])[cell_door],
             (estates == estate.id)[cell_door],
         ),
+    )
+
+
+def _is_on_map(device: PlannedDevice, doors: Doors) -> bool:
+    inside = doors.lat.min() <= device.lat <= doors.lat.max()
+    return bool(inside and doors.lon.min() <= device.lon <= doors.lon.max())
+
+
+def _is_near(
+    one: PlannedBuilding | PlannedDevice, others: Sequence[PlannedBuilding | PlannedDevice], metres: float
+) -> bool:
+    """Return whether a place may be within `metres` of another, by the straight line with a margin."""
+    across = METRES_PER_DEGREE * math.cos(math.radians(one.lat))
+    return any(
+        math.hypot((one.lat - each.lat) * METRES_PER_DEGREE, (one.lon - each.lon) * across) <= 1.02 * metres
+        for each in others
     )
 
 
@@ -567,7 +588,7 @@ def _band_out(gain: BandGain, gates: dict[int, Range], names: Mapping[int, Gate]
     )
 
 
-def _range(found: Range, digits: int = 4) -> RangeOut:
+def _range(found: Range, digits: int = 8) -> RangeOut:
     low, middle, high = (round(each, digits) for each in found)
     return RangeOut(low=low, middle=middle, high=high)
 
