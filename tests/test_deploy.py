@@ -261,6 +261,7 @@ def body_limits() -> dict[str, int]:
         "/v1/imports/issuer-roster": fields["import_limit_bytes"].default,
         "/v1/photos": fields["photo_limit_bytes"].default,
         "/report": fields["photo_limit_bytes"].default,
+        "/me/certificate": fields["photo_limit_bytes"].default,
     }
 
 
@@ -518,9 +519,9 @@ def test_behind_caddy_the_api_answers_a_body_over_the_limit(caddy: Caddy, tmp_pa
 
     assert status_and_type() == ("413", "urn:aed:problem:too-large")
     # Without a Content-Length; only who may send lists, or a form of the site, is allowed a large body.
-    status, kind = {"default": ("413", "too-large"), "/report": ("403", "not-allowed")}.get(
-        path, ("401", "not-signed-in")
-    )
+    form = ("403", "not-allowed")
+    others = {"default": ("413", "too-large"), "/report": form, "/me/certificate": form}
+    status, kind = others.get(path, ("401", "not-signed-in"))
     assert status_and_type("--header", "Transfer-Encoding: chunked") == (status, f"urn:aed:problem:{kind}")
 
 
@@ -641,6 +642,10 @@ def secret_paths() -> list[str]:
         f"/d/0042-6/report/{SECRET}",
         f"/l/{SECRET}",
         f"/l/{SHORT}",
+        f"/a/{SHORT}",
+        f"/reminders/{SHORT}",
+        f"/v1/alerts/{SHORT}",
+        f"/v1/reminders/{SHORT}",
         f"/learn/enrolments/7/{SHORT}",
         f"/learn/enrolments/7/{SHORT}/certificate.pdf",
         f"/residence/7/8/9/{SHORT}",

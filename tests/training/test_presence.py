@@ -272,7 +272,7 @@ def test_a_code_scanned_from_the_screen_marks_attendance(
 
     done = scan(client, on_screen["address"], here.headers)
     assert done.status_code == 200, done.text
-    assert (done.json()["is_new"], done.json()["said_zh"]) == (True, "签到成功。")
+    assert (done.json()["is_new"], done.json()["said_zh"]) == (True, "签到成功，出勤已记录。")
     assert scan(client, on_screen["address"], here.headers).json()["is_new"] is False
     assert office.get(here.path).json()["attended"] == 1
     without_word = {"Cookie": here.headers["Cookie"]}

@@ -12,9 +12,12 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
+from aed.accounts.permissions import ANYONE
 from aed.errors import InvalidInput
 from aed.geo import Datum, from_wgs84
+from aed.lookup.in_view import extent_of_devices
 from aed.settings import OtherBasemap, Settings
+from aed.web.basemap import RINGS_FROM_ZOOM, map_config
 from aed.web.map.rules import MAX_SIDE_DEGREES, box_on_earth
 from tests import make
 from tests.cases import each_case
@@ -92,6 +95,7 @@ def test_without_a_base_map_it_opens_on_the_devices(
         west, south, east, north = corners
         assert (west, east) == pytest.approx((PATIENT.lon, PATIENT.lon), abs=1e-6)
         assert (south, north) == pytest.approx((PATIENT.lat, north_of(PATIENT, metres=500).lat), abs=1e-6)
+    assert config_of(client.get("/map", headers=browser).text)["rings_from_zoom"] == 0
     settings.basemap.write_bytes(CONTENT)
     assert "bounds" not in config_of(client.get("/map", headers=browser).text), "its own extent"
 
@@ -169,6 +173,18 @@ def test_another_base_map_brings_its_host_its_credit_and_its_datum(
     for url in ("https://a.example/{z}/{x}/{y} 'unsafe-inline'", "http://a.example/{z}/{x}/{y}"):
         with pytest.raises(ValueError, match="url"):
             OtherBasemap(url=url, credit="x")
+
+
+def test_many_devices_are_shown_from_a_zoom_at_which_their_tiles_are_fast(
+    client: TestClient, session: Session, settings: Settings
+) -> None:
+    for metres in (0, 100, 200):
+        make.device(session, at=north_of(PATIENT, metres=metres))
+    few, many = (extent_of_devices(session, ANYONE, most=most) for most in (4, 3))
+    assert (few.is_large, many.is_large) == (False, True)
+    assert many.corners == few.corners
+    zooms = [json.loads(map_config(settings, devices=each))["rings_from_zoom"] for each in (few, many)]
+    assert zooms == [0, RINGS_FROM_ZOOM]
 
 
 def test_a_box_of_a_chinese_map_covers_what_is_moved_into_it() -> None:

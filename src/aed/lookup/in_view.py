@@ -137,11 +137,18 @@ def _readiness(row: Row[*tuple[Any, ...]], at: datetime, checked_within_days: in
     )
 
 
-def extent_of_devices(session: Session, viewer: Viewer, *, most: int = 10_000) -> list[Position]:
-    """Return the corners around the devices that the viewer may see, by the first `most` of them.
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Where the devices that a viewer may see are."""
 
-    Without devices the list is empty.
-    """
+    corners: tuple[Position, ...]
+    """South-west and north-east; none without devices."""
+    is_large: bool
+    """Whether there are too many to gather them all into rings for each tile."""
+
+
+def extent_of_devices(session: Session, viewer: Viewer, *, most: int = 10_000) -> Extent:
+    """Return where the devices that the viewer may see are, by the first `most` of them."""
     some = (
         select(published_latitude(viewer).label("lat"), published_longitude(viewer).label("lon"))
         .where(visible_to(viewer, Device), published_to(viewer), Device.state != DeviceState.WITHDRAWN)
@@ -149,7 +156,14 @@ def extent_of_devices(session: Session, viewer: Viewer, *, most: int = 10_000) -
         .limit(most)
         .subquery()
     )
-    south, west, north, east = session.execute(
-        select(func.min(some.c.lat), func.min(some.c.lon), func.max(some.c.lat), func.max(some.c.lon))
+    south, west, north, east, number = session.execute(
+        select(
+            func.min(some.c.lat),
+            func.min(some.c.lon),
+            func.max(some.c.lat),
+            func.max(some.c.lon),
+            func.count(),
+        )
     ).one()
-    return [Position(south, west), Position(north, east)] if south is not None else []
+    corners = (Position(south, west), Position(north, east)) if number else ()
+    return Extent(corners, is_large=number >= most)

@@ -179,8 +179,8 @@ def check_in_to_session(
         session_id=done.session_id,
         enrolment_id=done.enrolment_id,
         is_new=done.is_new,
-        said_en="You are signed in." if done.is_new else "You were already signed in.",
-        said_zh="签到成功。" if done.is_new else "您已签到，无需重复扫码。",
+        said_en="Your attendance is recorded." if done.is_new else "Your attendance was already recorded.",
+        said_zh="签到成功，出勤已记录。" if done.is_new else "您已签到，无需重复扫码。",
     )
 
 

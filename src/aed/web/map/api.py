@@ -41,7 +41,7 @@ def show_map(request: Request, database: DatabaseDep, viewer: ViewerDep) -> Resp
         request,
         "map/map.html.jinja",
         headers={"Content-Security-Policy": map_policy(settings, POLICY)},
-        map=map_config(settings, around=extent(settings, database, viewer)),
+        map=map_config(settings, devices=extent(database, viewer)),
         marks=list(Mark),
     )
 
@@ -54,7 +54,7 @@ def show_embedded_map(request: Request, database: DatabaseDep) -> Response:
         request,
         "map/embed.html.jinja",
         headers={"Content-Security-Policy": map_policy(settings, POLICY, may_embed=True)},
-        map=map_config(settings, around=extent(settings, database, ANYONE)),
+        map=map_config(settings, devices=extent(database, ANYONE)),
         marks=list(Mark),
     )
 

@@ -31,7 +31,7 @@ from aed.upkeep.rules import device_id_of, short_number
 from aed.upkeep.sightings import actions as sighting_actions
 from aed.upkeep.sightings import queries as sighting_queries
 from aed.upkeep.sightings.rules import MAX_WORDS, SightingState
-from aed.web.basemap import extent, map_config, map_policy
+from aed.web.basemap import MANY, extent, map_config, map_policy
 from aed.web.language import language_of
 from aed.web.marks import Mark
 from aed.web.photo_form import receive_photo_form
@@ -247,7 +247,7 @@ def _sighting_page(
         headers={"Content-Security-Policy": map_policy(settings, POLICY)},
         sent=sent,
         problem=problem,
-        map=map_config(settings, around=extent(settings, database_of(request), ANYONE)),
+        map=map_config(settings, devices=extent(database_of(request), ANYONE)),
         marks=list(Mark),
         max_words=MAX_WORDS,
         max_bytes=request.app.state.settings.photo_limit_bytes,
@@ -301,12 +301,12 @@ def _draft_page(
         here = Position(sighting.lat, sighting.lon)
     around = sighting_queries.devices_around(session, viewer, here) if here is not None else []
     settings: Settings = request.app.state.settings
-    corners = extent(settings, database_of(request), viewer) if here is None else ()
+    devices = extent(database_of(request), viewer) if here is None else MANY
     return render(
         request,
         "reports/sighting_draft.html.jinja",
         headers={"Content-Security-Policy": map_policy(settings, POLICY)},
-        map=map_config(settings, here, around=corners),
+        map=map_config(settings, here, devices=devices),
         marks=list(Mark),
         key=key,
         here=here,

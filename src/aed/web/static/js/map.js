@@ -100,7 +100,7 @@ function styleOf(config, language) {
   const attribution = credit.outerHTML;
   const empty = { type: "geojson", data: { type: "FeatureCollection", features: [] } };
   const sources = {
-    devices: { type: "vector", tiles: [`${location.origin}/tiles/{z}/{x}/{y}.mvt?datum=${config.datum}`], maxzoom: 17 },
+    devices: { type: "vector", tiles: [`${location.origin}/tiles/{z}/{x}/{y}.mvt?datum=${config.datum}`], minzoom: config.rings_from_zoom, maxzoom: 17 },
     marks: empty,
     outlines: { ...empty, attribution },
   };
@@ -264,7 +264,7 @@ export async function openMap(place, config) {
     if (map.getZoom() < SINGLES - 0.01) {
       map.getSource("marks").setData({ type: "FeatureCollection", features: [] });
       list.replaceChildren();
-      status.textContent = words.closer;
+      status.textContent = map.getZoom() < config.rings_from_zoom ? words.tooFar : words.closer;
       return;
     }
     asked = new AbortController();
