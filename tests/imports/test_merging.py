@@ -460,6 +460,15 @@ def test_a_stranger_may_not_decide_reviews(session: Session, tmp_path: Path) -> 
         update_source(session, ANYONE, "theirs", rank=99, at=NOW)
 
 
+def test_a_rank_is_from_0_to_100(session: Session, tmp_path: Path) -> None:
+    take(session, tmp_path, OURS)
+    for rank in (0, 100):
+        assert update_source(session, ADMINISTRATOR, "ours", rank=rank, at=NOW).rank == rank
+    for rank in (-1, 101):
+        with pytest.raises(InvalidInput, match="from 0 to 100"):
+            update_source(session, ADMINISTRATOR, "ours", rank=rank, at=NOW)
+
+
 def test_an_invalid_decision_is_refused_with_the_valid_ones(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
     take(session, tmp_path, MAYBE)
