@@ -235,7 +235,7 @@ class Drills(BaseModel):
     max_pick_up_seconds: float = Field(600.0, gt=0, description="Longest plausible overhead")
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _check_ranges(self) -> Self:
         if self.quickest_seconds_per_metre > self.slowest_seconds_per_metre:
             raise ValueError("quickest_seconds_per_metre must not exceed slowest_seconds_per_metre")
         if self.min_pick_up_seconds > self.max_pick_up_seconds:
@@ -262,7 +262,7 @@ class OtherBasemap(BaseModel):
     max_zoom: int = Field(18, ge=1, le=22, description="Deepest zoom of its tiles")
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_url(self) -> Self:
         if self.url and not (self.credit and all(each in self.url for each in ("{z}", "{x}", "{y}"))):
             raise ValueError("url needs {z}, {x} and {y}, and a credit")
         return self
@@ -277,7 +277,7 @@ class IssuerAccess(BaseModel):
     secret: SecretStr | None = Field(None, description="Secret that signs the requests")
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _check_credential(self) -> Self:
         if (self.token is None) == (self.secret is None):
             raise ValueError("each issuer must have either a token or a secret")
         return self
@@ -311,7 +311,7 @@ class SignInProvider(BaseModel):
         return bool(self.url)
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_provider(self) -> Self:
         if len({bool(each) for each in (self.url, self.client_id, self.redirect_url)}) > 1:
             raise ValueError("url, client_id and redirect_url must be given together")
         for name in ("url", "redirect_url"):
@@ -492,7 +492,7 @@ class Planning(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _falling(self) -> Self:
+    def _check_order(self) -> Self:
         if not self.probability_seen >= self.probability_accepted >= self.probability_there:
             raise ValueError(
                 "probability_seen, probability_accepted and probability_there fall in this order"
@@ -526,7 +526,7 @@ class Reminding(BaseModel):
     until_hour: int = Field(20, ge=1, le=24, description="Send no messages from this hour on")
 
     @model_validator(mode="after")
-    def _in_order(self) -> Reminding:
+    def _check_days_and_hours(self) -> Reminding:
         days = self.days_before
         if days[-1] != 0 or list(days) != sorted(set(days), reverse=True):
             raise ValueError(
@@ -653,7 +653,7 @@ class Wechat(BaseModel):
         return bool(self.app_id)
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_app(self) -> Self:
         if bool(self.app_id) != bool(self.app_secret.get_secret_value()):
             raise ValueError("app_id and app_secret must be given together")
         if not is_private_from_others(self.url):

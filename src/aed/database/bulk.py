@@ -57,7 +57,7 @@ def insert_many(session: Session, model: type[Table] | SqlTable, rows: Sequence[
     from psycopg import sql
 
     columns = [table.c[name] for name in rows[0]]
-    written = [(column.name, _as_copied(column, session.get_bind().dialect)) for column in columns]
+    written = [(column.name, _copy_text(column, session.get_bind().dialect)) for column in columns]
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table.name), sql.SQL(",").join(sql.Identifier(name) for name, _ in written)
     )
@@ -96,7 +96,7 @@ def _table(model: type[Table]) -> SqlTable:
     return table
 
 
-def _as_copied(column: Column[Any], dialect: Dialect) -> Callable[[Any], object] | None:
+def _copy_text(column: Column[Any], dialect: Dialect) -> Callable[[Any], object] | None:
     """Return the function that converts values of the column for COPY; None if the driver converts them."""
     kind = column.type
     if isinstance(kind, Encrypted):

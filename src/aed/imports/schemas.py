@@ -187,7 +187,7 @@ class ResponderRow(PlacedRow):
     place_hours: OpeningHours | None = None
 
     @model_validator(mode="after")
-    def _whole(self) -> ResponderRow:
+    def _check_pause(self) -> ResponderRow:
         if self.paused_until is not None and self.paused_until.utcoffset() is None:
             raise ValueError("paused_until must have an offset, such as 2026-12-31T00:00:00+08:00")
         return self

@@ -48,7 +48,7 @@ class IssuerCourseIn(BaseModel):
 Courses = Annotated[list[IssuerCourseIn], Field(max_length=100)]
 
 
-def _each_once(courses: list[IssuerCourseIn] | None) -> None:
+def _require_distinct_codes(courses: list[IssuerCourseIn] | None) -> None:
     codes = [each.code for each in courses or []]
     if len(set(codes)) < len(codes):
         raise ValueError("the courses must have different codes")
@@ -99,10 +99,10 @@ class IssuerIn(BaseModel):
     courses: Courses = []
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_query_and_courses(self) -> Self:
         if (self.verified_by is VerifiedBy.QUERY) != (self.query_url is not None):
             raise ValueError("query_url must be given if and only if verified_by is query")
-        _each_once(self.courses)
+        _require_distinct_codes(self.courses)
         return self
 
 
@@ -123,8 +123,8 @@ class IssuerAmend(BaseModel):
     courses: Courses | None = None
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        _each_once(self.courses)
+    def _check_courses(self) -> Self:
+        _require_distinct_codes(self.courses)
         return self
 
 

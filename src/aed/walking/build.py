@@ -40,7 +40,7 @@ def build_network(source: Path, *, progress: Callable[[str], None] | None = None
     say = progress if progress is not None else _no_progress
     extract = read_extract(source, progress=say)
     pieces = _split_lines(extract)
-    gates = _stand_gates(extract, pieces, say)
+    gates = _place_gates(extract, pieces, say)
     return _assemble(pieces, gates, say)
 
 
@@ -143,7 +143,7 @@ def _break_at(pieces: _Pieces, u: int, node: int, lat: int, lon: int, *, is_adde
     return node
 
 
-def _stand_gates(extract: Extract, pieces: _Pieces, say: Callable[[str], None]) -> _GateEdges:
+def _place_gates(extract: Extract, pieces: _Pieces, say: Callable[[str], None]) -> _GateEdges:
     """Create the gate edges that join the sides of each gate.
 
     Each piece that ends at a gate is a separate side, with one exception: if a single way passes through and

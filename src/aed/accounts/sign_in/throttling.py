@@ -78,7 +78,7 @@ def count_attempt(
             own, limits = f"{browser.known_as}:{account}", LIMITS_PER_KNOWN_BROWSER[way]
             is_within, is_over = _is_within(session, way, "browser", own, limits, at), False
         else:
-            is_within, is_over = _count_stranger(session, way, account, browser.address, at)
+            is_within, is_over = _count_try_of_stranger(session, way, account, browser.address, at)
         if not is_within or is_over:
             _log_lock_out(session, account, browser.address, at)
     if not is_within:
@@ -101,7 +101,7 @@ def _log_lock_out(session: Session, account: str, address: str, at: datetime) ->
         log_event(session, SecurityEventKind.LOCKED_OUT, at=at, account_key=account, address=address)
 
 
-def _count_stranger(
+def _count_try_of_stranger(
     session: Session, way: SignInMethod, account: str, address: str, at: datetime
 ) -> tuple[bool, bool]:
     """Return whether the address is within its limits, and whether all unknown browsers exceed theirs.

@@ -112,7 +112,7 @@ def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAct
         plans=len(plans),
         waves=waves,
         expected=expected,
-        returned=_returned(session, alerts),
+        returned=_return_outcomes(session, alerts),
         measured=measured(session, incident),
         items=items_in(outcome_of(session, incident.id)),
         entries=len(events),
@@ -122,7 +122,7 @@ def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAct
     )
 
 
-def _returned(session: Session, alerts: Sequence[Alert]) -> dict[int, RetrievalOutcome | None]:
+def _return_outcomes(session: Session, alerts: Sequence[Alert]) -> dict[int, RetrievalOutcome | None]:
     """visibility: of an incident that the caller has found for the viewer, whose devices they sent for."""
     keys = {str(fetch_key(each.id)): each.id for each in alerts if each.task is Task.FETCH}
     rows = session.execute(select(Retrieval.key, Retrieval.outcome).where(Retrieval.key.in_(keys)))

@@ -113,7 +113,7 @@ class FieldRule(_MappingModel):
     """For a FLOOR: whether the column describes the place in words that may include a floor."""
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_transform(self) -> Self:
         if self.transform is Transform.CHOICE and not self.choices:
             raise ValueError("a choice requires `choices`: the words in the file, and their meanings")
         if self.transform is Transform.FLOOR and self.ground is None:
@@ -193,7 +193,7 @@ class HoursRule(_MappingModel):
     html: bool = False
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_hours(self) -> Self:
         needed: dict[str, dict[str, object]] = {
             "text": {"text": self.text},
             "weekly": {"days": self.days or None},

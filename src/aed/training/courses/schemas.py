@@ -57,7 +57,7 @@ class CourseIn(BaseModel):
     prerequisites: Prerequisites = []
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_certificate(self) -> Self:
         given = [self.certificate_kind, self.issuer, self.validity_months]
         if any(each is None for each in given) and any(each is not None for each in given):
             raise ValueError(

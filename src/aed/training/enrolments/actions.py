@@ -106,7 +106,7 @@ def withdraw(session: Session, who: Viewer, enrolment_id: int, *, version: int, 
     enrolment, training = _locked(session, who, enrolment_id, at=at)
     if enrolment.state is EnrolmentState.WITHDRAWN:
         return enrolment
-    _still_leaves(session, enrolment, training, at=at)
+    _may_still_leave(session, enrolment, training, at=at)
     require_version(enrolment, version)
     _become(session, who, enrolment, EnrolmentState.WITHDRAWN, at=at)
     offer_free_places(session, who, training, at=at)
@@ -123,7 +123,7 @@ def move(
     enrolment, training = _locked(session, who, enrolment_id, at=at, also=to_session_id)
     if to_session_id == training.id:
         raise Conflict("The person is already in this session.", field="session_id")
-    _still_leaves(session, enrolment, training, at=at)
+    _may_still_leave(session, enrolment, training, at=at)
     require_version(enrolment, version)
     other = session_queries.locked(session, who, to_session_id)
     settle(session, who, other, at=at)
@@ -314,7 +314,9 @@ def _require_eligible(
         )
 
 
-def _still_leaves(session: Session, enrolment: Enrolment, training: TrainingSession, *, at: datetime) -> None:
+def _may_still_leave(
+    session: Session, enrolment: Enrolment, training: TrainingSession, *, at: datetime
+) -> None:
     """Raise Conflict unless the enrolment is active, the session has not begun and attendance is unmarked."""
     if enrolment.state not in ACTIVE_STATES:
         raise Conflict("This enrolment is already {state}.", field="state", state=enrolment.state)

@@ -36,7 +36,7 @@ class EnrolmentAmend(BaseModel):
     session_id: Id | None = Field(None, description="The session to move to")
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _check_state_or_session(self) -> Self:
         if (self.state is None) == (self.session_id is None):
             raise ValueError("give state, or session_id to move")
         return self

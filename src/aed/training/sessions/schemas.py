@@ -71,7 +71,7 @@ class SessionIn(BaseModel):
     minimum: Capacity = 1
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_place_and_audience(self) -> Self:
         if (self.estate_id is None) == (self.region is None):
             raise ValueError("give estate_id, or region for a session without an estate")
         if self.estate_id is None and self.audience is SessionAudience.ESTATE:

@@ -208,7 +208,7 @@ BatteryLife = Annotated[
 Asks = Annotated[list[Question], Field(min_length=1, max_length=len(Question))]
 
 
-def _asks_enough(asks: list[Question] | None) -> None:
+def _require_questions(asks: list[Question] | None) -> None:
     """Raise ValueError if a question is repeated or one of MUST_ASK is missing."""
     if asks is None:
         return
@@ -253,10 +253,10 @@ class PolicyIn(BaseModel):
     asks: Asks = list(DEFAULT_ASKS)
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_model_and_questions(self) -> Self:
         if self.model is not None and self.maker is None:
             raise ValueError("maker: give the maker of the model")
-        _asks_enough(self.asks)
+        _require_questions(self.asks)
         return self
 
 
@@ -275,8 +275,8 @@ class PolicyAmend(BaseModel):
     asks: Asks | None = None
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        _asks_enough(self.asks)
+    def _check_questions(self) -> Self:
+        _require_questions(self.asks)
         return self
 
 
