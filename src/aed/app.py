@@ -109,6 +109,7 @@ from aed.upkeep.retrievals import api as retrievals_api
 from aed.upkeep.sightings import api as sightings_api
 from aed.walking.file import network_at
 from aed.web import api as web_api
+from aed.web.agreements import api as agreement_pages_api
 from aed.web.call_pages import api as call_pages_api
 from aed.web.checks import api as check_pages_api
 from aed.web.demo_roles import api as demo_roles_api
@@ -231,6 +232,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(worker_api.monitoring)
     app.include_router(exports_api.router)
     app.include_router(checks_api.old_pages_router)
+    app.include_router(agreement_pages_api.router)
     app.include_router(call_pages_api.router)
     app.include_router(demo_roles_api.router)
     app.include_router(check_pages_api.router)

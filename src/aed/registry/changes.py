@@ -176,7 +176,6 @@ _NOT_RECORDED: Final = (
     # `aed.sharing` records changes of what it derives.
     "sharing_hours",
     "audience_outside_hours",
-    "emergency_override",
     "published_position",
     "agreement_id",
     "audience_changes_at",

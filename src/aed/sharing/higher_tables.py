@@ -24,6 +24,8 @@ DEVICES: Final = table(
     column("agreement_id", BigIntId),
     column("audience_changes_at", UtcDateTime),
     column("opening_hours", Text),
+    column("place_en", Text),
+    column("place_zh", Text),
     column("state", String),
     column("last_checked_on", Date),
     column("version", Integer),

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.permissions import Viewer, require_administrator, require_estate_manager
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotAllowed
 from aed.http.parameters import (
@@ -23,6 +23,7 @@ from aed.http.parameters import (
     version_from_if_match,
 )
 from aed.sharing.agreements import actions, queries
+from aed.sharing.agreements.permissions import require_can_withdraw
 from aed.sharing.agreements.schemas import (
     AgreementDraft,
     AgreementIn,
@@ -186,9 +187,5 @@ def step_down(
 def _for_change(session: Session, viewer: Viewer, agreement_id: int) -> Agreement:
     """Return an agreement that the viewer may withdraw. Raises NotFound, NotSignedIn, NotAllowed."""
     found = queries.agreement(session, viewer, agreement_id, for_update=True)
-    is_party = viewer.person_id is not None and any(
-        each.representative_id == viewer.person_id for each in found.parties
-    )
-    if not is_party:
-        require_estate_manager(viewer, found.estate_id, region_id=found.region_id)
+    require_can_withdraw(viewer, found)
     return found

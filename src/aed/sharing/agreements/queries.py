@@ -120,6 +120,17 @@ def estate_row(session: Session, estate_id: int) -> Row[*tuple[Any, ...]] | None
     return session.execute(select(*ESTATES.c).where(ESTATES.c.id == estate_id)).first()
 
 
+def places_of(session: Session, device_ids: Sequence[int]) -> dict[int, dict[str, str | None]]:
+    """Return where devices are, as {"en": …, "zh": …}, by id.
+
+    visibility: in the text of an agreement, for those who may read it.
+    """
+    statement = select(DEVICES.c.id, DEVICES.c.place_en, DEVICES.c.place_zh).where(
+        DEVICES.c.id.in_(device_ids)
+    )
+    return {row.id: {"en": row.place_en, "zh": row.place_zh} for row in session.execute(statement)}
+
+
 def device_rows(session: Session, device_ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
     """Return the estate, state and opening hours of devices, by id.
 

@@ -25,7 +25,7 @@ AgreementId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 Key = Annotated[
     str, Path(min_length=8, max_length=100, description="The key in the party's link", examples=["agr_…"])
 ]
-PATH = "/v1/agreements/by-link/"
+PAGE = "/agreements/party/"
 
 
 def _page(session: Session, party: AgreementParty) -> PartyPage:
@@ -75,7 +75,7 @@ def create_party_link(
     party = _managed_party(session, viewer, agreement_id, party_role)
     made, key = actions.create_link(session, party, given, by=viewer.name, at=clock.now())
     response.headers["Cache-Control"] = "no-store"
-    return LinkOut(id=made.id, party=party.role, address=f"{address}{PATH}{key}", expires_at=made.expires_at)
+    return LinkOut(id=made.id, party=party.role, address=f"{address}{PAGE}{key}", expires_at=made.expires_at)
 
 
 @router.put("/agreements/{agreement_id}/parties/{party_role}/representative", status_code=204)

@@ -1,0 +1,1 @@
+"""Pages of agreements: what waits for whom, the text, a party's decision by link, withdrawal."""
