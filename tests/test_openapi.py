@@ -231,6 +231,7 @@ def make_known(session: Session) -> dict[str, int | str]:
         "incident_id": incident.id,
         "alert_id": make.alert(session, incident, person).id,
         "alert_key": "call_key",
+        "platform": "wecom",
         "exclusion_id": make.exclusion(session, other, incident).id,
         "patient_report_id": make.patient_report_id(session, incident),
         "centre": "river-120",

@@ -409,6 +409,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "confirmation_request": ["ask_made_up"],
         "incident_id": [incident.id],
         "alert_key": ["call_made_up"],
+        "platform": ["wecom"],
         "centre": ["lake-120"],
         "message_key": ["no-such-key"],
         "message_id": [1],

@@ -79,7 +79,9 @@ from aed.notifications import outbox
 from aed.personal_data import api as personal_data_api
 from aed.planning.coverage import api as coverage_api
 from aed.planning.placement import api as placement_api
+from aed.platforms.dingtalk import dingtalk_app
 from aed.platforms.wechat import wechat_app
+from aed.platforms.wecom import wecom_app
 from aed.registry.devices import api as devices_api
 from aed.registry.estates import api as estates_api
 from aed.registry.holidays import api as holidays_api
@@ -169,6 +171,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.send = outbox.enqueue
     app.state.find_person = partial(keeper_to_register, country=settings.phone_country)
     app.state.wechat = wechat_app(settings)
+    app.state.wecom = wecom_app(settings)
+    app.state.dingtalk = dingtalk_app(settings)
     app.state.timetable = schedule.TIMETABLE
     app.state.calendar_days = days_until_calendars_end
     app.state.network = network_at(settings.walking_network)

@@ -661,6 +661,68 @@ class Wechat(BaseModel):
         return self
 
 
+class Wecom(BaseModel):
+    """An app of an organisation in WeCom (`aed.platforms.wecom`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    corp_id: str = Field("", description="Id of the organisation (CorpID); empty: none")
+    agent_id: int = Field(0, ge=0, description="AgentId of the app")
+    secret: SecretStr = Field(SecretStr(""), description="Secret of the app")
+    url: str = Field("https://qyapi.weixin.qq.com", description="Base address of WeCom's interface")
+    consent_url: str = Field(
+        "https://open.weixin.qq.com/connect/oauth2/authorize",
+        description="Page that asks for consent in WeCom's own browser",
+    )
+    qr_url: str = Field(
+        "https://login.work.weixin.qq.com/wwlogin/sso/login",
+        description="Page that shows a QR code in other browsers",
+    )
+    seconds: float = Field(3.0, gt=0, le=30, description="Time limit of all requests for one sign-in")
+
+    @property
+    def is_set_up(self) -> bool:
+        return bool(self.corp_id)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = (self.corp_id, self.agent_id, self.secret.get_secret_value())
+        if len({bool(each) for each in given}) > 1:
+            raise ValueError("corp_id, agent_id and secret must be given together")
+        if not all(is_private_from_others(each) for each in (self.url, self.consent_url, self.qr_url)):
+            raise ValueError("URLs must begin with https:// (http:// only on this machine itself)")
+        return self
+
+
+class Dingtalk(BaseModel):
+    """An app of an organisation in DingTalk (`aed.platforms.dingtalk`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    client_id: str = Field("", description="Client ID of the app (AppKey); empty: none")
+    client_secret: SecretStr = Field(SecretStr(""), description="Client Secret of the app (AppSecret)")
+    agent_id: int = Field(0, ge=0, description="AgentId of the app")
+    url: str = Field("https://oapi.dingtalk.com", description="Base address of DingTalk's first interface")
+    api_url: str = Field("https://api.dingtalk.com", description="Base address of its newer interface")
+    consent_url: str = Field(
+        "https://login.dingtalk.com/oauth2/auth", description="Page that asks for consent"
+    )
+    seconds: float = Field(3.0, gt=0, le=30, description="Time limit of all requests for one sign-in")
+
+    @property
+    def is_set_up(self) -> bool:
+        return bool(self.client_id)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = (self.client_id, self.agent_id, self.client_secret.get_secret_value())
+        if len({bool(each) for each in given}) > 1:
+            raise ValueError("client_id, client_secret and agent_id must be given together")
+        if not all(is_private_from_others(each) for each in (self.url, self.api_url, self.consent_url)):
+            raise ValueError("URLs must begin with https:// (http:// only on this machine itself)")
+        return self
+
+
 class TrustSettings(BaseModel):
     """How fast trust in confirmed data decays (`aed.registry.rules.trust`), and whom to ask again."""
 
@@ -912,6 +974,8 @@ class Settings(BaseSettings):
     sms: Sms = Field(default_factory=Sms, description="Text messages and voice calls")
     web_push: WebPush = Field(default_factory=WebPush, description="Push messages to browsers")
     wechat: Wechat = Field(default_factory=Wechat, description="The mini program in WeChat")
+    wecom: Wecom = Field(default_factory=Wecom, description="An app in WeCom")
+    dingtalk: Dingtalk = Field(default_factory=Dingtalk, description="An app in DingTalk")
     worker_lease_seconds: int = Field(
         20, ge=2, le=45, description="Seconds of silence after which another worker takes over"
     )  # a dead worker is replaced within a minute: the lease, and a quarter of it until the next attempt

@@ -109,7 +109,7 @@ def test_only_the_person_counts_their_consents(session: Session, server: SmallWe
     with pytest.raises(NotFound):
         give_consents(session, viewer(person), ["another"], key="tap-0001", at=NOW)
     stranger = make.person(session, phone="+8613800138001")
-    with pytest.raises(Conflict, match="mini program first"):
+    with pytest.raises(Conflict, match="account there first"):
         give_consents(session, viewer(stranger), [DEVICE], key="tap-0001", at=NOW)
 
     for _ in range(2):  # a tap that is sent twice counts once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 import orjson
 from fastapi import APIRouter, Path, Query, Response
@@ -35,6 +35,8 @@ from aed.settings import Settings
 router = APIRouter(tags=["notifications"])
 
 
+MemberPlatform = Annotated[Literal["wecom", "dingtalk"], Path(examples=["wecom"])]
+_MEMBER_CHANNELS: Final = {"wecom": Channel.WECOM_APP, "dingtalk": Channel.DINGTALK_APP}
 MessageId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 EndpointName = Annotated[str, Path(max_length=64, pattern="^[a-z0-9][a-z0-9_.-]*$", examples=["gate-group"])]
 
@@ -187,6 +189,36 @@ def give_wechat_consents(
     """
     left = consents.give_consents(session, viewer, given.accepted, key=given.key, at=clock.now())
     return [ConsentsLeftOut.of(each) for each in left]
+
+
+@router.put("/me/messages/{platform}", status_code=204)
+def receive_messages_on_platform(
+    session: WriteSession, viewer: ViewerDep, settings: SettingsDep, platform: MemberPlatform
+) -> None:
+    """Receive your messages in WeCom or DingTalk, where you signed in; the phone number is then not used.
+
+    Alerts go to both.
+    """
+    channel, issuer = _member_platform(platform, settings)
+    endpoints.add_own_account(session, viewer, channel, issuer, at=clock.now())
+
+
+@router.delete("/me/messages/{platform}", status_code=204)
+def stop_messages_on_platform(session: WriteSession, viewer: ViewerDep, platform: MemberPlatform) -> None:
+    """Receive your messages by phone again. Without this, nothing changes."""
+    endpoints.remove_own_account(session, viewer, _MEMBER_CHANNELS[platform], at=clock.now())
+
+
+def _member_platform(platform: str, settings: Settings) -> tuple[Channel, str]:
+    """Return the channel of a platform, and the issuer of its members' ids. Raises NotFound."""
+    found = {
+        "wecom": f"wecom:{settings.wecom.corp_id}" if settings.wecom.is_set_up else None,
+        "dingtalk": f"dingtalk:{settings.dingtalk.client_id}" if settings.dingtalk.is_set_up else None,
+    }
+    issuer = found[platform]
+    if issuer is None:
+        raise NotFound("No such app is configured.")
+    return _MEMBER_CHANNELS[platform], issuer
 
 
 @router.delete("/me/push", status_code=204)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
@@ -10,12 +9,11 @@ from typing import Final
 from sqlalchemy import bindparam, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.people.models import Identity, Person
-from aed.accounts.people.rules import Language
 from aed.accounts.permissions import Viewer
-from aed.database.session import SETTINGS, exclusive_lock
+from aed.database.session import SETTINGS
 from aed.database.types import UtcDateTime
-from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
+from aed.errors import NotFound
+from aed.notifications.endpoints import add_own_account, own_person_id
 from aed.notifications.models import EndpointRow, WechatConsent
 from aed.notifications.rules import Channel, ConsentsLeft, MessageTopic
 from aed.settings import Wechat
@@ -90,13 +88,12 @@ def give_consents(
     Raises NotSignedIn, NotAllowed, NotFound for a template that is not configured, Conflict for a person who
     has not signed in from the mini program.
     """
-    person_id = _person(who)
+    own_person_id(who)
     known = {each.id for each in _wechat(session).templates.values()}
     for template_id in template_ids:
         if template_id not in known:
             raise NotFound("There is no template {template_id}.", field="accepted", template_id=template_id)
-    exclusive_lock(session, f"endpoint of person {person_id} in WeChat")
-    endpoint = _own_endpoint(session, person_id) or _add_endpoint(session, person_id, at=at)
+    endpoint = add_own_account(session, who, Channel.WECHAT, f"wechat:{_wechat(session).app_id}", at=at)
     for template_id in sorted(set(template_ids)):
         session.execute(
             _GIVE,
@@ -116,7 +113,7 @@ def consents_left(session: Session, who: Viewer) -> list[ConsentsLeft]:
 
     visibility: the person's own.
     """
-    person_id = _person(who)
+    person_id = own_person_id(who)
     rows = session.execute(
         select(WechatConsent.template_id, func.count())
         .join(EndpointRow, EndpointRow.id == WechatConsent.endpoint_id)
@@ -132,48 +129,3 @@ def consents_left(session: Session, who: Viewer) -> list[ConsentsLeft]:
         ConsentsLeft(MessageTopic(topic), template.id, counted.get(template.id, 0))
         for topic, template in sorted(_wechat(session).templates.items())
     ]
-
-
-def _person(who: Viewer) -> int:
-    if not who.is_signed_in:
-        raise NotSignedIn("Sign in first.")
-    if who.person_id is None:
-        raise NotAllowed("A token is not a person, who alone can consent.")
-    return who.person_id
-
-
-def _own_endpoint(session: Session, person_id: int) -> EndpointRow | None:
-    """Return the person's endpoint in WeChat. visibility: the person's own."""
-    return session.scalar(
-        select(EndpointRow).where(
-            EndpointRow.person_id == person_id,
-            EndpointRow.channel == Channel.WECHAT,
-            EndpointRow.closed_at.is_(None),
-        )
-    )
-
-
-def _add_endpoint(session: Session, person_id: int, *, at: datetime) -> EndpointRow:
-    """Add the person's WeChat account, by which they signed in last, as an endpoint.
-
-    visibility: the person's own.
-    """
-    identity = session.scalar(
-        select(Identity)
-        .where(Identity.person_id == person_id, Identity.provider == f"wechat:{_wechat(session).app_id}")
-        .order_by(Identity.id.desc())
-    )
-    if identity is None:
-        raise Conflict("Sign in from the mini program first (POST /v1/sign-in/wechat).")
-    person = session.get_one(Person, person_id)
-    row = EndpointRow(
-        name=f"wechat-{hashlib.sha256(identity.subject.encode()).hexdigest()[:40]}",
-        channel=Channel.WECHAT,
-        person_id=person_id,
-        language=Language.EN if person.language == Language.EN else Language.ZH,
-        address=identity.subject,
-        created_at=at,
-    )
-    session.add(row)
-    session.flush()
-    return row

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
-from aed.accounts.people.models import Person
+from aed.accounts.people.models import Identity, Person
 from aed.accounts.people.rules import Language
 from aed.accounts.permissions import Viewer, require_administrator
-from aed.errors import Conflict, InvalidInput, NotFound, requires_extra
+from aed.database.session import exclusive_lock
+from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn, requires_extra
 from aed.http.outbound_urls import refusal_reason, target_of
 from aed.notifications import queries
 from aed.notifications.models import EndpointRow, OutboxMessage
-from aed.notifications.rules import PHONE_CHANNELS, Channel, apprise_refusal
+from aed.notifications.rules import OWN_CHANNELS, PHONE_CHANNELS, Channel, apprise_refusal
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _MAILBOX: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9.-]{1,189}")
@@ -103,6 +105,69 @@ def remove_endpoint(session: Session, who: Viewer, name: str, *, at: datetime) -
     close_endpoint(session, found.id, reason="Its endpoint was removed.", at=at)
 
 
+def add_own_account(
+    session: Session, who: Viewer, channel: Channel, issuer: str, *, at: datetime
+) -> EndpointRow:
+    """Add the account at a platform by which the person signed in last as their endpoint, once.
+
+    Raises NotSignedIn, NotAllowed for a token, Conflict for a person who has not signed in there.
+    visibility: the person's own.
+    """
+    person_id = own_person_id(who)
+    exclusive_lock(session, f"endpoint of person {person_id} on {channel}")
+    known = own_account(session, who, channel)
+    if known is not None:
+        return known
+    identity = session.scalar(
+        select(Identity)
+        .where(Identity.person_id == person_id, Identity.provider == issuer)
+        .order_by(Identity.id.desc())
+        .limit(1)
+    )
+    if identity is None:
+        raise Conflict("Sign in with your account there first, so that it is known to be yours.")
+    person = session.get_one(Person, person_id)
+    digest = hashlib.sha256(f"{issuer} {identity.subject}".encode()).hexdigest()
+    given = EndpointInput(
+        name=f"{channel.replace('_', '-')}-{digest[:40]}",
+        channel=channel,
+        address=identity.subject,
+        language=Language.EN if person.language == Language.EN else Language.ZH,
+        person_id=person_id,
+    )
+    return _add_endpoint(session, given, at=at)
+
+
+def own_account(session: Session, who: Viewer, channel: Channel) -> EndpointRow | None:
+    """Return the person's own endpoint on a channel, if any.
+
+    visibility: the person's own.
+    """
+    return session.scalar(
+        select(EndpointRow).where(
+            EndpointRow.person_id == own_person_id(who),
+            EndpointRow.channel == channel,
+            EndpointRow.closed_at.is_(None),
+        )
+    )
+
+
+def remove_own_account(session: Session, who: Viewer, channel: Channel, *, at: datetime) -> None:
+    """Remove the person's own endpoint on a channel; without one, nothing changes."""
+    found = own_account(session, who, channel)
+    if found is not None:
+        close_endpoint(session, found.id, reason="Its endpoint was removed.", at=at)
+
+
+def own_person_id(who: Viewer) -> int:
+    """Return the id of the viewer's person. Raises NotSignedIn; NotAllowed for a token."""
+    if not who.is_signed_in:
+        raise NotSignedIn("Sign in first.")
+    if who.person_id is None:
+        raise NotAllowed("A token is not a person, who alone can consent.")
+    return who.person_id
+
+
 def unsubscribe(session: Session, who: Viewer, name: str, *, at: datetime) -> None:
     """Remove the person's own browser; an unknown one changes nothing."""
     found = queries.endpoint(session, name)
@@ -174,9 +239,9 @@ def _check(session: Session, given: EndpointInput, *, is_private_allowed: bool) 
             raise InvalidInput(
                 "Phone numbers need no endpoint: messages go to the person's own number.", field="channel"
             )
-        case Channel.WECHAT:
+        case channel if channel in OWN_CHANNELS:
             raise InvalidInput(
-                "WeChat needs no endpoint from you: people allow messages in the mini program.",
+                "People add their own accounts in WeChat, WeCom and DingTalk themselves.",
                 field="channel",
             )
         case Channel.EMAIL:

@@ -26,6 +26,10 @@ class Channel(StrEnum):
     FEISHU = "feishu"
     WECHAT = "wechat"
     """Subscribe messages of the mini program: one for each consent."""
+    WECOM_APP = "wecom_app"
+    """An app's messages to one member; `wecom` is the bot of a group."""
+    DINGTALK_APP = "dingtalk_app"
+    """An app's work notifications to one member; `dingtalk` is the bot of a group."""
     WEBHOOK = "webhook"
     APPRISE = "apprise"
     """Any service that Apprise supports."""
@@ -52,6 +56,8 @@ class ConsentsLeft:
     left: int
 
 
+OWN_CHANNELS: Final = (Channel.WECHAT, Channel.WECOM_APP, Channel.DINGTALK_APP)
+"""Channels to a person's own account at a platform: they add it themselves."""
 PHONE_CHANNELS: Final = (Channel.SMS, Channel.VOICE)
 """Channels to a phone number; all others go to an endpoint."""
 CHANNELS_WITH_SECRET: Final = (Channel.WEBHOOK, Channel.WEB_PUSH)
@@ -225,9 +231,11 @@ class Rate:
 RATES: Final[Mapping[Channel, Sequence[Rate]]] = {
     Channel.DINGTALK: (Rate(20, timedelta(minutes=1)),),  # a bot that exceeds it is blocked for ten minutes
     Channel.WECOM: (Rate(20, timedelta(minutes=1)),),
+    Channel.WECOM_APP: (Rate(30, timedelta(minutes=1)), Rate(1000, timedelta(hours=1))),
+    Channel.DINGTALK_APP: (Rate(500, timedelta(days=1)),),
     Channel.FEISHU: (Rate(5, timedelta(seconds=1)), Rate(100, timedelta(minutes=1))),
 }
-"""Rate limits of bots, as their platforms document them."""
+"""Rate limits of bots, and of messages to one member, as their platforms document them."""
 MAX_RATE_PERIOD: Final = max(rate.within for rates in RATES.values() for rate in rates)
 
 

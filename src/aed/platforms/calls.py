@@ -40,6 +40,16 @@ def refused_server(platform: str, code: object, settings: str) -> PlatformFailed
     )
 
 
+@dataclass(frozen=True, slots=True)
+class PlatformUser:
+    """A member of an organisation, as a platform knows them."""
+
+    user_id: str
+    """Their id within the organisation, to which messages go."""
+    phone: str | None = None
+    """As the platform writes it, with or without a country code."""
+
+
 @dataclass(frozen=True)
 class PlatformApi:
     """The interface of one platform."""
@@ -116,6 +126,24 @@ class AccessToken:
             return token
         finally:
             self._lock.release()
+
+
+def with_token(
+    token: AccessToken,
+    ask: Callable[[str], dict[str, Any]],
+    *,
+    is_refused: Callable[[dict[str, Any]], bool],
+    until: float,
+) -> dict[str, Any]:
+    """Return what `ask` answers with the access token; once more with another one if that is refused."""
+    refused = None
+    for _ in range(2):
+        given = token.get(until=until, refused=refused)
+        said = ask(given)
+        if not is_refused(said):
+            break
+        refused = given
+    return said
 
 
 def code_of(reply: Mapping[str, Any]) -> int:

@@ -19,6 +19,7 @@ from aed.platforms.calls import (
     code_of,
     refused_server,
     text_at,
+    with_token,
 )
 from aed.settings import Settings, Wechat
 
@@ -107,15 +108,14 @@ class WechatApp:
 
     def _with_token(self, path: str, body: Mapping[str, Any], *, until: float) -> dict[str, Any]:
         """Call an interface with the access token; once more with another token if that one is refused."""
-        refused = None
-        for _ in range(2):
-            token = self.token.get(until=until, refused=refused)
+
+        def ask(token: str) -> dict[str, Any]:
             query = {"access_token": token}
-            _, reply = self.api.call("POST", self._url(path), query=query, body=body, until=until)
-            if code_of(reply) not in TOKEN_REFUSED:
-                break
-            refused = token
-        return reply
+            return self.api.call("POST", self._url(path), query=query, body=body, until=until)[1]
+
+        return with_token(
+            self.token, ask, is_refused=lambda said: code_of(said) in TOKEN_REFUSED, until=until
+        )
 
     def _fetch_token(self, by_force: bool, until: float) -> tuple[str, float]:
         """Fetch the stable token: every process gets the same one, and fetching it ends no other."""

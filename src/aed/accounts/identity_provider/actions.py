@@ -5,9 +5,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -19,25 +18,17 @@ from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Person, PersonChange
 from aed.accounts.permissions import TokenScope, Viewer
 from aed.accounts.sessions import end_sessions
-from aed.accounts.sign_in.actions import open_session
-from aed.accounts.sign_in.models import ProviderRequest
+from aed.accounts.sign_in.actions import open_session, remember_redirect, take_redirect
 from aed.accounts.sign_in.rules import (
-    PROVIDER_TIMEOUT,
     Browser,
     NewSession,
     ProviderIdentity,
     SignInMethod,
 )
 from aed.accounts.sign_in.throttling import count_attempt_from_address
-from aed.accounts.tokens import hash_key
 from aed.database.session import Database, transaction
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.settings import SignInProvider
-
-START_SIGN_IN_AGAIN: Final = (
-    "This sign-in was not started in this browser, or it has expired. Start again, "
-    "and return within ten minutes."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +52,15 @@ def start_sign_in(
     state, nonce, browser_key = (secrets.token_urlsafe(32) for _ in range(3))
     verifier = secrets.token_urlsafe(64)
     url = authorization_url(provider, state=state, nonce=nonce, verifier=verifier)
-    with transaction(database) as session:
-        session.add(
-            ProviderRequest(
-                state_hash=hash_key(state),
-                browser_hash=hash_key(browser_key),
-                nonce=nonce,
-                verifier=verifier,
-                return_to=return_to,
-                expires_at=at + PROVIDER_TIMEOUT,
-            )
-        )
+    remember_redirect(
+        database,
+        state=state,
+        browser_key=browser_key,
+        nonce=nonce,
+        verifier=verifier,
+        return_to=return_to,
+        at=at,
+    )
     return ProviderRedirect(url, browser_key)
 
 
@@ -111,20 +100,7 @@ def complete_sign_in(
     Raises NotFound if no provider is configured, NotSignedIn, IdentityProviderFailed, Conflict.
     """
     require_configured(provider)
-    if came.state is None or came.browser_key is None:
-        raise NotSignedIn(START_SIGN_IN_AGAIN)
-    with transaction(database) as session:
-        left = session.execute(
-            delete(ProviderRequest)
-            .where(
-                ProviderRequest.state_hash == hash_key(came.state),
-                ProviderRequest.browser_hash == hash_key(came.browser_key),
-                ProviderRequest.expires_at > at,
-            )
-            .returning(ProviderRequest.nonce, ProviderRequest.verifier, ProviderRequest.return_to)
-        ).first()
-    if left is None:
-        raise NotSignedIn(START_SIGN_IN_AGAIN)
+    left = take_redirect(database, state=came.state, browser_key=came.browser_key, at=at)
     if came.error is not None or not came.code:
         raise NotSignedIn(
             "The identity provider did not sign anyone in. Start again, or sign in another way."

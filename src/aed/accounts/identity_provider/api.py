@@ -16,7 +16,7 @@ from aed.accounts.identity_provider.actions import ProviderCallback
 from aed.accounts.people.queries import identities_of
 from aed.accounts.people.schemas import IdentityOut
 from aed.accounts.sessions import csrf_token, sign_out
-from aed.accounts.sign_in.requests import TOO_MANY_SIGN_INS, set_sign_in_cookie
+from aed.accounts.sign_in.requests import OWN_PAGE, TOO_MANY_SIGN_INS, set_sign_in_cookie
 from aed.accounts.sign_in.rules import PROVIDER_COOKIE, PROVIDER_TIMEOUT, Browser
 from aed.accounts.sign_in.schemas import SignedInOut
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
@@ -30,8 +30,6 @@ router = APIRouter(tags=["accounts"])
 AT_ONCE: Final = 2
 _places = threading.BoundedSemaphore(AT_ONCE)
 """A slow provider occupies at most this many threads."""
-# A path on this site: neither another host (//…) nor a scheme.
-OWN_PAGE: Final = r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&%-]*)?$"
 _ELSEWHERE: Final[dict[int | str, dict[str, Any]]] = {303: {"description": "Redirect to another page"}}
 
 

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from aed import clock
-from aed.accounts.authentication import client_address
+from aed.accounts.authentication import client_address, session_key_in_cookie
 from aed.accounts.platform_sign_in import actions
+from aed.accounts.platform_sign_in.actions import Platform, PlatformApp
 from aed.accounts.platform_sign_in.schemas import WechatSignInIn
-from aed.accounts.sign_in.requests import TOO_MANY_SIGN_INS, FindPersonDep
-from aed.accounts.sign_in.rules import Browser, NewAccount
-from aed.accounts.sign_in.schemas import SessionTokenOut
+from aed.accounts.sessions import csrf_token, sign_out
+from aed.accounts.sign_in.requests import (
+    OWN_PAGE,
+    TOO_MANY_SIGN_INS,
+    FindPersonDep,
+    set_cookie,
+    set_sign_in_cookie,
+)
+from aed.accounts.sign_in.rules import PROVIDER_COOKIE, PROVIDER_TIMEOUT, Browser, NewAccount
+from aed.accounts.sign_in.schemas import SessionTokenOut, SignedInOut
 from aed.database.dependencies import DatabaseDep
+from aed.database.session import transaction
 from aed.http.parameters import SettingsDep, one_at_a_time
+from aed.http.query import ANY_PARAMETER
 from aed.platforms.wechat import WechatApp
 
 router = APIRouter(tags=["accounts"])
@@ -29,6 +41,107 @@ _places = threading.BoundedSemaphore(AT_ONCE)
 async def _wechat(request: Request) -> WechatApp | None:
     app: WechatApp | None = request.app.state.wechat
     return app
+
+
+async def _platform_app(request: Request, platform: Platform) -> PlatformApp | None:
+    apps: Mapping[Platform, PlatformApp | None] = {
+        Platform.WECOM: request.app.state.wecom,
+        Platform.DINGTALK: request.app.state.dingtalk,
+    }
+    return apps[platform]
+
+
+PlatformAppDep = Annotated[PlatformApp | None, Depends(_platform_app)]
+
+
+@router.get("/sign-in/platforms/{platform}", status_code=303, response_class=RedirectResponse)
+def start_platform_sign_in(
+    request: Request,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    platform: Platform,
+    app: PlatformAppDep,
+    return_to: Annotated[
+        str | None,
+        Query(
+            max_length=500,
+            pattern=OWN_PAGE,
+            description="Path of the page to go to after sign-in",
+            examples=["/"],
+        ),
+    ] = None,
+) -> RedirectResponse:
+    """Redirect the browser to WeCom or DingTalk; 404 if no app is configured there."""
+    base = settings.public_url or str(request.base_url).rstrip("/")
+    sent = actions.start_sign_in(
+        database,
+        platform,
+        app,
+        redirect_url=f"{base}/v1/sign-in/platforms/{platform}/back",
+        browser=_browser(request),
+        return_to=return_to,
+        at=clock.now(),
+    )
+    answer = RedirectResponse(sent.url, status_code=303, headers={"Cache-Control": "no-store"})
+    set_cookie(answer, PROVIDER_COOKIE, sent.browser_key, lasts=PROVIDER_TIMEOUT)
+    return answer
+
+
+@router.get(
+    "/sign-in/platforms/{platform}/back",
+    response_model=SignedInOut,
+    responses={303: {"description": "Redirect to another page"}},
+    dependencies=[ANY_PARAMETER],  # platforms add parameters of their own, such as appid
+)
+def complete_platform_sign_in(
+    request: Request,
+    response: Response,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    platform: Platform,
+    app: PlatformAppDep,
+    find_person: FindPersonDep,
+    state: Annotated[str | None, Query(max_length=200)] = None,
+    code: Annotated[str | None, Query(max_length=1000)] = None,
+    authCode: Annotated[  # noqa: N803 - DingTalk's name for it
+        str | None, Query(max_length=1000, description="DingTalk's name of `code`")
+    ] = None,
+) -> SignedInOut | RedirectResponse:
+    """Complete a sign-in after the redirect back, and go on to the page given at the start, if any."""
+    lasts = timedelta(hours=settings.sign_in_hours)
+    with one_at_a_time(_places, TOO_MANY_SIGN_INS):
+        done, return_to = actions.complete_sign_in(
+            database,
+            platform,
+            app,
+            code=authCode or code,
+            state=state,
+            browser_key=request.cookies.get(PROVIDER_COOKIE),
+            find_person=find_person,
+            country=settings.phone_country,
+            browser=_browser(request),
+            lasts=lasts,
+            at=clock.now(),
+        )
+    before = session_key_in_cookie(request)
+    if before is not None:
+        with transaction(database) as session:  # its cookie is overwritten, so nobody could end it later
+            sign_out(session, before, at=clock.now())
+    going_on = RedirectResponse(return_to, status_code=303) if return_to is not None else None
+    answer = going_on if going_on is not None else response
+    set_sign_in_cookie(answer, done.key, lasts=lasts)
+    answer.delete_cookie(PROVIDER_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+    return going_on or SignedInOut(
+        person_id=done.person_id,
+        name=done.name,
+        csrf_token=csrf_token(done.key),
+        expires_at=done.expires_at,
+        needs_second_factor=done.needs_second_factor,
+    )
+
+
+def _browser(request: Request) -> Browser:
+    return Browser(client_address(request), user_agent=request.headers.get("user-agent"))
 
 
 @router.post("/sign-in/wechat")
@@ -58,7 +171,7 @@ def sign_in_by_wechat(
             phone_code=phone_code,
             new_account=new_account,
             find_person=find_person,
-            browser=Browser(client_address(request), user_agent=request.headers.get("user-agent")),
+            browser=_browser(request),
             lasts=timedelta(hours=settings.sign_in_hours),
             at=clock.now(),
         )

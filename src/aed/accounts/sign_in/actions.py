@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -34,6 +35,7 @@ from aed.accounts.sign_in.rules import (
     CODE_LIFETIME,
     MAX_CODE_TRIES,
     MAX_LIMIT_PERIOD,
+    PROVIDER_TIMEOUT,
     Browser,
     NewAccount,
     NewSession,
@@ -59,6 +61,10 @@ names by that number. It is passed in, since devices are on a higher layer."""
 type SendMessage = Callable[[Session, PersonMessage, datetime], object]
 """Enqueues a message within the transaction. It is passed in, since the outbox is on a higher layer."""
 
+START_SIGN_IN_AGAIN: Final = (
+    "This sign-in was not started in this browser, or it has expired. Start again, "
+    "and return within ten minutes."
+)
 WRONG_CREDENTIALS: Final = (
     "The phone number, password or code is wrong, or the code has expired. Request a new code."
 )
@@ -348,6 +354,60 @@ def open_session(
         expires_at=at + lasts,
         needs_second_factor=is_limited,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectTaken:
+    """What was stored when a browser was redirected to sign in elsewhere."""
+
+    nonce: str
+    verifier: str
+    return_to: str | None
+
+
+def remember_redirect(
+    database: Database,
+    *,
+    state: str,
+    browser_key: str,
+    nonce: str,
+    verifier: str,
+    return_to: str | None,
+    at: datetime,
+) -> None:
+    """Store a redirect to an identity provider or a platform, valid once within ten minutes."""
+    with transaction(database) as session:
+        session.add(
+            ProviderRequest(
+                state_hash=hash_key(state),
+                browser_hash=hash_key(browser_key),
+                nonce=nonce,
+                verifier=verifier,
+                return_to=return_to,
+                expires_at=at + PROVIDER_TIMEOUT,
+            )
+        )
+
+
+def take_redirect(
+    database: Database, *, state: str | None, browser_key: str | None, at: datetime
+) -> RedirectTaken:
+    """Take what was stored for this browser. Raises NotSignedIn for another browser, or too late."""
+    left = None
+    if state is not None and browser_key is not None:
+        with transaction(database) as session:
+            left = session.execute(
+                delete(ProviderRequest)
+                .where(
+                    ProviderRequest.state_hash == hash_key(state),
+                    ProviderRequest.browser_hash == hash_key(browser_key),
+                    ProviderRequest.expires_at > at,
+                )
+                .returning(ProviderRequest.nonce, ProviderRequest.verifier, ProviderRequest.return_to)
+            ).first()
+    if left is None:
+        raise NotSignedIn(START_SIGN_IN_AGAIN)
+    return RedirectTaken(*left)
 
 
 def delete_expired(session: Session, *, at: datetime) -> None:

@@ -24,6 +24,8 @@ from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 
 TOO_MANY_SIGN_INS: Final = "Too many people are signing in at this moment. Try again in a few seconds."
 
+OWN_PAGE: Final = r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&%-]*)?$"
+"""A path on this site: neither another host (//…) nor a scheme."""
 SIGN_IN_QUEUE: Final = QueueLimits("sign-in", at_once=1, waiting=10, each=3, otherwise=TOO_MANY_SIGN_INS)
 """A hash takes 19 MiB and 20-40 ms of a core: a queue of ten is processed within a second."""
 

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from aed.notifications.channels import (
     dingtalk,
+    dingtalk_app,
     email,
     feishu,
     gateway,
@@ -23,9 +24,12 @@ from aed.notifications.channels import (
     webhook,
     wechat,
     wecom,
+    wecom_app,
 )
 from aed.notifications.channels.posting import Post
 from aed.notifications.rules import Channel, Delivery, TemporaryFailure
+from aed.platforms import dingtalk as platforms_dingtalk
+from aed.platforms import wecom as platforms_wecom
 from aed.platforms.wechat import wechat_app
 from aed.settings import Settings
 
@@ -69,6 +73,8 @@ def channels_of(settings: Settings) -> Mapping[Channel, Deliver]:
         Channel.WECOM: partial(wecom.deliver, post=post),
         Channel.FEISHU: partial(feishu.deliver, post=post),
         Channel.WECHAT: partial(wechat.deliver, app=wechat_app(settings)),
+        Channel.WECOM_APP: partial(wecom_app.deliver, app=platforms_wecom.wecom_app(settings)),
+        Channel.DINGTALK_APP: partial(dingtalk_app.deliver, app=platforms_dingtalk.dingtalk_app(settings)),
         Channel.WEBHOOK: partial(webhook.deliver, post=post),
         Channel.APPRISE: partial(through_apprise.deliver, is_private_allowed=settings.notify_allow_private),
     }
