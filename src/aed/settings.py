@@ -645,7 +645,7 @@ class Wechat(BaseModel):
         "formal", description="Version of the mini program that opens"
     )
     seconds: float = Field(
-        0.8, gt=0, le=30, description="Time limit of all requests to WeChat for one sign-in"
+        0.8, gt=0, le=30, description="Time limit of a sign-in, with all requests to WeChat"
     )  # the page of a mini program waits for it
 
     @property

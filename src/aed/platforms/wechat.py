@@ -5,7 +5,6 @@ https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -147,8 +146,3 @@ def wechat_app(settings: Settings) -> WechatApp | None:
     return WechatApp(
         settings.wechat, PlatformApi(NAME, OutboundClient(is_private_allowed=settings.notify_allow_private))
     )
-
-
-def deadline(settings: Wechat) -> float:
-    """Return the moment until which a request waits for WeChat."""
-    return time.monotonic() + settings.seconds

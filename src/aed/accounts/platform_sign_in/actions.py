@@ -29,7 +29,7 @@ from aed.accounts.sign_in.throttling import count_attempt_from_address
 from aed.database.session import Database, read_session, transaction
 from aed.errors import Conflict, NameNeeded, NotFound, NotSignedIn, PhoneNeeded
 from aed.platforms.calls import PlatformUser
-from aed.platforms.wechat import WechatApp, deadline
+from aed.platforms.wechat import WechatApp
 
 
 class Platform(StrEnum):
@@ -147,6 +147,7 @@ def sign_in_by_wechat(
     *,
     code: str,
     phone_code: str | None,
+    until: float,
     new_account: NewAccount | None,
     find_person: FindPerson,
     browser: Browser,
@@ -160,12 +161,11 @@ def sign_in_by_wechat(
     3. Otherwise exchange the phone code for the number, and link the person who signs in with it; the keeper
        whom the register names by it, as with a code by SMS; or, with `new_account`, a new person.
 
-    All requests to WeChat together take no longer than the setting. Raises NotFound if no mini program is
-    configured, TooBusy, NotSignedIn, PhoneNeeded, NameNeeded, PlatformFailed.
+    `until`: the moment (`time.monotonic()`) after which nobody waits for WeChat any longer. Raises NotFound
+    if no mini program is configured, TooBusy, NotSignedIn, PhoneNeeded, NameNeeded, PlatformFailed.
     """
     if app is None:
         raise NotFound("No WeChat mini program is configured. Sign in by password or code.")
-    until = deadline(app.settings)
     count_attempt_from_address(database, SignInMethod.WECHAT, address=browser.address, at=at)
     openid, phone = app.openid_of(code, until=until), None
     with read_session(database) as session:

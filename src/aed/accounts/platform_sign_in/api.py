@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -23,19 +23,37 @@ from aed.accounts.sign_in.requests import (
     set_cookie,
     set_sign_in_cookie,
 )
-from aed.accounts.sign_in.rules import PROVIDER_COOKIE, PROVIDER_TIMEOUT, Browser, NewAccount
+from aed.accounts.sign_in.rules import (
+    PROVIDER_COOKIE,
+    PROVIDER_TIMEOUT,
+    Browser,
+    NewAccount,
+    address_key,
+)
 from aed.accounts.sign_in.schemas import SessionTokenOut, SignedInOut
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import transaction
-from aed.http.parameters import SettingsDep, one_at_a_time
+from aed.http.concurrency_limits import QueueLimits, wait_for_turn
+from aed.http.parameters import SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.platforms.wechat import WechatApp
 
 router = APIRouter(tags=["accounts"])
 
-AT_ONCE: Final = 4
-_places = threading.BoundedSemaphore(AT_ONCE)
-"""A slow platform occupies at most this many threads."""
+QUEUE: Final = QueueLimits("platform-sign-in", at_once=4, waiting=16, each=20, otherwise=TOO_MANY_SIGN_INS)
+"""A platform takes about 0.1 s, and a slow one occupies at most these threads. Phones of one mobile network
+share an address, so one address may fill the queue."""
+
+
+async def _turn(request: Request) -> AsyncIterator[float]:
+    """Wait for a turn; yield when the request arrived (`time.monotonic()`), from which its time counts."""
+    arrived = time.monotonic()
+    async with wait_for_turn(request, QUEUE, address_key(client_address(request))):
+        yield arrived
+
+
+TURN: Final = Depends(_turn, scope="function")
+ArrivedDep = Annotated[float, TURN]
 
 
 async def _wechat(request: Request) -> WechatApp | None:
@@ -91,7 +109,7 @@ def start_platform_sign_in(
     "/sign-in/platforms/{platform}/back",
     response_model=SignedInOut,
     responses={303: {"description": "Redirect to another page"}},
-    dependencies=[ANY_PARAMETER],  # platforms add parameters of their own, such as appid
+    dependencies=[TURN, ANY_PARAMETER],  # platforms add parameters of their own, such as appid
 )
 def complete_platform_sign_in(
     request: Request,
@@ -109,20 +127,19 @@ def complete_platform_sign_in(
 ) -> SignedInOut | RedirectResponse:
     """Complete a sign-in after the redirect back, and go on to the page given at the start, if any."""
     lasts = timedelta(hours=settings.sign_in_hours)
-    with one_at_a_time(_places, TOO_MANY_SIGN_INS):
-        done, return_to = actions.complete_sign_in(
-            database,
-            platform,
-            app,
-            code=authCode or code,
-            state=state,
-            browser_key=request.cookies.get(PROVIDER_COOKIE),
-            find_person=find_person,
-            country=settings.phone_country,
-            browser=_browser(request),
-            lasts=lasts,
-            at=clock.now(),
-        )
+    done, return_to = actions.complete_sign_in(
+        database,
+        platform,
+        app,
+        code=authCode or code,
+        state=state,
+        browser_key=request.cookies.get(PROVIDER_COOKIE),
+        find_person=find_person,
+        country=settings.phone_country,
+        browser=_browser(request),
+        lasts=lasts,
+        at=clock.now(),
+    )
     before = session_key_in_cookie(request)
     if before is not None:
         with transaction(database) as session:  # its cookie is overwritten, so nobody could end it later
@@ -148,6 +165,7 @@ def _browser(request: Request) -> Browser:
 def sign_in_by_wechat(
     request: Request,
     response: Response,
+    arrived: ArrivedDep,
     database: DatabaseDep,
     settings: SettingsDep,
     app: Annotated[WechatApp | None, Depends(_wechat)],
@@ -163,17 +181,17 @@ def sign_in_by_wechat(
     new_account = None
     if given.name is not None and settings.sign_up_codes_per_day > 0:
         new_account = NewAccount(given.name, given.language, settings.phone_country)
-    with one_at_a_time(_places, TOO_MANY_SIGN_INS):
-        done = actions.sign_in_by_wechat(
-            database,
-            app,
-            code=given.code.get_secret_value(),
-            phone_code=phone_code,
-            new_account=new_account,
-            find_person=find_person,
-            browser=_browser(request),
-            lasts=timedelta(hours=settings.sign_in_hours),
-            at=clock.now(),
-        )
+    done = actions.sign_in_by_wechat(
+        database,
+        app,
+        code=given.code.get_secret_value(),
+        phone_code=phone_code,
+        until=arrived + settings.wechat.seconds,
+        new_account=new_account,
+        find_person=find_person,
+        browser=_browser(request),
+        lasts=timedelta(hours=settings.sign_in_hours),
+        at=clock.now(),
+    )
     response.headers["Cache-Control"] = "no-store"
     return SessionTokenOut.of(done)
