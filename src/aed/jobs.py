@@ -29,6 +29,7 @@ from aed.notifications.jobs import delete_messages
 from aed.notifications.short_links import delete_expired_links
 from aed.responders.live import live_places
 from aed.settings import Settings
+from aed.sharing.agreements.jobs import notify_of_endings
 from aed.sharing.shares.actions import record_by_register, refresh_due_devices
 from aed.training.enrolments.actions import expire_offers
 from aed.training.reminders.actions import remind_of_sessions
@@ -80,6 +81,11 @@ def upkeep(database: Database, _settings: Settings, now: Now) -> Counts:
 def agreements(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         return {"changed": refresh_due_devices(session, at=now())}
+
+
+def agreement_notices(database: Database, _settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        return {"notified": notify_of_endings(session, at=now())}
 
 
 def agreements_by_register(database: Database, _settings: Settings, now: Now) -> Counts:

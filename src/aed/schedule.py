@@ -86,6 +86,11 @@ TIMETABLE: Final = (
         "Keeps the audience of devices in step when an agreement or an insurance begins or ends",
     ),
     _job(
+        "agreement-notices",
+        daily("02:00"),
+        "Notifies the parties 90, 60, 30, 7 and 0 days before an agreement ends",
+    ),
+    _job(
         "agreements-by-register",
         every(hours=1),
         "Records the audience of devices of imported lists as an agreement by the register",

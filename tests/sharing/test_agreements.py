@@ -23,11 +23,12 @@ from aed.registry.devices.schemas import DeviceAmend
 from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from aed.sharing.agreements import actions, queries
+from aed.sharing.agreements.jobs import notify_of_endings
 from aed.sharing.agreements.schemas import AgreementIn
 from aed.sharing.decisions.actions import decide
 from aed.sharing.decisions.schemas import PartyDecisionIn
 from aed.sharing.models import Agreement, DeviceShare
-from aed.sharing.rules import AgreementKind, DecisionKind, PartyRole, start_of
+from aed.sharing.rules import AgreementKind, DecisionKind, PartyRole, due_notice, start_of
 from aed.sharing.shares.actions import record_by_register, refresh_due_devices
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
@@ -285,6 +286,30 @@ def test_the_moment_of_ending_follows_the_clocks_of_the_place() -> None:
     assert start_of(date(2026, 3, 30), "Europe/Vaduz") == datetime(2026, 3, 29, 22, tzinfo=UTC)
     # Clocks skip midnight: the day begins at the change.
     assert start_of(date(2018, 11, 4), "America/Sao_Paulo") == datetime(2018, 11, 4, 3, tzinfo=UTC)
+
+
+def test_the_parties_are_notified_once_for_each_threshold_before_the_end(session: Session) -> None:
+    estate, _ = estates(session)
+    device = of_estate(session, estate)
+    parties = make.agreement_text(device)["parties"]
+    for number, party in enumerate(parties):
+        party["representative"] = {"name": f"Party {number}", "phone": f"+86 138 0013 700{number}"}
+    make.agreement(session, estate, device, ends_on="2027-01-31", parties=parties)
+    end = datetime(2027, 1, 31, 4, 0, tzinfo=UTC)
+
+    sent = {}
+    for days in range(100, -3, -1):
+        if count := notify_of_endings(session, at=end - timedelta(days=days)):
+            sent[days] = count
+            assert notify_of_endings(session, at=end - timedelta(days=days)) == 0
+    assert sent == {90: 3, 60: 3, 30: 3, 7: 3, 0: 3}
+
+
+def test_a_missed_notice_is_not_sent_late() -> None:
+    assert due_notice(25, notified=None) == 30
+    assert due_notice(6, notified=30) == 7
+    assert due_notice(6, notified=7) is None
+    assert due_notice(-1, notified=7) is None
 
 
 # --- The register ---------------------------------------------------------------------------------------

@@ -78,6 +78,9 @@ class Agreement(Versioned, Table):
     suspended_by: Mapped[str | None] = mapped_column(String(200))
     suspension_reason: Mapped[str | None] = mapped_column(Text)
 
+    notified_days: Mapped[int | None]
+    """The latest notice of its end that the parties had, in days before it; None: none yet."""
+
     parties: Mapped[list[AgreementParty]] = relationship(
         lazy="raise", order_by="AgreementParty.id", viewonly=True
     )

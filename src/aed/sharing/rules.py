@@ -130,6 +130,18 @@ def end_of(day: date | None, time_zone: str) -> datetime | None:
     return start_of(day + timedelta(days=1), time_zone) if day is not None else None
 
 
+def due_notice(days_left: int, *, notified: int | None, rules: SharingRules = RULES) -> int | None:
+    """Return the notice of an agreement's end to send now, in days before it; None if none is due.
+
+    `notified` is the latest notice sent. Notices that were missed are left out.
+    """
+    if days_left < 0:
+        return None
+    threshold = min((each for each in rules.notice_days if days_left <= each), default=None)
+    is_sent = threshold is None or (notified is not None and notified <= threshold)
+    return None if is_sent else threshold
+
+
 # --- The audience of a device at a moment ---------------------------------------------------------------
 
 
