@@ -55,6 +55,17 @@ def test_direct_is_sufficient_once_the_accepted_keep_the_promise() -> None:
     assert enough(*three, direct(4, AMBULANCE + 1)) == Sufficiency(), "after the ambulance nobody counts"
 
 
+def test_it_takes_two_rescuers_even_if_one_of_them_is_sure_to_come() -> None:
+    found = sufficiency_of(
+        [direct(1, 60, 1.0), direct(2, 120, 1.0)],
+        with_device=(),
+        can_a_device_come=False,
+        ambulance_seconds=AMBULANCE,
+        planning=PLANNING.model_copy(update={"min_direct": 1}),
+    )
+    assert found.direct_after_seconds == 120
+
+
 def test_nobody_is_stood_down_while_a_reachable_device_is_not_fetched() -> None:
     four = [direct(person, 60.0 * person) for person in (1, 2, 3, 4)]
     assert enough(*four, device=True) == Sufficiency()

@@ -196,6 +196,28 @@ def test_a_box_of_a_chinese_map_covers_what_is_moved_into_it() -> None:
         box_on_earth(0, 0, MAX_SIDE_DEGREES * 2, 0, Datum.WGS84, at_most=MAX_SIDE_DEGREES)
 
 
+@pytest.mark.parametrize("box", [(-180, -90, -179, -89), (179, 89, 180, 90), (5, 5, 5, 5)])
+def test_a_box_may_reach_the_edge_of_the_world_and_be_a_point(box: tuple[float, float, float, float]) -> None:
+    found = box_on_earth(*box, Datum.WGS84, at_most=1)
+    assert (found.west, found.south, found.east, found.north) == box
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (-180.1, 0, -180, 0),
+        (180, 0, 180.1, 0),
+        (0, -90.1, 0, -90),
+        (0, 90, 0, 90.1),
+        (1, 0, 0, 0),
+        (0, 1, 0, 0),
+    ],
+)
+def test_a_box_beyond_the_world_or_turned_round_is_refused(box: tuple[float, float, float, float]) -> None:
+    with pytest.raises(InvalidInput, match="bbox must be"):
+        box_on_earth(*box, Datum.WGS84, at_most=1)
+
+
 def test_the_page_says_what_to_do_without_javascript(client: TestClient, browser: dict[str, str]) -> None:
     page = client.get("/map", headers=browser).text
     assert page.index('href="tel:120"') < page.index("<noscript>")
