@@ -42,6 +42,20 @@ TABLES: Final[Mapping[str, str]] = {
     "devices": noop("Devices in your care"),
     "security_events": noop("Sign-ins and attempts"),
     "person_changes": noop("Changes of your data"),
+    "live_places": noop("Where you were while you could be called"),
+    "alert_answers": noop("Your answers to calls"),
+    "alert_places": noop("Where you were during calls"),
+    "earlier_alert_links": noop("Earlier links of calls"),
+    "presence_codes_used": noop("Attendance codes"),
+    "training_sessions": noop("Sessions that you taught"),
+    "training_reminders": noop("Reminders of training"),
+    "reminder_messages": noop("Reminders to you"),
+    "reminder_recipients": noop("What you were reminded of"),
+    "confirmations": noop("Data of AEDs that you confirmed"),
+    "retrievals": noop("AEDs that you fetched"),
+    "drills": noop("Drills"),
+    "wechat_consents": noop("Consents to messages in WeChat"),
+    "agreement_parties": noop("Agreements that you decide"),
 }
 """Titles of tables for the person."""
 OTHER_TABLE: Final = noop("Other records")
