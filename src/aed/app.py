@@ -114,6 +114,7 @@ from aed.web import api as web_api
 from aed.web.agreements import api as agreement_pages_api
 from aed.web.call_pages import api as call_pages_api
 from aed.web.checks import api as check_pages_api
+from aed.web.coverage import api as coverage_pages_api
 from aed.web.demo_roles import api as demo_roles_api
 from aed.web.device_pages import api as device_pages_api
 from aed.web.errors import error_page, wants_error_page
@@ -244,6 +245,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(find_help_api.router)
     app.include_router(learn_api.router)
     app.include_router(web_reports_api.router)
+    app.include_router(coverage_pages_api.router)
     app.include_router(sign_up_api.router)
     app.include_router(my_page_api.router)
     app.include_router(reminder_pages_api.router)

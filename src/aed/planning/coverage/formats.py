@@ -88,8 +88,8 @@ def preview_pdf(out: PreviewOut) -> bytes:
         "devices": sum(each.is_proposed for each in found.devices),
         "band": _both(BAND_LABELS[band]),
         "maps": [
-            coverage_map(found, band, after=False, label="before"),
-            coverage_map(found, band, after=True, label="after"),
+            coverage_map(found, band, after=False),
+            coverage_map(found, band, after=True),
         ],
         "bands": [
             {

@@ -13,8 +13,8 @@ _MARGIN: Final = 16.0
 _MOST, _FEW = 0.9, 0.1
 
 
-def coverage_map(found: PreviewResult, band: Band, *, after: bool, label: str) -> str:
-    """Return an SVG of the buildings around, north up; `label` is its text for screen readers.
+def coverage_map(found: PreviewResult, band: Band, *, after: bool) -> str:
+    """Return an SVG of the buildings around, north up. The tables beside it say the same in words.
 
     A circle: nearly everyone has a device in time. A diamond: those on some floors or at some hours. An open
     square: nobody. Triangles are devices; those of the step are dark.
@@ -34,8 +34,8 @@ def coverage_map(found: PreviewResult, band: Band, *, after: bool, label: str) -
 
     number = BANDS.index(band)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:.0f} {height:.0f}" role="img" '
-        f'aria-label="{_escaped(label)}">',
+        '<svg xmlns="http://www.w3.org/2000/svg" aria-hidden="true" '
+        f'viewBox="0 0 {_WIDTH:.0f} {height:.0f}">',
         f'<rect width="{_WIDTH:.0f}" height="{height:.0f}" fill="#fbfbf8"/>',
     ]
     for ring in found.outline:
@@ -67,10 +67,6 @@ def _building(x: float, y: float, share: float) -> str:
         f'<rect x="{x - 3.8:.1f}" y="{y - 3.8:.1f}" width="7.6" height="7.6" fill="#fff" stroke="#b34700" '
         'stroke-width="1.6"/>'
     )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
 def band_with_most(found: PreviewResult) -> Band:
