@@ -41,7 +41,7 @@ def test_a_party_decides_and_the_manager_follows(open_page: OpenPage, site: Site
         signed_in = make.sign_in(session, manager.id)
         number = made.id
 
-    page = open_page(java_script_enabled=False)
+    page = open_page()
     page.goto(f"/agreements/party/{key}")
     check(page, view, "agreement-party")
     page.locator("button[value=consent]").click()
