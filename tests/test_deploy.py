@@ -644,6 +644,7 @@ def secret_paths() -> list[str]:
         f"/l/{SHORT}",
         f"/a/{SHORT}",
         f"/reminders/{SHORT}",
+        f"/attendance/{SHORT}",
         f"/v1/alerts/{SHORT}",
         f"/v1/reminders/{SHORT}",
         f"/learn/enrolments/7/{SHORT}",

@@ -112,6 +112,7 @@ from aed.upkeep.sightings import api as sightings_api
 from aed.walking.file import network_at
 from aed.web import api as web_api
 from aed.web.agreements import api as agreement_pages_api
+from aed.web.attendance import api as attendance_pages_api
 from aed.web.call_pages import api as call_pages_api
 from aed.web.checks import api as check_pages_api
 from aed.web.coverage import api as coverage_pages_api
@@ -244,6 +245,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(device_pages_api.router)
     app.include_router(find_help_api.router)
     app.include_router(learn_api.router)
+    app.include_router(attendance_pages_api.router)
     app.include_router(web_reports_api.router)
     app.include_router(coverage_pages_api.router)
     app.include_router(sign_up_api.router)

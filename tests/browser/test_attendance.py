@@ -13,7 +13,7 @@ from aed.accounts.permissions import Role
 from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments.schemas import EnrolmentIn
 from tests import make
-from tests.browser.checks import SCREENS
+from tests.browser.checks import check
 from tests.browser.conftest import OpenPage, Site, View
 
 DAY = timedelta(days=1)
@@ -39,27 +39,25 @@ def test_a_scanned_code_marks_the_person_and_the_screen_counts_them(
     open_page: OpenPage, view: View, keys: tuple[int, str, str]
 ) -> None:
     training_id, trainer, person = keys
-    SCREENS.mkdir(parents=True, exist_ok=True)
     screen = open_page(session_key=trainer)
     screen.goto(f"/v1/sessions/{training_id}/attendance-code")
     expect(screen.locator("#code svg")).to_be_visible()
     expect(screen.locator("#here")).to_have_text("0")
-    screen.screenshot(path=SCREENS / f"attendance-screen-{view}.png")
+    check(screen, view, "attendance-screen")
     shown = screen.request.get(
         f"/v1/sessions/{training_id}/attendance-code", headers={"Accept": "application/json"}
     ).json()
 
     stranger = open_page()
     stranger.goto(shown["address"])
-    expect(stranger.locator("#first")).to_be_visible()
-    stranger.screenshot(path=SCREENS / f"attendance-sign-in-{view}.png")
+    expect(stranger.locator("#sign-in")).to_be_visible()
+    check(stranger, view, "attendance-sign-in")
 
     phone = open_page(session_key=person)
     phone.goto(shown["address"])
-    expect(phone.locator("#here")).to_be_visible()
-    phone.screenshot(path=SCREENS / f"attendance-check-in-{view}.png")
-    phone.locator("#here").click()
-    expect(phone.locator(".mark.yes")).to_be_visible()
-    phone.screenshot(path=SCREENS / f"attendance-checked-in-{view}.png")
+    check(phone, view, "attendance-check-in")
+    phone.locator("main button").click()
+    expect(phone.locator(".notice.good")).to_be_visible()
+    check(phone, view, "attendance-checked-in")
     screen.reload()
     expect(screen.locator("#here")).to_have_text("1")

@@ -308,8 +308,9 @@ def test_a_forged_code_is_refused_with_a_page(here: Here, client: TestClient, se
     ):
         answer = client.post(f"/v1/attendance/{token}", headers=here.headers)
         assert (answer.status_code, message in answer.json()["detail"]) == (status, True), answer.text
-        page = client.get(f"/v1/attendance/{token}", headers={"Accept": "text/html"})
+        page = client.get(f"/v1/attendance/{token}", headers={"Accept": "text/html", "Accept-Language": "en"})
         assert (page.status_code, message in page.text) == (status, True)
+        assert page.url.path == f"/attendance/{token}"
         assert page.headers["content-type"].startswith("text/html")
 
 
@@ -322,8 +323,30 @@ def test_a_training_officer_runs_the_screen_and_a_resident_does_not(
     session.commit()
 
     assert [client.get(here.path, headers=each).status_code for each in headers] == [200, 403]
-    as_pages = [client.get(here.path, headers={**each, "Accept": "text/html"}) for each in (headers[1], {})]
+    screen = f"/learn/sessions/{here.path.split('/')[3]}/attendance"
+    led = client.get(here.path, headers={"Accept": "text/html"}, follow_redirects=False)
+    assert led.headers["location"] == screen
+    as_pages = [client.get(screen, headers={**each, "Accept": "text/html"}) for each in (headers[1], {})]
     assert [page.status_code for page in as_pages] == [403, 401]
-    assert "training" in as_pages[0].text, "the reason, in a sentence"
-    assert "培训" in as_pages[0].text.partition("</h1>")[2], "in both languages"
-    assert "Sign in first, then the code is shown." in as_pages[1].text
+    assert "培训" in as_pages[0].text.partition("</h1>")[2], "the reason, in a sentence"
+    english = {**headers[1], "Accept": "text/html", "Accept-Language": "en"}
+    assert "Only the training officer" in client.get(screen, headers=english).text
+    assert f'href="/sign-in?next={screen}"' in as_pages[1].text
+
+
+def test_a_form_of_the_page_records_attendance_and_says_so(
+    here: Here, office: Desk, client: TestClient
+) -> None:
+    page = {"Accept": "text/html", "Accept-Language": "en", "Sec-Fetch-Site": "same-origin"}
+    own = page | {"Cookie": here.headers["Cookie"]}
+    path = "/attendance/" + office.get(here.path).json()["address"].rpartition("/")[2]
+
+    stranger = client.get(path, headers=page)
+    assert "Sign in first." in stranger.text
+    assert "<form" not in stranger.text
+    assert client.post(path, headers=page).status_code == 401
+    assert client.post(path, headers=own | {"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert "record my attendance" in client.get(path, headers=own).text
+    assert "Your attendance is recorded." in client.post(path, headers=own).text
+    assert "Your attendance was already recorded." in client.post(path, headers=own).text
+    assert office.get(here.path).json()["attended"] == 1

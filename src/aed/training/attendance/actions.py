@@ -14,14 +14,16 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import SCHEDULER, Viewer
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.registry.changes import flush_or_conflict
+from aed.settings import Settings
 from aed.training import queries as session_queries
 from aed.training.attendance import queries
-from aed.training.attendance.rules import PresenceCode, can_sign_in_until, closed_reason
+from aed.training.attendance.rules import PresenceCode, can_sign_in_until, closed_reason, read_code
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingSession
 from aed.training.permissions import require_trainer
 from aed.training.rosters.actions import Result, save_results
 from aed.training.rules import AttendanceState, EnrolmentState, MarkedBy, SessionState, can_sign_in
+from aed.training.signatures import TokenPurpose, opened, signing_keys
 
 NO_CODE: Final = (
     "这不是签到码，或已损坏；请扫描培训现场屏幕上的二维码。This is not an attendance "
@@ -153,3 +155,20 @@ def _with_a_place(session: Session, training: TrainingSession, person: Person) -
             field="session_id",
         )
     return found
+
+
+def read_token(settings: Settings, token: str) -> PresenceCode | None:
+    """Return the presence code in a token; None if its signature is not valid."""
+    text = opened(signing_keys(settings), TokenPurpose.PRESENCE, token)
+    return read_code(text) if text is not None else None
+
+
+def session_of_code(session: Session, code: PresenceCode | None, *, at: datetime) -> TrainingSession:
+    """Return the session of a code that is valid now. Raise InvalidInput or Conflict otherwise."""
+    if code is None:
+        raise InvalidInput(NO_CODE, field="token")
+    training = session_queries.training_session(session, SCHEDULER, code.session_id)
+    over = closed_reason(code, at=at, time_zone=training.time_zone)
+    if over is not None:
+        raise Conflict(over, field="token")
+    return training

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.fields import Id
-from aed.accounts.permissions import SCHEDULER
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.errors import AedError, Conflict, InvalidInput
 from aed.files.typesetting import qr_svg
-from aed.http.pages import PAGE_RESPONSE, Page, WantsPage, render_page
+from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.http.parameters import PublicAddress, SettingsDep
-from aed.settings import Settings
 from aed.training import queries as session_queries
 from aed.training.attendance import actions, queries
-from aed.training.attendance.rules import CHANGES_EVERY, PresenceCode, closed_reason, read_code
+from aed.training.attendance.rules import CHANGES_EVERY, CHECK_IN_PAGE, screen_page
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.enrolments import queries as enrolment_queries
-from aed.training.models import TrainingSession
 from aed.training.parameters import PDF, SessionId, pdf_response
 from aed.training.permissions import require_trainer
-from aed.training.signatures import TokenPurpose, opened, signed, signing_keys
-from aed.translation import CHINESE, detail_of
+from aed.training.signatures import TokenPurpose, signed, signing_keys
 
 
 class PresenceCodeOut(BaseModel):
@@ -68,8 +61,6 @@ router = APIRouter(tags=["training"])
 
 
 SCAN: Final = "/v1/attendance/"
-_SCREEN_TITLE: Final = "签到码 Attendance code"
-_CHINESE_ENDS: Final = re.compile("(?<=。)(?=[A-Za-z])")
 Token = Annotated[
     str,
     Path(max_length=1000, description="The token in the code on the trainer's screen", examples=["eyJhbGc…"]),
@@ -89,30 +80,11 @@ def get_attendance_code(
     """Get a new check-in code for the trainer's screen.
 
     Available from two hours before the session to those who run it. Each code is valid for one minute and
-    for one person. Browsers get a page that keeps showing new codes.
+    for one person. Browsers are led to a page that keeps showing new codes.
     """
-    path, every = f"/v1/sessions/{session_id}/attendance-code", int(CHANGES_EVERY.total_seconds())
-    try:
-        training, code = actions.new_code(session, viewer, session_id, at=clock.now())
-    except AedError as error:
-        if not wants_page:
-            raise
-        is_nobody = not viewer.is_signed_in
-        page = _sign_in_page(path) if is_nobody else _refusal_page(error)
-        return HTMLResponse(page.html, status_code=error.status, headers=page.headers)
     if wants_page:
-        page = render_page(
-            "training/attendance/screen.html.jinja",
-            title=_SCREEN_TITLE,
-            scripts=("training/attendance/screen.js",),
-            wide=True,
-            course_zh=training.course.name_zh,
-            course_en=training.course.name_en,
-            when=_when(training),
-            path=path,
-            every_seconds=every,
-        )
-        return HTMLResponse(page.html, headers=page.headers)
+        return RedirectResponse(screen_page(session_id), headers={"Vary": "Accept"})
+    training, code = actions.new_code(session, viewer, session_id, at=clock.now())
     scan = address + SCAN + signed(signing_keys(settings), TokenPurpose.PRESENCE, code.written())
     here = queries.present_people(session, training.id)
     response.headers["Cache-Control"] = "no-store"
@@ -121,7 +93,7 @@ def get_attendance_code(
         address=scan,
         svg=qr_svg(scan),
         valid_until=code.valid_until,
-        changes_every_seconds=every,
+        changes_every_seconds=int(CHANGES_EVERY.total_seconds()),
         attended=here.attended,
         enrolled=here.enrolled,
     )
@@ -133,29 +105,14 @@ def get_check_in(
 ) -> PresenceOut | Response:
     """Show the session of a scanned code.
 
-    Browsers get the page on which the person confirms the check-in. The response reveals only that the
+    Browsers are led to the page on which the person confirms the check-in. The response reveals only that the
     session exists.
     """
+    if wants_page:
+        return RedirectResponse(f"{CHECK_IN_PAGE}{token}", headers={"Vary": "Accept"})
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
-    try:
-        training = _session_of(session, _read(settings, token))
-    except AedError as error:
-        if not wants_page:
-            raise
-        page = _refusal_page(error)
-        return HTMLResponse(page.html, status_code=error.status, headers=page.headers)
-    if wants_page:
-        page = render_page(
-            "training/attendance/check_in.html.jinja",
-            title="培训签到 Attendance",
-            scripts=("training/attendance/sign_in.js", "training/attendance/check_in.js"),
-            course_zh=training.course.name_zh,
-            course_en=training.course.name_en,
-            when=_when(training),
-            path=f"{SCAN}{token}",
-        )
-        return HTMLResponse(page.html, headers=page.headers)
+    training = actions.session_of_code(session, actions.read_token(settings, token), at=clock.now())
     return PresenceOut(
         session_id=training.id,
         course_en=training.course.name_en,
@@ -174,7 +131,7 @@ def check_in_to_session(
     Records that the signed-in person attended. A code is valid for one minute and for one person; repeating
     the request changes nothing.
     """
-    done = actions.sign_in(session, viewer, _read(settings, token), at=clock.now())
+    done = actions.sign_in(session, viewer, actions.read_token(settings, token), at=clock.now())
     return SignedInAtSessionOut(
         session_id=done.session_id,
         enrolment_id=done.enrolment_id,
@@ -182,47 +139,6 @@ def check_in_to_session(
         said_en="Your attendance is recorded." if done.is_new else "Your attendance was already recorded.",
         said_zh="签到成功，出勤已记录。" if done.is_new else "您已签到，无需重复扫码。",
     )
-
-
-def _read(settings: Settings, token: str) -> PresenceCode | None:
-    """Return the presence code in a token; None if its signature is not valid."""
-    text = opened(signing_keys(settings), TokenPurpose.PRESENCE, token)
-    return read_code(text) if text is not None else None
-
-
-def _session_of(session: ReadSession, code: PresenceCode | None) -> TrainingSession:
-    """Return the session of a code that is valid now. Raise InvalidInput or Conflict otherwise."""
-    if code is None:
-        raise InvalidInput(actions.NO_CODE, field="token")
-    training = session_queries.training_session(session, SCHEDULER, code.session_id)
-    over = closed_reason(code, at=clock.now(), time_zone=training.time_zone)
-    if over is not None:
-        raise Conflict(over, field="token")
-    return training
-
-
-def _sign_in_page(path: str) -> Page:
-    """Render the sign-in form for the trainer's screen; after sign-in it reloads the page at `path`."""
-    return render_page(
-        "training/attendance/sign_in.html.jinja",
-        title="登录 Sign in",
-        scripts=("training/attendance/sign_in.js",),
-        path=path,
-    )
-
-
-def _refusal_page(error: AedError) -> Page:
-    """Render the page that explains why a code was refused, each language on a line of its own."""
-    chinese, english = detail_of(error, CHINESE), error.detail
-    lines = [chinese, english] if chinese != english else _CHINESE_ENDS.split(english)
-    return render_page("training/attendance/refusal.html.jinja", title=_SCREEN_TITLE, lines=lines)
-
-
-def _when(training: TrainingSession) -> str:
-    """Format the session's start and end in its own time zone."""
-    zone = ZoneInfo(training.time_zone)
-    begins, ends = training.starts_at.astimezone(zone), training.ends_at.astimezone(zone)
-    return f"{begins:%Y-%m-%d %H:%M}–{ends:%H:%M}"
 
 
 @router.get("/sessions/{session_id}/sheet.pdf", response_class=Response, responses=PDF)

@@ -10,6 +10,10 @@ from zoneinfo import ZoneInfo
 
 VALID_FOR: Final = timedelta(minutes=1)
 """Long enough to scan; too short for a photo forwarded to someone who is absent to be of use."""
+CHECK_IN_PAGE: Final = "/attendance/"
+"""Path of the page that a scanned code opens, before its token (`aed.web.attendance`)."""
+
+
 CHANGES_EVERY: Final = timedelta(seconds=3)
 """Each code is valid for one person, so people who scan in turn need different codes."""
 AHEAD: Final = timedelta(seconds=30)
@@ -68,3 +72,8 @@ def closed_reason(code: PresenceCode, *, at: datetime, time_zone: str) -> str | 
 def can_sign_in_until(ends_at: datetime) -> datetime:
     """Return when check-in closes for a session that ends at `ends_at`."""
     return ends_at + SIGN_IN_AFTER
+
+
+def screen_page(session_id: int) -> str:
+    """Return the path of the page for the trainer's screen (`aed.web.attendance`)."""
+    return f"/learn/sessions/{session_id}/attendance"
