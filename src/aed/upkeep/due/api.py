@@ -14,7 +14,7 @@ from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession
 from aed.http.parameters import Limit
-from aed.upkeep.device_filter import DeviceFilter, DueFilterDep
+from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due import ics, queries, sheets
 from aed.upkeep.due.queries import Duties
 from aed.upkeep.due.rules import CALENDAR_KINDS
@@ -24,6 +24,7 @@ from aed.upkeep.due.schemas import (
     LineOut,
     ReplacementOut,
 )
+from aed.upkeep.filter_parameters import DueFilterDep
 from aed.upkeep.rules import DueKind
 
 router = APIRouter(tags=["upkeep"])

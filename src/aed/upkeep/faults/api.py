@@ -12,7 +12,6 @@ from aed.accounts.sign_in.rules import address_key
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.registry.devices import queries as device_queries
-from aed.upkeep.device_filter import DeviceFilterDep
 from aed.upkeep.faults import actions, queries
 from aed.upkeep.faults.queries import readiness_of
 from aed.upkeep.faults.schemas import (
@@ -26,6 +25,7 @@ from aed.upkeep.faults.schemas import (
     ReportPage,
     ThanksOut,
 )
+from aed.upkeep.filter_parameters import DeviceFilterDep
 from aed.upkeep.rules import QuarantineReason
 
 router = APIRouter(tags=["upkeep"])

@@ -15,8 +15,8 @@ from aed.accounts.fields import Id
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
-from aed.upkeep.device_filter import DeviceFilterDep
 from aed.upkeep.due.rules import DUE_WORDS
+from aed.upkeep.filter_parameters import DeviceFilterDep
 from aed.upkeep.models import ReminderPreference
 from aed.upkeep.reminders import actions, queries
 from aed.upkeep.reminders.actions import MESSAGE_PATH

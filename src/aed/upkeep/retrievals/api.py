@@ -10,7 +10,7 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
-from aed.upkeep.device_filter import DeviceFilterDep
+from aed.upkeep.filter_parameters import DeviceFilterDep
 from aed.upkeep.retrievals import actions, queries
 from aed.upkeep.retrievals.schemas import ClosedAsIn, RetrievalIn, RetrievalOut, RetrievalPage
 
