@@ -48,6 +48,7 @@ from tests.bench.incidents import from_post_to_calls, plans_alone
 from tests.bench.live import live
 from tests.bench.outbox import outbox
 from tests.bench.pages import pages
+from tests.bench.placement import placement
 from tests.bench.population import Population, city_centres, questions
 from tests.bench.ratio import Ratio
 from tests.bench.reminders import reminders
@@ -509,7 +510,7 @@ def machine() -> str:
     )
 
 
-PARTS = ("lookup", "training", "outbox", "incidents", "live", "pages")
+PARTS = ("lookup", "training", "outbox", "incidents", "live", "pages", "placement")
 
 
 def main() -> None:
@@ -523,6 +524,11 @@ def main() -> None:
     load = os.getloadavg()[0]
     if load > 0.7:
         say(f"Others are at work on this machine (load {load:.1f}): the figures will be too high.")
+    if "placement" in wanted:
+        for ratio in placement():
+            say(str(ratio))
+    if wanted == ["placement"]:
+        return
     with postgres() as server_url:
         if "lookup" in wanted:
             lookup(server_url)

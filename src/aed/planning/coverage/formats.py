@@ -111,7 +111,7 @@ def preview_pdf(out: PreviewOut) -> bytes:
         },
         "year": [
             _year(
-                "每年可在急救人员到达前取到AED的心脏骤停",
+                "每年可在急救人员到达前取到AED的疑似心脏骤停",
                 "Arrests a year with an AED in reach in time",
                 year.arrests,
             ),

@@ -34,7 +34,7 @@ UNITS: Final = {
     ),
     Objective.BEFORE_AMBULANCE: (
         "arrests a year at which a device can be before the ambulance",
-        "每年可在急救人员到达前取到AED的心脏骤停例数",
+        "每年可在急救人员到达前取到AED的疑似心脏骤停例数",
     ),
     Objective.SURVIVORS: (
         "survivors a year by Larsen 1993, to compare choices only",
