@@ -278,7 +278,7 @@ def audience_at(shares: Sequence[ShareTerms], at: datetime) -> DerivedAudience:
 
 def _has_begun(share: ShareTerms, at: datetime) -> bool:
     """Return True if the share is or was in force: not if it was withdrawn before it started."""
-    is_void = share.withdrawn_at is not None and share.withdrawn_at <= share.starts_at
+    is_void = share.withdrawn_at is not None and share.withdrawn_at < share.starts_at
     return share.starts_at <= at and not is_void
 
 
