@@ -19,6 +19,7 @@ from aed.accounts.authentication import (
     FormViewerDep,
     ViewerDep,
     client_address,
+    require_same_origin,
     session_key_in_cookie,
     viewer_of_person,
 )
@@ -46,6 +47,8 @@ from aed.web.render import render
 
 
 def _require_demo(request: Request, settings: SettingsDep) -> None:
+    if request.method != "GET":
+        require_same_origin(request)
     if not (settings.demo_from_anywhere or is_from_this_machine(request, settings.public_url)):
         raise NotFound("This is not a demo.")
 
