@@ -70,6 +70,7 @@ LIST: dict[str, Any] = {
     "headers": {"Content-Type": "text/csv"},
 }
 BODIES: dict[str, dict[str, Any]] = {
+    "POST /estates/{estate_id}/coverage": {"data": {"audience": "public"}},
     "POST /certificates/{declaration_id}": {"data": {"answer": "no"}},
     "POST /demo": {"data": {"part": "dispatcher"}},
     "POST /learn/enrolments/{enrolment_id}": {"data": {"change": "withdraw"}},
