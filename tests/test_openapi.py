@@ -216,6 +216,7 @@ def make_known(session: Session) -> dict[str, int | str]:
     session.add(pair)
     session.flush()
     made["pair_id"] = pair.id
+    made["declaration_id"] = make.declaration(session, estate=estate).id
     check = make.check(session, device).check
     made |= {
         "policy_id": make.policy(session).id,
@@ -283,6 +284,7 @@ WITHOUT_VERSION = {
     "POST /v1/placement": 200,
     "POST /v1/estates/{estate_id}/coverage-previews": 201,
     "POST /v1/people/duplicates/{pair_id}/decision": 200,
+    "POST /v1/certificate-declarations/{declaration_id}/decision": 200,
     "POST /v1/endpoints": 201,
     "POST /v1/devices/{device_id}/checks": 200,
     "POST /v1/devices/{device_id}/confirmations": 200,
