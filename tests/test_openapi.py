@@ -185,6 +185,7 @@ def make_known(session: Session) -> dict[str, int | str]:
     device = make.device(session, of=estate, pads_expire_on=date(2027, 1, 1))
     other = make.device(session, of=estate)
     gate = make.gate(session, estate, at=PATIENT)
+    make.building(session, estate, at=PATIENT)
     made: dict[str, int | str] = {
         "device_id": device.id,
         "estate_id": estate.id,

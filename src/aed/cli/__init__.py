@@ -46,7 +46,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "coverage": (
         "coverage.coverage",
-        "Preview what a proposed step of an estate gives and gets.",
+        "Preview what a proposed step of an estate gives and gets, and keep the preview.",
     ),
     "placement": (
         "placement.placement",
