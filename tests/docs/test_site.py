@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 from tests.docs.blocks import ROOT, name_of, pages
@@ -28,12 +29,31 @@ def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
     assert "AED_ARRIVAL__REACTION_SECONDS" in settings
 
 
-@pytest.mark.parametrize("name", ["index", "use", "run", "connect", "decide", "work"])
+CATALOGUES = ["index", "use", "run", "connect", "decide", "work"]
+
+
+def test_every_text_of_a_page_is_in_its_catalogue(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "gettext", "docs", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True)
+
+    missing = []
+    for name in CATALOGUES:
+        catalogue = _catalogue(ROOT / f"docs/locale/zh_CN/LC_MESSAGES/{name}.po")
+        texts = [message.id for message in _catalogue(tmp_path / f"{name}.pot") if message.id]
+        missing += [text for text in texts if text not in catalogue]
+    assert missing == []  # run `make docs-catalogues`, then translate what is new
+
+
+@pytest.mark.parametrize("name", CATALOGUES)
 def test_the_chinese_catalogues_are_translated(name: str) -> None:
-    with (ROOT / f"docs/locale/zh_CN/LC_MESSAGES/{name}.po").open("rb") as file:
-        catalogue = read_po(file)
+    catalogue = _catalogue(ROOT / f"docs/locale/zh_CN/LC_MESSAGES/{name}.po")
 
     assert [message.id for message in catalogue if message.id and (message.fuzzy or not message.string)] == []
+
+
+def _catalogue(path: Path) -> Catalog:
+    with path.open("rb") as file:
+        return read_po(file)
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
