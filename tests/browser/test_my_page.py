@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from aed import clock
 from aed.accounts.people.models import Person
+from aed.accounts.permissions import Role
 from aed.notifications.models import OutboxMessage
 from aed.registry.estates.models import Estate
 from aed.responders.models import Responder
@@ -59,8 +60,8 @@ def test_my_page_from_offer_to_erasure(open_page: OpenPage, site: Site, view: Vi
         person_id = session.get_one(Responder, card).person_id
         make.alert(session, make.incident(session), session.get_one(Person, person_id), key=str(view))
         key = make.sign_in(session, person_id)
-        estate_id = session.scalars(select(Estate.id).order_by(Estate.id).limit(1)).one()
-        assert estate_id
+        estate = session.scalars(select(Estate).order_by(Estate.id).limit(1)).one()
+        make.role(session, session.get_one(Person, person_id), Role.ESTATE_MANAGER, estate=estate)
     page = open_page(session_key=key)
     page.goto("/me")
     check(page, view, "me")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select, update
@@ -26,7 +28,14 @@ from aed.sharing.agreements import actions, queries
 from aed.sharing.agreements.schemas import AgreementIn
 from aed.sharing.decisions.actions import decide
 from aed.sharing.decisions.schemas import PartyDecisionIn
-from aed.sharing.rules import DecisionKind, PartyRole
+from aed.sharing.rules import (
+    DecisionKind,
+    DerivedAudience,
+    Insured,
+    PartyRole,
+    ShareTerms,
+    audience_at,
+)
 from aed.sharing.shares.actions import refresh_due_devices
 from tests import make
 from tests.make import ADMINISTRATOR, ANYONE, NOW, PATIENT, east_of
@@ -376,3 +385,170 @@ def test_sequences_of_events(database: Database) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+# --- The audience at a moment, against rules written a second time ----------------------------------------
+
+DAYS = st.integers(0, 12).map(lambda day: NOW + timedelta(days=day))
+"""Few moments, so that periods often touch and overlap."""
+STEPS = st.sampled_from(Audience)
+type AudienceAt = Callable[[Sequence[ShareTerms], datetime], DerivedAudience]
+
+
+@st.composite
+def shares_of_a_device(draw: st.DrawFn) -> list[ShareTerms]:
+    shares = []
+    for number in range(1, draw(st.integers(0, 3)) + 1):
+        insured = st.lists(st.tuples(DAYS, DAYS).map(sorted).map(lambda days: Insured(*days)), max_size=2)
+        shares.append(
+            ShareTerms(
+                number,
+                is_by_register=draw(st.booleans()),
+                step=draw(STEPS),
+                starts_at=draw(DAYS),
+                ends_at=draw(st.none() | DAYS),
+                hours=draw(st.none() | st.just("22:00-06:00")),
+                step_outside_hours=draw(STEPS),
+                allows_override=draw(st.booleans()),
+                superseded_at=draw(st.none() | DAYS),
+                withdrawn_at=draw(st.none() | DAYS),
+                suspended_at=draw(st.none() | DAYS),
+                insured=draw(st.none() | insured.map(tuple)),
+                lowered_to=draw(st.none() | STEPS),
+            )
+        )
+    return shares
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Who sees the device within the sharing hours and outside of them, and whether dispatch may fetch it."""
+
+    within: frozenset[str]
+    outside: frozenset[str]
+    override: bool
+
+
+ESTATE_ALONE = frozenset({"estate"})
+
+
+def people(*steps: Audience | None) -> frozenset[str]:
+    """Return the groups that all of these steps include; None is no limit."""
+    shown = [set(LADDER[: LADDER.index(step) + 1]) for step in steps if step is not None]
+    return frozenset(set(LADDER).intersection(*shown))
+
+
+def state_of(share: ShareTerms, at: datetime) -> str:
+    """Return what became of a share, by the first rule that applies."""
+    withdrawn, started = share.withdrawn_at, share.starts_at
+    if at < started or (withdrawn is not None and withdrawn < started):
+        return "never started"
+    if share.superseded_at is not None and at >= share.superseded_at:
+        return "replaced"
+    if withdrawn is not None and at >= withdrawn:
+        return "withdrawn"
+    if share.ends_at is not None and at >= share.ends_at:
+        return "ended"
+    if share.suspended_at is not None and at >= share.suspended_at:
+        return "suspended"
+    if share.insured is not None and not [
+        each for each in share.insured if each.starts_at <= at < each.ends_at
+    ]:
+        return "uninsured"
+    return "in force"
+
+
+def governing(shares: Sequence[ShareTerms], at: datetime) -> ShareTerms | None:
+    """Return the share that decides: one that is not over if there is one, agreements before the register."""
+    states = {each.agreement_id: state_of(each, at) for each in shares}
+    begun = [each for each in shares if states[each.agreement_id] not in ("never started", "replaced")]
+    lasting = [each for each in begun if states[each.agreement_id] not in ("withdrawn", "ended")]
+    chosen = lasting or begun
+    chosen = [each for each in chosen if not each.is_by_register] or chosen
+    newest = [each for each in chosen if each.starts_at == max(other.starts_at for other in chosen)]
+    return newest[-1] if newest else None
+
+
+def expected_at(shares: Sequence[ShareTerms], at: datetime) -> Seen:
+    """State who sees a device at a moment, slowly, from the rules in docs/use/agreements.md."""
+    share = governing(shares, at)
+    if share is None:
+        return Seen(ESTATE_ALONE, ESTATE_ALONE, override=False)
+    state, shown = state_of(share, at), people(share.step, share.lowered_to)
+    if state == "withdrawn":
+        return Seen(ESTATE_ALONE, ESTATE_ALONE, override=False)
+    if state in ("suspended", "uninsured"):
+        return Seen(ESTATE_ALONE, ESTATE_ALONE, override=True)
+    if state == "ended":
+        if "dispatch" in shown and share.hours is None:
+            return Seen(people(Audience.DISPATCH), people(Audience.DISPATCH), override=False)
+        return Seen(ESTATE_ALONE, ESTATE_ALONE, override=True)
+    outside = shown if share.hours is None else shown & people(share.step_outside_hours)
+    return Seen(shown, outside, override=share.allows_override)
+
+
+def seen(derived: DerivedAudience) -> Seen:
+    outside = derived.audience_outside_hours if derived.hours is not None else derived.audience
+    assert outside is not None
+    return Seen(people(derived.audience), people(outside), derived.emergency_override)
+
+
+def follows_the_rules(audience: AudienceAt, *, examples: int) -> None:
+    """Compare with the rules; raises AssertionError with the smallest shares that differ."""
+
+    @settings(max_examples=examples, deadline=None, database=None)
+    @given(shares_of_a_device(), DAYS)
+    def compare(shares: list[ShareTerms], at: datetime) -> None:
+        assert seen(audience(shares, at)) == expected_at(shares, at)
+
+    compare()
+
+
+def test_the_audience_follows_the_rules_at_each_moment() -> None:
+    follows_the_rules(audience_at, examples=500)
+
+
+def without(shares: Sequence[ShareTerms], name: str) -> list[ShareTerms]:
+    left_out: dict[str, Any] = {name: None}
+    return [replace(each, **left_out) for each in shares]
+
+
+@pytest.mark.parametrize(
+    "rule_left_out", ["suspended_at", "insured", "ends_at", "withdrawn_at", "superseded_at", "lowered_to"]
+)
+def test_an_audience_that_leaves_out_a_rule_is_noticed(rule_left_out: str) -> None:
+    with pytest.raises(AssertionError):
+        follows_the_rules(lambda shares, at: audience_at(without(shares, rule_left_out), at), examples=500)
+
+
+@given(shares_of_a_device(), DAYS)
+def test_nobody_sees_more_than_a_decision_in_force_shows(shares: list[ShareTerms], at: datetime) -> None:
+    shown = seen(audience_at(shares, at))
+
+    decided = {"estate"}
+    for each in shares:
+        state = state_of(each, at)
+        if state == "in force":
+            decided |= people(each.step, each.lowered_to)
+        elif state == "ended":
+            decided |= people(each.step, each.lowered_to, Audience.DISPATCH)
+    assert shown.within | shown.outside <= decided
+
+
+@given(shares_of_a_device(), DAYS)
+def test_a_device_goes_dark_only_by_a_decision(shares: list[ShareTerms], at: datetime) -> None:
+    shown, share = seen(audience_at(shares, at)), governing(shares, at)
+
+    if shown.within == ESTATE_ALONE and not shown.override and share is not None:
+        is_decided = people(share.step, share.lowered_to) == ESTATE_ALONE
+        assert state_of(share, at) == "withdrawn" or is_decided
+
+
+@given(shares_of_a_device(), DAYS, DAYS)
+def test_an_audience_stays_until_the_moment_at_which_it_changes(
+    shares: list[ShareTerms], at: datetime, later: datetime
+) -> None:
+    derived = audience_at(shares, at)
+
+    if at <= later and (derived.changes_at is None or later < derived.changes_at):
+        assert audience_at(shares, later) == derived

@@ -167,6 +167,14 @@ def test_the_manager_confirms_by_link_who_lives_there(phone_of: SignIn, session:
     assert "Heron Court" in phone.get("/me").text
 
 
+def test_the_manager_finds_the_agreements_of_the_estate(phone_of: SignIn, session: Session) -> None:
+    manager, stranger = make.person(session), make.person(session)
+    make.role(session, manager, Role.ESTATE_MANAGER, estate=make.estate(session))
+
+    assert 'href="/agreements"' in phone_of(manager).get("/me").text
+    assert 'href="/agreements"' not in phone_of(stranger).get("/me").text
+
+
 def test_a_former_manager_cannot_confirm(phone_of: SignIn, session: Session) -> None:
     estate = make.estate(session, name_en="Heron Court")
     manager, neighbour = make.person(session), make.person(session)
