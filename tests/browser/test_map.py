@@ -54,11 +54,27 @@ def test_a_link_to_a_view_opens_that_view(page: Page, view: View) -> None:
         pytest.skip("twice is enough: once at each width")
     page.goto("/map#12.5/30.29/120.1")
     wait_for_map(page)
-    expect(page.locator("#map-list li")).to_have_count(0)
+    expect(page.locator("#map-list a")).to_have_count(0)
     expect(page.locator("#map-status")).not_to_be_empty()
+    ring = page.locator("#map-list li", has=page.locator("button")).first
+    expect(ring.locator("canvas")).to_be_visible()
+    shares = [int(each) for each in re.findall(r"\d+", ring.locator("small").inner_text())]
+    number = re.search(r"\d+", ring.locator("button").inner_text())
+    assert number is not None
+    assert sum(shares) == int(number[0])
     check(page, view, "map-rings")
     page.locator(".maplibregl-ctrl-zoom-in").click()
     expect(page).to_have_url(re.compile(r"#13\.5/"))
+
+
+def test_a_ring_in_the_list_zooms_in_to_its_devices(page: Page, view: View) -> None:
+    if view != VIEWS[0]:
+        pytest.skip("once is enough: the data do not depend on width or language")
+    page.goto("/map#12.5/30.29/120.1")
+    wait_for_map(page)
+    page.locator("#map-list button").first.press("Enter")
+    expect(page).to_have_url(re.compile(r"#14\.5/"))
+    expect(page.locator("#map-list a").first).to_be_visible()
 
 
 def test_the_first_page_opens_its_map_after_a_tap(page: Page, view: View) -> None:

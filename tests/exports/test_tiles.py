@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import mapbox_vector_tile
@@ -14,12 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import ANYONE, TokenRole
+from aed import clock
+from aed.accounts.permissions import ANYONE, Audience, TokenRole
 from aed.database.session import Database, read_session
 from aed.exports import tiles as tiles
 from aed.exports.rules import BUFFER, CELL, EXTENT, Squares, Tile
 from aed.geo import Datum, Position, from_wgs84
 from aed.registry.devices import actions as device_actions
+from aed.registry.devices.rules import ConsumableKind, Mark
+from aed.registry.devices.schemas import ConsumableIn
 from tests import make
 from tests.cases import each_case
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
@@ -146,7 +150,7 @@ def test_at_low_zoom_every_device_is_counted_once(session: Session, database: Da
     shown: Counter[str] = Counter()
     with read_session(database) as reading:
         for tile in {_around(place, zoom) for place in places}:
-            for point in _points(tiles.device_tile(reading, ANYONE, tile)):
+            for point in _points(tiles.device_tile(reading, ANYONE, tile, at=NOW)):
                 if 0 <= point["across"] < EXTENT and 0 <= point["down"] < EXTENT:
                     shown["count"] += point["count"]
                     shown["in_service"] += point["in_service"]
@@ -154,6 +158,50 @@ def test_at_low_zoom_every_device_is_counted_once(session: Session, database: Da
 
     # A centre rounded onto a tile's edge may be counted by neither tile: this town has none.
     assert shown == {"count": 120, "in_service": 96}
+
+
+def test_a_cluster_tells_how_many_devices_have_each_mark(session: Session, client: TestClient) -> None:
+    today = clock.now().date()
+    never = "2020 Mo 08:00-08:01"
+    for hours in ("24/7", "24/7", never):
+        make.device(session, opening_hours=hours)
+    make.device(session, opening_hours="24/7", entry="assisted")
+    make.device(session, opening_hours=None)
+    make.device(session, state="out_of_service", out_of_service_reason="x")
+    make.device(session, opening_hours="24/7", pads_expire_on=today - timedelta(days=3))
+    flat = make.device(session, opening_hours="24/7")
+    battery = ConsumableIn(kind=ConsumableKind.BATTERY, expires_on=today - timedelta(days=3))
+    device_actions.fit_consumable(session, ADMINISTRATOR, flat.id, battery, at=NOW)
+    make.device(session, opening_hours=never, pads_expire_on=today - timedelta(days=3))
+    shared_once = make.device(session, of=make.estate(session), opening_hours="24/7")
+    shared_once.sharing_hours, shared_once.audience_outside_hours = never, Audience.ESTATE
+    make.device(session, of=make.estate(session), opening_hours="24/7", audience="estate")
+    session.commit()
+
+    (point,) = _points(client.get(_path(_around(PATIENT, 12))).content)
+    lat, lon = PATIENT.lat, PATIENT.lon
+    box = f"{lon - 0.01},{lat - 0.01},{lon + 0.01},{lat + 0.01}"
+    in_view = client.get(f"/map/devices?bbox={box}").json()["features"]
+
+    marks = Counter(each["properties"]["mark"] for each in in_view)
+    assert point["count"] == 10
+    assert point["in_service"] == 9
+    shown = {mark.value: point[mark] for mark in Mark if mark in point}
+    assert shown == {"open": 2, "assisted": 1, "unknown": 1, "closed": 2, "last_resort": 1, "out": 3}
+    assert marks == shown | {"closed": 1}, "the map of single devices leaves out what is not shared now"
+
+
+def test_a_device_out_on_a_call_is_out_in_its_ring(session: Session, database: Database) -> None:
+    away = make.device(session, opening_hours="24/7")
+    make.device(session, opening_hours="24/7")
+    alert = make.alert(session, make.incident(session), make.person(session))
+    alert.out_device_id = away.id
+    session.commit()
+
+    with read_session(database) as reading:
+        (point,) = _points(tiles.device_tile(reading, ANYONE, _around(PATIENT, 12), at=NOW))
+
+    assert (point["count"], point["open"], point["out"]) == (2, 1, 1)
 
 
 @pytest.mark.parametrize("zoom", [11, 13, 15])
@@ -166,7 +214,7 @@ def test_the_buffer_of_a_tile_agrees_with_its_neighbour(
     east = Tile(zoom, here.x + 1, here.y)
 
     with read_session(database) as reading:
-        left, right = (_points(tiles.device_tile(reading, ANYONE, tile)) for tile in (here, east))
+        left, right = (_points(tiles.device_tile(reading, ANYONE, tile, at=NOW)) for tile in (here, east))
 
     def near_the_edge(points: list[dict[str, Any]], moved: int) -> set[tuple[int, int, int]]:
         placed = {(each["across"] + moved, each["down"], each.get("count", 1)) for each in points}
@@ -183,7 +231,7 @@ def test_at_high_zoom_every_device_is_its_own_point(session: Session, database: 
     tile = _around(place, 18)
 
     with read_session(database) as reading:
-        (point,) = _points(tiles.device_tile(reading, ANYONE, tile))
+        (point,) = _points(tiles.device_tile(reading, ANYONE, tile, at=NOW))
 
     side = 2**18
     assert point["id"] == device.id
@@ -226,7 +274,7 @@ def test_too_many_devices_in_one_building_are_clustered_at_any_zoom(
     session.commit()
 
     with read_session(database) as reading:
-        points = _points(tiles.device_tile(reading, ANYONE, _around(PATIENT, 20)))
+        points = _points(tiles.device_tile(reading, ANYONE, _around(PATIENT, 20), at=NOW))
 
     assert [point["count"] for point in points] == [12]
 
@@ -247,7 +295,7 @@ def test_positions_at_and_beyond_the_edge_of_the_map_are_handled(
 
     with read_session(database) as reading:
         (whole, *more) = (
-            _points(tiles.device_tile(reading, ANYONE, Tile(zoom, 0, 0))) for zoom in (0, 1, 14)
+            _points(tiles.device_tile(reading, ANYONE, Tile(zoom, 0, 0), at=NOW)) for zoom in (0, 1, 14)
         )
 
     assert sum(point["count"] for point in whole) == 3
@@ -263,7 +311,7 @@ def test_both_databases_make_the_same_tile(session: Session, database: Database,
     session.commit()
 
     with read_session(database) as reading:
-        points = _points(tiles.device_tile(reading, ANYONE, _around(PATIENT, zoom)))
+        points = _points(tiles.device_tile(reading, ANYONE, _around(PATIENT, zoom), at=NOW))
 
     first_id = min((point["id"] for point in points if point["id"]), default=0)
     assert points

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from shapely.geometry import Point
 from sqlalchemy import (
@@ -13,6 +15,7 @@ from sqlalchemy import (
     Function,
     Integer,
     LargeBinary,
+    Row,
     Select,
     case,
     cast,
@@ -24,8 +27,10 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
 from aed.accounts.permissions import Viewer
+from aed.accounts.regions.models import Region
 from aed.accounts.visibility import visible_to
 from aed.database.compiled import inline_text
+from aed.database.types import as_date
 from aed.exports.rules import (
     BUFFER,
     CELL,
@@ -36,8 +41,9 @@ from aed.exports.rules import (
     Tile,
 )
 from aed.geo import Datum
-from aed.registry.devices.dispatchable import hours_of_sharing
-from aed.registry.devices.models import Device
+from aed.hours.evaluation import hours_at, is_open_at
+from aed.registry.devices.dispatchable import devices_out_on_call, hours_of_sharing
+from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.published import (
     inside_published_box,
     is_approximate,
@@ -45,7 +51,22 @@ from aed.registry.devices.published import (
     published_longitude,
     published_to,
 )
-from aed.registry.devices.rules import DeviceState
+from aed.registry.devices.queries import first_expiry
+from aed.registry.devices.rules import (
+    REQUIRED_CONSUMABLES,
+    ConsumableKind,
+    ConsumableState,
+    DeviceState,
+    EntryMode,
+    Mark,
+    Readiness,
+    access_at,
+    mark_of,
+    readiness_on,
+)
+from aed.registry.estates.models import Estate
+from aed.registry.holidays.models import HolidayCalendar
+from aed.registry.nearby import calendar_of, entry_in_force
 
 
 def vector_tile(
@@ -91,12 +112,15 @@ def _encoded_tile(rows: Iterable[Mapping[Any, Any]], *, layer: str, extent: int)
 LAYER = "devices"
 
 
-def device_tile(session: Session, viewer: Viewer, tile: Tile, datum: Datum = Datum.WGS84) -> bytes:
+def device_tile(
+    session: Session, viewer: Viewer, tile: Tile, datum: Datum = Datum.WGS84, *, at: datetime
+) -> bytes:
     """Return a tile of the devices that the viewer may see; empty bytes if there are none.
 
-    At low zoom, each grid square has one point at the mean position of its devices, with `count` and
-    `in_service` (and `id` if it is a single device). At high zoom, each device has a point with its map
-    fields. The tile is one of a map in `datum`, to which the points are moved.
+    At low zoom, each grid square has one point at the mean position of its devices, with `count`,
+    `in_service`, and the number of devices with each mark at `at` that occurs (and `id` if it is a single
+    device). At high zoom, each device has a point with its map fields. The tile is one of a map in `datum`,
+    to which the points are moved.
     """
     squares = tile.squares(datum)
     if tile.zoom >= CLUSTERED_BELOW_ZOOM:
@@ -104,7 +128,8 @@ def device_tile(session: Session, viewer: Viewer, tile: Tile, datum: Datum = Dat
         number, shown = _points_tile(session, single, tile, datum)
         if number <= MAX_SINGLE_DEVICES:
             return shown
-    return _points_tile(session, _clusters(session, viewer, tile, squares), tile, datum)[1]
+    clusters = _clusters(session, viewer, tile, squares, at)
+    return _encoded_tile(_moved(clusters, tile, datum), layer=LAYER, extent=EXTENT)[1]
 
 
 def _points_tile(
@@ -112,12 +137,20 @@ def _points_tile(
 ) -> tuple[int, bytes]:
     if datum is Datum.WGS84:
         return vector_tile(session, statement, layer=LAYER, extent=EXTENT, buffer=BUFFER)
-    rows = []
-    for row in session.execute(statement).mappings():
+    rows = _moved(session.execute(statement).mappings(), tile, datum)
+    return _encoded_tile(rows, layer=LAYER, extent=EXTENT)
+
+
+def _moved(rows: Iterable[Mapping[Any, Any]], tile: Tile, datum: Datum) -> list[Mapping[Any, Any]]:
+    """Return the points of a tile moved to `datum`; leave out what is then outside of it."""
+    if datum is Datum.WGS84:
+        return list(rows)
+    moved: list[Mapping[Any, Any]] = []
+    for row in rows:
         across, down = tile.moved(row["across"], row["down"], datum)
         if -BUFFER <= across < EXTENT + BUFFER and -BUFFER <= down < EXTENT + BUFFER:
-            rows.append({**row, "across": across, "down": down})
-    return _encoded_tile(rows, layer=LAYER, extent=EXTENT)
+            moved.append({**row, "across": across, "down": down})
+    return moved
 
 
 def _single(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> Select[*tuple[Any, ...]]:
@@ -141,36 +174,119 @@ def _single(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> S
     )
 
 
-def _clusters(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> Select[*tuple[Any, ...]]:
+def _clusters(
+    session: Session, viewer: Viewer, tile: Tile, squares: Squares, at: datetime
+) -> list[dict[str, Any]]:
+    """Return a point for each grid square with devices: where, how many, and how many with each mark.
+
+    1. The database counts the devices of a square that are alike in all that decides their mark.
+    2. Each such group gets its mark, and is added to its square.
+
+    A device counts as closed outside the hours within which it is shared with the viewer.
+    """
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    for group in session.execute(_groups(session, viewer, tile, squares, at)):
+        point = found.setdefault(
+            (group.row, group.column), {"id": None, "across": 0.0, "down": 0.0, "count": 0, "in_service": 0}
+        )
+        mark = _mark_of_group(session, group, at).value
+        point["id"] = group.first_id if point["count"] == 0 and group.number == 1 else None
+        point["across"] += group.across
+        point["down"] += group.down
+        point["count"] += group.number
+        point["in_service"] += group.number if group.state is DeviceState.IN_SERVICE else 0
+        point[mark] = point.get(mark, 0) + group.number
+    for point in found.values():
+        point["across"] /= point["count"]
+        point["down"] /= point["count"]
+    return [found[square] for square in sorted(found)]
+
+
+def _groups(
+    session: Session, viewer: Viewer, tile: Tile, squares: Squares, at: datetime
+) -> Select[*tuple[Any, ...]]:
     across, down = _steps(viewer, tile)
+    has_expired = Device.id.in_(_expired_somewhere(at))
     inside = (
         select(
             Device.id.label("id"),
             across.label("across"),
             down.label("down"),
-            case((Device.state == inline_text(DeviceState.IN_SERVICE), 1), else_=0).label("in_service"),
+            Device.region_id.label("region_id"),
+            select(Estate.time_zone)
+            .where(Estate.id == Device.estate_id)
+            .scalar_subquery()
+            .label("estate_time_zone"),
+            Device.state.label("state"),
+            Device.opening_hours.label("opening_hours"),
+            entry_in_force().label("entry"),
+            hours_of_sharing(viewer).label("hours_of_sharing"),
+            Device.id.in_(devices_out_on_call()).label("is_out_on_call"),
+            case((has_expired, first_expiry(Device.id))).label("first_expiry"),
+            case((has_expired, first_expiry(Device.id, [ConsumableKind.BATTERY]))).label("battery_expiry"),
         )
         .where(*_conditions(session, viewer, tile, squares))
         .subquery("inside")
     )
     placed = select(
-        *inside.c, _square(inside.c.across).label("column"), _square(inside.c.down).label("row")
+        _square(inside.c.across).label("column"), _square(inside.c.down).label("row"), *inside.c
     ).subquery("placed")
-    return (
+    alike = [each for each in placed.c if each.name not in ("id", "across", "down")]
+    groups = (
         select(
-            case((func.count() == 1, func.min(placed.c.id))).label("id"),
-            func.avg(placed.c.across).label("across"),
-            func.avg(placed.c.down).label("down"),
-            func.count().label("count"),
-            func.sum(placed.c.in_service).label("in_service"),
+            *alike,
+            func.min(placed.c.id).label("first_id"),
+            func.sum(placed.c.across).label("across"),
+            func.sum(placed.c.down).label("down"),
+            func.count().label("number"),
         )
         .where(
             placed.c.column.between(squares.first_column, squares.last_column),
             placed.c.row.between(squares.first_row, squares.last_row),
         )
-        .group_by(placed.c.row, placed.c.column)
-        .order_by(placed.c.row, placed.c.column)
+        .group_by(*alike)
+        .subquery("groups")
     )
+    return (
+        select(
+            *groups.c,
+            func.coalesce(groups.c.estate_time_zone, Region.time_zone).label("time_zone"),
+            Region.holiday_calendar,
+            HolidayCalendar.version.label("calendar_version"),
+        )
+        .join(Region, Region.id == groups.c.region_id)
+        .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
+    )
+
+
+def _expired_somewhere(at: datetime) -> Select[int]:
+    """Select the ids of devices whose pads or battery have expired, in the time zone furthest ahead."""
+    return select(Consumable.device_id).where(
+        Consumable.state == inline_text(ConsumableState.FITTED),
+        Consumable.kind.in_([inline_text(kind) for kind in REQUIRED_CONSUMABLES]),
+        Consumable.expires_on <= at.astimezone(UTC).date(),  # no place is more than one day ahead
+    )
+
+
+def _mark_of_group(session: Session, group: Row[*tuple[Any, ...]], at: datetime) -> Mark:
+    calendar = calendar_of(session.connection(), group.holiday_calendar, group.calendar_version)
+    readiness = (
+        Readiness.OUT_ON_CALL
+        if group.is_out_on_call
+        else readiness_on(
+            at.astimezone(ZoneInfo(group.time_zone)).date(),
+            state=group.state,
+            first_expiry=as_date(group.first_expiry),
+            battery_expiry=as_date(group.battery_expiry),
+            last_checked_on=None,  # has no influence on the mark
+            checked_within_days=0,
+        )
+    )
+    shared = group.hours_of_sharing
+    if shared is not None and not is_open_at(shared, at, group.time_zone, calendar):
+        return Mark.CLOSED
+    hours = hours_at(group.opening_hours, at, time_zone=group.time_zone, calendar=calendar)
+    return mark_of(access_at(hours, EntryMode(group.entry)), readiness)
 
 
 def _conditions(session: Session, viewer: Viewer, tile: Tile, squares: Squares) -> list[Any]:

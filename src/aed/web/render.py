@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from aed.settings import Settings
 from aed.web import static
 from aed.web.language import COOKIE, PARAMETER, closest, language_of, languages
+from aed.web.marks import LETTERS, SENTENCES
 from aed.web.words import either, noop, translations, translator
 
 if TYPE_CHECKING:
@@ -60,7 +61,12 @@ def environment(language: str) -> Environment:
     made.policies["ext.i18n.trimmed"] = True
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]  # by the extension
     made.globals.update(
-        language=language, address=static.address, script=static.script, stylesheet=static.stylesheet
+        language=language,
+        address=static.address,
+        script=static.script,
+        stylesheet=static.stylesheet,
+        mark_letters=LETTERS,
+        mark_sentences=SENTENCES,
     )
     made.filters["either"] = partial(either, language=language)
     return made

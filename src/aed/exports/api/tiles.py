@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response
 
+from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import retry_on_stale_connection
@@ -57,7 +58,7 @@ def get_tile(
             z_2=2**z - 1,
         )
     shown = retry_on_stale_connection(
-        lambda session: device_tile(session, viewer, tile, datum), database.read_sessions
+        lambda session: device_tile(session, viewer, tile, datum, at=clock.now()), database.read_sessions
     )
     tag = f'"{hashlib.blake2b(shown, digest_size=12).hexdigest()}"'
     headers = {**caching(viewer), "ETag": tag}

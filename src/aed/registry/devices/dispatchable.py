@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
+    Select,
     String,
     and_,
     case,
@@ -108,6 +109,16 @@ _ALERTS: Final = table(
 
 `aed.incidents.alerts.rules.is_device_unavailable` defines which alerts make a device unavailable.
 """
+
+
+def devices_out_on_call() -> Select[int]:
+    """Select the ids of all devices that are out for an alert; see `out_on_call`.
+
+    visibility: only that they are out, and nothing about the alerts.
+    """
+    return select(_ALERTS.c.out_device_id).where(
+        _ALERTS.c.out_device_id.is_not(None), _ALERTS.c.device_settled_at.is_(None)
+    )
 
 
 def out_on_call(device_id: ColumnElement[int]) -> ScalarSelect[int | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aed.hours.evaluation import HoursAt, Opening
 from aed.settings import Arrival
@@ -128,6 +128,34 @@ def access_at(hours: HoursAt, entry: EntryMode) -> AccessAt:
     if entry is EntryMode.UNKNOWN:
         return AccessAt(Access.UNKNOWN, hours.until, is_entry_unknown=True)
     return AccessAt(Access.ASSISTED if entry is EntryMode.ASSISTED else Access.OPEN, hours.until)
+
+
+class Mark(StrEnum):
+    """The state of a device at a moment, as lists and maps show it."""
+
+    OPEN = "open"
+    ASSISTED = "assisted"
+    UNKNOWN = "unknown"
+    CLOSED = "closed"
+    LAST_RESORT = "last_resort"
+    OUT = "out"
+
+
+_MARK_OF_ACCESS: Final = {
+    Access.OPEN: Mark.OPEN,
+    Access.ASSISTED: Mark.ASSISTED,
+    Access.UNKNOWN: Mark.UNKNOWN,
+    Access.CLOSED: Mark.CLOSED,
+}
+
+
+def mark_of(access: AccessAt, readiness: Readiness) -> Mark:
+    """Return the mark of a device by its access and readiness at a moment."""
+    if readiness is Readiness.PADS_EXPIRED and access.access is not Access.CLOSED:
+        return Mark.LAST_RESORT
+    if not readiness.is_usable:
+        return Mark.OUT
+    return _MARK_OF_ACCESS[access.access]
 
 
 def confidence(days: float | None, *, half_life_days: float) -> float:

@@ -16,14 +16,13 @@ from aed.hours.holiday_calendar import HolidayDates, special
 from aed.hours.timetable import Opening, StateSpan
 from aed.http.map_links import map_links
 from aed.lookup import reasons
-from aed.registry.devices.rules import Access, Cabinet, EntryMode, access_at
+from aed.registry.devices.rules import Access, Cabinet, EntryMode, Mark, access_at, mark_of
 from aed.registry.storeys import spoken_storey
 from aed.upkeep.confirmations.queries import Trusted
 from aed.upkeep.faults.schemas import ReadinessOut
 from aed.upkeep.models import Photo
 from aed.upkeep.rules import Fact, short_number
 from aed.web.device_pages.queries import DeviceFacts
-from aed.web.marks import Mark, mark_of
 from aed.web.words import noop
 
 DAYS_SHOWN: Final = 7

@@ -31,6 +31,7 @@ from aed.http.query import ANY_PARAMETER
 from aed.lookup.answer import LookupAnswer, answer_lookup
 from aed.lookup.offline import pack_of
 from aed.lookup.question import LookupQuestion
+from aed.registry.devices.rules import Mark
 from aed.settings import Settings
 from aed.web import static
 from aed.web.basemap import map_config, map_policy
@@ -39,7 +40,6 @@ from aed.web.find_help.page import estates_in, sections_of
 from aed.web.find_help.rules import MAX_TEXT, Show, Where, position_from_form
 from aed.web.find_help.schemas import NEAREST, EmergencyNumbersOut, HomeOut, WordsOut, pack_out
 from aed.web.language import language_of, languages
-from aed.web.marks import Mark
 from aed.web.render import POLICY, render
 from aed.web.words import either
 

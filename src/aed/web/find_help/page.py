@@ -11,11 +11,10 @@ from aed.http.map_links import map_links
 from aed.lookup import reasons
 from aed.lookup.answer import LookupAnswer
 from aed.lookup.candidates import NearbyDevice, QuarantinedDevice
-from aed.registry.devices.rules import Access
+from aed.registry.devices.rules import Access, Mark, mark_of
 from aed.registry.storeys import spoken_storey
 from aed.upkeep.rules import short_number
 from aed.web.find_help.rules import Show
-from aed.web.marks import Mark, mark_of
 
 ALWAYS_OPEN = "24/7"
 

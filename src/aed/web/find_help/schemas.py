@@ -10,10 +10,9 @@ from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from aed.lookup.offline import REACH_METRES, KeptDevice, Pack
-from aed.registry.devices.rules import Access
+from aed.registry.devices.rules import Access, mark_of
 from aed.registry.storeys import spoken_storey
 from aed.upkeep.rules import short_number
-from aed.web.marks import mark_of
 
 NEAREST: Final = "/v1/nearest"
 
@@ -48,7 +47,7 @@ class WordsOut(BaseModel):
 
 class StateOut(BaseModel):
     since: datetime
-    mark: str = Field(description="A value of `aed.web.marks.Mark`")
+    mark: str = Field(description="A value of `aed.registry.devices.rules.Mark`")
     penalty_seconds: int
 
 

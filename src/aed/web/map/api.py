@@ -18,12 +18,12 @@ from aed.geo import from_wgs84
 from aed.http.parameters import parse_bbox
 from aed.http.query import ANY_PARAMETER
 from aed.lookup.in_view import devices_in_view
+from aed.registry.devices.rules import Mark, mark_of
 from aed.settings import Settings
 from aed.upkeep.rules import short_number
 from aed.web.basemap import BASEMAP, DEVICES, OUTLINES, datum_of_map, extent, map_config, map_policy
 from aed.web.map import queries
 from aed.web.map.rules import MAX_SIDE_DEGREES, box_on_earth
-from aed.web.marks import Mark, mark_of
 from aed.web.render import POLICY, render
 
 router = APIRouter(include_in_schema=False)

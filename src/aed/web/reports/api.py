@@ -21,6 +21,7 @@ from aed.database.dependencies import ReadSession, WriteSession, database_of
 from aed.errors import InvalidInput, TooBusy
 from aed.geo import Position
 from aed.http.query import ANY_PARAMETER
+from aed.registry.devices.rules import Mark
 from aed.settings import Settings
 from aed.upkeep.checks.photo import PhotoOrigin, Picture
 from aed.upkeep.faults.actions import report_by_number
@@ -33,7 +34,6 @@ from aed.upkeep.sightings import queries as sighting_queries
 from aed.upkeep.sightings.rules import MAX_WORDS, SightingState
 from aed.web.basemap import MANY, extent, map_config, map_policy
 from aed.web.language import language_of
-from aed.web.marks import Mark
 from aed.web.photo_form import receive_photo_form
 from aed.web.render import POLICY, render
 from aed.web.reports.rules import MAX_NOTE, OFFERED, SIGHTING_STATES, STATES, kind_chosen, place_typed

@@ -1,5 +1,5 @@
 // The map: MapLibre over the base map's PMTiles file, another provider's tiles, or outlines and streets alone.
-// Below SINGLES devices are gathered (rings of those in service and those not); from there on each has its mark.
+// Below SINGLES devices are gathered in rings with the share of each mark; from there on each has its own.
 const SINGLES = 14;
 const LISTED = 40;
 const LIGHT = {
@@ -12,7 +12,8 @@ const DARK = {
   water: "#1d3a4d", wall: "#77736b", building: "#3a3c3d", edge: "#55585a", road: "#4b4f52", casing: "#2b2e30",
   main: "#6b5f3c", motorway: "#77552f", path: "#8a7c69", rail: "#7a7a7a", text: "#e9e7e0", halo: "#161615", estate: "#8ec7ff",
 };
-const WHITE = "#fff", DARK_TEXT = "#000", IN_SERVICE = "#009e73", NOT_IN_SERVICE = "#d55e00";
+const WHITE = "#fff", DARK_TEXT = "#000";
+const MARKS = ["open", "assisted", "unknown", "closed", "last_resort", "out"];
 
 const zoomed = (...stops) => ["interpolate", ["exponential", 1.6], ["zoom"], ...stops];
 const kind = (...kinds) => ["in", ["get", "kind"], ["literal", kinds]];
@@ -79,7 +80,7 @@ function deviceLayers(c, language) {
   const [first, second] = language.startsWith("zh") ? ["place_zh", "place_en"] : ["place_en", "place_zh"];
   return [
     { id: "gathered", type: "symbol", source: "devices", "source-layer": "devices", filter: ["has", "count"],
-      layout: { "icon-image": ["concat", "ring|", ["get", "count"], "|", ["get", "in_service"]], "icon-allow-overlap": true } },
+      layout: { "icon-image": ["concat", "ring", ...MARKS.flatMap((mark) => ["|", ["coalesce", ["get", mark], 0]])], "icon-allow-overlap": true } },
     { id: "dots", type: "circle", source: "devices", "source-layer": "devices", filter: ["!", ["has", "count"]],
       paint: { "circle-radius": 6, "circle-color": c.halo, "circle-stroke-color": c.text, "circle-stroke-width": 2 } },
     { id: "marks", type: "symbol", source: "marks", minzoom: SINGLES,
@@ -148,26 +149,29 @@ function markImage(svg, size) {
   });
 }
 
-// A ring: the share in service in green, the rest in orange behind a gap; the number inside.
-function ringImage(count, inService) {
-  const size = 96, middle = size / 2, radius = 38;
+// A ring: the share of each mark in its colour, with gaps; the number inside. `numbers` follow MARKS.
+function ringCanvas(numbers, colours) {
+  const size = 96, middle = size / 2, radius = 38, count = numbers.reduce((sum, each) => sum + each, 0);
   const canvas = Object.assign(document.createElement("canvas"), { width: size, height: size });
   const pen = canvas.getContext("2d");
   pen.fillStyle = WHITE;
   pen.beginPath(); pen.arc(middle, middle, 46, 0, 2 * Math.PI); pen.fill();
-  const share = inService / count, top = -Math.PI / 2, end = top + share * 2 * Math.PI;
   pen.lineWidth = 11;
-  for (const [from, to, colour] of [[top, end, IN_SERVICE], [end, top + 2 * Math.PI, NOT_IN_SERVICE]]) {
-    if (to - from < 0.01) continue;
-    pen.strokeStyle = colour;
-    pen.beginPath(); pen.arc(middle, middle, radius, from, to); pen.stroke();
-  }
+  const gap = numbers.filter(Boolean).length > 1 ? 0.05 : 0;
+  let from = -Math.PI / 2;
+  numbers.forEach((number, index) => {
+    if (!number) return;
+    const to = from + (number / count) * 2 * Math.PI;
+    pen.strokeStyle = colours[index];
+    pen.beginPath(); pen.arc(middle, middle, radius, from + gap / 2, Math.max(to - gap / 2, from + gap)); pen.stroke();
+    from = to;
+  });
   pen.fillStyle = DARK_TEXT;
   pen.textAlign = "center"; pen.textBaseline = "middle";
   const text = count < 1000 ? `${count}` : count < 10000 ? `${(count / 1000).toFixed(1)}k` : `${Math.round(count / 1000)}k`;
   pen.font = `700 ${text.length > 3 ? 26 : 32}px system-ui, sans-serif`;
   pen.fillText(text, middle, middle + 1);
-  return pen.getImageData(0, 0, size, size);
+  return canvas;
 }
 
 export async function openMap(place, config) {
@@ -215,9 +219,10 @@ export async function openMap(place, config) {
     svgs.set(item.dataset.mark, item.querySelector("svg"));
     sentences.set(item.dataset.mark, item.querySelector("span").textContent);
   }
+  const colours = MARKS.map((mark) => getComputedStyle(svgs.get(mark).querySelector(".shape")).fill);
   map.setMissingStyleImageResolver(async (id) => {
-    const [name, count, inService] = id.split("|");
-    const image = name === "ring" ? ringImage(Number(count), Number(inService)) : await markImage(svgs.get(name), 64);
+    const [name, ...numbers] = id.split("|");
+    const image = name === "ring" ? ringCanvas(numbers.map(Number), colours).getContext("2d").getImageData(0, 0, 96, 96) : await markImage(svgs.get(name), 64);
     if (!map.hasImage(id)) map.addImage(id, image, { pixelRatio: name === "ring" ? 2.6 : 2 });
   });
 
@@ -239,10 +244,38 @@ export async function openMap(place, config) {
     pick.href = url;
   }
 
-  function show(features, complete) {
+  function nearestOf(features) {
     const middle = map.getCenter();
     const far = ({ geometry: { coordinates: [lon, lat] } }) => Math.hypot((lon - middle.lng) * Math.cos((lat * Math.PI) / 180), lat - middle.lat);
-    const nearest = [...features].sort((a, b) => far(a) - far(b)).slice(0, LISTED);
+    return [...features].sort((a, b) => far(a) - far(b)).slice(0, LISTED);
+  }
+
+  const enter = ({ geometry }) => map.easeTo({ center: geometry.coordinates, zoom: map.getZoom() + 2 });
+
+  // The rings in view as a list: each in words, with a button that zooms in to it.
+  function showRings() {
+    if (map.getZoom() >= SINGLES - 0.01) return;
+    const rings = new Map();
+    for (const ring of map.queryRenderedFeatures({ layers: ["gathered"] })) rings.set(ring.geometry.coordinates.map((each) => each.toFixed(4)).join(), ring);
+    list.replaceChildren(...nearestOf(rings.values()).map((ring) => {
+      const numbers = MARKS.map((mark) => ring.properties[mark] ?? 0);
+      const item = document.createElement("li"), text = document.createElement("div");
+      const picture = ringCanvas(numbers, colours);
+      picture.className = "mark";
+      picture.setAttribute("aria-hidden", "true");
+      const button = Object.assign(document.createElement("button"), {
+        type: "button", className: "second", textContent: words.ring.replace("NUMBER", ring.properties.count), onclick: () => enter(ring),
+      });
+      const shares = document.createElement("small");
+      shares.textContent = MARKS.flatMap((mark, index) => (numbers[index] ? [`${sentences.get(mark)} ${numbers[index]}`] : [])).join(" · ");
+      text.append(button, document.createElement("br"), shares);
+      item.append(picture, text);
+      return item;
+    }));
+  }
+
+  function show(features, complete) {
+    const nearest = nearestOf(features);
     list.replaceChildren(...nearest.map(({ properties }) => {
       const item = document.createElement("li"), text = document.createElement("div");
       const link = Object.assign(document.createElement("a"), { href: `/d/${properties.code}`, textContent: nameOf(properties) });
@@ -263,7 +296,6 @@ export async function openMap(place, config) {
     asked?.abort();
     if (map.getZoom() < SINGLES - 0.01) {
       map.getSource("marks").setData({ type: "FeatureCollection", features: [] });
-      list.replaceChildren();
       status.textContent = map.getZoom() < config.rings_from_zoom ? words.tooFar : words.closer;
       return;
     }
@@ -298,7 +330,7 @@ export async function openMap(place, config) {
   map.on("click", (event) => {
     const [hit] = map.queryRenderedFeatures(event.point, { layers: ["marks", "gathered"] });
     if (hit?.layer.id === "marks") return tell(hit);
-    if (hit) return map.easeTo({ center: hit.geometry.coordinates, zoom: map.getZoom() + 2 });
+    if (hit) return enter(hit);
     if (!pin) {
       pin = new maplibre.Marker({ color: "#b3261e", draggable: true, scale: 1.1 }).setLngLat(event.lngLat).addTo(map);
       pin.on("dragend", aim);
@@ -313,6 +345,7 @@ export async function openMap(place, config) {
   }
   if (config.here) new maplibre.Marker({ color: "#b3261e" }).setLngLat(config.here).addTo(map);
   map.on("moveend", look);
+  map.on("idle", showRings);
   map.once("load", () => { look(); });
   map.once("idle", () => { place.dataset.ready = "true"; });
 }
