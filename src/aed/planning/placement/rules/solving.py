@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array, eye_array, hstack
 
 from aed.errors import InvalidInput
@@ -50,6 +49,8 @@ def solve(problem: CoverProblem, *, max_seconds: float = MAX_SECONDS, gap: float
     count, rows = len(problem.options), len(problem.weights)
     if count == 0:
         return Solution((), problem.base, problem.base)
+    from scipy.optimize import Bounds, LinearConstraint, milp  # 10 MB, for this alone
+
     constraints = _limits(problem)
     if rows:
         constraints = [
@@ -242,6 +243,8 @@ def _ones(groups: list[list[int]], count: int) -> csr_array:
 
 def _infeasible(problem: CoverProblem) -> InvalidInput:
     """Return the error for limits that contradict each other, with the least money that would do."""
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
     low, high = _bounds(problem)
     costs = np.array([option.cost for option in problem.options])
     found = milp(
