@@ -17,7 +17,10 @@ def examples(usual: int, in_depth: int | None = None) -> int:
 
 
 def load_profile() -> None:
-    """Make a failing test print how to repeat it; in depth, try more examples, however long each takes."""
-    settings.register_profile("usual", print_blob=True)
+    """Make a failing test print how to repeat it; in depth, try more examples.
+
+    No example has a deadline: tests do not depend on how busy the machine is.
+    """
+    settings.register_profile("usual", print_blob=True, deadline=None)
     settings.register_profile("deep", print_blob=True, max_examples=examples(100), deadline=None)
     settings.load_profile("deep" if IS_DEEP else "usual")
