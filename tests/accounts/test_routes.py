@@ -225,7 +225,7 @@ def asking(
         access_log=False,
         web_push=WebPush(private_key=SecretStr("A" * 42 + "E")),
     )
-    settings.basemap.write_bytes(b"PMTiles")
+    shutil.copyfile(Path(__file__).parents[2] / "src/aed/cli/demo_district/basemap.pmtiles", settings.basemap)
     database = open_database(settings)
     with database.write_sessions.begin() as session:
         made = everyone.build(session)

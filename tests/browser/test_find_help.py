@@ -100,7 +100,7 @@ def test_without_signal_the_phone_shows_what_it_kept(open_page: OpenPage, view: 
     page = open_page(geolocation=IN_THE_DISTRICT, permissions=["geolocation"])
     page.goto("/")
     page.locator("#locate").click()
-    expect(page.locator("#kept")).to_be_visible()
+    expect(page.locator("#kept")).to_have_attribute("data-maps", "kept", timeout=30_000)
     page.context.set_offline(True)
     page.reload()
     expect(page.locator("#age")).to_have_class("notice warn")
@@ -120,6 +120,23 @@ def test_without_signal_the_phone_shows_what_it_kept(open_page: OpenPage, view: 
     page.context.set_offline(False)
     page.locator("#again").click()
     expect(page.locator("#kept")).to_be_visible()
+
+
+def test_without_signal_the_kept_base_map_is_drawn(open_page: OpenPage, view: View) -> None:
+    page = open_page(geolocation=IN_THE_DISTRICT, permissions=["geolocation"])
+    page.goto("/")
+    page.locator("#locate").click()
+    expect(page.locator("#kept")).to_have_attribute("data-maps", "kept", timeout=30_000)
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.locator("#map")).to_have_attribute("data-base", "shown", timeout=30_000)
+    expect(page.locator("#map .maplibregl-ctrl-attrib")).to_contain_text("OpenStreetMap")
+    expect(page.locator("#map .place").first).to_be_visible()
+    check(page, view, "find-help-offline-map")
+    assert evaluate(page, "caches.delete('aed-maps')")
+    page.reload()
+    expect(page.locator("#map .outline").first).to_be_visible()
+    assert page.locator("#map canvas").count() == 0
 
 
 def test_without_signal_and_a_kept_estate_the_page_says_whom_to_call(page: Page, view: View) -> None:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pmtiles.reader import MemorySource, Reader
 from sqlalchemy.orm import Session
 
 from aed.errors import InvalidInput
 from aed.geo import Datum, coordinates_in
+from aed.settings import OtherBasemap, Settings
+from aed.web.basemap_extract import MIN_ZOOM, Box, extract
 from aed.web.find_help.rules import Show, position_from_form
 from tests import make
 from tests.make import PATIENT, north_of
 
+DEMO_BASEMAP = Path(__file__).parents[2] / "src/aed/cli/demo_district/basemap.pmtiles"
 HERE = f"/?lat={PATIENT.lat}&lon={PATIENT.lon}"
 
 
@@ -191,6 +199,75 @@ def test_a_phone_keeps_an_estate_with_public_devices(client: TestClient, session
     hidden, unknown = (client.get(f"/packs/{each}") for each in (closed_estate.id, 999_999))
     assert hidden.status_code == unknown.status_code == 404
     assert hidden.json()["detail"] == unknown.json()["detail"]
+
+
+def test_a_phone_keeps_the_base_map_around_an_estate(
+    client: TestClient, session: Session, settings: Settings, browser: dict[str, str]
+) -> None:
+    estate, closed_estate = make.estate(session), make.estate(session)
+    make.device(session, at=PATIENT, of=estate)
+    make.device(session, at=PATIENT, of=closed_estate, audience="estate")
+    session.commit()
+    url = f"/packs/{estate.id}/map.pmtiles"
+    assert client.get(f"/packs/{estate.id}").json()["map"] is None
+    assert client.get(url).status_code == 404
+    assert "data-map-files" not in client.get(HERE, headers=browser).text
+    shutil.copyfile(DEMO_BASEMAP, settings.basemap)
+
+    address = client.get(f"/packs/{estate.id}").json()["map"]
+    whole = client.get(address, headers={"Range": "bytes=0-9"})
+
+    assert address.startswith(f"{url}?v=")
+    assert whole.status_code == 200, "the Cache API keeps no ranges"
+    assert whole.headers["content-type"] == "application/vnd.pmtiles"
+    assert whole.headers["cache-control"] == "private, no-cache"
+    source, own = Reader(MemorySource(DEMO_BASEMAP.read_bytes())), Reader(MemorySource(whole.content))
+    assert own.header()["max_zoom"] == source.header()["max_zoom"] == 14
+    assert own.metadata() == source.metadata()
+    column, row = 13657, 6744  # the tile of zoom 14 with PATIENT
+    assert own.get(14, column, row) == source.get(14, column, row) is not None
+    assert own.get(MIN_ZOOM - 1, column >> (15 - MIN_ZOOM), row >> (15 - MIN_ZOOM)) is None
+    known = client.get(url, headers={"If-None-Match": whole.headers["etag"]})
+    assert (known.status_code, known.content) == (304, b"")
+    files = re.search(r'data-map-files="([^"]+)"', client.get(HERE, headers=browser).text)
+    assert files is not None
+    assert all(client.get(each).status_code == 200 for each in files[1].split())
+    hidden, unknown = (client.get(f"/packs/{each}/map.pmtiles") for each in (closed_estate.id, 999_999))
+    assert hidden.status_code == unknown.status_code == 404
+    assert hidden.json()["detail"] == unknown.json()["detail"]
+    os.utime(settings.basemap, (1, 1))
+    assert client.get(f"/packs/{estate.id}").json()["map"] != address, "a newer base map"
+
+
+@pytest.mark.one_engine("a setting")
+def test_the_base_map_of_another_provider_is_never_copied(
+    client_on: Callable[[Settings], TestClient], session: Session, settings: Settings
+) -> None:
+    estate = make.estate(session)
+    make.device(session, at=PATIENT, of=estate)
+    session.commit()
+    shutil.copyfile(DEMO_BASEMAP, settings.basemap)
+    other = OtherBasemap(url="https://tiles.example/{z}/{x}/{y}.png", credit="Example")
+    client = client_on(settings.model_copy(update={"other_basemap": other}))
+    assert client.get(f"/packs/{estate.id}").json()["map"] is None
+    assert client.get(f"/packs/{estate.id}/map.pmtiles").status_code == 404
+
+
+def test_a_cut_out_map_is_coarser_rather_than_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = Box(120.095, 30.285, 120.105, 30.295)
+    whole = extract(DEMO_BASEMAP, around)
+    assert whole is not None
+    monkeypatch.setattr("aed.web.basemap_extract.MAX_BYTES", len(whole) - 10_000)
+    smaller = extract(DEMO_BASEMAP, around)
+    assert smaller is not None
+    assert Reader(MemorySource(smaller)).header()["max_zoom"] < 14
+    assert extract(DEMO_BASEMAP, Box(8, 47, 8.01, 47.01)) is None, "elsewhere"
+    for content in (b"", b"PMTiles", b"PMTiles\x03" + b"\xff" * 200):
+        damaged = tmp_path / "damaged.pmtiles"
+        damaged.write_bytes(content)
+        assert extract(damaged, around) is None
 
 
 def test_the_page_names_the_estates_to_keep(

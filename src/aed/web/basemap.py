@@ -26,6 +26,8 @@ _LIBRARIES: Final = {
     "css": "vendor/maplibre-gl/maplibre-gl.css",
     "pmtiles": "vendor/pmtiles/pmtiles.js",
 }
+_KEPT: Final = {**_LIBRARIES, "module": "js/kept_map.js"}
+_IMPORTED: Final = ("js/map.js", "vendor/maplibre-gl/maplibre-gl-worker.mjs")
 
 
 RINGS_FROM_ZOOM: Final = 7
@@ -38,6 +40,11 @@ MANY: Final = Extent((), is_large=True)
 def datum_of_map(settings: Settings) -> Datum:
     """Return the datum in which the map is drawn."""
     return Datum(settings.other_basemap.datum) if settings.other_basemap.url else Datum.WGS84
+
+
+def has_own_basemap(settings: Settings) -> bool:
+    """Whether the map shows the file of `aed map build`, not the tiles of another provider."""
+    return not settings.other_basemap.url and settings.basemap.is_file()
 
 
 def extent(database: Database, viewer: Viewer) -> Extent:
@@ -57,10 +64,7 @@ def map_config(settings: Settings, here: Position | None = None, *, devices: Ext
     """
     other, datum = settings.other_basemap, datum_of_map(settings)
     config: dict[str, Any] = {
-        "libraries": {
-            key: {"url": static.address(name), "integrity": static.files()[name].integrity}
-            for key, name in _LIBRARIES.items()
-        },
+        "libraries": _libraries(_LIBRARIES),
         "datum": datum.value,
         "devices": DEVICES,
         "outlines": OUTLINES,
@@ -70,17 +74,34 @@ def map_config(settings: Settings, here: Position | None = None, *, devices: Ext
     if here is not None:
         lat, lon = from_wgs84(here, datum)
         config["here"] = [round(lon, 6), round(lat, 6)]
-    has_own_extent = not other.url and settings.basemap.is_file()
-    if devices.corners and not has_own_extent:
+    if devices.corners and not has_own_basemap(settings):
         corners = [from_wgs84(each, datum) for each in devices.corners]
         lats, lons = [lat for lat, _ in corners], [lon for _, lon in corners]
         config["bounds"] = [min(lons), min(lats), max(lons), max(lats)]
     if other.url:
         config["tiles"] = {"url": other.url, "max_zoom": other.max_zoom}
         config["credit"] = {"text": other.credit}
-    elif settings.basemap.is_file():
+    elif has_own_basemap(settings):
         config["basemap"] = f"{BASEMAP}?v={settings.basemap.stat().st_mtime_ns:x}"
     return json.dumps(config, ensure_ascii=False)
+
+
+def kept_map_config() -> str:
+    """Return the configuration of the map without signal as JSON for a `data-` attribute."""
+    config = {"libraries": _libraries(_KEPT), "credit": {"text": OSM_CREDIT, "url": OSM_COPYRIGHT}}
+    return json.dumps(config, ensure_ascii=False)
+
+
+def kept_map_files() -> list[str]:
+    """Return the addresses of all files that the map without signal needs."""
+    return [static.address(each) for each in (*_KEPT.values(), *_IMPORTED)]
+
+
+def _libraries(names: dict[str, str]) -> dict[str, dict[str, str]]:
+    return {
+        key: {"url": static.address(name), "integrity": static.files()[name].integrity}
+        for key, name in names.items()
+    }
 
 
 def map_policy(settings: Settings, policy: str, *, may_embed: bool = False) -> str:

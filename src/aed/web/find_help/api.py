@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Final
 import orjson
 import structlog
 from fastapi import APIRouter, Depends, Header, Request, Response
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Session
 
 from aed import __version__, clock
@@ -23,18 +25,20 @@ from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, database_of
 from aed.database.session import read_session, retry_on_stale_connection
 from aed.errors import AedError, InvalidInput, NotFound
+from aed.geo import METRES_PER_DEGREE
 from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 from aed.http.docs import DOCS, OPENAPI
 from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.http.parameters import RowId
 from aed.http.query import ANY_PARAMETER
 from aed.lookup.answer import LookupAnswer, answer_lookup
-from aed.lookup.offline import pack_of
+from aed.lookup.offline import AROUND_METRES, pack_of
 from aed.lookup.question import LookupQuestion
 from aed.registry.devices.rules import Mark
 from aed.settings import Settings
 from aed.web import static
-from aed.web.basemap import map_config, map_policy
+from aed.web.basemap import has_own_basemap, kept_map_config, kept_map_files, map_config, map_policy
+from aed.web.basemap_extract import Box, extract
 from aed.web.find_help import queries
 from aed.web.find_help.page import estates_in, sections_of
 from aed.web.find_help.rules import MAX_TEXT, Show, Where, position_from_form
@@ -119,6 +123,7 @@ def _page(request: Request, viewer: Viewer) -> Response:
         packs=estates_in(answer)[:MAX_PACKS] if answer is not None else [],
         headers={"Content-Security-Policy": map_policy(request.app.state.settings, POLICY)},
         map=map_config(request.app.state.settings, where.here),
+        map_files=kept_map_files() if has_own_basemap(request.app.state.settings) else [],
         is_signed_in=viewer.is_signed_in,
     )
 
@@ -129,14 +134,22 @@ def _page(request: Request, viewer: Viewer) -> Response:
 @router.get(OFFLINE, include_in_schema=False, dependencies=[ANY_PARAMETER])
 def get_offline_page(request: Request) -> Response:
     """Show the page that a phone keeps. Its script finds devices in the packs that the phone keeps."""
-    return render(request, "find_help/offline.html.jinja", Mark=Mark)
+    return render(request, "find_help/offline.html.jinja", Mark=Mark, map=kept_map_config())
 
 
 @router.get(WORKER, include_in_schema=False)
 def get_worker() -> Response:
     """Return the service worker, which shows the page without signal. It changes with each release."""
     script = "js/offline.js"
-    files = ["style.css", "css/offline.css", "icon.svg", "icon-180.png", script, *static.imports_of(script)]
+    files = [
+        "style.css",
+        "css/map.css",
+        "css/offline.css",
+        "icon.svg",
+        "icon-180.png",
+        script,
+        *static.imports_of(script),
+    ]
     pages = {each: f"{OFFLINE}?lang={each}" for each in languages()}
     version = f"{__version__}-{static.version_of('')}"
     known = {"version": version, "files": [static.address(each) for each in files], "pages": pages}
@@ -185,6 +198,7 @@ def get_pack(
         is_public=not viewer.is_signed_in,
         max_metres=settings.arrival.max_fetch_metres,
         detour_factor=settings.arrival.detour_factor,
+        map_address=_map_address(settings, estate_id, outline.boundary),
     )
     content = out.model_dump_json().encode()
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
@@ -198,6 +212,56 @@ def get_pack(
     if "gzip" in request.headers.get("accept-encoding", ""):
         content, headers["Content-Encoding"] = gzip.compress(content, 6, mtime=0), "gzip"
     return Response(content, media_type="application/json", headers=headers)
+
+
+@router.get(
+    "/packs/{estate_id}/map.pmtiles",
+    include_in_schema=False,
+    dependencies=[ANY_PARAMETER, Depends(_pack_slot, scope="function")],
+)
+def get_pack_map(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    estate_id: RowId,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Return the base map around an estate for use without signal, as a PMTiles file of at most 1.5 MB.
+
+    Raises NotFound if the viewer sees no device of the estate, or without a base map there.
+    """
+    settings: Settings = request.app.state.settings
+    boundary = queries.estate_outline(session, viewer, estate_id).boundary
+    if not has_own_basemap(settings):
+        raise NotFound("There is no such file.")
+    etag = f'"{_map_version(settings, boundary)}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
+    if if_none_match is not None and etag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    content = extract(settings.basemap, _surroundings(boundary))
+    if content is None:
+        raise NotFound("There is no such file.")
+    return Response(content, media_type="application/vnd.pmtiles", headers=headers)
+
+
+def _map_address(settings: Settings, estate_id: int, boundary: BaseGeometry) -> str | None:
+    if not has_own_basemap(settings):
+        return None
+    return f"/packs/{estate_id}/map.pmtiles?v={_map_version(settings, boundary)}"
+
+
+def _map_version(settings: Settings, boundary: BaseGeometry) -> str:
+    """Return a text that changes with the base map's file and the estate's boundary."""
+    stat = settings.basemap.stat()
+    made_from = (stat.st_mtime_ns, stat.st_size, *_surroundings(boundary))
+    return hashlib.sha256(repr(made_from).encode()).hexdigest()[:16]
+
+
+def _surroundings(boundary: BaseGeometry) -> Box:
+    west, south, east, north = boundary.bounds
+    up = AROUND_METRES / METRES_PER_DEGREE
+    across = up / math.cos(math.radians((south + north) / 2))
+    return Box(west - across, south - up, east + across, north + up)
 
 
 # --- the page ---------------------------------------------------------------------------------------------

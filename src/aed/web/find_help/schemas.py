@@ -86,6 +86,7 @@ class PackOut(BaseModel):
     here: tuple[float, float]
     places: list[tuple[float, float]]
     devices: list[KeptDeviceOut]
+    map: str | None = Field(description="The address of the base map around it, a PMTiles file, if any")
 
 
 def pack_out(
@@ -98,6 +99,7 @@ def pack_out(
     is_public: bool,
     max_metres: float,
     detour_factor: float,
+    map_address: str | None,
 ) -> PackOut:
     """Return a pack as a phone keeps it; the same during one day if nothing changes."""
     middle = boundary.representative_point()
@@ -116,6 +118,7 @@ def pack_out(
         here=_pair(middle.y, middle.x),
         places=[_pair(each.lat, each.lon) for each in pack.places],
         devices=[_device_out(each) for each in pack.devices],
+        map=map_address,
     )
 
 

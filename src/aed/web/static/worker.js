@@ -3,6 +3,7 @@
 "use strict";
 const KEPT = `aed-site-${SITE.version}`;
 const SIGNAL_MS = 4000; // with a weaker signal the kept page comes first; its link adds `wait` to try for longer
+const FILES = "/static/"; // addresses with a content hash: also those of the map, once an estate with a base map is kept
 const SETTINGS = "aed-settings";
 
 self.addEventListener("install", (event) => {
@@ -56,7 +57,7 @@ async function page(request, url) {
 }
 
 async function file(request) {
-  const kept = await caches.match(request, { ignoreVary: true });
+  const kept = await caches.match(request, { ignoreVary: true, ignoreSearch: true }); // MapLibre adds its version
   return kept ?? fetch(request);
 }
 
@@ -66,7 +67,7 @@ self.addEventListener("fetch", (event) => {
   if (request.method !== "GET" || url.origin !== location.origin) return;
   if (request.mode === "navigate" && (url.pathname === "/" || url.pathname === "/offline")) {
     event.respondWith(page(request, url));
-  } else if (SITE.files.includes(url.pathname)) {
+  } else if (url.pathname.startsWith(FILES)) {
     event.respondWith(file(request));
   }
 });

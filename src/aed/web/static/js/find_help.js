@@ -2,7 +2,7 @@
 // The page works without this script: see the form.
 import { setUpLocate } from "./locate.js";
 import { setUpMetronome } from "./metronome.js";
-import { keep, rememberLanguage } from "./packs.js";
+import { keep, keepMaps, rememberLanguage } from "./packs.js";
 
 setUpLocate(document.getElementById("locate"), document.getElementById("locate-status"), {
   found(coords) {
@@ -26,6 +26,8 @@ async function keepForLater(line) {
   const name = ({ pack }) => (lang.startsWith("zh") ? pack.name.zh || pack.name.en : pack.name.en || pack.name.zh);
   line.textContent = line.dataset.text.replace("{names}", new Intl.ListFormat(lang, { style: "narrow" }).format(estates.map(name)));
   line.hidden = false;
+  await keepMaps(estates, line.dataset.mapFiles?.split(" ") ?? []);
+  line.dataset.maps = "kept";
 }
 
 // Only over https or on this machine, and not in private windows of some browsers.

@@ -23,7 +23,7 @@ function nameIn(language) {
   return ["coalesce", ["get", first], ["get", "name"], ["get", second]];
 }
 
-function groundLayers(c, language) {
+export function groundLayers(c, language) {
   const base = { source: "base" };
   const text = { "text-field": nameIn(language), "text-font": ["sans-serif"] };
   const halo = { "text-color": c.text, "text-halo-color": c.halo, "text-halo-width": 1.4 };
@@ -66,7 +66,7 @@ function groundLayers(c, language) {
   ];
 }
 
-function outlineLayers(c, language) {
+export function outlineLayers(c, language) {
   return [
     { id: "outlines", type: "line", source: "outlines", filter: kind("estate"), paint: { "line-color": c.estate, "line-width": 2, "line-dasharray": [3, 2] } },
     { id: "streets", type: "line", source: "outlines", filter: kind("street"), paint: { "line-color": c.path, "line-width": zoomed(13, 0.8, 18, 4) } },
@@ -93,12 +93,17 @@ function deviceLayers(c, language) {
   ];
 }
 
-function styleOf(config, language) {
-  const c = matchMedia("(prefers-color-scheme: dark)").matches && !config.tiles ? DARK : LIGHT;
-  const { text, url } = config.credit;
+export const palette = () => (matchMedia("(prefers-color-scheme: dark)").matches ? DARK : LIGHT);
+
+export function attributionOf({ text, url }) {
   const credit = Object.assign(document.createElement(url ? "a" : "span"), { textContent: text });
   if (url) Object.assign(credit, { href: url, rel: "noopener" });
-  const attribution = credit.outerHTML;
+  return credit.outerHTML;
+}
+
+function styleOf(config, language) {
+  const c = config.tiles ? LIGHT : palette();
+  const attribution = attributionOf(config.credit);
   const empty = { type: "geojson", data: { type: "FeatureCollection", features: [] } };
   const sources = {
     devices: { type: "vector", tiles: [`${location.origin}/tiles/{z}/{x}/{y}.mvt?datum=${config.datum}`], minzoom: config.rings_from_zoom, maxzoom: 17 },
@@ -117,7 +122,7 @@ function styleOf(config, language) {
   return { version: 8, sources, layers: [...layers, ...deviceLayers(c, language)] };
 }
 
-function load(tag, properties) {
+export function load(tag, properties) {
   return new Promise((resolve, reject) => {
     const element = Object.assign(document.createElement(tag), properties, { onload: resolve, onerror: reject });
     document.head.append(element);

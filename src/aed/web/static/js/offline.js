@@ -1,7 +1,7 @@
 // Without signal: the nearest devices of the estates kept on this phone. Same order and words as online.
 import { setUpLocate } from "./locate.js";
 import { setUpMetronome } from "./metronome.js";
-import { kept } from "./packs.js";
+import { kept, keptMap } from "./packs.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const METRES_PER_DEGREE = 111_195;
@@ -134,7 +134,7 @@ function drawMap(here, shown, packs) {
   const span = (values) => Math.max(...values) - Math.min(...values);
   const degrees = Math.max(span(lons) * across(middle), span(lats), 150 / METRES_PER_DEGREE);
   const scale = (width - 2 * margin) / degrees;
-  const height = Math.max(240, span(lats) * scale + 2 * margin);
+  const height = Math.max(320, span(lats) * scale + 2 * margin);
   const centre = [middle, (Math.min(...lons) + Math.max(...lons)) / 2];
   const at = ([lat, lon]) => [
     width / 2 + (lon - centre[1]) * across(middle) * scale,
@@ -157,8 +157,60 @@ function drawMap(here, shown, packs) {
   const [x, y] = at(here);
   map.append(element("circle", { class: "you", cx: x, cy: y, r: 9 }));
   const figure = byId("map");
+  figure.setAttribute("role", "img");
   figure.setAttribute("aria-label", figure.dataset.label);
   figure.replaceChildren(map);
+  drawBaseMap(figure, here, shown, estates).catch(() => {}); // without WebGL the outlines stay
+}
+
+let opened = null;
+
+// The list says the same.
+function marker(name, ...children) {
+  const made = Object.assign(document.createElement("div"), { className: name, ariaHidden: "true" });
+  made.append(...children);
+  return made;
+}
+
+// Lay the kept base map over the outlines once it is drawn.
+async function drawBaseMap(figure, here, shown, estates) {
+  opened?.remove();
+  opened = null;
+  const outlines = figure.firstElementChild;
+  const nearest = [...estates].sort((one, other) => metresBetween(here, one.pack.here) - metresBetween(here, other.pack.here));
+  let archive = null;
+  for (const each of nearest) archive ??= await keptMap(each);
+  if (!archive) return;
+  const config = JSON.parse(figure.dataset.config);
+  const { openKeptMap } = await import(config.libraries.module.url);
+  const container = Object.assign(document.createElement("div"), { className: "map", inert: true }); // hidden
+  figure.append(container);
+  try {
+    const map = await openKeptMap(container, config, {
+      archive,
+      words: figure.dataset,
+      points: [here, ...shown.map(({ device }) => [device.lat, device.lon])],
+      markers: [
+        ...shown.map(({ device, state }, number) => [
+          marker("place", markOf(state.mark), String(number + 1)), [device.lat, device.lon],
+        ]),
+        [marker("here"), here],
+      ],
+      outlines: estates.map(({ pack }) => ({
+        type: "Feature",
+        geometry: { type: "MultiPolygon", coordinates: pack.outline.map((ring) => [ring.map(([lat, lon]) => [lon, lat])]) },
+        properties: { kind: "estate", name_en: pack.name.en, name_zh: pack.name.zh },
+      })),
+    });
+    if (!outlines.isConnected) return map.remove(); // another place was chosen meanwhile
+    opened = map;
+    container.inert = false;
+    figure.removeAttribute("role");
+    figure.dataset.base = "shown";
+  } catch (error) {
+    container.remove();
+    throw error;
+  }
 }
 
 // --- the page ---------------------------------------------------------------------------------------------

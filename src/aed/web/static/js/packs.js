@@ -1,5 +1,8 @@
-// Estates kept on this phone: the answers of /packs/ID, each with the moment at which it was last confirmed.
+// Estates kept on this phone: the answers of /packs/ID, each with the moment at which it was last confirmed, and
+// their base maps, each whole, as the Cache API keeps no ranges.
 const PACKS = "aed-packs";
+const MAPS = "aed-maps";
+const MAP_FILES = "aed-map-files";
 const SETTINGS = "aed-settings";
 const KEPT_AT = "X-Kept-At";
 const MOST = 30;
@@ -39,4 +42,28 @@ export async function keep(ids, { isSignedIn }) {
   for (const id of new Set([...ids, ...old])) await keepOne(cache, id);
   for (const { pack } of (await kept()).slice(MOST)) await cache.delete(address(pack.estate_id));
   return kept();
+}
+
+// Keep exactly these addresses. Each has a version in it, so what is kept stays as it is.
+async function keepExactly(name, addresses) {
+  const cache = await caches.open(name);
+  const wanted = new Set(addresses.map((each) => new URL(each, location.href).href));
+  for (const { url } of await cache.keys()) if (!wanted.delete(url)) await cache.delete(url);
+  for (const url of wanted) {
+    const answer = await fetch(url);
+    if (answer.ok) await cache.put(url, answer);
+  }
+}
+
+// Keep the base maps of the estates that are kept, and the files of the map's script.
+export async function keepMaps(packs, files) {
+  const maps = packs.map(({ pack }) => pack.map).filter(Boolean);
+  await keepExactly(MAP_FILES, maps.length ? files : []); // first: who has a map can open it
+  await keepExactly(MAPS, maps);
+}
+
+// Return the kept base map of an estate as a Blob, if any.
+export async function keptMap({ pack }) {
+  const answer = pack.map && await (await caches.open(MAPS)).match(pack.map, { ignoreVary: true });
+  return answer ? answer.blob() : null;
 }
