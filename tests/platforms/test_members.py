@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -138,6 +140,33 @@ def test_the_phone_number_links_a_member_who_then_signs_in_without_it(
     again = sign_in(browser, platform, server, Member("wang"), return_to="/me")
     assert (again.status_code, again.headers["Location"]) == (303, "/me")
     assert browser.get("/v1/me").json()["person_id"] == person_id
+
+
+def test_the_sign_in_page_has_a_button_for_each_platform_that_is_configured(
+    browser: TestClient, platform: str, server: SmallPlatform, session: Session
+) -> None:
+    resident(session)
+    browser.headers.update({"Accept": "text/html", "Accept-Language": "zh"})
+
+    page = browser.get("/sign-in", params={"next": "/me?show=all"}).text
+    (link,) = re.findall(r'href="(/v1/sign-in/platforms/[^"]*)"', page)
+    gone = browser.get(unescape(link))
+    back = urlsplit(server.redirect_back(gone.headers["Location"], Member("wang", PHONE)))
+    done = browser.get(f"{back.path}?{back.query}")
+    led_on = browser.get(done.headers["Location"])
+
+    assert urlsplit(link).path.endswith(platform)
+    assert {"wecom": "企业微信", "dingtalk": "钉钉"}[platform] in page
+    assert (done.status_code, led_on.status_code) == (303, 303)
+    assert led_on.headers["Location"] == "/me?show=all"
+
+
+@pytest.mark.one_engine("a setting")
+def test_the_sign_in_page_has_no_button_without_a_platform(settings: Settings) -> None:
+    with TestClient(app_on(settings)) as client:
+        page = client.get("/sign-in", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert "/v1/sign-in/platforms" not in page.text
 
 
 def test_a_sign_in_is_completed_once_by_the_browser_and_for_the_platform_that_began_it(

@@ -95,6 +95,8 @@ def _page(
         phone=phone,
         name=name,
         go_to=own_path(go_to),
+        platforms=[each for each in ("wecom", "dingtalk") if getattr(request.app.state, each) is not None],
+        from_platform=f"/sign-in/second-factor?next={quote(own_path(go_to))}",
         minutes=int(CODE_LIFETIME.total_seconds() // 60),
         phone_error=phone_error,
         code_error=code_error,
