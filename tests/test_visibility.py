@@ -421,6 +421,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "calendar_id": [1],
         "agreement_id": [1],
         "party_key": ["agr_made_up"],
+        "text_hash": ["0" * 64],
         "issuer_id": [make.issuer(session).id],
         "pair_id": [1],
         "calendar": ["CN"],

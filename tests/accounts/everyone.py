@@ -198,6 +198,7 @@ def build(session: Session) -> Everyone:
         "agreement_id": agreement.id,
         "party_role": "owners_committee",
         "party_key": party_key,
+        "text_hash": agreement.text_hash,
     }
 
     def token(role: TokenRole, *, writes: bool = True, **place: Estate | Region) -> dict[str, str]:

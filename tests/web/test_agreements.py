@@ -135,3 +135,19 @@ def test_the_manager_sees_what_waits_for_whom_and_a_party_withdraws(
 
 def _estate(session: Session, estate_id: int | None) -> Estate:
     return session.get_one(Estate, estate_id)
+
+
+def test_an_agreement_on_paper_is_checked_by_its_code(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    made, _, _ = proposed(session, share={"hours": "22:00-06:00", "gates": ["East gate, guard"]})
+    check = f"/agreements/check/{made.text_hash}"
+
+    assert client.get(f"/agreements/{made.id}/pdf", headers=browser).status_code == 404
+    manager = account_with(session, Role.ESTATE_MANAGER, estate=session.get_one(Estate, made.estate_id))
+    session.commit()
+    paper = client.get(f"/agreements/{made.id}/pdf", headers=browser | manager)
+    assert paper.content.startswith(b"%PDF")
+    assert "The parties decide" in client.get(check, headers=browser).text
+    unknown = client.get(f"/agreements/check/{'0' * 64}", headers=browser)
+    assert "No agreement with this text" in unknown.text

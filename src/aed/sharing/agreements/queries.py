@@ -13,7 +13,7 @@ from aed.accounts.visibility import managed_by
 from aed.errors import NotFound
 from aed.sharing.higher_tables import DEVICES, ESTATES
 from aed.sharing.models import Agreement, AgreementParty, PartyDecision
-from aed.sharing.rules import AgreementState, ConsentGiven, missing_consents
+from aed.sharing.rules import AgreementKind, AgreementState, ConsentGiven, missing_consents
 
 
 def _visible(viewer: Viewer) -> ColumnElement[bool]:
@@ -65,6 +65,20 @@ def _loaded(
             agreement_id=agreement_id,
         )
     return found
+
+
+def agreements_with_text(session: Session, text_hash: str) -> Sequence[Agreement]:
+    """Return the agreements of parties with the text of that hash, with their parties, the newest first.
+
+    visibility: for whoever has the hash, which is on the paper and follows from the whole text.
+    """
+    return session.scalars(
+        select(Agreement)
+        .where(Agreement.text_hash == text_hash, Agreement.kind != AgreementKind.REGISTER)
+        .options(selectinload(Agreement.parties))
+        .order_by(Agreement.id.desc())
+        .limit(20)
+    ).all()
 
 
 def agreements(

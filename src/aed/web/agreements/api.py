@@ -16,6 +16,7 @@ from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput, NotAllowed, NotSignedIn
+from aed.http.parameters import PublicAddress
 from aed.http.query import ANY_PARAMETER
 from aed.sharing.agreements import actions
 from aed.sharing.agreements import queries as agreement_queries
@@ -26,11 +27,13 @@ from aed.sharing.decisions.schemas import PartyDecisionIn
 from aed.sharing.models import Agreement, AgreementParty
 from aed.sharing.rules import AgreementState, DecisionKind, DecisionMethod, PartyRole
 from aed.sharing.shares.queries import time_zone_of
+from aed.training.parameters import pdf_response
 from aed.web.agreements import page
 from aed.web.render import render
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 AgreementId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+TextHash = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 Key = Annotated[str, Path(min_length=8, max_length=100)]
 Typed = Annotated[str, Form(max_length=10_000)]
 MAX_LISTED: Final = 200
@@ -67,6 +70,38 @@ def show_agreement(
     """Show an agreement: its states, what waits for whom, its text, and how to withdraw it."""
     found = agreement_queries.agreement(session, viewer, agreement_id)
     return _agreement_page(request, session, viewer, found)
+
+
+@router.get("/agreements/{agreement_id}/pdf")
+def show_pdf(
+    session: ReadSession, viewer: ViewerDep, address: PublicAddress, agreement_id: AgreementId
+) -> Response:
+    """Download an agreement as PDF, in Chinese and English, with a code that anyone can check."""
+    found = agreement_queries.agreement(session, viewer, agreement_id)
+    shown = _shown(session, found, at=clock.now())
+    content = page.agreement_pdf(
+        found,
+        estate={"en": shown["estate"].name_en, "zh": shown["estate"].name_zh},
+        places=shown["places"],
+        latest=shown["latest"],
+        state=shown["state"],
+        address=f"{address}/agreements/check/{found.text_hash}",
+    )
+    return pdf_response(content, f"agreement-{agreement_id}.pdf")
+
+
+@router.get("/agreements/check/{text_hash}")
+def check_text(request: Request, session: ReadSession, text_hash: TextHash) -> Response:
+    """Show anyone who has an agreement on paper whether it is known here, and whether it is in force."""
+    rows = []
+    for found in agreement_queries.agreements_with_text(session, text_hash):
+        waits_for = agreement_queries.waits_for(
+            found, agreement_queries.decisions_of(session, [found.id])[found.id]
+        )
+        today = clock.now().astimezone(ZoneInfo(time_zone_of(session, found.estate_id))).date()
+        estate = agreement_queries.estate_row(session, found.estate_id)
+        rows.append((found, estate, page.state_label(found, waits_for, today)))
+    return render(request, "agreements/check.html.jinja", rows=rows, text_hash=text_hash, **_LABELS)
 
 
 @router.post("/agreements/{agreement_id}/withdrawal")
@@ -125,6 +160,7 @@ def _shown(session: Session, found: Agreement, *, at: datetime) -> dict[str, Any
         "decided_on": {key: each.decided_at.astimezone(zone).date() for key, each in latest.items()},
         "waits_for": waits_for,
         "stages": page.stages(found, waits_for, today),
+        "state": page.state_label(found, waits_for, today),
         **_LABELS,
     }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
-from aed.sharing.models import Agreement
-from aed.sharing.rules import AgreementKind, AgreementState
-from aed.web.words import noop
+from aed.files.typesetting import pdf_of, qr_svg
+from aed.sharing.models import Agreement, DeviceShare, PartyDecision
+from aed.sharing.rules import AgreementKind, AgreementState, DecisionKind
+from aed.web.words import noop, translator
 
 STEPS: Final = {
     "estate": noop("The estate alone"),
@@ -55,6 +57,11 @@ PAYERS: Final = {
     "government": OWNERS["government"],
     "donor": OWNERS["donor"],
     "insurer": noop("The insurer"),
+}
+CODES: Final = {
+    "nobody": noop("Cabinet code: told to nobody"),
+    "dispatcher": noop("Cabinet code: told to the dispatcher"),
+    "responder": noop("Cabinet code: told to the responder"),
 }
 _STAGES: Final = (
     ("draft", noop("Drafted")),
@@ -104,3 +111,159 @@ def end_label(agreement: Agreement, today: date) -> str | None:
 
 def may_be_withdrawn(agreement: Agreement) -> bool:
     return agreement.kind is not AgreementKind.REGISTER and agreement.state is not AgreementState.WITHDRAWN
+
+
+# --- On paper -------------------------------------------------------------------------------------------
+
+CLAUSES: Final = (
+    noop("Who helps in an emergency of their own will is not liable for harm to the person helped (184)."),
+    noop("Who is harmed while protecting another may be compensated by the person who benefits (183)."),
+    noop("Operators of public places owe those present safety within reason (1198)."),
+    noop("Whoever has a legal duty to rescue acts in time (1005)."),
+    noop("The property company keeps the AEDs in its care ready (942)."),
+    noop("Neither the rescuer nor the patient's family pays."),
+    noop("Any party may withdraw at once. An AED that is out on a call stays until the call is over."),
+    noop("Personal data is used for emergencies and upkeep only."),
+)
+"""The numbers are articles of the Civil Code (民法典)."""
+_Label = dict[str, str]
+
+
+def both(text: str) -> _Label:
+    """Return an English text of this catalogue in both languages."""
+    return {"en": text, "zh": translator("zh_CN")(text)}
+
+
+def same(text: object) -> _Label:
+    return {"en": str(text), "zh": str(text)}
+
+
+def agreement_pdf(
+    found: Agreement,
+    *,
+    estate: _Label,
+    places: Mapping[int, Mapping[str, str | None]],
+    latest: Mapping[int, PartyDecision],
+    state: str,
+    address: str,
+) -> bytes:
+    """Return the agreement as PDF in Chinese and English, with `address` as the QR code for checking it.
+
+    The same input gives the same bytes. Raises PaperNotMade.
+    """
+    given = {
+        "number": str(found.id),
+        "estate": estate,
+        "kind": both(KINDS[found.kind]),
+        "state": both(state),
+        "period": _period(found),
+        "hash": found.text_hash,
+        "preview": found.preview_hash or "–",
+        "qr": qr_svg(address),
+        "parties": [
+            {
+                "role": both(PARTIES[each.role]),
+                "name": each.legal_name,
+                "code": each.credit_code or "–",
+                "decision": _decision(latest.get(each.id)),
+            }
+            for each in found.parties
+        ],
+        "shares": [_share_line(each, places.get(each.device_id, {})) for each in found.shares],
+        "terms": _term_lines(found),
+        "clauses": [both(each) for each in CLAUSES],
+    }
+    return pdf_of("aed.web.agreements", "agreement.typ", given, made_at=found.created_at)
+
+
+def _period(found: Agreement) -> _Label:
+    until = same(found.ends_on) if found.ends_on is not None else both(noop("without end"))
+    return {name: f"{found.starts_on} – {until[name]}" for name in until}
+
+
+def _decision(decision: PartyDecision | None) -> _Label:
+    if decision is None:
+        return both(noop("Has not decided yet"))
+    return both(noop("Consent") if decision.kind is DecisionKind.CONSENT else noop("Refuse"))
+
+
+def _share_line(share: DeviceShare, place: Mapping[str, str | None]) -> dict[str, Any]:
+    hours = both(noop("At every hour"))
+    if share.hours is not None:
+        outside = both(STEPS[share.step_outside_hours])
+        words = both(noop("(otherwise: {step})"))
+        hours = {name: f"{share.hours} {words[name].format(step=outside[name])}" for name in words}
+    number = f"AED {share.device_id}"
+    return {
+        "place": {name: f"{number} {place.get(name) or ''}".strip() for name in ("en", "zh")},
+        "gates": "; ".join(share.gates),
+        "step": both(STEPS[share.step]),
+        "hours": hours,
+        "notes": [both(each) for each in _share_notes(share)],
+        "days": f"{share.from_on or ''} – {share.until_on or ''}" if share.from_on or share.until_on else "",
+        "position": both(POSITIONS[share.published_position]),
+    }
+
+
+def _share_notes(share: DeviceShare) -> list[str]:
+    notes = [CODES[share.code_to]]
+    if share.allows_override:
+        notes.append(noop("In an emergency the dispatch centre may have it fetched"))
+    if share.may_leave_estate:
+        notes.append(noop("May leave the estate"))
+    return notes
+
+
+def _term_lines(found: Agreement) -> Sequence[dict[str, _Label]]:
+    terms = found.terms
+    lines: list[tuple[str, _Label]] = []
+    if found.owner is not None:
+        lines.append((noop("Owner of the AEDs"), both(OWNERS[found.owner])))
+    if found.legal_basis is not None:
+        basis = both(BASES[found.legal_basis])
+        reference = f": {found.legal_reference}" if found.legal_reference else ""
+        lines.append((noop("Legal basis"), {name: basis[name] + reference for name in basis}))
+    if found.notice_from is not None:
+        lines.append((noop("Public notice"), same(f"{found.notice_from} – {found.notice_until}")))
+    if found.method is not None:
+        lines.append((noop("Decided by"), both(METHODS[found.method])))
+    if found.supersedes_id is not None:
+        lines.append((noop("Supersedes agreement"), same(found.supersedes_id)))
+    numbers = (
+        (noop("Check at least every … days"), "check_interval_days"),
+        (noop("Certified people, deputies included"), "certified_people"),
+        (noop("Trained people for each AED"), "trained_people_per_device"),
+        (noop("Drills a year"), "drills_a_year"),
+        (noop("Replaced within … hours after use"), "replaced_within_hours"),
+        (noop("Cost of a use (yuan)"), "cost_per_use"),
+        (noop("Highest cost (yuan)"), "cost_cap"),
+        (noop("Days of notice before it is not renewed"), "renewal_notice_days"),
+        (noop("Days of notice of termination"), "termination_notice_days"),
+    )
+    payers = (
+        (noop("Pays for the purchase"), "purchase_payer"),
+        (noop("Pays for upkeep"), "upkeep_payer"),
+        (noop("Pays for each use"), "use_payer"),
+    )
+    lines += [(label, same(terms[name])) for label, name in numbers if terms.get(name) is not None]
+    lines += [(label, both(PAYERS[terms[name]])) for label, name in payers if terms.get(name)]
+    lines.append((noop("A loaner is provided"), both(noop("Yes") if terms.get("has_loaner") else noop("No"))))
+    for each in terms.get("insurances", []):
+        policy = f"{each['type']}, {each['insurer']}, {each['policy']}, {each['sum_insured']:,}"
+        covers = each.get("covers_volunteers_outside")
+        label = noop("Insurance, volunteers outside included") if covers else noop("Insurance")
+        lines.append((label, same(f"{policy}, {each['starts_on']} – {each['ends_on']}")))
+    free = (
+        (noop("Theft"), "theft"),
+        (noop("Handover of the ECG"), "ecg_handover"),
+        (noop("Further terms"), "other"),
+    )
+    lines += [(label, same(terms[name])) for label, name in free if terms.get(name)]
+    return [{"label": both(label), "value": value} for label, value in lines]
+
+
+def state_label(found: Agreement, waits_for: list[str], today: date) -> str:
+    """Return the present state of an agreement in a few words."""
+    if found.state is AgreementState.CONFIRMED and today < found.starts_on:
+        return noop("Confirmed, not yet in force")
+    return next(each.label for each in stages(found, waits_for, today) if each.is_now)
