@@ -51,16 +51,22 @@ def new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
         scratch = partial.with_name(partial.name + SCRATCH)
         try:
             file.truncate()
-            scratch.unlink(missing_ok=True)
+            _remove_scratch(scratch)
             os.close(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             yield file, scratch
             file.flush()
             os.fsync(file.fileno())
             _publish(partial, path)
         finally:
-            scratch.unlink(missing_ok=True)
+            _remove_scratch(scratch)
             partial.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def _remove_scratch(scratch: Path) -> None:
+    """Remove SQLite's temporary copy, with the journal that it leaves behind when the disk is full."""
+    for suffix in ("", "-journal"):
+        scratch.with_name(scratch.name + suffix).unlink(missing_ok=True)
 
 
 def _publish(partial: Path, path: Path) -> None:
@@ -79,7 +85,7 @@ def _remove_leftovers(folder: Path) -> None:
         try:
             with partial.open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                partial.with_name(partial.name + SCRATCH).unlink(missing_ok=True)
+                _remove_scratch(partial.with_name(partial.name + SCRATCH))
                 partial.unlink(missing_ok=True)
         except (BlockingIOError, FileNotFoundError, PermissionError):
             continue  # in use, already removed, or owned by another user
