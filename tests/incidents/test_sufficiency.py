@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from aed.incidents import queries
 from aed.incidents.alerts.answers import take_reply
 from aed.incidents.alerts.schemas import AlertDetailsOut
+from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Alert, Incident
 from aed.incidents.plan.rules.offers import TaskOffer
 from aed.incidents.plan.rules.sufficiency import Sufficiency, sufficiency_of
-from aed.incidents.rules import COMING_STATES, AlertReply, AlertState, Task
+from aed.incidents.rules import COMING_STATES, LIVE_STATES, AlertReply, AlertState, IncidentOutcome, Task
 from aed.notifications.models import OutboxMessage
 from aed.settings import Planning, Settings
 from tests import make
@@ -122,6 +123,19 @@ def test_only_silent_people_are_stood_down(session: Session, incident: Incident)
     assert (page.is_stood_down, page.patient, page.seconds) == (True, None, None)
     assert answer(session, down[0], AlertReply.THERE, at=70).state is AlertState.THERE, "who is there counts"
     assert len(queries.alerts(session, incident.id)) == called, "and nobody else is asked"
+
+
+def test_nobody_is_needed_again_after_the_incident_was_closed(session: Session, incident: Incident) -> None:
+    for number, alert in enumerate(queries.alerts(session, incident.id)[:4]):
+        answer(session, alert, AlertReply.ACCEPT, at=10 + number)
+    down = by_state(session, incident, AlertState.STOOD_DOWN)
+    closed_at = NOW + timedelta(seconds=60)
+    lifecycle.close_incident(
+        session, make.ADMINISTRATOR, incident.id, IncidentOutcome.HANDED_OVER, None, at=closed_at
+    )
+
+    assert answer(session, down[0], AlertReply.ACCEPT, at=90).state is AlertState.STOOD_DOWN
+    assert not any(each.state in LIVE_STATES for each in queries.alerts(session, incident.id))
 
 
 def test_people_who_were_stood_down_are_needed_again_when_others_drop_out(

@@ -335,13 +335,14 @@ def take_reply(
     alert = queries.alert_by_id(session, alert_id)
     if key is not None and is_duplicate_reply(session, alert.id, key, reply, at=at):
         return alert
-    if is_needed_again(session, incident, alert, reply, at=at, settings=settings):
+    is_closed = incident.state is IncidentState.CLOSED
+    if not is_closed and is_needed_again(session, incident, alert, reply, at=at, settings=settings):
         alert.state = AlertState.ASKED
     before = alert.state
     situation = apply_reply(situation_of(alert), reply)
     new = situation.state
     is_a_sign = reply in (AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN, AlertReply.HANDED_OVER)
-    is_over = incident.state is IncidentState.CLOSED or before is AlertState.STOPPED
+    is_over = is_closed or before is AlertState.STOPPED
     has_news = update_device_state(
         session,
         incident,
