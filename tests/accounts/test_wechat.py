@@ -32,7 +32,7 @@ def wechat() -> Iterator[SmallWechat]:
 
 
 def configured(settings: Settings, wechat: SmallWechat, **otherwise: Any) -> Settings:
-    known = {"app_id": APP_ID, "app_secret": APP_SECRET, "url": wechat.url, "seconds": 0.8}
+    known = {"app_id": APP_ID, "app_secret": APP_SECRET, "url": wechat.url, "seconds": 20.0}
     return settings.model_copy(
         update={"wechat": Wechat.model_validate(known | otherwise), "notify_allow_private": True}
     )
@@ -42,6 +42,15 @@ def configured(settings: Settings, wechat: SmallWechat, **otherwise: Any) -> Set
 def phone(settings: Settings, wechat: SmallWechat) -> Iterator[TestClient]:
     """The mini program on a phone: it keeps no cookies."""
     with TestClient(app_on(configured(settings, wechat)), raise_server_exceptions=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def hurried_phone(settings: Settings, wechat: SmallWechat) -> Iterator[TestClient]:
+    """A phone whose sign-in may take two seconds."""
+    with TestClient(
+        app_on(configured(settings, wechat, seconds=2.0)), raise_server_exceptions=False
+    ) as opened:
         yield opened
 
 
@@ -214,22 +223,22 @@ def test_a_code_works_once(phone: TestClient, wechat: SmallWechat, session: Sess
 
 @pytest.mark.parametrize("path", ["/sns/jscode2session", "/wxa/business/getuserphonenumber"])
 @pytest.mark.parametrize(
-    "fault", [silent(3.0), drips(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 3.0)], ids=["silent", "drips"]
+    "fault", [silent(20.0), drips(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 20.0)], ids=["silent", "drips"]
 )
-def test_a_slow_wechat_is_not_waited_for_longer_than_a_second(
-    phone: TestClient, wechat: SmallWechat, path: str, fault: Behave
+def test_a_slow_wechat_is_not_waited_for_longer_than_the_limit(
+    hurried_phone: TestClient, wechat: SmallWechat, path: str, fault: Behave
 ) -> None:
-    phone.get("/v1/me")  # the app is warm
+    hurried_phone.get("/v1/me")  # the app is warm
     wechat.instead[path] = fault
     both = {"code": wechat.login("o-1"), "phone_code": wechat.phone_button(PHONE)}
     began = time.monotonic()
 
-    answer = phone.post(SIGN_IN, json=both)
+    answer = hurried_phone.post(SIGN_IN, json=both)
 
     took = time.monotonic() - began
     assert problem(answer) == (503, "platform-failed")
     assert "WeChat did not respond in time" in answer.json()["detail"]
-    assert took < 1.5, took  # 0.8 s and what a busy machine adds
+    assert took < 15, took  # 2 s and what a busy machine adds
 
 
 def test_twelve_phones_that_open_the_mini_program_at_once_are_all_signed_in(
@@ -250,15 +259,15 @@ def test_twelve_phones_that_open_the_mini_program_at_once_are_all_signed_in(
 
 
 def test_phones_that_wait_their_turn_behind_a_silent_wechat_are_answered_in_time_too(
-    phone: TestClient, wechat: SmallWechat
+    hurried_phone: TestClient, wechat: SmallWechat
 ) -> None:
-    phone.get("/v1/me")  # the app is warm
-    wechat.instead["/sns/jscode2session"] = silent(3.0)
+    hurried_phone.get("/v1/me")  # the app is warm
+    wechat.instead["/sns/jscode2session"] = silent(20.0)
     began = time.monotonic()
     with ThreadPoolExecutor(12) as pool:
-        answers = pool.map(lambda _: problem(phone.post(SIGN_IN, json={"code": "x"})), range(12))
+        answers = pool.map(lambda _: problem(hurried_phone.post(SIGN_IN, json={"code": "x"})), range(12))
     assert set(answers) == {(503, "platform-failed")}
-    assert time.monotonic() - began < 1.8  # one time limit of 0.8 s, not three, on a busy machine
+    assert time.monotonic() - began < 5.5  # one time limit of 2 s, not three
 
 
 @pytest.mark.parametrize("fault", [breaks_off(b""), answers("not JSON"), answers("[]"), answers("{}")])

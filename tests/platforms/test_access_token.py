@@ -83,7 +83,7 @@ def test_a_token_that_the_platform_hands_out_and_refuses_is_replaced_by_force(
 
 
 def test_threads_that_wait_for_a_slow_token_give_up_in_time(app: WechatApp, wechat: SmallWechat) -> None:
-    wechat.instead["/cgi-bin/stable_token"] = silent(3.0)
+    wechat.instead["/cgi-bin/stable_token"] = silent(20.0)
 
     def get(_number: int) -> float:
         began = time.monotonic()
@@ -92,4 +92,4 @@ def test_threads_that_wait_for_a_slow_token_give_up_in_time(app: WechatApp, wech
         return time.monotonic() - began
 
     with ThreadPoolExecutor(4) as pool:
-        assert max(pool.map(get, range(4))) < 1.5
+        assert max(pool.map(get, range(4))) < 15

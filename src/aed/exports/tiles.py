@@ -260,7 +260,10 @@ def _groups(
 
 
 def _expired_somewhere(at: datetime) -> Select[int]:
-    """Select the ids of devices whose pads or battery have expired, in the time zone furthest ahead."""
+    """Select the ids of devices whose pads or battery have expired, in the time zone furthest ahead.
+
+    visibility: only compared with devices that the viewer may see.
+    """
     return select(Consumable.device_id).where(
         Consumable.state == inline_text(ConsumableState.FITTED),
         Consumable.kind.in_([inline_text(kind) for kind in REQUIRED_CONSUMABLES]),

@@ -30,10 +30,10 @@ _KEPT: Final = {**_LIBRARIES, "module": "js/kept_map.js"}
 _IMPORTED: Final = ("js/map.js", "vendor/maplibre-gl/maplibre-gl-worker.mjs")
 
 
-RINGS_FROM_ZOOM: Final = 7
-"""Lowest zoom of tiles of many devices. With 1,000,000 devices on PostGIS a tile takes 25 ms at zoom 7,
-71 ms at zoom 6, 343 ms at zoom 5, and 2.1 s at zoom 3, without the numbers of each mark. With them it takes
-2 to 3 times as long (measured with 20,000 devices)."""
+RINGS_FROM_ZOOM: Final = 8
+"""Lowest zoom of tiles of many devices. With 1,000,000 devices on PostGIS a tile took 25 ms at zoom 7, 71 ms
+at zoom 6, 343 ms at zoom 5, and 2.1 s at zoom 3, before tiles counted the devices of each mark. That takes
+3 to 5 times as long (measured with 20,000 devices); a tile of zoom 8 has a quarter of the devices."""
 MANY: Final = Extent((), is_large=True)
 
 
