@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ def proposed(session: Session, **given: Any) -> tuple[Agreement, Device, dict[Pa
     today = clock.now().date()
     device = make.device(session, of=estate, audience="estate", last_checked_on=today, place_en="Lobby")
     period: dict[str, Any] = {"starts_on": today.isoformat(), "ends_on": today.replace(year=2090).isoformat()}
-    made = make.draft(session, estate, device, **period, **given)
+    made = make.draft(session, estate, device, **(period | given))
     pages = {}
     for party in queries.agreement(session, ADMINISTRATOR, made.id).parties:
         _, key = create_link(session, party, LinkIn(), by="test", at=clock.now())
@@ -130,6 +131,21 @@ def test_the_manager_sees_what_waits_for_whom_and_a_party_withdraws(
     done = client.post(f"{address}/withdrawal", data={"reason": "Enough"}, headers=browser)
     assert "Withdrawn" in done.text
     session.expire_all()
+    assert session.get_one(Device, device.id).audience == "estate"
+
+
+def test_an_agreement_of_next_week_is_not_in_force_yet(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    next_week = clock.now().date() + timedelta(days=7)
+    made, device, pages = proposed(session, starts_on=next_week.isoformat())
+    for address in pages.values():
+        client.post(address, data={"text_hash": made.text_hash, "kind": "consent"}, headers=browser)
+    confirm_agreement(session, ADMINISTRATOR, made.id, text_hash=made.text_hash, at=clock.now())
+    session.commit()
+
+    page = client.get(pages[PartyRole.OWNERS_COMMITTEE], headers=browser).text
+    assert "Confirmed, not yet in force" in page
     assert session.get_one(Device, device.id).audience == "estate"
 
 

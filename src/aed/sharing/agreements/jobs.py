@@ -63,8 +63,9 @@ def _notice(session: Session, agreement: Agreement, days: int) -> Notice:
     number, day = agreement.id, agreement.ends_on
     return Notice(
         text_en=f"Sharing agreement {number} of {estate.name_en} ends on {day}, in {days} days. After that "
-        "its AEDs are available to the dispatch centre only. Renew it in time.",
-        text_zh=f"{estate.name_zh}共享协议{number}将于{day}到期（还有{days}天）。到期后相关AED仅供120调度使用，请及时续签。",
+        "other people no longer see its AEDs; in an emergency the dispatch centre may have them fetched. "
+        "Renew it in time.",
+        text_zh=f"{estate.name_zh}共享协议{number}将于{day}到期（还有{days}天）。到期后其他人不再看到这些AED，紧急情况下仍可由120调用。请及时续签。",
         subject_en="Sharing agreement ends",
         subject_zh="共享协议即将到期",
     )

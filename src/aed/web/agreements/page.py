@@ -92,6 +92,8 @@ def stages(agreement: Agreement, waits_for: list[str], today: date) -> list[Stag
         Stage(label, is_done=i < present or (is_over and i <= present), is_now=i == present and not is_over)
         for i, (_, label) in enumerate(_STAGES)
     ]
+    if agreement.state is AgreementState.CONFIRMED and agreement.starts_on > today:
+        found[-1] = Stage(noop("Confirmed, not yet in force"), is_done=False, is_now=True)
     if agreement.state is AgreementState.WITHDRAWN and agreement.confirmed_at is None:
         found = found[:1]
     label = end_label(agreement, today)
@@ -264,6 +266,4 @@ def _term_lines(found: Agreement) -> Sequence[dict[str, _Label]]:
 
 def state_label(found: Agreement, waits_for: list[str], today: date) -> str:
     """Return the present state of an agreement in a few words."""
-    if found.state is AgreementState.CONFIRMED and today < found.starts_on:
-        return noop("Confirmed, not yet in force")
     return next(each.label for each in stages(found, waits_for, today) if each.is_now)
