@@ -17,7 +17,11 @@ from aed.settings import Settings
 
 NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-TAKES_ANY = {("GET", "/v1/sign-in/provider/back"), ("GET", "/c/{code}")}
+TAKES_ANY = {
+    ("GET", "/v1/sign-in/provider/back"),
+    ("GET", "/v1/sign-in/platforms/{platform}/back"),
+    ("GET", "/c/{code}"),
+}
 """RFC 6749 4.1.2: clients ignore parameters that they do not know; messengers add some to links."""
 
 

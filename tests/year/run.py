@@ -28,7 +28,7 @@ from tests.year.world import DEVICES_AN_ESTATE, Size, World, build, moment
 
 JOBS: Final = ("upkeep", "expiry-reminders", "check-reminders", "reminder-messages")
 PUBLIC_URL: Final = "https://aed.example"
-_LINK: Final = re.compile(rf"{re.escape(PUBLIC_URL)}/l/(\w{12})")
+_LINK: Final = re.compile(rf"{re.escape(PUBLIC_URL)}/l/(\w{{12}})")
 
 
 @dataclass(frozen=True)
