@@ -325,15 +325,12 @@ def attend_and_pass(
     expect(trainer.locator("#here")).to_have_text("0")
     shown = trainer.request.get(path, headers={"Accept": "application/json"}).json()
     lin.goto(shown["address"])
-    lin.locator("#phone").fill(LIN)  # after four days the phone must sign in again
-    lin.locator("#ask").click()
-    expect(lin.locator("#said")).to_contain_text("已发送")
-    lin.locator("#given").fill(district.newest_code(LIN))
-    lin.locator("#first button").last.click()
-    expect(lin.locator("#said")).to_contain_text("重新扫描")
-    lin.reload()
-    lin.locator("#here").click()
-    expect(lin.locator(".mark.yes")).to_be_visible()
+    lin.locator("#sign-in").click()  # after four days the phone must sign in again
+    sign_in(lin, district, LIN)
+    lin.wait_for_url("**/me")
+    lin.goto(shown["address"])
+    lin.locator("main form button").click()
+    expect(lin.locator(".notice.good")).to_contain_text("签到")
 
     district.clock.move_to(training.starts_at + timedelta(hours=4, minutes=30))
     passed = trainer.request.post(
