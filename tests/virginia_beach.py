@@ -88,7 +88,7 @@ def read_arrests() -> Arrests:
             if 0 < float(row["min_response_minutes"]) <= MAX_RESPONSE_MINUTES
         ]
     return Arrests(
-        [datetime.strptime(row["received"], "%m/%d/%Y").date() for row in rows],  # noqa: DTZ007
+        [datetime.strptime(row["received"], "%m/%d/%Y").date() for row in rows],  # noqa: DTZ007 - days without a time
         np.array([float(row["latitude"]) for row in rows]),
         np.array([float(row["longitude"]) for row in rows]),
         60 * np.array([float(row["min_response_minutes"]) for row in rows]),

@@ -248,7 +248,7 @@ def test_twelve_phones_that_open_the_mini_program_at_once_are_all_signed_in(
     bearer(phone.post(SIGN_IN, json={"code": wechat.login("o-1"), "phone_code": wechat.phone_button(PHONE)}))
 
     def slowly(to: BaseHTTPRequestHandler) -> None:
-        time.sleep(0.1)
+        time.sleep(0.1)  # so that the phones wait for each other
         wechat.behave(to)
 
     wechat.source.behave = slowly

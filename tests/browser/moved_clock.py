@@ -1,7 +1,7 @@
 """`python -m tests.browser.moved_clock FILE COMMAND…` is `aed COMMAND…` with its clock moved.
 
 FILE has the seconds by which it is moved. It is read at each question for the time, so that a test can move
-the clock of a running server.
+the clock of a running server. The server is the real one: nothing but its clock is replaced.
 """
 
 from __future__ import annotations

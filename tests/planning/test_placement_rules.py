@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib import import_module
 from itertools import combinations
 
 import numpy as np
@@ -174,7 +175,7 @@ def test_the_lines_add_up_to_the_whole(found: CoverProblem) -> None:
 def test_spopt_finds_the_same_optimum(count: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of geopandas and pulp, which it imports
-        pulp, locate = pytest.importorskip("pulp"), pytest.importorskip("spopt.locate")
+        pulp, locate = import_module("pulp"), import_module("spopt.locate")
     random = np.random.default_rng(count)
     away = random.uniform(10.0, 1_000.0, (40, 60))
     weights = random.integers(1, 50, 60).astype(float)

@@ -23,7 +23,7 @@ class Member:
 
     user_id: str
     phone: str | None = None
-    """With the country code; None: not told."""
+    """With the country code; None: not given."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ class SmallPlatform:
 
     source: Source
     codes: dict[str, Member] = field(default_factory=dict)
-    """Unused codes of redirects. A code of somebody outside the organisation has an empty user_id."""
+    """Unused codes of redirects. A code of a person outside the organisation has an empty user_id."""
     members: set[str] = field(default_factory=set)
     """Who may see the app, by user_id."""
     tokens: set[str] = field(default_factory=set)
@@ -48,7 +48,10 @@ class SmallPlatform:
         return self.source.url("")
 
     def redirect_back(self, location: str, member: Member) -> str:
-        """Return the address to which the platform sends the browser, after consent on its page."""
+        """Return the address to which the platform sends the browser, after consent on its page.
+
+        Each platform's server overrides it.
+        """
         raise NotImplementedError
 
     def code_for(self, member: Member) -> str:
@@ -63,6 +66,7 @@ class SmallPlatform:
             self.tokens.add(f"token-{secrets.token_hex(8)}")
         return next(iter(self.tokens))
 
+    # Each platform's server overrides it.
     def ways(self) -> dict[str, Callable[[dict[str, str], dict[str, Any], Any], tuple[int, Any]]]:
         raise NotImplementedError
 
@@ -98,6 +102,7 @@ class SmallWecom(SmallPlatform):
         code = self.code_for(member)
         return f"{query['redirect_uri'][0]}?code={code}&state={query['state'][0]}&appid={CORP_ID}"
 
+    # Each platform's server overrides it.
     def ways(self) -> dict[str, Callable[[dict[str, str], dict[str, Any], Any], tuple[int, Any]]]:
         return {
             "/cgi-bin/gettoken": self._token,
@@ -157,6 +162,7 @@ class SmallDingtalk(SmallPlatform):
         code = self.code_for(member)
         return f"{query['redirect_uri'][0]}?authCode={code}&state={query['state'][0]}"
 
+    # Each platform's server overrides it.
     def ways(self) -> dict[str, Callable[[dict[str, str], dict[str, Any], Any], tuple[int, Any]]]:
         return {
             "/v1.0/oauth2/userAccessToken": self._user_token,

@@ -171,7 +171,7 @@ class Agreements(RuleBasedStateMachine):
         share, device = given.pop("share"), self.device()
         text = AgreementIn.model_validate(make.agreement_text(device, share=share, **given))
         found = queries.agreement(self.session, ADMINISTRATOR, known.id)
-        with suppress(AedError):
+        with suppress(AedError):  # a refusal is a valid outcome: the invariants are checked after it
             changed = actions.amend_agreement(
                 self.session, ADMINISTRATOR, known.id, text, version=found.version, at=self.at
             )
@@ -189,7 +189,7 @@ class Agreements(RuleBasedStateMachine):
                 continue
             kind = DecisionKind.REFUSAL if refuses else DecisionKind.CONSENT
             given = PartyDecisionIn(kind=kind, text_hash=known.text, reason="No" if refuses else None)
-            with suppress(AedError):
+            with suppress(AedError):  # a refusal is a valid outcome: the invariants are checked after it
                 decide(self.session, party, given, by="link:1", at=self.at)
                 if refuses:
                     known.consents.pop(party.role, None)
@@ -212,7 +212,7 @@ class Agreements(RuleBasedStateMachine):
         if not self.known:
             return
         known = self.known[which % len(self.known)]
-        with suppress(AedError):
+        with suppress(AedError):  # a refusal is a valid outcome: the invariants are checked after it
             actions.confirm_agreement(self.session, ADMINISTRATOR, known.id, text_hash=known.text, at=self.at)
             assert known.is_decided(), "confirmed without every party's consent to this text"
             known.confirmed_at = self.at
@@ -234,7 +234,7 @@ class Agreements(RuleBasedStateMachine):
             return
         known = self.known[which % len(self.known)]
         found = queries.agreement(self.session, ADMINISTRATOR, known.id)
-        with suppress(AedError):
+        with suppress(AedError):  # a refusal is a valid outcome: the invariants are checked after it
             if what == "withdraw":
                 actions.withdraw_agreement(self.session, found, by="a", reason="Why", at=self.at)
                 known.withdrawn_at = self.at
@@ -251,7 +251,7 @@ class Agreements(RuleBasedStateMachine):
             return
         known = self.known[which % len(self.known)]
         found = queries.agreement(self.session, ADMINISTRATOR, known.id)
-        with suppress(AedError):
+        with suppress(AedError):  # a refusal is a valid outcome: the invariants are checked after it
             actions.step_down(
                 self.session, found, device_id=self.device_id, step=Audience(step), by="a", at=self.at
             )
@@ -270,6 +270,8 @@ class Agreements(RuleBasedStateMachine):
             assert any(each.confirmed_at is not None for each in self.known)
         else:
             self.register = audience
+            if self.before_call is not None:  # what it keeps until the call is settled
+                self.before_call = str(self.device().audience)
 
     @rule()
     def fetch(self) -> None:
@@ -381,8 +383,8 @@ def test_sequences_of_events(database: Database) -> None:
         settings=settings(
             max_examples=30,
             stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
+            deadline=None,  # tests do not depend on how busy the machine is
+            suppress_health_check=list(HealthCheck),  # a database for each example is slow
         ),
     )
 

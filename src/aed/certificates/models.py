@@ -88,7 +88,7 @@ class IssuerLine(Table):
 
 
 class CertificateDeclaration(Table):
-    """A certificate that a person declares, until somebody who runs training there has compared it."""
+    """A certificate that a person declares, until a training officer has compared it."""
 
     __tablename__ = "certificate_declarations"
     __table_args__ = (

@@ -20,7 +20,7 @@ def require_region_planner(viewer: Viewer, region_id: int) -> None:
 
 
 def require_estate_reader(viewer: Viewer, estate_id: int, region_id: int) -> None:
-    """Require somebody of the estate, or of its region. Raises NotSignedIn, NotAllowed."""
+    """Require a member of the estate or of its region. Raises NotSignedIn, NotAllowed."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Previews are for people of the estate. Send a token, or sign in.")
     if not is_insider(viewer, estate_id, region_id):

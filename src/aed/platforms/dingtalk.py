@@ -68,7 +68,7 @@ class DingtalkApp:
     def user_of(self, code: str, *, until: float) -> PlatformUser:
         """Exchange the code of a redirect for the member: userAccessToken, contact/users/me, getbyunionid.
 
-        Raises NotSignedIn for an invalid code and for somebody outside the organisation, PlatformFailed.
+        Raises NotSignedIn for an invalid code and for a person outside the organisation, PlatformFailed.
         """
         body = {
             "clientId": self.settings.client_id,

@@ -77,7 +77,7 @@ class WecomApp:
     def user_of(self, code: str, *, until: float) -> PlatformUser:
         """Exchange the code of a redirect for the member (getuserinfo, getuserdetail).
 
-        Raises NotSignedIn for an invalid code and for somebody outside the organisation, PlatformFailed.
+        Raises NotSignedIn for an invalid code and for a person outside the organisation, PlatformFailed.
         """
         said = self._call("GET", "/cgi-bin/auth/getuserinfo", {"code": code}, None, until)
         if code_of(said) in CODE_REFUSED:

@@ -37,7 +37,7 @@ def declare_certificate(
     public_url: str,
     at: datetime,
 ) -> CertificateDeclaration:
-    """Keep a declaration until somebody who runs the training of the estate or region decides it.
+    """Keep a declaration until a training officer of the estate or region decides it.
 
     Nobody is called because of it before that. The estate's managers get a message. Raises InvalidInput if
     the certificate has expired or no estate is known, Conflict for too many that wait, and TooBusy.

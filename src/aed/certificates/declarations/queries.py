@@ -15,7 +15,7 @@ from aed.training.queries import run_by
 
 
 def _decided_by(viewer: Viewer) -> ColumnElement[bool]:
-    """Select the declarations of other people whose training the viewer runs."""
+    """Select the declarations that the viewer may decide: never their own."""
     runs = run_by(
         viewer, estate_id=CertificateDeclaration.estate_id, region_id=CertificateDeclaration.region_id
     )

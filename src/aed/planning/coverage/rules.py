@@ -189,7 +189,7 @@ def worth(
     """Return the figures of a year.
 
     1. Arrests: people x rate x share at home x share of the hour, where a device comes into reach in time.
-    2. Device first: of these, somebody fetches it, it is accessible, and it works.
+    2. Device first: of these, a person fetches it, it is accessible, and it works.
     3. Survivors: arrests that a formula applies to, times what the shock comes sooner by.
     4. Uses: suspected arrests among outsiders to whom a proposed device is now the nearest, times the share
        that is fetched.

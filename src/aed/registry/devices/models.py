@@ -78,7 +78,7 @@ class Device(Versioned, Table):
         String(32), default=PublishedPosition.EXACT, server_default=PublishedPosition.EXACT
     )
     agreement_id: Mapped[int | None] = mapped_column(BigIntId)
-    """The agreement of parties in force; None: whoever amends the device may set its audience.
+    """The agreement of parties in force; None: its audience is set like its other fields.
 
     Not a foreign key, which SQLite cannot add to a table with a geometry.
     """

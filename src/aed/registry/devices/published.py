@@ -1,6 +1,6 @@
 """The positions of devices in lists, exports and maps, as their agreements publish them.
 
-The lookup does not use these: whoever is sent to a device, or looks for one, is told where it is.
+The lookup does not use these: people who are sent to a device, or look for one, get its exact position.
 """
 
 from __future__ import annotations

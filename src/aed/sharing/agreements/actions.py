@@ -200,7 +200,7 @@ def suspend_agreement(session: Session, found: Agreement, *, by: str, reason: st
 
 
 def resume_agreement(session: Session, found: Agreement, *, by: str, is_region: bool, at: datetime) -> None:
-    """End a suspension. Only whoever suspended the agreement, or the region, may."""
+    """End a suspension. For the person who suspended the agreement, and for the region."""
     _require_confirmed(found)
     if found.suspended_at is None:
         raise Conflict("Agreement {agreement_id} is not suspended.", agreement_id=found.id)
@@ -447,7 +447,7 @@ def _supersede(session: Session, found: Agreement) -> set[int]:
 def _restore(session: Session, found: Agreement, *, at: datetime) -> set[int]:
     """Let the shares that an agreement would have superseded go on if it was withdrawn before it started.
 
-    visibility: for whoever may withdraw the agreement, which the caller has checked.
+    visibility: for a viewer who may withdraw the agreement, which the caller has checked.
     """
     planned = {each.device_id: each.starts_at for each in found.shares if each.starts_at > at}
     if not planned:

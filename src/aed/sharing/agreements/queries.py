@@ -33,7 +33,7 @@ def agreement(session: Session, viewer: Viewer, agreement_id: int, *, for_update
 def agreement_of_party(session: Session, party: AgreementParty, *, for_update: bool = False) -> Agreement:
     """Return the agreement of a party with its parties and shares.
 
-    visibility: for whoever decides for the party, which the caller has checked.
+    visibility: for the person who decides for the party, which the caller has checked.
     """
     mine = Agreement.id == party.agreement_id
     return _loaded(session, party.agreement_id, mine, for_update=for_update)
@@ -70,7 +70,7 @@ def _loaded(
 def agreements_with_text(session: Session, text_hash: str) -> Sequence[Agreement]:
     """Return the agreements of parties with the text of that hash, with their parties, the newest first.
 
-    visibility: for whoever has the hash, which is on the paper and follows from the whole text.
+    visibility: for a viewer who has the hash, which is on the paper and follows from the whole text.
     """
     return session.scalars(
         select(Agreement)

@@ -31,7 +31,7 @@ KEY_PREFIX: Final = "agr_"
 
 
 def link_actor(party: AgreementParty) -> str:
-    """Return how records name somebody who acts by a party's link."""
+    """Return how records name a person who acts by a party's link."""
     return f"link:{party.id}"
 
 

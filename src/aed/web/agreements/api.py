@@ -52,7 +52,7 @@ _LABELS: Final[dict[str, Any]] = {
 
 @router.get("/agreements")
 def show_agreements(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
-    """List the agreements of the viewer's estates and regions, those that wait for somebody first."""
+    """List the agreements of the viewer's estates and regions, those that wait for a decision first."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Sign in to see the agreements of your estate.")
     found = agreement_queries.agreements(session, viewer, estate_id=None, limit=MAX_LISTED)
