@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Role
+from aed.accounts.regions.models import Region
 from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.lookup.answer import answer_lookup
@@ -26,6 +27,7 @@ from aed.planning.coverage.rules import BAND_BY_HOUR, Pattern
 from aed.planning.coverage.schemas import PreviewResult, StepIn
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Estate
+from aed.registry.estates.rules import Passage
 from aed.settings import Settings
 from tests import make
 from tests.cli.conftest import Aed, aed, run
@@ -226,6 +228,54 @@ def test_the_same_inputs_have_the_same_hash_and_result(session: Session) -> None
     assert (one.inputs_hash, one.result) == (other.inputs_hash, other.result)
     make.building(session, there, at=east_of(PATIENT, metres=90))
     assert computed(session, here).inputs_hash != one.inputs_hash
+
+
+def test_gates_and_streets_are_inputs(session: Session) -> None:
+    network, same, other = (street_grid(400, seed=seed) for seed in (3, 3, 4))
+    middle = grid_position(400, 0.5, 0.5)
+    here = make.estate(session, around=middle, neighbourhood="lake")
+    there = make.estate(session, around=east_of(middle, metres=500), neighbourhood="lake")
+    make.device(session, of=here, at=middle, audience="estate")
+    make.building(session, there, at=east_of(middle, metres=100), floors=3)
+    gate = make.gate(session, there, at=east_of(middle, metres=310))
+
+    first = computed(session, here, network)
+    again = computed(session, here, same)
+    assert again.inputs_hash == first.inputs_hash
+    assert again.result.model_dump_json() == first.result.model_dump_json()
+    hashes = [first.inputs_hash]
+
+    def changed(network: Any, **step: Any) -> bool:
+        hashes.append(computed(session, here, network, **step).inputs_hash)
+        return hashes.count(hashes[-1]) == 1
+
+    assert changed(other)
+    assert changed(None)
+    gate.opening_hours = "06:00-23:00"
+    session.flush()
+    assert changed(network)
+    gate.passage = Passage.RESIDENTS
+    session.flush()
+    assert changed(network)
+    make.gate(session, here, at=north_of(middle, metres=60))
+    assert changed(network)
+    there.neighbourhood = "hill"
+    session.flush()
+    assert changed(network)
+    there.neighbourhood = "lake"
+    here.name_en = "Another name"
+    session.flush()
+    assert not changed(network)
+
+
+def test_the_calendar_of_the_week_is_an_input(session: Session) -> None:
+    here, _ = two_estates(session)
+    ordinary = computed(session, here).inputs_hash
+
+    region = session.get_one(Region, here.region_id)
+    region.holiday_calendar = None
+    session.flush()
+    assert computed(session, here).inputs_hash != ordinary
 
 
 def test_an_own_count_of_residents_replaces_the_estimate(session: Session) -> None:

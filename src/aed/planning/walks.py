@@ -94,6 +94,11 @@ class WalksToDoors:
             ),
         )
 
+    def gates_around(self) -> list[GateNearby]:
+        """Return the registered gates around every place that was asked for so far, by id."""
+        found = {row.id: row for rows in self._gates.values() for row in rows}
+        return [found[key] for key in sorted(found)]
+
     def seconds_to_doors(
         self,
         place: Position,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,6 +82,24 @@ class WalkingNetwork:
     def edge_count(self) -> int:
         """Number of edges, streets and gates; `Crossing.edge` and `SnappedPoints.edge` are less than this."""
         return self.streets.edge_count
+
+    @cached_property
+    def digest(self) -> str:
+        """A checksum of the streets and gates, equal for equal networks."""
+        streets = self.streets
+        found = hashlib.blake2b(digest_size=16)
+        for values in (
+            streets.edge_u,
+            streets.edge_v,
+            streets.point_start,
+            streets.point_lat,
+            streets.point_lon,
+            streets.point_along,
+            streets.gate_first,
+        ):
+            found.update(np.ascontiguousarray(values).data)
+        found.update(repr(self.barriers).encode())
+        return found.hexdigest()
 
     def covers(self, position: Position) -> bool:
         """Return whether a street is within `SNAP_METRES` of a position."""

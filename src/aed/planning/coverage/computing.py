@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -19,14 +19,16 @@ from aed.accounts.permissions import Audience, Viewer
 from aed.database.geometry import shape_of
 from aed.errors import InvalidInput
 from aed.geo import METRES_PER_DEGREE
-from aed.hours.evaluation import Opening, hours_at
+from aed.hours.evaluation import HolidayDates, Opening, hours_at
 from aed.lookup.places import BUILDING_METRES
 from aed.lookup.walks import LocalTime
 from aed.planning.arrests import (
     ARRESTS_PER_100_000,
     SHARE_AT_HOME,
     SHARE_FETCHED,
+    SHARE_WITNESSED_AND_SHOCKABLE,
     SUSPECTED_PER_ARREST,
+    WEIGHTS_OF_HOURS,
     Range,
 )
 from aed.planning.bands import BANDS, Band, hours_of_week
@@ -34,6 +36,7 @@ from aed.planning.coverage.rules import (
     ARRESTS_BY_HOUR,
     BAND_BY_HOUR,
     MINUTES,
+    SINCE_COLLAPSE_SECONDS,
     BandGain,
     Pattern,
     People,
@@ -63,11 +66,17 @@ from aed.planning.queries import (
     buildings_around,
     devices_around,
 )
-from aed.planning.residents import PopulationSource, residents_of
+from aed.planning.residents import (
+    FLOORS_IF_UNKNOWN,
+    PEOPLE_PER_FLOOR,
+    PopulationSource,
+    residents_of,
+)
 from aed.planning.walks import Doors, GateChange, WalksToDoors
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Estate, Gate
 from aed.registry.holidays.queries import holiday_calendar
+from aed.registry.nearby import GateNearby
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 from aed.walking.travel import (
@@ -245,7 +254,16 @@ def compute(
         notes_en=[*_NOTES_EN, *share_open[0]],
         notes_zh=[*_NOTES_ZH, *share_open[1]],
     )
-    inputs = _inputs(world, step, monday, ambulance, network, settings)
+    inputs = _inputs(
+        world,
+        step,
+        monday,
+        ambulance,
+        gates=before.gates_around(),
+        calendar=calendar,
+        network=network,
+        settings=settings,
+    )
     canonical = orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)
     return Computed(inputs, hashlib.sha256(canonical).hexdigest(), result)
 
@@ -631,21 +649,52 @@ def _inputs(
     step: StepIn,
     monday: date,
     ambulance: float,
+    *,
+    gates: Sequence[GateNearby],
+    calendar: HolidayDates | None,
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> dict[str, Any]:
     """Return everything that the result depends on, so that the preview can be made again."""
+    estate = world.estate
     return {
         "step": step.model_dump(mode="json", exclude={"residents"}),
         "week_from": monday.isoformat(),
+        "special_days": None if calendar is None else _special_days(calendar, monday),
         "ambulance_seconds": ambulance,
-        "buildings": [
-            [each.id, each.estate_id, each.lat, each.lon, each.floors, step.residents.get(each.id)]
-            for each in world.buildings
+        "estate": [
+            estate.id,
+            estate.neighbourhood,
+            estate.time_zone or estate.region.time_zone,
+            shape_of(estate.boundary).wkt,
         ],
-        "devices": [[None if each is None else str(each) for each in device] for device in world.devices],
-        "network": None if network is None else [network.node_count, network.edge_count],
+        "buildings": [[*_plain(each), step.residents.get(each.id)] for each in world.buildings],
+        "devices": [_plain(each) for each in world.devices],
+        "gates": [_plain(each) for each in gates],
+        "network": None if network is None else network.digest,
         "arrival": settings.arrival.model_dump(mode="json"),
         "survival": settings.survival.model_dump(mode="json"),
-        "rates": [list(ARRESTS_PER_100_000), list(SHARE_FETCHED), SHARE_AT_HOME],
+        "assumptions": [
+            *(list(each) for each in (ARRESTS_PER_100_000, SHARE_FETCHED, SHARE_WITNESSED_AND_SHOCKABLE)),
+            SHARE_AT_HOME,
+            SUSPECTED_PER_ARREST,
+            list(WEIGHTS_OF_HOURS),
+            SINCE_COLLAPSE_SECONDS,
+            PEOPLE_PER_FLOOR,
+            FLOORS_IF_UNKNOWN,
+        ],
+    }
+
+
+def _plain(row: Sequence[object]) -> list[str | None]:
+    return [None if each is None else str(each) for each in row]
+
+
+def _special_days(calendar: HolidayDates, monday: date) -> dict[str, list[str]]:
+    """Return what the calendar says of the week, and of a day on either side for other time zones."""
+    days = [monday + timedelta(days=number) for number in range(-1, 8)]
+    return {
+        "years": sorted({str(day.year) for day in days if day.year in calendar.years}),
+        "holidays": [day.isoformat() for day in days if day in calendar.holidays],
+        "workdays": [day.isoformat() for day in days if day in calendar.workdays],
     }
