@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from aed.web.static import address
 from tests import make
@@ -58,6 +58,20 @@ def test_the_metronome_counts(page: Page) -> None:
     expect(page.locator("#beat")).to_have_text("3")
     button.click()
     expect(page.locator("#beat")).to_have_text("")
+
+
+def test_the_page_does_not_move_when_its_script_arrives(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/find_help.js", lambda route: held.append(route))
+    page.goto("/", wait_until="commit")
+    expect(page.locator("footer")).to_be_visible()
+    expect(page.locator("#locate")).to_be_hidden()
+    before = page.locator("#elsewhere").bounding_box()
+    held.pop().continue_()
+    expect(page.locator("#locate")).to_be_visible()
+    expect(page.locator("#metronome")).to_be_visible()
+    expect(page.locator("#open-map")).to_be_visible()
+    assert page.locator("#elsewhere").bounding_box() == before
 
 
 def test_an_error_is_a_page(page: Page, view: View) -> None:
