@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from aed.cli.screen import say
 from aed.hours.evaluation import hours_at
 from aed.lookup.arrival import accessible_probability
-from aed.planning.arrests import ARRESTS_PER_100_000, SHARE_AT_HOME
+from aed.planning.arrests import arrests_at_home
 from aed.planning.bands import BANDS, SHARE_OF_ARRESTS, representative_moment
 from aed.planning.placement.rules.problem import Action, Limits, Option, cover_problem, within_seconds
 from aed.planning.placement.rules.ranking import ranked
@@ -26,7 +26,7 @@ from aed.planning.placement.rules.solving import solve
 from aed.planning.queries import MIN_PROBABILITY
 from aed.registry.devices.reachability import hour_band
 from aed.registry.devices.rules import access_at
-from aed.settings import Settings
+from aed.settings import ArrestRates, Settings
 from aed.simulation.queries import read_list_of_devices, read_world
 from aed.simulation.rules.world import SimulatedDevice
 from aed.walking.travel import fetch_seconds, general_pace, walk_seconds
@@ -69,7 +69,7 @@ def main() -> None:
         for home in np.flatnonzero(np.isfinite(costs)).tolist():
             leg = walk_seconds(float(costs[home]), pace, numbers)
             seconds[i, home] = fetch_seconds(leg, leg, pace)
-    rate = INHABITANTS / len(homes) * ARRESTS_PER_100_000.middle / 100_000 * SHARE_AT_HOME
+    rate = INHABITANTS / len(homes) * arrests_at_home(ArrestRates()).middle
     weights = np.outer(np.full(len(homes), rate), [SHARE_OF_ARRESTS[band] for band in BANDS])
     existing = np.full(weights.shape, np.inf)
     options, rows = [], []

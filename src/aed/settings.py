@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from aed.errors import InvalidInput
@@ -332,6 +332,13 @@ def is_private_from_others(url: str) -> bool:
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_here))
 
 
+def _ascending(given: tuple[float, float, float]) -> tuple[float, float, float]:
+    low, middle, high = given
+    if not low <= middle <= high:
+        raise ValueError("the lowest value comes first, then the middle one, then the highest")
+    return given
+
+
 class Survival(BaseModel):
     """The effect of delay on survival, for comparing plans (`aed.incidents.plan.rules.survival`)."""
 
@@ -355,6 +362,65 @@ class Survival(BaseModel):
     # Larsen 1993: 67 - 2.3 t_CPR - 1.1 t_shock - 2.1 t_ACLS.
     pads_seconds: float = Field(90.0, ge=0, description="Time from the device's arrival to the first shock")
     # Bochum: 96 s (PMC2902410).
+
+
+type Interval = Annotated[
+    tuple[
+        Annotated[float, Field(ge=0)],
+        Annotated[float, Field(ge=0)],
+        Annotated[float, Field(ge=0)],
+    ],
+    AfterValidator(_ascending),
+]
+"""Lowest, middle and highest value."""
+
+
+class ArrestRates(BaseModel):
+    """How many arrests to expect, for previews and placement (`aed.planning.arrests`).
+
+    Each is JSON: the lowest, the middle and the highest value. None is of your city: replace them by the
+    figures of your emergency centre.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    per_100_000: Interval = Field(
+        (28.3, 95.7, 240.0), description="Arrests a year among 100,000 people, outside hospitals"
+    )
+    # Low: Berdowski 2010, Resuscitation 81:1479, abstract (treated by ambulance crews, studies of Asia).
+    # Middle: Zheng 2023, Lancet Public Health 8:e923 (BASIC-OHCA, China, assessed by ambulance crews). To be
+    # checked: the figure was not seen again in the paper. High: Virginia Beach, the city's own list (2,706
+    # from January 2017 to June 2019, among about 450,000 people; doi 10.5281/zenodo.4079985).
+    at_home: Interval = Field(
+        (0.66, 0.77, 0.82), description="Share of arrests that happen where people live"
+    )
+    # Low: SOS-KANTO 2012, doi 10.1186/s13054-016-1323-4, table 1 (66.0 % by day, 76 % at other hours).
+    # Middle: Xie 2023, Circ Cardiovasc Qual Outcomes 16:e008856, abstract (BASIC-OHCA, 76.85 % of those
+    # treated). High: Weisfeldt 2011, NEJM 364:313, abstract (9,564 at home, 2,042 in public).
+    witnessed_and_shockable: Interval = Field(
+        (0.054, 0.118, 0.18),
+        description="Share of arrests that a bystander sees and a shock can help, to which the formulas of "
+        "survival apply",
+    )
+    # Low: Xie 2023, abstract (5.43 % were shockable when the ambulance came, seen or not). Middle: 33.7 %
+    # seen by a bystander (Hostler 2010, Resuscitation 81:826, abstract) x 35 % of those shockable at home
+    # (Weisfeldt 2011, abstract). High: 50 % seen (SOS-KANTO 2012, table 1: 46-52 %) x 36 % shockable where a
+    # bystander applied an AED at home (Weisfeldt 2011).
+    fetched: Interval = Field(
+        (0.054, 0.208, 0.42),
+        description="Share of arrests to which somebody really fetches a device in reach",
+    )
+    # Low: Smith 2022, Eur Heart J Acute Cardiovasc Care 11:20, abstract (a responder accepted in 5.4 % of
+    # arrests in the East Midlands, in 1.3 % in London). Middle: Andelius 2020, JACC 76:43, with its editorial
+    # (PMC7324100): responders applied an AED in 91 of 438 arrests. High: the same, a responder was there
+    # before the ambulance in 42.0 %.
+    confirmed: float = Field(
+        0.535,
+        gt=0,
+        le=1,
+        description="Share of suspected arrests that are arrests; devices are fetched to all",
+    )
+    # Andelius 2020, abstract (438 of 819).
 
 
 class Planning(BaseModel):
@@ -1029,6 +1095,9 @@ class Settings(BaseSettings):
         description="Seconds after which a stream of an incident's events ends and the client reconnects",
     )  # streams of viewers who lost permission end then
     planning: Planning = Field(default_factory=Planning, description="Whom to alert, and how many")
+    arrests: ArrestRates = Field(
+        default_factory=ArrestRates, description="How many arrests to expect, low to high"
+    )
     survival: Survival = Field(
         default_factory=Survival,
         description="The effect of delay on survival, for comparing plans; never a prognosis",

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from aed.planning.arrests import WEIGHTS_OF_HOURS, Range
+from aed.planning.arrests import WEIGHTS_OF_HOURS
 from aed.planning.bands import Band
 from aed.planning.coverage.rules import (
     BAND_BY_HOUR,
@@ -22,9 +23,17 @@ from aed.planning.coverage.rules import (
     reciprocity,
     worth,
 )
-from aed.settings import Arrival, Survival
+from aed.settings import ArrestRates, Arrival, Survival
 
 PEOPLE = People(np.array([10.0, 20.0, 40.0]), np.array([True, False, False]))
+RATES = ArrestRates(
+    per_100_000=(50.0, 100.0, 200.0),
+    at_home=(0.6, 0.7, 0.8),
+    witnessed_and_shockable=(0.05, 0.1, 0.2),
+    fetched=(0.1, 0.25, 0.5),
+    confirmed=0.5,
+)
+PER_PERSON = (50.0 * 0.6 / 100_000, 100.0 * 0.7 / 100_000, 200.0 * 0.8 / 100_000)
 NEVER = math.inf
 AMBULANCE = 400.0
 NIGHT_HOURS = tuple(hour for hour, band in enumerate(BAND_BY_HOUR) if band is Band.NIGHT)
@@ -66,7 +75,9 @@ UNSERVED = pattern(NIGHT_HOURS, [NEVER] * 3, [NEVER] * 3, mirrored=[300.0, 300.0
 
 
 def by_band(*patterns: Pattern) -> dict[Band, BandGain]:
-    return {each.band: each for each in gains_by_band(PEOPLE, patterns, ambulance_seconds=AMBULANCE)}
+    return {
+        each.band: each for each in gains_by_band(PEOPLE, patterns, ambulance_seconds=AMBULANCE, rates=RATES)
+    }
 
 
 def test_who_gains_and_who_was_served_before() -> None:
@@ -95,10 +106,9 @@ def test_a_band_with_two_patterns_is_their_average_over_hours() -> None:
 def test_arrests_follow_people_rate_and_hours() -> None:
     found = by_band(BY_DAY, BY_NIGHT)
 
-    per_person = Range(55.0 * 0.7 / 100_000, 95.7 * 0.7 / 100_000, 200.0 * 0.7 / 100_000)
     newly = [each.arrests for each in found.values()]
     around = [each.in_reach for each in found.values()]
-    for number, rate in enumerate(per_person):
+    for number, rate in enumerate(PER_PERSON):
         assert sum(each[number] for each in newly) == pytest.approx(40 * rate * (1 - NIGHT_SHARE))
         assert around[2][number] == pytest.approx(70 * rate * NIGHT_SHARE)
         assert sum(each[number] for each in around) == pytest.approx(70 * rate)
@@ -123,6 +133,7 @@ def worth_of(*patterns: Pattern, devices: int = 2) -> Worth:
         devices=devices,
         accessible=0.8,
         numbers=Arrival(probability_ready=0.5, probability_ready_checked=0.9),
+        rates=RATES,
         survival=Survival(),
         prices=Prices(pads=600.0, per_device=300.0),
     )
@@ -133,8 +144,8 @@ def test_a_year_is_what_the_formulas_say() -> None:
 
     day = 1 - NIGHT_SHARE
     works = (0.8 * 0.5, 0.8 * 0.7, 0.8 * 0.9)
-    rate = [each * 0.7 / 100_000 for each in (55.0, 95.7, 200.0)]
-    fetched, shockable = (0.17, 0.27, 0.47), (0.09, 0.13, 0.20)
+    rate = PER_PERSON
+    fetched, shockable = (0.1, 0.25, 0.5), (0.05, 0.1, 0.2)
     minutes_sooner = {20: (350 - 170) / 60, 40: (400 - 380) / 60}
     larsen = day * sum(people * 1.1 * sooner / 100 for people, sooner in minutes_sooner.items())
 
@@ -150,7 +161,7 @@ def test_a_year_is_what_the_formulas_say() -> None:
         saved = rate[number] * works[number] * fetched[number] * shockable[number]
         assert found.larsen[number] == pytest.approx(saved * larsen)
         assert found.valenzuela[number] == pytest.approx(saved * valenzuela)
-        uses = rate[number] * fetched[number] * 60 * day / 0.535
+        uses = rate[number] * fetched[number] * 60 * day / 0.5
         assert found.uses[number] == pytest.approx(uses)
         assert found.money[number] == pytest.approx(2 * 300 + 600 * uses)
 
@@ -171,9 +182,7 @@ def test_a_device_that_is_nearer_for_residents_is_no_use_by_outsiders() -> None:
     nearer = pattern(NIGHT_HOURS, [NEVER] * 3, [100.0] * 3, by_proposed=[100.0, 401.0, 400.0])
     as_near = pattern(NIGHT_HOURS, [100.0] * 3, [100.0] * 3, by_proposed=[100.0] * 3)
 
-    assert worth_of(nearer).uses.middle == pytest.approx(
-        95.7 * 0.7 / 100_000 * 0.27 * 40 * NIGHT_SHARE / 0.535
-    )
+    assert worth_of(nearer).uses.middle == pytest.approx(PER_PERSON[1] * 0.25 * 40 * NIGHT_SHARE / 0.5)
     assert worth_of(as_near).uses == (0, 0, 0)
 
 
@@ -205,13 +214,14 @@ def test_larsen_gives_nobody_less_than_nothing() -> None:
         devices=1,
         accessible=1.0,
         numbers=Arrival(probability_ready=1.0, probability_ready_checked=1.0),
+        rates=RATES,
         survival=Survival(),
         prices=Prices(),
     )
 
     alive = (67 - 2.3 * 2 - 1.1 * (2 + 2 + 1.5) - 2.1 * (2 + 20)) / 100
     assert alive == pytest.approx(0.1015)
-    expected = 100 * alive * NIGHT_SHARE * 95.7 * 0.7 / 100_000 * 0.27 * 0.13
+    expected = 100 * alive * NIGHT_SHARE * PER_PERSON[1] * 0.25 * 0.1
     assert found.larsen.middle == pytest.approx(expected)
     assert found.valenzuela.middle > 0
     assert found.money.low == pytest.approx(300 + 600 * found.uses.low)
@@ -231,3 +241,8 @@ def test_hours_of_the_week_begin_on_monday() -> None:
         Band.WEEKEND,
         Band.NIGHT,
     ]
+
+
+def test_an_interval_that_does_not_ascend_is_refused() -> None:
+    with pytest.raises(ValidationError, match="the lowest value comes first"):
+        ArrestRates(fetched=(0.5, 0.2, 0.6))

@@ -1,13 +1,15 @@
-"""How many cardiac arrests to expect, at which hours, and how many of them a device can serve.
+"""How many cardiac arrests to expect, and at which hours.
 
-Rates and shares come with a low and a high value, since no study is of one's own estate. Replace them by the
-centre's figures where there are any (`aed.settings`).
+Rates and shares come with a low and a high value, since no study is of one's own estate. They are settings,
+each with its source (`aed.settings.ArrestRates`): replace them by the centre's figures where there are any.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
+
+from aed.settings import ArrestRates
 
 WEIGHTS_OF_HOURS: Final = (
     *(0.20, 0.17, 0.14, 0.14, 0.15, 0.20),
@@ -17,9 +19,11 @@ WEIGHTS_OF_HOURS: Final = (
 )
 """Relative frequency of cardiac arrests, by hour of the day.
 
-Brooks 2010, Resuscitation 81:175 (9,667 cases): against 0-6 h, 2.02 times as many at 6-12, 2.01 at 12-18,
-1.73 at 18-24. The distribution within each six hours is assumed: it rises to a peak at 8 to 11 as in Bagai
-2013, Circulation 128:2595, without jumps between the parts of the day.
+Brooks 2010, Resuscitation 81:175, abstract (9,667 cases): odds against 0-6 h, with the interval of 95 %, 2.02
+(1.90-2.15) at 6-12, 2.01 (1.89-2.15) at 12-18, 1.73 (1.62-1.85) at 18-24. To be checked: the distribution
+within each six hours is assumed, without jumps between the parts of the day. Bagai 2013, Circulation
+128:2595, has most arrests by day; OSCAR-POL 2023, Cardiology Journal 30:567, has most at 8 (7.1 %; here 5.3
+%) and fewest at 1 (1.6 %; here 2.5 %).
 """
 
 
@@ -45,20 +49,14 @@ class Range(NamedTuple):
         return Range(self.low * factor, self.middle * factor, self.high * factor)
 
 
-ARRESTS_PER_100_000: Final = Range(55.0, 95.7, 200.0)
-"""Out-of-hospital cardiac arrests a year among 100,000 people.
+def product(*ranges: Range) -> Range:
+    """Return low times low, middle times middle, and high times high."""
+    low = middle = high = 1.0
+    for each in ranges:
+        low, middle, high = low * each.low, middle * each.middle, high * each.high
+    return Range(low, middle, high)
 
-Low: Berdowski 2010, Resuscitation 81:1479 (mean of 67 studies, presumed cardiac cause). Middle: Zheng 2023,
-Lancet Public Health 8:e923 (BASIC-OHCA, China, assessed by ambulance crews). High: Virginia Beach 2017-2019,
-counted from the city's own list (2,706 in two and a half years, 450,000 inhabitants)."""
-SHARE_AT_HOME: Final = 0.7
-"""Share of arrests that happen where people live. CARES: about 70 %."""
-SHARE_WITNESSED_AND_SHOCKABLE: Final = Range(0.09, 0.13, 0.20)
-"""Share of arrests to which the survival formulas apply. Middle: 37 % are witnessed by a bystander (CARES),
-and 35 % of those at home are shockable (Weisfeldt 2011, NEJM 364:313). Low and high are
-assumptions."""
-SHARE_FETCHED: Final = Range(0.17, 0.27, 0.47)
-"""Probability that somebody really fetches a device that is in reach, taken as the share of alerted people
-who come: Haskins 2021 (27 %); studies range from 17 to 47 % (Khalemsky 2023)."""
-SUSPECTED_PER_ARREST: Final = 1 / 0.535
-"""A device is fetched for suspected arrests, of which 53.5 % are arrests (Denmark, JACC 2020)."""
+
+def arrests_at_home(rates: ArrestRates) -> Range:
+    """Return the arrests a year to expect at home for one resident."""
+    return product(Range(*rates.per_100_000), Range(*rates.at_home)).times(1 / 100_000)

@@ -3,11 +3,15 @@
     Larsen 1993      67 - 2.3 t_CPR - 1.1 t_shock - 2.1 t_ACLS per cent, not below 0
     Valenzuela 1997  100 / (1 + exp(-0.260 + 0.106 t_CPR + 0.139 t_shock)) per cent
 
-Minutes from the collapse. Larsen: Annals of Emergency Medicine 22:1652 (King County). Valenzuela:
-Circulation 96:3308 (the simplified model, of 1,872 arrests in Tucson and King County), as given by Erkut,
-Ingolfsson and Erdogan 2008, Naval Research Logistics 55:42. Both are of witnessed arrests in ventricular
-fibrillation, before 1997: where a number of survivors is formed, arrests are first multiplied by the share of
-those (`aed.planning.arrests`).
+Minutes from the collapse. Larsen: Annals of Emergency Medicine 22:1652, abstract (1,667 arrests of King
+County with heart disease and in ventricular fibrillation). Valenzuela: Circulation 96:3308, the simplified
+model (205 arrests of Tucson and those 1,667, all witnessed and in ventricular fibrillation); its coefficients
+as used since, by Erkut, Ingolfsson and Erdogan 2008, Naval Research Logistics 55:42. To be checked: neither
+paper was at hand, and the abstracts give no intervals of the coefficients, so the two formulas stand for the
+interval.
+
+Both describe years before 1997: where a number of survivors is formed, arrests are first multiplied by the
+share that was witnessed and is shockable (`aed.settings.ArrestRates`).
 """
 
 from __future__ import annotations

@@ -22,15 +22,7 @@ from aed.geo import METRES_PER_DEGREE
 from aed.hours.evaluation import HolidayDates, Opening, hours_at
 from aed.lookup.places import BUILDING_METRES
 from aed.lookup.walks import LocalTime
-from aed.planning.arrests import (
-    ARRESTS_PER_100_000,
-    SHARE_AT_HOME,
-    SHARE_FETCHED,
-    SHARE_WITNESSED_AND_SHOCKABLE,
-    SUSPECTED_PER_ARREST,
-    WEIGHTS_OF_HOURS,
-    Range,
-)
+from aed.planning.arrests import WEIGHTS_OF_HOURS, Range, arrests_at_home, product
 from aed.planning.bands import BANDS, Band, hours_of_week
 from aed.planning.coverage.rules import (
     ARRESTS_BY_HOUR,
@@ -200,10 +192,13 @@ def compute(
         devices=len(proposed),
         accessible=numbers.probability_open,
         numbers=numbers,
+        rates=settings.arrests,
         survival=settings.survival,
         prices=money,
     )
-    gains = gains_by_band(world.people, patterns, ambulance_seconds=reach_of_ambulance(ambulance, reach))
+    gains = gains_by_band(
+        world.people, patterns, ambulance_seconds=reach_of_ambulance(ambulance, reach), rates=settings.arrests
+    )
     mutual = reciprocity(world.people, patterns)
     gates = _gates_used(world, step, after, patterns, access, step_open, moments, reach, settings)
     residents = float(world.people.people[world.people.is_resident].sum())
@@ -558,17 +553,10 @@ def _gates_used(
             for door, (_, gates) in nearest.items():
                 for gate in set(gates) if weight else ():
                     used[band][gate] = used[band].get(gate, 0.0) + weight * float(people[door])
-    factor = SHARE_AT_HOME * SUSPECTED_PER_ARREST / 100_000
+    rates = settings.arrests
+    each_year = product(arrests_at_home(rates), Range(*rates.fetched)).times(1 / rates.confirmed)
     return {
-        band: {
-            gate: Range(
-                *(
-                    rate * fetched * factor * each
-                    for rate, fetched in zip(ARRESTS_PER_100_000, SHARE_FETCHED, strict=True)
-                )
-            )
-            for gate, each in gates.items()
-        }
+        band: {gate: each_year.times(weighted) for gate, weighted in gates.items()}
         for band, gates in used.items()
     }
 
@@ -673,11 +661,9 @@ def _inputs(
         "gates": [_plain(each) for each in gates],
         "network": None if network is None else network.digest,
         "arrival": settings.arrival.model_dump(mode="json"),
+        "arrests": settings.arrests.model_dump(mode="json"),
         "survival": settings.survival.model_dump(mode="json"),
         "assumptions": [
-            *(list(each) for each in (ARRESTS_PER_100_000, SHARE_FETCHED, SHARE_WITNESSED_AND_SHOCKABLE)),
-            SHARE_AT_HOME,
-            SUSPECTED_PER_ARREST,
             list(WEIGHTS_OF_HOURS),
             SINCE_COLLAPSE_SECONDS,
             PEOPLE_PER_FLOOR,

@@ -13,18 +13,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aed.planning.arrests import (
-    ARRESTS_PER_100_000,
-    SHARE_AT_HOME,
-    SHARE_FETCHED,
-    SHARE_WITNESSED_AND_SHOCKABLE,
-    SUSPECTED_PER_ARREST,
-    WEIGHTS_OF_HOURS,
-    Range,
-)
+from aed.planning.arrests import WEIGHTS_OF_HOURS, Range, arrests_at_home, product
 from aed.planning.bands import BANDS, HOURS, Band, band_at
 from aed.planning.survival import larsen_survival, valenzuela_survival
-from aed.settings import Arrival, Survival
+from aed.settings import ArrestRates, Arrival, Survival
 
 type Floats = NDArray[np.float64]
 type Bools = NDArray[np.bool_]
@@ -122,7 +114,9 @@ class Prices(NamedTuple):
     """A year: more checks and cleaning of a device that is opened. Assumption, in yuan."""
 
 
-def gains_by_band(people: People, patterns: Sequence[Pattern], *, ambulance_seconds: float) -> list[BandGain]:
+def gains_by_band(
+    people: People, patterns: Sequence[Pattern], *, ambulance_seconds: float, rates: ArrestRates
+) -> list[BandGain]:
     """Return who gains what in each part of the week."""
     found = []
     for band in BANDS:
@@ -144,7 +138,7 @@ def gains_by_band(people: People, patterns: Sequence[Pattern], *, ambulance_seco
             weight = float(ARRESTS_BY_HOUR[those].sum())
             arrests += weight * float(people.people[first].sum())
             around += weight * float(people.people.sum())
-        rate = ARRESTS_PER_100_000.times(SHARE_AT_HOME / 100_000)
+        rate = arrests_at_home(rates)
         found.append(
             BandGain(band, len(hours), gains, served, ambulance, rate.times(arrests), rate.times(around))
         )
@@ -183,6 +177,7 @@ def worth(
     devices: int,
     accessible: float,
     numbers: Arrival,
+    rates: ArrestRates,
     survival: Survival,
     prices: Prices,
 ) -> Worth:
@@ -214,16 +209,16 @@ def worth(
             & (pattern.by_proposed < pattern.before)
         )
         nearest += share * float(people.people[uses_it].sum())
-    rate = ARRESTS_PER_100_000.times(SHARE_AT_HOME / 100_000)
+    rate, share_fetched = arrests_at_home(rates), Range(*rates.fetched)
     works = Range(
         accessible * numbers.probability_ready,
         accessible * (numbers.probability_ready + numbers.probability_ready_checked) / 2,
         accessible * numbers.probability_ready_checked,
     )
     arrests = rate.times(in_time)
-    fetched = _product(works, SHARE_FETCHED)
-    saved = _product(rate, fetched, SHARE_WITNESSED_AND_SHOCKABLE)
-    uses = _product(rate, SHARE_FETCHED).times(nearest * SUSPECTED_PER_ARREST)
+    fetched = product(works, share_fetched)
+    saved = product(rate, fetched, Range(*rates.witnessed_and_shockable))
+    uses = product(rate, share_fetched).times(nearest / rates.confirmed)
     money = Range(*(devices * prices.per_device + each * prices.pads for each in uses))
     survivors = Range(
         saved.low * min(larsen, valenzuela),
@@ -232,7 +227,7 @@ def worth(
     )
     return Worth(
         arrests=arrests,
-        device_first=_product(arrests, fetched),
+        device_first=product(arrests, fetched),
         larsen=saved.times(larsen),
         valenzuela=saved.times(valenzuela),
         uses=uses,
@@ -243,10 +238,3 @@ def worth(
             else None
         ),
     )
-
-
-def _product(*ranges: Range) -> Range:
-    low = middle = high = 1.0
-    for each in ranges:
-        low, middle, high = low * each.low, middle * each.middle, high * each.high
-    return Range(low, middle, high)

@@ -22,7 +22,7 @@ from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.hours.evaluation import HolidayDates, Opening, hours_at
 from aed.lookup.walks import LocalTime
-from aed.planning.arrests import ARRESTS_PER_100_000, SHARE_AT_HOME, SHARE_WITNESSED_AND_SHOCKABLE
+from aed.planning.arrests import arrests_at_home
 from aed.planning.bands import (
     BANDS,
     SHARE_OF_ARRESTS,
@@ -275,7 +275,7 @@ def _cells(
         week = sum(HOURS_OF_BAND.values())
         by_band = [AT_HOME[band] * HOURS_OF_BAND[band] / week for band in BANDS]
     else:
-        rate = ARRESTS_PER_100_000.middle / 100_000 * SHARE_AT_HOME
+        rate = arrests_at_home(settings.arrests).middle
         by_band = [rate * SHARE_OF_ARRESTS[band] for band in BANDS]
     return _Cells(
         Doors(
@@ -346,7 +346,7 @@ def _demand(question: PlacementIn, cells: _Cells, rows: NDArray[np.intp], settin
         found: Floats = larsen_survival(since, shock, since + ambulance, numbers) / 100
         return found
 
-    return by_survival(weights * SHARE_WITNESSED_AND_SHOCKABLE.middle, ambulance, share)
+    return by_survival(weights * settings.arrests.witnessed_and_shockable[1], ambulance, share)
 
 
 # --- options --------------------------------------------------------------------------------------------
