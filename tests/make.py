@@ -82,6 +82,10 @@ from aed.sharing.decisions import actions as decision_actions
 from aed.sharing.decisions.schemas import PartyDecisionIn
 from aed.sharing.models import Agreement
 from aed.sharing.rules import DecisionKind, PartyRole
+from aed.timebank.ledger.actions import credit_service
+from aed.timebank.ledger.posting import find_person_account
+from aed.timebank.models import LedgerAccount
+from aed.timebank.rules import Currency, ServiceKind
 from aed.training.courses import actions as course_actions
 from aed.training.courses.schemas import CourseIn
 from aed.training.enrolments import actions as enrolment_actions
@@ -810,6 +814,25 @@ def key(
         region_id=region.id if region is not None else None,
     )
     return {"Authorization": f"Bearer {made}"}
+
+
+def credited(
+    session: Session, person: Person, estate: Estate, *, minutes: int = 60, at: datetime = NOW, **given: Any
+) -> LedgerAccount:
+    """Credit a patrol to the person's accounts; return the account of their points."""
+    fields: dict[str, Any] = {
+        "record_id": next(_numbers),
+        "estate_id": estate.id,
+        "minutes": minutes,
+        "kind": ServiceKind.PATROL,
+        "at": at,
+        "by": "test",
+    }
+    credit_service(session, person_id=person.id, **(fields | given))
+    found = find_person_account(session, person.id, Currency.POINTS)
+    assert found is not None
+    session.refresh(found)
+    return found
 
 
 def agreement_text(*devices: Device, **given: Any) -> dict[str, Any]:

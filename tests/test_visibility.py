@@ -96,9 +96,13 @@ GUARDED = {
     "DeviceShare": "device_shares",
     "PartyDecision": "party_decisions",
     "PartyLink": "party_links",
+    "LedgerAccount": "ledger_accounts",
+    "LedgerEntry": "ledger_entries",
+    "ExpiryNotice": "expiry_notices",
 }
 """Models that not everyone may see, with their tables."""
 OPEN_TO_ALL = {
+    "time_bank_rules",
     "regions",
     "holiday_calendars",
     "holiday_years",

@@ -29,6 +29,7 @@ import aed.registry.estates.models
 import aed.registry.holidays.models
 import aed.responders.models
 import aed.sharing.models
+import aed.timebank.models
 import aed.training.models
 import aed.upkeep.models
 import aed.worker.models

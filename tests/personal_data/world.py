@@ -47,6 +47,7 @@ from aed.responders.live import live_places_of
 from aed.responders.models import Certificate
 from aed.responders.rules import live_location
 from aed.sharing.agreements import queries as agreement_queries
+from aed.timebank.models import ExpiryNotice
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingReminder
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
@@ -97,6 +98,9 @@ def person_with_every_row(session: Session) -> Person:
     for party in agreement_queries.agreement(session, ADMINISTRATOR, agreement.id).parties:
         party.representative_id = person.id
     session.flush()
+    account = make.credited(session, person, estate)
+    assert account.active_at is not None
+    session.add(ExpiryNotice(account_id=account.id, active_at=account.active_at, days=90, sent_at=NOW))
     held = make.training(session, trainer={"name": NAME, "phone": PHONE})
     learnt = make.enrolment(session, held, NAME, phone=PHONE, language="en")
     assert learnt.person_id == person.id == kept.keeper_id == held.trainer_id

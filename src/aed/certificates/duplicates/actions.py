@@ -30,6 +30,7 @@ from aed.registry.changes import flush_or_conflict, record_amendment
 from aed.responders.actions import consents
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import ResponderState
+from aed.timebank.ledger.actions import merge_accounts
 from aed.training import queries as session_queries
 from aed.training.enrolments import actions as enrolment_actions
 from aed.training.models import Enrolment
@@ -149,7 +150,12 @@ NOT_MOVED: Final = frozenset(
 )
 """Columns that keep naming the merged entry."""
 MERGED_SEPARATELY: Final = frozenset(
-    {("accounts", "person_id"), ("role_grants", "person_id"), ("enrolments", "person_id")}
+    {
+        ("accounts", "person_id"),
+        ("role_grants", "person_id"),
+        ("enrolments", "person_id"),
+        ("ledger_accounts", "person_id"),
+    }
 )
 """Columns in which rows of both entries can conflict, with a function each below. In all other columns that
 name a person, the kept entry replaces the merged one.
@@ -162,7 +168,7 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     1. Account: take over the other's if `kept` has none; otherwise delete it. All sign-ins of the other end.
        The history holds its masked number.
     2. Roles: keep one of each. Enrolments: if both are on one roster, keep the earlier place, withdraw the
-       later and offer its place to the waiting list.
+       later and offer its place to the waiting list. Time bank: `kept` gets what `other` holds.
     3. Other rows that name `other`: name `kept` instead. Where only one row per person is allowed and `kept`
        has one, the other's row stays as it is. Consents are merged by `merge_consents`.
     4. Responder entries: keep one, with the certificates and places of both.
@@ -183,6 +189,7 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     _join_accounts(session, kept, other, fields, at=at)
     _join_roles(session, who, kept, other, at=at)
     _join_enrolments(session, who, kept, other, at=at)
+    merge_accounts(session, kept_id=kept.id, other_id=other.id, at=at, by=who.name)
     consents.merge_consents(session, who, kept.id, other.id, at=at)
     for each in _columns_that_name_people():
         _hand_over(session, each, kept, other)

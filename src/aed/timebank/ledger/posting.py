@@ -1,0 +1,235 @@
+"""Write entries into the ledger, and find or open accounts. All writers of the ledger wait for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.audit_log import NOTHING_BEFORE, keyed_hash, moment_text, signing_key
+from aed.database.session import exclusive_lock
+from aed.errors import Conflict
+from aed.timebank.models import LedgerAccount, LedgerEntry
+from aed.timebank.rules import AccountKind, Currency, LedgerKind, to_points
+
+LEDGER_LOCK: Final = "time bank ledger"
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """An entry to be written: `amount` from one account to another of the same currency."""
+
+    kind: LedgerKind
+    currency: Currency
+    from_account_id: int
+    to_account_id: int
+    amount: int
+    record: str
+    reverses: int | None = None
+    subject: str | None = None
+    served_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PostingContext:
+    """Who writes entries, when, under which rules, and why."""
+
+    at: datetime
+    by: str
+    rules_version: str
+    reason: str | None = None
+
+
+def lock_ledger(session: Session) -> None:
+    """Let no other transaction write the ledger until this one ends.
+
+    Take this lock before reading what a decision depends on, such as a balance or the stock of goods.
+    """
+    session.flush()
+    exclusive_lock(session, LEDGER_LOCK)
+
+
+def post(session: Session, context: PostingContext, postings: Sequence[Posting]) -> list[LedgerEntry]:
+    """Append entries to the ledger, under its lock. Amounts of 0 are left out.
+
+    1. Number each entry, and sign it with the one before.
+    2. Triggers of the database change the two balances, and refuse one below its minimum.
+
+    Raises Conflict if an account would fall below its minimum: callers check that first.
+
+    visibility: the caller decides on the accounts.
+    """
+    lock_ledger(session)
+    wanted = [each for each in postings if each.amount > 0]
+    if not wanted:
+        return []
+    last = session.execute(
+        select(LedgerEntry.number, LedgerEntry.hash, LedgerEntry.key_id)
+        .order_by(LedgerEntry.number.desc())
+        .limit(1)
+    ).first()
+    number, before = (last.number, last.hash) if last is not None else (0, NOTHING_BEFORE)
+    key_id, key = signing_key(session, used_before=last.key_id if last is not None else None)
+    entries = []
+    for each in wanted:
+        number += 1
+        entry = LedgerEntry(
+            number=number,
+            at=context.at,
+            kind=each.kind,
+            currency=each.currency,
+            from_account_id=each.from_account_id,
+            to_account_id=each.to_account_id,
+            amount=each.amount,
+            record=each.record,
+            reverses=each.reverses,
+            subject=each.subject,
+            served_on=each.served_on,
+            rules_version=context.rules_version,
+            posted_by=context.by[:200],
+            reason=context.reason[:300] if context.reason is not None else None,
+            key_id=key_id,
+        )
+        entry.hash = before = hash_of_entry(key, before, entry)
+        entries.append(entry)
+    session.add_all(entries)
+    session.flush()
+    return entries
+
+
+def hash_of_entry(key: bytes, before: str, entry: LedgerEntry) -> str:
+    """Return the hash that an unaltered entry must have after one with the hash `before`."""
+    return keyed_hash(
+        key,
+        before,
+        str(entry.number),
+        moment_text(entry.at),
+        entry.kind,
+        entry.currency,
+        str(entry.from_account_id),
+        str(entry.to_account_id),
+        str(entry.amount),
+        entry.record,
+        str(entry.reverses or ""),
+        entry.subject or "",
+        entry.served_on.isoformat() if entry.served_on is not None else "",
+        entry.rules_version,
+        entry.posted_by,
+        entry.reason or "",
+        entry.key_id,
+    )
+
+
+def balance_of(session: Session, account_id: int) -> int:
+    """Return the stored balance of an account, in minutes or units.
+
+    visibility: the caller decides on the account.
+    """
+    return session.execute(select(LedgerAccount.balance).where(LedgerAccount.id == account_id)).scalar_one()
+
+
+def require_balance(session: Session, account_id: int, units: int) -> None:
+    """Require that the account holds these units of points. Raises Conflict."""
+    held = balance_of(session, account_id)
+    if held < units:
+        raise Conflict(
+            "The account holds {held} points; this needs {needed}.",
+            field="points",
+            held=to_points(held),
+            needed=to_points(units),
+        )
+
+
+# --- Accounts -------------------------------------------------------------------------------------------
+
+
+def person_account(
+    session: Session,
+    person_id: int,
+    currency: Currency,
+    *,
+    region_id: int,
+    estate_id: int | None,
+    at: datetime,
+) -> LedgerAccount:
+    """Return the account of a person, under the ledger's lock; open it in that region if there is none.
+
+    visibility: the caller decides on the person.
+    """
+    lock_ledger(session)
+    found = find_person_account(session, person_id, currency)
+    return found or _open(
+        session,
+        LedgerAccount(
+            kind=AccountKind.PERSON,
+            currency=currency,
+            region_id=region_id,
+            estate_id=estate_id,
+            person_id=person_id,
+            minimum=0,
+            opened_at=at,
+        ),
+    )
+
+
+def find_person_account(session: Session, person_id: int, currency: Currency) -> LedgerAccount | None:
+    """Return the account of a person; None if they have none yet.
+
+    visibility: the caller decides on the person.
+    """
+    return session.scalar(
+        select(LedgerAccount).where(
+            LedgerAccount.kind == AccountKind.PERSON,
+            LedgerAccount.person_id == person_id,
+            LedgerAccount.currency == currency,
+        )
+    )
+
+
+def regional_account(
+    session: Session, kind: AccountKind, currency: Currency, *, region_id: int, at: datetime
+) -> int:
+    """Return the id of a region's account of this kind, under the ledger's lock; open it if there is none.
+
+    visibility: an account of the region itself.
+    """
+    lock_ledger(session)
+    found = session.scalar(
+        select(LedgerAccount.id).where(
+            LedgerAccount.kind == kind,
+            LedgerAccount.region_id == region_id,
+            LedgerAccount.currency == currency,
+        )
+    )
+    if found is not None:
+        return found
+    minimum = None if kind is AccountKind.ISSUANCE else 0
+    account = LedgerAccount(kind=kind, currency=currency, region_id=region_id, minimum=minimum, opened_at=at)
+    return _open(session, account).id
+
+
+def open_account(
+    session: Session, kind: AccountKind, *, region_id: int, estate_id: int | None, name: str, at: datetime
+) -> LedgerAccount:
+    """Open a points account of a family, group, estate or sponsor, under the ledger's lock."""
+    lock_ledger(session)
+    account = LedgerAccount(
+        kind=kind,
+        currency=Currency.POINTS,
+        region_id=region_id,
+        estate_id=estate_id,
+        name=name,
+        minimum=0,
+        opened_at=at,
+    )
+    return _open(session, account)
+
+
+def _open(session: Session, account: LedgerAccount) -> LedgerAccount:
+    session.add(account)
+    session.flush()
+    return account

@@ -1,0 +1,182 @@
+"""Tables of the ledger: accounts, entries, the rules of regions, and notices of expiry."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aed.database.types import BigIntId, Table, enum_column
+from aed.timebank.rules import ONCE_KINDS, REGIONAL_KINDS, AccountKind, Currency, LedgerKind
+
+_REGIONAL = text("kind IN ({})".format(", ".join(f"'{kind}'" for kind in REGIONAL_KINDS)))
+_PERSONAL = text("kind = 'person'")
+_OF_ESTATE = text("kind = 'estate'")
+_ONCE = text("kind IN ({})".format(", ".join(f"'{kind}'" for kind in ONCE_KINDS)))
+
+
+class LedgerAccount(Table):
+    """An account of one currency. Triggers of the database keep `balance` the sum of its entries."""
+
+    __tablename__ = "ledger_accounts"
+    __table_args__ = (
+        UniqueConstraint("id", "currency"),
+        CheckConstraint("(kind = 'person') = (person_id IS NOT NULL)", name="person"),
+        CheckConstraint("kind <> 'estate' OR estate_id IS NOT NULL", name="estate"),
+        Index(
+            "uq_ledger_accounts_person",
+            "person_id",
+            "currency",
+            unique=True,
+            sqlite_where=_PERSONAL,
+            postgresql_where=_PERSONAL,
+        ),
+        Index(
+            "uq_ledger_accounts_region",
+            "region_id",
+            "kind",
+            "currency",
+            unique=True,
+            sqlite_where=_REGIONAL,
+            postgresql_where=_REGIONAL,
+        ),
+        Index(
+            "uq_ledger_accounts_estate",
+            "estate_id",
+            "currency",
+            unique=True,
+            sqlite_where=_OF_ESTATE,
+            postgresql_where=_OF_ESTATE,
+        ),
+        Index("ix_ledger_accounts_active_at", "active_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    kind: Mapped[AccountKind] = mapped_column(enum_column(AccountKind))
+    currency: Mapped[Currency] = mapped_column(enum_column(Currency))
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"))
+    """The region whose rules and pools apply."""
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    name: Mapped[str | None] = mapped_column(String(200))
+    """Of a family, group or sponsor."""
+    balance: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    """In minutes, or in units of 1/600 point. Only the trigger of a new entry changes it."""
+    minimum: Mapped[int | None] = mapped_column(BigInteger)
+    """No entry but a reversal takes the balance below this; None: no limit."""
+    last_entry: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    """Number of the last entry that is in the balance."""
+    active_at: Mapped[datetime | None]
+    """When its holder last earned or used points; kept by the trigger."""
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    """Its holder died: only an heir or the pool receives what is on it."""
+
+
+class LedgerEntry(Table):
+    """A movement between two accounts of one currency, in both of their statements.
+
+    Entries are never changed or deleted: a correction is a new entry. They are numbered without gaps, and
+    each is signed with the one before, as in the audit log.
+    """
+
+    __tablename__ = "ledger_entries"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["from_account_id", "currency"],
+            ["ledger_accounts.id", "ledger_accounts.currency"],
+            name="fk_ledger_entries_from_account_id_ledger_accounts",
+        ),
+        ForeignKeyConstraint(
+            ["to_account_id", "currency"],
+            ["ledger_accounts.id", "ledger_accounts.currency"],
+            name="fk_ledger_entries_to_account_id_ledger_accounts",
+        ),
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("from_account_id <> to_account_id", name="two_accounts"),
+        CheckConstraint("(kind = 'reverse') = (reverses IS NOT NULL)", name="reverses"),
+        Index("ix_ledger_entries_from_account_id", "from_account_id", "number"),
+        Index("ix_ledger_entries_to_account_id", "to_account_id", "number"),
+        Index("ix_ledger_entries_record", "record"),
+        Index(
+            "uq_ledger_entries_once",
+            "record",
+            "kind",
+            "currency",
+            unique=True,
+            sqlite_where=_ONCE,
+            postgresql_where=_ONCE,
+        ),
+        Index(
+            "ix_ledger_entries_subject",
+            "subject",
+            "served_on",
+            sqlite_where=text("subject IS NOT NULL"),
+            postgresql_where=text("subject IS NOT NULL"),
+        ),
+    )
+
+    number: Mapped[int] = mapped_column(BigIntId, primary_key=True, autoincrement=False)
+    """Without gaps, from 1."""
+    at: Mapped[datetime]
+    kind: Mapped[LedgerKind] = mapped_column(enum_column(LedgerKind))
+    currency: Mapped[Currency] = mapped_column(enum_column(Currency))
+    from_account_id: Mapped[int] = mapped_column(BigIntId)
+    to_account_id: Mapped[int] = mapped_column(BigIntId)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    record: Mapped[str] = mapped_column(String(80))
+    """What it is for, such as `service:7` or `order:3`."""
+    reverses: Mapped[int | None] = mapped_column(ForeignKey("ledger_entries.number"), unique=True)
+    """The entry that this one undoes."""
+    subject: Mapped[str | None] = mapped_column(String(64))
+    """What the service was done to, such as `device:5`, if the rules limit its minutes a day."""
+    served_on: Mapped[date | None]
+    rules_version: Mapped[str] = mapped_column(String(64))
+    posted_by: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str | None] = mapped_column(String(300))
+    """In words without names, since entries are never changed."""
+    hash: Mapped[str] = mapped_column(String(64))
+    """HMAC-SHA256 over the previous entry's hash and this entry."""
+    key_id: Mapped[str] = mapped_column(String(8))
+
+
+class RegionalRules(Table):
+    """The rules of a region's time bank from a moment on. Never amended: later ones replace them."""
+
+    __tablename__ = "time_bank_rules"
+    __table_args__ = (UniqueConstraint("region_id", "starts_at"),)
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"))
+    starts_at: Mapped[datetime]
+    version: Mapped[str] = mapped_column(String(64), unique=True)
+    numbers: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """See `regional_rules.schemas.RulesIn`."""
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(String(200))
+
+
+class ExpiryNotice(Table):
+    """A notice to the holder of an account that its points will expire: each is sent once."""
+
+    __tablename__ = "expiry_notices"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("ledger_accounts.id"), primary_key=True, autoincrement=False
+    )
+    active_at: Mapped[datetime] = mapped_column(primary_key=True)
+    """The last activity, from which the points expire."""
+    days: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sent_at: Mapped[datetime]
