@@ -142,6 +142,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
         yield
+        await app.state.live.close()
+        await app.state.board.close()
         app.state.database.close()
         if app.state.tracer_provider is not None:
             app.state.tracer_provider.shutdown()

@@ -72,6 +72,13 @@ class LiveRecords:
         self._last_place = 0
         """The last location that was handed to watchers, over all incidents."""
         self._looking: asyncio.Task[None] | None = None
+        self._is_closing = False
+
+    async def close(self) -> None:
+        """Stop polling, and wait until a poll under way has given back its connection."""
+        self._is_closing = True
+        if self._looking is not None:
+            await asyncio.wait({self._looking})
 
     @asynccontextmanager
     async def watching(self, incident_id: int, after: int) -> AsyncIterator[tuple[list[_Event], _Entries]]:
@@ -100,7 +107,7 @@ class LiveRecords:
     async def _poll(self) -> None:
         """Poll as long as anybody watches."""
         try:
-            while self._watchers:
+            while self._watchers and not self._is_closing:
                 await asyncio.sleep(POLL_SECONDS)  # other processes write entries too
                 try:
                     found = await run_in_threadpool(self._entries_after, dict(self._seen))
@@ -247,6 +254,13 @@ class LiveBoard:
         self._handed: dict[tuple[int, int], datetime] = {}
         """When each entry that was read lately was written, by incident and number."""
         self._looking: asyncio.Task[None] | None = None
+        self._is_closing = False
+
+    async def close(self) -> None:
+        """Stop polling, and wait until a poll under way has given back its connection."""
+        self._is_closing = True
+        if self._looking is not None:
+            await asyncio.wait({self._looking})
 
     @asynccontextmanager
     async def watching(self, viewer: Viewer) -> AsyncIterator[_BoardEntries]:
@@ -266,7 +280,7 @@ class LiveBoard:
     async def _poll(self) -> None:
         """Poll as long as anybody watches."""
         try:
-            while self._watchers:
+            while self._watchers and not self._is_closing:
                 await asyncio.sleep(POLL_SECONDS)  # other processes write entries too
                 try:
                     new = await self._poll_once()
