@@ -78,9 +78,10 @@ from aed.settings import Reminding, Returns, Settings
 from aed.sharing.agreements import actions as agreement_actions
 from aed.sharing.agreements import queries as agreement_queries
 from aed.sharing.agreements.schemas import AgreementDraft
+from aed.sharing.costs.actions import open_cost_cases
 from aed.sharing.decisions import actions as decision_actions
 from aed.sharing.decisions.schemas import PartyDecisionIn
-from aed.sharing.models import Agreement
+from aed.sharing.models import Agreement, CostCase
 from aed.sharing.rules import DecisionKind, PartyRole
 from aed.timebank.ledger.actions import credit_service
 from aed.timebank.ledger.posting import find_person_account
@@ -868,6 +869,16 @@ def consent(session: Session, to: Agreement, *roles: PartyRole, at: datetime = N
         if party.role in (roles or waiting):
             given = PartyDecisionIn(kind=DecisionKind.CONSENT, text_hash=found.text_hash)
             decision_actions.decide(session, party, given, by=f"link:{party.id}", at=at)
+
+
+def cost_case(session: Session, of: Estate, *, at: datetime = NOW, **given: Any) -> CostCase:
+    """Use a device that the estate shares, and open the case of its cost; `given` replaces terms."""
+    shared = device(session, of=of, audience="estate", at=north_of(PATIENT, metres=70))
+    agreement(session, of, shared, at=at, terms={"cost_per_use": 600} | given)
+    used = ReportIn(kind=FaultKind.USED)
+    fault_actions.report_device(session, ADMINISTRATOR, shared.id, used, from_key=None, at=at)
+    open_cost_cases(session, at=at)
+    return session.scalars(select(CostCase).where(CostCase.device_id == shared.id)).one()
 
 
 def agreement(session: Session, of: Estate, *devices: Device, at: datetime = NOW, **given: Any) -> Agreement:

@@ -244,6 +244,7 @@ def make_known(session: Session) -> dict[str, int | str]:
     agreement = make.draft(session, estate, other)
     party = party_of(session, agreement.id, PartyRole.OWNERS_COMMITTEE)
     made["agreement_id"], made["party_role"] = agreement.id, "service_centre"
+    made["cost_case_id"] = make.cost_case(session, estate).id
     made["party_key"] = create_link(session, party, LinkIn(), by="test", at=clock.now())[1]
     made["calendar_id"] = make.calendar(session, of=person)[0]
     session.commit()
@@ -328,6 +329,8 @@ WITHOUT_VERSION = {
     "POST /v1/agreements/by-link/{party_key}/decisions": 409,  # it is withdrawn
     "POST /v1/agreements/by-link/{party_key}/withdrawal": 409,
     "POST /v1/agreements/by-link/{party_key}/step-down": 409,
+    "POST /v1/cost-cases/{cost_case_id}/payment": 200,
+    "POST /v1/cost-cases/{cost_case_id}/waiver": 409,  # an earlier example has paid it
     "PUT /v1/location": 403,  # a token has no phone
     "POST /v1/me/wechat-consents": 403,  # a token is not a person
     "POST /v1/sign-in/token": 200,

@@ -99,6 +99,7 @@ GUARDED = {
     "LedgerAccount": "ledger_accounts",
     "LedgerEntry": "ledger_entries",
     "ExpiryNotice": "expiry_notices",
+    "CostCase": "cost_cases",
 }
 """Models that not everyone may see, with their tables."""
 OPEN_TO_ALL = {
@@ -140,6 +141,7 @@ PREDICATES = {
     "answers_for",  # the same for people who may be the same person
     "run_by",
     "managed_by",
+    "agreement_visible_to",
     "seen_by",  # the same for enrolments
 }
 READING = {
@@ -424,6 +426,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "token": ["no-such-code"],
         "calendar_id": [1],
         "agreement_id": [1],
+        "cost_case_id": [1],
         "party_key": ["agr_made_up"],
         "text_hash": ["0" * 64],
         "issuer_id": [make.issuer(session).id],

@@ -91,6 +91,7 @@ from aed.responders.api.intake import Intake
 from aed.responders.live import close_live_places, live_places
 from aed.settings import Settings, load_settings
 from aed.sharing.agreements import api as agreements_api
+from aed.sharing.costs import api as costs_api
 from aed.sharing.decisions import api as decisions_api
 from aed.training.attendance import api as attendance_api
 from aed.training.courses import api as courses_api
@@ -195,6 +196,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         holidays_api,
         agreements_api,
         decisions_api,
+        costs_api,
         duplicates_api,  # before accounts: /people/duplicates is not /people/{person_id}
         sign_in_api,
         second_factors_api,

@@ -30,6 +30,8 @@ from aed.notifications.short_links import delete_expired_links
 from aed.responders.live import live_places
 from aed.settings import Settings
 from aed.sharing.agreements.jobs import notify_of_endings
+from aed.sharing.costs.actions import open_cost_cases
+from aed.sharing.costs.jobs import remind_of_costs
 from aed.sharing.shares.actions import record_by_register, refresh_due_devices
 from aed.training.enrolments.actions import expire_offers
 from aed.training.reminders.actions import remind_of_sessions
@@ -86,6 +88,11 @@ def agreements(database: Database, _settings: Settings, now: Now) -> Counts:
 def agreement_notices(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         return {"notified": notify_of_endings(session, at=now())}
+
+
+def cost_cases(database: Database, _settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        return {"opened": open_cost_cases(session, at=now()), "notified": remind_of_costs(session, at=now())}
 
 
 def agreements_by_register(database: Database, _settings: Settings, now: Now) -> Counts:

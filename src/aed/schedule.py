@@ -91,6 +91,11 @@ TIMETABLE: Final = (
         "Notifies the parties 90, 60, 30, 7 and 0 days before an agreement ends",
     ),
     _job(
+        "cost-cases",
+        every(minutes=5),
+        "Opens a case for the cost of each use of a shared device, and reminds the payer until it is settled",
+    ),
+    _job(
         "agreements-by-register",
         every(hours=1),
         "Records the audience of devices of imported lists as an agreement by the register",

@@ -79,3 +79,21 @@ def role_assignments_of(session: Session, person_id: int) -> tuple[RoleAssignmen
         )
         for grant in grants
     )
+
+
+def managers_of(session: Session, estate_id: int) -> list[int]:
+    """Return the people who manage this estate.
+
+    visibility: they get a message; their names are not shown.
+    """
+    return list(
+        session.scalars(
+            select(RoleGrant.person_id)
+            .where(
+                RoleGrant.estate_id == estate_id,
+                RoleGrant.role == Role.ESTATE_MANAGER,
+                RoleGrant.revoked_at.is_(None),
+            )
+            .order_by(RoleGrant.id)
+        )
+    )

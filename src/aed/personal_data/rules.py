@@ -330,6 +330,7 @@ ACTOR_COLUMNS: Final = (
     ("agreements", "created_by"),
     ("agreements", "suspended_by"),
     ("agreements", "withdrawn_by"),
+    ("cost_cases", "settled_by"),
     ("party_decisions", "decided_by"),
     ("party_links", "created_by"),
     ("attendances", "marked_by"),

@@ -1,6 +1,7 @@
 """Tables of higher layers, declared here with the columns that sharing reads or keeps in step.
 
-`aed.registry.devices.models`, `aed.registry.estates.models` and `aed.incidents.models` define them.
+`aed.registry.devices.models`, `aed.registry.estates.models`, `aed.incidents.models` and `aed.upkeep.models`
+define them.
 """
 
 from __future__ import annotations
@@ -47,6 +48,20 @@ ESTATES: Final = table(
     column("state", String),
 )
 ALERTS: Final = table("alerts", column("out_device_id", BigIntId), column("device_settled_at", UtcDateTime))
+QUARANTINES: Final = table(
+    "quarantines",
+    column("id", BigIntId),
+    column("device_id", BigIntId),
+    column("reason", String),
+    column("since", UtcDateTime),
+)
+RETRIEVALS: Final = table(
+    "retrievals",
+    column("device_id", BigIntId),
+    column("outcome", String),
+    column("sent_at", UtcDateTime),
+    column("closed_at", UtcDateTime),
+)
 CHANGES: Final = table(
     "registry_changes",
     column("subject", String),

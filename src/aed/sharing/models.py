@@ -1,11 +1,21 @@
-"""Tables of agreements: parties, shares of devices, decisions and secret links."""
+"""Tables of agreements: parties, shares of devices, decisions, secret links and costs of uses."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.people.models import Person
@@ -15,11 +25,13 @@ from aed.sharing.rules import (
     AgreementKind,
     AgreementState,
     CodeRecipient,
+    CostCaseState,
     DecisionKind,
     DecisionMethod,
     DeviceOwner,
     LegalBasis,
     PartyRole,
+    Payer,
     PublishedPosition,
 )
 
@@ -175,3 +187,38 @@ class PartyLink(Table):
     created_by: Mapped[str] = mapped_column(String(200))
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+
+
+class CostCase(Table):
+    """What one use of a shared device costs, and who pays it. Each use has one."""
+
+    __tablename__ = "cost_cases"
+    __table_args__ = (
+        CheckConstraint("amount_minor >= 0", name="amount"),
+        CheckConstraint("(state = 'open') = (settled_at IS NULL)", name="open_until_settled"),
+        CheckConstraint("(settled_at IS NULL) = (settled_by IS NULL)", name="settled_by_somebody"),
+        CheckConstraint("(state = 'paid') = (paid_minor IS NOT NULL)", name="paid_amount"),
+        CheckConstraint("(state = 'waived') = (waiver_reason IS NOT NULL)", name="waived_for_a_reason"),
+        Index("ix_cost_cases_of_agreement", "agreement_id", "used_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreements.id"))
+    share_id: Mapped[int] = mapped_column(ForeignKey("device_shares.id"))
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), index=True)
+    use_id: Mapped[int] = mapped_column(ForeignKey("quarantines.id"), unique=True)
+    """The use: the quarantine that took the device out of service after it."""
+    used_at: Mapped[datetime]
+    payer: Mapped[Payer] = mapped_column(enum_column(Payer))
+    amount_minor: Mapped[int | None] = mapped_column(BigInteger)
+    """In the smallest unit of the currency (分). None: the agreement states no cost; the bill says it."""
+    state: Mapped[CostCaseState] = mapped_column(enum_column(CostCaseState), default=CostCaseState.OPEN)
+    opened_at: Mapped[datetime]
+    reminded_days: Mapped[int | None]
+    """The latest reminder, in days since the use; None: none yet."""
+    settled_at: Mapped[datetime | None]
+    settled_by: Mapped[str | None] = mapped_column(String(200))
+    paid_minor: Mapped[int | None] = mapped_column(BigInteger)
+    payment_reference: Mapped[str | None] = mapped_column(Text)
+    """Such as the number of the bank transfer or of the receipt."""
+    waiver_reason: Mapped[str | None] = mapped_column(Text)

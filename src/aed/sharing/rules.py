@@ -85,6 +85,24 @@ class CodeRecipient(StrEnum):
     RESPONDER = "responder"
 
 
+class Payer(StrEnum):
+    """Who pays. Never the rescuer, nor the patient's family."""
+
+    PARTY_COMMITTEE = "party_committee"
+    OWNERS_COMMITTEE = "owners_committee"
+    SERVICE_CENTRE = "service_centre"
+    GOVERNMENT = "government"
+    DONOR = "donor"
+    INSURER = "insurer"
+
+
+class CostCaseState(StrEnum):
+    OPEN = "open"
+    PAID = "paid"
+    WAIVED = "waived"
+    """Nobody pays, for the reason that is stored with it."""
+
+
 LADDER: Final = (Audience.ESTATE, Audience.NEIGHBOURS, Audience.DISPATCH, Audience.PUBLIC)
 
 
@@ -112,6 +130,8 @@ class SharingRules:
     notice_days: tuple[int, ...] = (90, 60, 30, 7, 0)
     link_days: int = 30
     """How long a party's link is valid."""
+    cost_reminder_days: tuple[int, ...] = (0, 14, 30, 60)
+    """Days after a use at which the payer is reminded; from the last one on, again every 30 days."""
 
 
 RULES: Final = SharingRules()
@@ -355,6 +375,41 @@ def missing_consents(
     """
     latest = {each.role: each.kind for each in decisions if each.text_hash == text}
     return tuple(role for role in rules.parties if latest.get(role) is not DecisionKind.CONSENT)
+
+
+# --- Cost of uses ---------------------------------------------------------------------------------------
+
+MINOR_UNITS: Final = 100
+"""分 in a yuan."""
+CHASED_EVERY_DAYS: Final = 30
+"""Interval of the reminders after the last of `SharingRules.cost_reminder_days`."""
+
+
+def amount_due(per_use: int | None, *, cap: int | None, claimed_minor: int) -> int | None:
+    """Return what a use costs in the smallest unit of the currency; None if the agreement states no cost.
+
+    `per_use` and `cap` are the agreement's, in yuan. `claimed_minor` is what the uses before it in the same
+    year cost; the year's uses cost no more than `cap` together.
+    """
+    if per_use is None:
+        return None
+    amount = per_use * MINOR_UNITS
+    return amount if cap is None else max(0, min(amount, cap * MINOR_UNITS - claimed_minor))
+
+
+def due_cost_reminder(
+    days_since_use: int, *, reminded: int | None, rules: SharingRules = RULES
+) -> int | None:
+    """Return the reminder of an unpaid cost to send now, in days since the use; None if none is due.
+
+    `reminded` is the latest reminder sent. Reminders that were missed are left out.
+    """
+    last = rules.cost_reminder_days[-1]
+    if days_since_use >= last:
+        threshold = days_since_use - (days_since_use - last) % CHASED_EVERY_DAYS
+    else:
+        threshold = max((each for each in rules.cost_reminder_days if each <= days_since_use), default=-1)
+    return threshold if threshold > (-1 if reminded is None else reminded) else None
 
 
 # --- Unified social credit code 统一社会信用代码 (GB 32100-2015) -------------------------------------------

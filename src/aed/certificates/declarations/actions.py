@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.queries import region_of_estate
+from aed.accounts.role_grants import managers_of
 from aed.accounts.sign_in.rules import DAY, AttemptLimit
 from aed.accounts.sign_in.throttling import count_request
 from aed.certificates.declarations import queries
@@ -18,7 +19,6 @@ from aed.certificates.models import CertificateDeclaration
 from aed.certificates.rules import DeclarationState
 from aed.errors import Conflict, InvalidInput
 from aed.notifications.outbox import Notice, notify_person
-from aed.registry.estates.residence import managers_of
 from aed.responders.actions import CertificateGiven, confirm_certificate
 from aed.responders.queries import entry_to_offer
 from aed.responders.rules import CertificateTrust

@@ -13,7 +13,7 @@ from aed.accounts.authentication import viewer_of_person
 from aed.accounts.free_text import one_line
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, Viewer
-from aed.accounts.role_grants import RoleGrant
+from aed.accounts.role_grants import RoleGrant, managers_of
 from aed.accounts.roles.actions import grant_role
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sign_in.rules import DAY, AttemptLimit
@@ -114,21 +114,3 @@ def estates_named(session: Session, name: str) -> Sequence[Estate]:
         .order_by(Estate.id)
         .limit(3)
     ).all()
-
-
-def managers_of(session: Session, estate_id: int) -> list[int]:
-    """Return the people who manage this estate.
-
-    visibility: they get a message; their names are not shown.
-    """
-    return list(
-        session.scalars(
-            select(RoleGrant.person_id)
-            .where(
-                RoleGrant.estate_id == estate_id,
-                RoleGrant.role == Role.ESTATE_MANAGER,
-                RoleGrant.revoked_at.is_(None),
-            )
-            .order_by(RoleGrant.id)
-        )
-    )

@@ -16,7 +16,7 @@ from aed.sharing.models import Agreement, AgreementParty, PartyDecision
 from aed.sharing.rules import AgreementKind, AgreementState, ConsentGiven, missing_consents
 
 
-def _visible(viewer: Viewer) -> ColumnElement[bool]:
+def agreement_visible_to(viewer: Viewer) -> ColumnElement[bool]:
     """Select the agreements of the viewer's estates and regions, and those that they decide on."""
     theirs = managed_by(viewer, Agreement)
     if viewer.person_id is None:
@@ -27,7 +27,7 @@ def _visible(viewer: Viewer) -> ColumnElement[bool]:
 
 def agreement(session: Session, viewer: Viewer, agreement_id: int, *, for_update: bool = False) -> Agreement:
     """Return an agreement with its parties and shares. Raises NotFound if the viewer may not see it."""
-    return _loaded(session, agreement_id, _visible(viewer), for_update=for_update)
+    return _loaded(session, agreement_id, agreement_visible_to(viewer), for_update=for_update)
 
 
 def agreement_of_party(session: Session, party: AgreementParty, *, for_update: bool = False) -> Agreement:
@@ -85,7 +85,7 @@ def agreements(
     session: Session, viewer: Viewer, *, estate_id: int | None, limit: int, after_id: int = 0
 ) -> Sequence[Agreement]:
     """Return a page of agreements in order of id."""
-    statement = select(Agreement).where(Agreement.id > after_id, _visible(viewer))
+    statement = select(Agreement).where(Agreement.id > after_id, agreement_visible_to(viewer))
     if estate_id is not None:
         statement = statement.where(Agreement.estate_id == estate_id)
     return session.scalars(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -22,6 +21,7 @@ from aed.sharing.rules import (
     DeviceOwner,
     LegalBasis,
     PartyRole,
+    Payer,
     PublishedPosition,
     is_credit_code,
     rung,
@@ -50,17 +50,6 @@ CreditCode = Annotated[
 Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2100, 12, 31))]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", examples=["0" * 64])]
 Amount = Annotated[int, Field(ge=0, le=10**9)]
-
-
-class Payer(StrEnum):
-    """Who pays. Never the rescuer, nor the patient's family."""
-
-    PARTY_COMMITTEE = "party_committee"
-    OWNERS_COMMITTEE = "owners_committee"
-    SERVICE_CENTRE = "service_centre"
-    GOVERNMENT = "government"
-    DONOR = "donor"
-    INSURER = "insurer"
 
 
 class RepresentativeIn(BaseModel):
@@ -149,8 +138,8 @@ class Terms(BaseModel):
     purchase_payer: Payer = Payer.SERVICE_CENTRE
     upkeep_payer: Payer = Payer.SERVICE_CENTRE
     use_payer: Payer = Payer.SERVICE_CENTRE
-    cost_per_use: Amount | None = None
-    cost_cap: Amount | None = None
+    cost_per_use: Amount | None = Field(None, description="In yuan; null: each use is settled by its bill")
+    cost_cap: Amount | None = Field(None, description="In yuan, of all uses in a calendar year")
     insurances: list[Insurance] = Field([], max_length=20)
     theft: FreeText | None = None
     ecg_handover: FreeText | None = None
