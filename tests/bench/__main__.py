@@ -2,9 +2,9 @@
 
 `python -m tests.bench training` measures only people and training; `outbox` messages; `incidents` alerts for
 patients; `live` locations of phones on duty beside lookups; `pages` pages against the JSON of the same
-question; `lookup` everything else.
+question; `tiles` map tiles at each zoom; `lookup` everything else.
 
-AED_BENCH_SIZE=small uses 50,000 devices instead of 1,000,000, for a quick trial.
+AED_BENCH_SIZE=small uses 50,000 devices instead of 1,000,000, for a quick trial; a number, as many.
 AED_BENCH_POSTGRES=URL fills databases aed_bench_* on that server and reuses them in later runs.
 """
 
@@ -49,7 +49,7 @@ from tests.bench.live import live
 from tests.bench.outbox import outbox
 from tests.bench.pages import pages
 from tests.bench.placement import placement
-from tests.bench.population import Population, city_centres, questions
+from tests.bench.population import DEVICES_A_CITY, Population, city_centres, questions
 from tests.bench.ratio import Ratio
 from tests.bench.reminders import reminders
 from tests.bench.rounds import Timing, by_turns
@@ -68,7 +68,7 @@ NIGHT = datetime(2026, 9, 22, 15, 30, tzinfo=UTC)
 LIMIT = 10
 REACH_METRES = 1_500.0
 NODES, MANY_NODES = 54_000, 1_000_000
-MANY_CITIES, FEW_CITIES = 250, 3
+MANY_CITIES, SMALL_CITIES, FEW_CITIES = 250, 13, 3
 LIVE_CITIES = 40
 RESPONDERS_ON_SPATIALITE = 275_707
 WALKED_METRES = 3_000.0
@@ -510,7 +510,7 @@ def machine() -> str:
     )
 
 
-PARTS = ("lookup", "training", "outbox", "incidents", "live", "pages", "placement")
+PARTS = ("lookup", "tiles", "training", "outbox", "incidents", "live", "pages", "placement")
 
 
 def main() -> None:
@@ -532,6 +532,11 @@ def main() -> None:
     with postgres() as server_url:
         if "lookup" in wanted:
             lookup(server_url)
+        if "tiles" in wanted:
+            with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
+                say(f"\n{'map tiles':<52} {'':>6} {'at most':>8}")
+                for ratio in map_tiles(server_url, Path(name)):
+                    say(ratio)
         if "training" in wanted:
             with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
                 say(f"\n{'people and training':<52} {'':>6} {'at most':>8}")
@@ -557,6 +562,28 @@ def main() -> None:
                 say(f"\n{'pages':<52} {'':>6} {'at most':>8}")
                 for ratio in pages_and_json(server_url, Path(name)):
                     say(ratio)
+
+
+def map_tiles(server_url: str, folder: Path) -> Iterator[Ratio]:
+    """Measure tiles of all devices on PostGIS, and of 12,000 on SpatiaLite."""
+    centres = city_centres(cities_to_fill(), first=middle_of_grid(NODES))
+    large = Population(centres, len(centres) * DEVICES_A_CITY, AT.date(), gates_everywhere=False)
+    few = centres[:FEW_CITIES]
+    little = replace(large, centres=few, responders=0)
+    for what, url, places in (
+        (f"{large.devices:,} on PostGIS", on_postgis(server_url, "many", large), centres),
+        (f"{little.devices:,} on SpatiaLite", on_spatialite(folder / "tiles.sqlite", little), few),
+    ):
+        environment = {"AED_DATABASE_URL": url, "AED_WALKING_NETWORK": str(folder / "none")}
+        yield from tiles(environment, places, what)
+
+
+def cities_to_fill() -> int:
+    """Return the number of cities with 4,000 devices each that AED_BENCH_SIZE asks for."""
+    size = os.environ.get("AED_BENCH_SIZE", "")
+    if size.isdecimal():
+        return max(FEW_CITIES, int(size) // DEVICES_A_CITY)
+    return SMALL_CITIES if size == "small" else MANY_CITIES
 
 
 def pages_and_json(server_url: str, folder: Path) -> Iterator[Ratio]:
@@ -625,15 +652,15 @@ def incidents(server_url: str) -> Iterator[Ratio]:
 
 
 def lookup(server_url: str) -> None:
-    """Measure devices: the lookup, tiles, imports."""
-    small = os.environ.get("AED_BENCH_SIZE") == "small"
-    cities = 13 if small else MANY_CITIES
+    """Measure devices: the lookup, imports, reminders."""
+    cities = cities_to_fill()
+    small = cities < MANY_CITIES
     centres = city_centres(cities, first=middle_of_grid(NODES))
     with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
         folder = Path(name)
         network = street_grid(NODES)
         save_network(network, folder / "grid.network")
-        large = Population(centres, cities * 4_000, AT.date(), gates_everywhere=False)
+        large = Population(centres, cities * DEVICES_A_CITY, AT.date(), gates_everywhere=False)
         little = replace(large, centres=centres[:FEW_CITIES], responders=FEW_CITIES * 4_000)
         on_file = replace(little, responders=RESPONDERS_ON_SPATIALITE)
         scene = Scene(
@@ -647,7 +674,7 @@ def lookup(server_url: str) -> None:
         )
         on_spatialite(scene.spatialite, on_file)
         if small:
-            say(f"AED_BENCH_SIZE=small: {large.devices:,} devices, which is not the real size.")
+            say(f"AED_BENCH_SIZE: {large.devices:,} devices, which is not the real size.")
         size = 19_000
         say(f"client's own cost, inside every figure over HTTP: {clients_own_cost(size):.0f} us\n")
         say(f"{'ratio':<52} {'':>6} {'at most':>8}")
@@ -658,12 +685,6 @@ def lookup(server_url: str) -> None:
             many_clients(scene),
             walking_search(network),
             memory(scene, folder),
-            tiles(scene.environment(scene.many, walking=False), centres, f"{large.devices:,} on PostGIS"),
-            tiles(
-                scene.environment(f"sqlite:///{scene.spatialite}", walking=False),
-                centres[:FEW_CITIES],
-                "12,000 on SpatiaLite",
-            ),
             imports(server_url, folder, large, little),
             reminders(server_url, scene.many, scene.spatialite, folder, at=AT),
         ):

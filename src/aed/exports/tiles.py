@@ -19,6 +19,7 @@ from sqlalchemy import (
     Select,
     case,
     cast,
+    exists,
     func,
     literal_column,
     select,
@@ -206,7 +207,7 @@ def _groups(
     session: Session, viewer: Viewer, tile: Tile, squares: Squares, at: datetime
 ) -> Select[*tuple[Any, ...]]:
     across, down = _steps(viewer, tile)
-    has_expired = Device.id.in_(_expired_somewhere(at))
+    has_expired = _has_expired_somewhere(at)
     inside = (
         select(
             Device.id.label("id"),
@@ -259,12 +260,13 @@ def _groups(
     )
 
 
-def _expired_somewhere(at: datetime) -> Select[int]:
-    """Select the ids of devices whose pads or battery have expired, in the time zone furthest ahead.
+def _has_expired_somewhere(at: datetime) -> ColumnElement[bool]:
+    """Return the condition that a device's pads or battery have expired, in the time zone furthest ahead.
 
-    visibility: only compared with devices that the viewer may see.
+    visibility: only for devices that the viewer may see.
     """
-    return select(Consumable.device_id).where(
+    return exists().where(
+        Consumable.device_id == Device.id,
         Consumable.state == inline_text(ConsumableState.FITTED),
         Consumable.kind.in_([inline_text(kind) for kind in REQUIRED_CONSUMABLES]),
         Consumable.expires_on <= at.astimezone(UTC).date(),  # no place is more than one day ahead
