@@ -624,6 +624,12 @@ def guard_post(drawing: Drawing, estate_id: str, side: Side) -> Point:
     return point(at.u - 5 * out_u + 7 * abs(out_v), at.v - 5 * out_v + 7 * abs(out_u))
 
 
+def street_wall(drawing: Drawing, estate_id: str, side: Side) -> Point:
+    """A place on the outer side of the wall, beside the gate."""
+    at, (out_u, out_v) = drawing.gates[estate_id, side], OUTWARDS[side]
+    return point(at.u + 2 * out_u + 6 * abs(out_v), at.v + 2 * out_v + 6 * abs(out_u))
+
+
 def first_on_the_way(start: Point, direction: tuple[int, int], lines: Iterable[tuple[Point, Point]]) -> Point:
     """Where a straight walk first meets one of the lines."""
     far = point(start.u + 400 * direction[0], start.v + 400 * direction[1])
@@ -812,6 +818,11 @@ GUARD_POST = Setting(
     "Red cabinet beside the guard's window. Opening it sounds an alarm.",
     "门岗窗口旁的红色外箱柜体，打开时会响铃。", "alarmed",
 )  # fmt: skip
+STREET_WALL = Setting(
+    "Street side of the wall, {gate_en}", "{gate_zh}外侧临街围墙", 0, "24/7", "free",
+    "Red cabinet on the wall beside the gate. Opening it sounds an alarm.",
+    "大门旁临街围墙上的红色外箱柜体，打开时会响铃。", "alarmed",
+)  # fmt: skip
 LOBBY = Setting(
     "Lobby of Building {n}", "{n}幢大堂", 0, None, "assisted",
     "Press 0 on the door panel: the guard opens. On the left behind the letter boxes.",
@@ -843,7 +854,7 @@ type Audience = Literal["estate", "neighbours", "dispatch", "public"]
 
 @dataclass(frozen=True)
 class EstateDevice:
-    """`where` is the side of a gate for a guard post, else the number of a building."""
+    """`where` is the side of a gate for a guard post or a wall, else the number of a building."""
 
     estate: str
     setting: Setting
@@ -871,12 +882,12 @@ ESTATE_DEVICES = (
     EstateDevice("paper-crane", GUARD_POST, "south", "public"),
     EstateDevice("paper-crane", LOBBY, 5, "estate"),
     EstateDevice("paper-crane", CLUB_HOUSE, 11, "neighbours"),
-    EstateDevice("kite", GUARD_POST, "west", "public"),
+    EstateDevice("kite", STREET_WALL, "west", "estate"),
     EstateDevice("kite", OFFICE, 9, "dispatch"),
-    EstateDevice("kite", LOBBY, 20, "estate"),
+    EstateDevice("kite", LOBBY, 3, "estate"),
     EstateDevice("cloud-ladder", GUARD_POST, "west", "public"),
     EstateDevice("cloud-ladder", DECK, 6, "neighbours"),
-    EstateDevice("cloud-ladder", GARAGE, 2, "estate"),
+    EstateDevice("cloud-ladder", STREET_WALL, "west", "estate"),
     EstateDevice("teapot", GUARD_POST, "east", "public"),
     EstateDevice("teapot", OFFICE, 14, "neighbours"),
     EstateDevice("whale-song", GUARD_POST, "north", "public"),
@@ -982,7 +993,8 @@ def estate_device_place(drawing: Drawing, device: EstateDevice) -> tuple[dict[st
         words = {"n": device.where}
         place_en, place_zh = setting.place_en.format(**words), setting.place_zh.format(**words)
     else:
-        at = guard_post(drawing, device.estate, device.where)
+        place = street_wall if setting is STREET_WALL else guard_post
+        at = place(drawing, device.estate, device.where)
         gate_en, gate_zh = gate_name(next(g for g in estate.gates if g.side == device.where))
         place_en, place_zh = (
             setting.place_en.format(gate_en=gate_en),

@@ -14,9 +14,19 @@ from pathlib import Path
 import opening_hours
 import pytest
 from geodata import make_demo_district as demo
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from aed.accounts.permissions import Audience
 from aed.geo import Datum, Position, distance_metres, to_wgs84
+from aed.imports.devices.actions import import_devices
+from aed.imports.estates import import_buildings, import_estates
+from aed.planning.coverage.actions import make_preview
+from aed.planning.coverage.schemas import PreviewResult, StepIn
+from aed.registry.estates.models import Estate
+from aed.settings import Settings
 from aed.walking.build import build_network
+from tests.make import ADMINISTRATOR, NOW
 
 BASEMAP = "basemap.pmtiles"
 """Made by `aed map build` from the streets; tests/web/test_map.py reads it."""
@@ -222,12 +232,13 @@ def test_closed_gates_block_every_way_into_the_estates() -> None:
     assert open_to_all is not None
     assert shut is not None
     assert all(math.isfinite(metres) for metres in open_to_all.costs(snapped_points))
-    reached = {
-        bool(d["estate"])
-        for d, metres in zip(devices, shut.costs(snapped_points), strict=True)
-        if metres < 5_000
-    }
-    assert reached == {False}
+    reached = [d for d, metres in zip(devices, shut.costs(snapped_points), strict=True) if metres < 5_000]
+    of_estates = [d["place_en"] for d in reached if d["estate"]]
+    assert len(reached) > len(of_estates)
+    assert of_estates == [
+        "Kite Workshop Village: Street side of the wall, West Gate",
+        "Cloud Ladder Towers: Street side of the wall, West Gate",
+    ]
 
 
 def test_at_night_the_straight_line_from_the_canal_leads_to_a_device_across_the_water() -> None:
@@ -243,3 +254,24 @@ def test_at_night_the_straight_line_from_the_canal_leads_to_a_device_across_the_
     assert by_line["estate"] == "abacus"
     assert on_foot["estate"] == "lantern"
     assert metres[devices.index(by_line)] > 2 * metres.min()
+
+
+def test_an_estate_gives_and_gets_by_opening_to_its_neighbours(session: Session) -> None:
+    import_estates(session, ADMINISTRATOR, demo.HERE / "estates.geojson", at=NOW)
+    import_devices(session, ADMINISTRATOR, demo.HERE / "devices.csv", at=NOW)
+    import_buildings(session, ADMINISTRATOR, demo.HERE / "streets.osm.pbf")
+    kite = session.scalars(select(Estate).where(Estate.source_id == "kite")).one()
+
+    made = make_preview(
+        session,
+        ADMINISTRATOR,
+        kite.id,
+        StepIn(audience=Audience.NEIGHBOURS),
+        network=build_network(demo.HERE / "streets.osm.pbf"),
+        settings=Settings(),
+        at=NOW,
+    )
+
+    found = PreviewResult.model_validate(made.result)
+    assert all(band.gains[-1].outsiders >= 40 for band in found.bands)
+    assert found.reciprocity.if_neighbours_follow >= 10
