@@ -115,7 +115,7 @@ def test_the_manager_sees_what_waits_for_whom_and_a_party_withdraws(
     manager = account_with(session, Role.ESTATE_MANAGER, estate=_estate(session, estate))
     session.commit()
     listed = client.get("/agreements", headers=browser | manager).text
-    assert "Waits for:" in listed
+    assert "Waits for the decision of:" in listed
     assert "Community party committee" in listed
     assert client.get(f"/agreements/{agreement.id}", headers=browser | manager).status_code == 200
 
@@ -156,7 +156,7 @@ def _estate(session: Session, estate_id: int | None) -> Estate:
 def test_an_agreement_on_paper_is_checked_by_its_code(
     client: TestClient, session: Session, browser: dict[str, str]
 ) -> None:
-    made, _, _ = proposed(session, share={"hours": "22:00-06:00", "gates": ["East gate, guard"]})
+    made, _, pages = proposed(session, share={"hours": "22:00-06:00", "gates": ["East gate, guard"]})
     check = f"/agreements/check/{made.text_hash}"
 
     assert client.get(f"/agreements/{made.id}/pdf", headers=browser).status_code == 404
@@ -164,6 +164,10 @@ def test_an_agreement_on_paper_is_checked_by_its_code(
     session.commit()
     paper = client.get(f"/agreements/{made.id}/pdf", headers=browser | manager)
     assert paper.content.startswith(b"%PDF")
+    by_link = client.get(f"{pages[PartyRole.SERVICE_CENTRE]}/pdf", headers=browser)
+    assert by_link.content == paper.content
+    assert by_link.headers["Cache-Control"] == "no-store"
+    assert client.get("/agreements/party/agr_made_up/pdf", headers=browser).status_code == 404
     assert "The parties decide" in client.get(check, headers=browser).text
     unknown = client.get(f"/agreements/check/{'0' * 64}", headers=browser)
     assert "No agreement with this text" in unknown.text

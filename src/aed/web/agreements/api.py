@@ -1,7 +1,8 @@
-"""Routes of the pages of agreements."""
+"""Routes of the pages of agreements: reading, each step from a draft to its end, and a party's own page."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -13,11 +14,12 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
-from aed.accounts.permissions import Viewer
+from aed.accounts.permissions import Viewer, require_administrator, require_estate_manager
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput, NotAllowed, NotSignedIn
 from aed.http.parameters import PublicAddress
 from aed.http.query import ANY_PARAMETER
+from aed.registry.estates import queries as estate_queries
 from aed.sharing.agreements import actions
 from aed.sharing.agreements import queries as agreement_queries
 from aed.sharing.agreements.permissions import require_can_withdraw
@@ -25,29 +27,22 @@ from aed.sharing.decisions import actions as decision_actions
 from aed.sharing.decisions import queries as decision_queries
 from aed.sharing.decisions.schemas import PartyDecisionIn
 from aed.sharing.models import Agreement, AgreementParty
-from aed.sharing.rules import AgreementState, DecisionKind, DecisionMethod, PartyRole
+from aed.sharing.rules import AgreementKind, AgreementState, DecisionKind, DecisionMethod, PartyRole
 from aed.sharing.shares.queries import time_zone_of
 from aed.training.parameters import pdf_response
-from aed.web.agreements import page
+from aed.web.agreements import actions as page_actions
+from aed.web.agreements import drafts, page
+from aed.web.agreements.actions import SentLink
 from aed.web.render import render
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
+router.include_router(drafts.router)
 AgreementId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 TextHash = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 Key = Annotated[str, Path(min_length=8, max_length=100)]
 Typed = Annotated[str, Form(max_length=10_000)]
 MAX_LISTED: Final = 200
 MAX_REASON: Final = 2_000
-_LABELS: Final[dict[str, Any]] = {
-    "steps": page.STEPS,
-    "parties": page.PARTIES,
-    "owners": page.OWNERS,
-    "bases": page.BASES,
-    "methods": page.METHODS,
-    "positions": page.POSITIONS,
-    "kinds": page.KINDS,
-    "payers": page.PAYERS,
-}
 
 
 @router.get("/agreements")
@@ -60,7 +55,20 @@ def show_agreements(request: Request, session: ReadSession, viewer: ViewerDep) -
     rows = [(each, agreement_queries.waits_for(each, decisions[each.id])) for each in found]
     rows.sort(key=lambda row: (not row[1], -row[0].id))
     names = {each.estate_id: agreement_queries.estate_row(session, each.estate_id) for each, _ in rows}
-    return render(request, "agreements/agreements.html.jinja", rows=rows, estates=names, **_LABELS)
+    managed = [
+        each
+        for each in estate_queries.estates(session, viewer, limit=MAX_LISTED)
+        if _may(require_estate_manager, viewer, each.id, region_id=each.region_id)
+    ]
+    return render(
+        request,
+        "agreements/agreements.html.jinja",
+        rows=rows,
+        estates=names,
+        managed=managed,
+        today=clock.now().date(),
+        **page.LABELS,
+    )
 
 
 @router.get("/agreements/{agreement_id}")
@@ -77,7 +85,19 @@ def show_pdf(
     session: ReadSession, viewer: ViewerDep, address: PublicAddress, agreement_id: AgreementId
 ) -> Response:
     """Download an agreement as PDF, in Chinese and English, with a code that anyone can check."""
-    found = agreement_queries.agreement(session, viewer, agreement_id)
+    return _pdf(session, agreement_queries.agreement(session, viewer, agreement_id), address=address)
+
+
+@router.get("/agreements/party/{party_key}/pdf")
+def show_party_pdf(session: ReadSession, address: PublicAddress, party_key: Key) -> Response:
+    """Download the agreement as PDF, by a party's secret link."""
+    party, _ = decision_queries.party_by_key(session, party_key, at=clock.now())
+    response = _pdf(session, agreement_queries.agreement_of_party(session, party), address=address)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _pdf(session: Session, found: Agreement, *, address: str) -> Response:
     shown = _shown(session, found, at=clock.now())
     content = page.agreement_pdf(
         found,
@@ -87,7 +107,7 @@ def show_pdf(
         state=shown["state"],
         address=f"{address}/agreements/check/{found.text_hash}",
     )
-    return pdf_response(content, f"agreement-{agreement_id}.pdf")
+    return pdf_response(content, f"agreement-{found.id}.pdf")
 
 
 @router.get("/agreements/check/{text_hash}")
@@ -101,7 +121,71 @@ def check_text(request: Request, session: ReadSession, text_hash: TextHash) -> R
         today = clock.now().astimezone(ZoneInfo(time_zone_of(session, found.estate_id))).date()
         estate = agreement_queries.estate_row(session, found.estate_id)
         rows.append((found, estate, page.state_label(found, waits_for, today)))
-    return render(request, "agreements/check.html.jinja", rows=rows, text_hash=text_hash, **_LABELS)
+    return render(request, "agreements/check.html.jinja", rows=rows, text_hash=text_hash, **page.LABELS)
+
+
+@router.post("/agreements/{agreement_id}/proposal")
+def propose(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    address: PublicAddress,
+    agreement_id: AgreementId,
+) -> Response:
+    """Put a draft before its parties, send each its link, and show the links once."""
+    links = page_actions.propose(session, viewer, agreement_id, public_url=address, at=clock.now())
+    return _links_page(request, agreement_id, links)
+
+
+@router.post("/agreements/{agreement_id}/parties/{party_role}/links")
+def send_link(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    address: PublicAddress,
+    agreement_id: AgreementId,
+    party_role: PartyRole,
+) -> Response:
+    """Send a party a new link, which replaces its earlier ones, and show it once."""
+    found = agreement_queries.agreement(session, viewer, agreement_id)
+    require_estate_manager(viewer, found.estate_id, region_id=found.region_id)
+    party = decision_queries.party(session, agreement_id, party_role)
+    link = page_actions.send_link(session, viewer, found, party, public_url=address, at=clock.now())
+    return _links_page(request, agreement_id, [link])
+
+
+@router.post("/agreements/{agreement_id}/confirmation")
+def confirm(
+    session: WriteSession, viewer: FormViewerDep, agreement_id: AgreementId, text_hash: Typed = ""
+) -> Response:
+    """Bring an agreement into force. For the region's administrator."""
+    actions.confirm_agreement(session, viewer, agreement_id, text_hash=text_hash, at=clock.now())
+    return RedirectResponse(f"/agreements/{agreement_id}", 303)
+
+
+@router.post("/agreements/{agreement_id}/suspension")
+def suspend(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    agreement_id: AgreementId,
+    reason: Typed = "",
+) -> Response:
+    """Suspend an agreement at once."""
+    found = _for_change(session, viewer, agreement_id)
+    if not _is_reason(reason):
+        return _agreement_page(request, session, viewer, found, problem="suspension", status=422)
+    actions.suspend_agreement(session, found, by=viewer.name, reason=reason.strip(), at=clock.now())
+    return RedirectResponse(f"/agreements/{agreement_id}", 303)
+
+
+@router.post("/agreements/{agreement_id}/resumption")
+def resume(session: WriteSession, viewer: FormViewerDep, agreement_id: AgreementId) -> Response:
+    """End a suspension. For the person who suspended the agreement, and for the region."""
+    found = _for_change(session, viewer, agreement_id)
+    is_region = _may(require_administrator, viewer, region_id=found.region_id)
+    actions.resume_agreement(session, found, by=viewer.name, is_region=is_region, at=clock.now())
+    return RedirectResponse(f"/agreements/{agreement_id}", 303)
 
 
 @router.post("/agreements/{agreement_id}/withdrawal")
@@ -113,12 +197,42 @@ def withdraw(
     reason: Typed = "",
 ) -> Response:
     """Withdraw an agreement at once."""
-    found = agreement_queries.agreement(session, viewer, agreement_id, for_update=True)
-    require_can_withdraw(viewer, found)
-    if not 0 < len(reason.strip()) <= MAX_REASON:
+    found = _for_change(session, viewer, agreement_id)
+    if not _is_reason(reason):
         return _agreement_page(request, session, viewer, found, problem="reason", status=422)
     actions.withdraw_agreement(session, found, by=viewer.name, reason=reason.strip(), at=clock.now())
     return RedirectResponse(f"/agreements/{agreement_id}", 303)
+
+
+def _for_change(session: Session, viewer: Viewer, agreement_id: int) -> Agreement:
+    """Return an agreement that the viewer may withdraw. Raises NotFound, NotSignedIn, NotAllowed."""
+    found = agreement_queries.agreement(session, viewer, agreement_id, for_update=True)
+    require_can_withdraw(viewer, found)
+    return found
+
+
+def _is_reason(reason: str) -> bool:
+    return 0 < len(reason.strip()) <= MAX_REASON
+
+
+def _may(require: Callable[..., None], *args: Any, **values: Any) -> bool:
+    """Return True if a function that checks permissions does not refuse."""
+    try:
+        require(*args, **values)
+    except (NotSignedIn, NotAllowed):
+        return False
+    return True
+
+
+def _links_page(request: Request, agreement_id: int, links: list[SentLink]) -> Response:
+    return render(
+        request,
+        "agreements/links.html.jinja",
+        headers={"Cache-Control": "no-store"},
+        agreement_id=agreement_id,
+        links=links,
+        **page.LABELS,
+    )
 
 
 def _agreement_page(
@@ -130,18 +244,27 @@ def _agreement_page(
     problem: str = "",
     status: int = 200,
 ) -> Response:
-    may_withdraw = page.may_be_withdrawn(found)
-    try:
-        require_can_withdraw(viewer, found)
-    except (NotSignedIn, NotAllowed):
-        may_withdraw = False
+    manages = _may(require_estate_manager, viewer, found.estate_id, region_id=found.region_id)
+    is_region = _may(require_administrator, viewer, region_id=found.region_id)
+    may_change = _may(require_can_withdraw, viewer, found)
+    is_confirmed = found.state is AgreementState.CONFIRMED and found.kind is not AgreementKind.REGISTER
+    shown = _shown(session, found, at=clock.now())
     return render(
         request,
         "agreements/agreement.html.jinja",
         status=status,
-        may_withdraw=may_withdraw,
+        manages=manages,
+        may_edit=manages and found.state in drafts.EDITABLE,
+        may_propose=manages and found.state is AgreementState.DRAFT,
+        may_confirm=is_region and shown["waits_for"] == ["region"],
+        may_suspend=may_change and is_confirmed and found.suspended_at is None,
+        may_resume=may_change
+        and found.suspended_at is not None
+        and (is_region or found.suspended_by == viewer.name),
+        may_renew=manages and is_confirmed,
+        may_withdraw=may_change and page.may_be_withdrawn(found),
         problem=problem,
-        **_shown(session, found, at=clock.now()),
+        **shown,
     )
 
 
@@ -159,9 +282,10 @@ def _shown(session: Session, found: Agreement, *, at: datetime) -> dict[str, Any
         "latest": latest,
         "decided_on": {key: each.decided_at.astimezone(zone).date() for key, each in latest.items()},
         "waits_for": waits_for,
+        "today": today,
         "stages": page.stages(found, waits_for, today),
         "state": page.state_label(found, waits_for, today),
-        **_LABELS,
+        **page.LABELS,
     }
 
 
@@ -227,7 +351,7 @@ def withdraw_by_link(
     """Withdraw an agreement at once, by a party's secret link."""
     now = clock.now()
     party, _ = decision_queries.party_by_key(session, party_key, at=now, for_update=True)
-    if not 0 < len(reason.strip()) <= MAX_REASON:
+    if not _is_reason(reason):
         return _party_page(request, session, party, party_key, problem="withdrawal", status=422)
     found = agreement_queries.agreement_of_party(session, party, for_update=True)
     actions.withdraw_agreement(

@@ -59,10 +59,47 @@ PAYERS: Final = {
     "insurer": noop("The insurer"),
 }
 CODES: Final = {
-    "nobody": noop("Cabinet code: told to nobody"),
-    "dispatcher": noop("Cabinet code: told to the dispatcher"),
-    "responder": noop("Cabinet code: told to the responder"),
+    "nobody": noop("Cabinet code: given to nobody"),
+    "dispatcher": noop("Cabinet code: given to the dispatcher"),
+    "responder": noop("Cabinet code: given to the responder"),
 }
+YES: Final = noop("Yes")
+NO: Final = noop("No")
+NUMBERS: Final = {
+    "check_interval_days": noop("Check at least every … days"),
+    "certified_people": noop("Certified people, deputies included"),
+    "trained_people_per_device": noop("Trained people for each AED"),
+    "drills_a_year": noop("Drills a year"),
+    "replaced_within_hours": noop("Replaced within … hours after use"),
+    "cost_per_use": noop("Cost of a use (yuan)"),
+    "cost_cap": noop("Highest cost (yuan)"),
+    "renewal_notice_days": noop("Days of notice before it is not renewed"),
+    "termination_notice_days": noop("Days of notice of termination"),
+}
+PAYS_FOR: Final = {
+    "purchase_payer": noop("Pays for the purchase"),
+    "upkeep_payer": noop("Pays for upkeep"),
+    "use_payer": noop("Pays for each use"),
+}
+FREE_TERMS: Final = {
+    "theft": noop("Theft"),
+    "ecg_handover": noop("Handover of the ECG"),
+    "other": noop("Further terms"),
+}
+LABELS: Final[dict[str, Any]] = {
+    "steps": STEPS,
+    "parties": PARTIES,
+    "owners": OWNERS,
+    "bases": BASES,
+    "methods": METHODS,
+    "positions": POSITIONS,
+    "kinds": KINDS,
+    "payers": PAYERS,
+    "numbers": NUMBERS,
+    "pays_for": PAYS_FOR,
+    "free_terms": FREE_TERMS,
+}
+"""What templates show for the values of an agreement, by the names that they use."""
 _STAGES: Final = (
     ("draft", noop("Drafted")),
     ("proposed", noop("The parties decide")),
@@ -118,10 +155,10 @@ def may_be_withdrawn(agreement: Agreement) -> bool:
 # --- On paper -------------------------------------------------------------------------------------------
 
 CLAUSES: Final = (
-    noop("Who helps in an emergency of their own will is not liable for harm to the person helped (184)."),
-    noop("Who is harmed while protecting another may be compensated by the person who benefits (183)."),
+    noop("Volunteers who help in an emergency are not liable for harm to the person helped (184)."),
+    noop("People harmed while protecting another may be compensated by the person who benefits (183)."),
     noop("Operators of public places owe those present safety within reason (1198)."),
-    noop("Whoever has a legal duty to rescue acts in time (1005)."),
+    noop("People with a legal duty to rescue act in time (1005)."),
     noop("The property company keeps the AEDs in its care ready (942)."),
     noop("Neither the rescuer nor the patient's family pays."),
     noop("Any party may withdraw at once. An AED that is out on a call stays until the call is over."),
@@ -231,36 +268,15 @@ def _term_lines(found: Agreement) -> Sequence[dict[str, _Label]]:
         lines.append((noop("Decided by"), both(METHODS[found.method])))
     if found.supersedes_id is not None:
         lines.append((noop("Supersedes agreement"), same(found.supersedes_id)))
-    numbers = (
-        (noop("Check at least every … days"), "check_interval_days"),
-        (noop("Certified people, deputies included"), "certified_people"),
-        (noop("Trained people for each AED"), "trained_people_per_device"),
-        (noop("Drills a year"), "drills_a_year"),
-        (noop("Replaced within … hours after use"), "replaced_within_hours"),
-        (noop("Cost of a use (yuan)"), "cost_per_use"),
-        (noop("Highest cost (yuan)"), "cost_cap"),
-        (noop("Days of notice before it is not renewed"), "renewal_notice_days"),
-        (noop("Days of notice of termination"), "termination_notice_days"),
-    )
-    payers = (
-        (noop("Pays for the purchase"), "purchase_payer"),
-        (noop("Pays for upkeep"), "upkeep_payer"),
-        (noop("Pays for each use"), "use_payer"),
-    )
-    lines += [(label, same(terms[name])) for label, name in numbers if terms.get(name) is not None]
-    lines += [(label, both(PAYERS[terms[name]])) for label, name in payers if terms.get(name)]
-    lines.append((noop("A loaner is provided"), both(noop("Yes") if terms.get("has_loaner") else noop("No"))))
+    lines += [(label, same(terms[name])) for name, label in NUMBERS.items() if terms.get(name) is not None]
+    lines += [(label, both(PAYERS[terms[name]])) for name, label in PAYS_FOR.items() if terms.get(name)]
+    lines.append((noop("A loaner is provided"), both(YES if terms.get("has_loaner") else NO)))
     for each in terms.get("insurances", []):
         policy = f"{each['type']}, {each['insurer']}, {each['policy']}, {each['sum_insured']:,}"
         covers = each.get("covers_volunteers_outside")
         label = noop("Insurance, volunteers outside included") if covers else noop("Insurance")
         lines.append((label, same(f"{policy}, {each['starts_on']} – {each['ends_on']}")))
-    free = (
-        (noop("Theft"), "theft"),
-        (noop("Handover of the ECG"), "ecg_handover"),
-        (noop("Further terms"), "other"),
-    )
-    lines += [(label, same(terms[name])) for label, name in free if terms.get(name)]
+    lines += [(label, same(terms[name])) for name, label in FREE_TERMS.items() if terms.get(name)]
     return [{"label": both(label), "value": value} for label, value in lines]
 
 
