@@ -85,8 +85,8 @@ from aed.sharing.models import Agreement, CostCase
 from aed.sharing.rules import DecisionKind, PartyRole
 from aed.timebank.ledger.actions import credit_service
 from aed.timebank.ledger.posting import find_person_account
-from aed.timebank.models import LedgerAccount
-from aed.timebank.rules import Currency, ServiceKind
+from aed.timebank.models import Inheritance, LedgerAccount, Relative
+from aed.timebank.rules import Currency, Relation, ServiceKind
 from aed.training.courses import actions as course_actions
 from aed.training.courses.schemas import CourseIn
 from aed.training.enrolments import actions as enrolment_actions
@@ -834,6 +834,31 @@ def credited(
     assert found is not None
     session.refresh(found)
     return found
+
+
+def relative(session: Session, of: Person) -> Relative:
+    """Declare a spouse of the person, who has not confirmed it."""
+    made = Relative(
+        person_id=of.id, relative_id=person(session).id, relation=Relation.SPOUSE, declared_at=NOW
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def inheritance(session: Session, estate: Estate) -> Inheritance:
+    """Record that a person of the estate died yesterday."""
+    died = person(session)
+    credited(session, died, estate)
+    made = Inheritance(
+        person_id=died.id,
+        died_on=clock_today() - timedelta(days=1),
+        recorded_at=clock.now(),
+        recorded_by="test",
+    )
+    session.add(made)
+    session.flush()
+    return made
 
 
 def agreement_text(*devices: Device, **given: Any) -> dict[str, Any]:

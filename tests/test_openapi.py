@@ -246,6 +246,9 @@ def make_known(session: Session) -> dict[str, int | str]:
     made["agreement_id"], made["party_role"] = agreement.id, "service_centre"
     made["cost_case_id"] = make.cost_case(session, estate).id
     made["party_key"] = create_link(session, party, LinkIn(), by="test", at=clock.now())[1]
+    made |= {"region": "CN-33", "account_id": make.credited(session, person, estate).id}
+    made["relative_declaration_id"] = make.relative(session, person).id
+    made["inheritance_id"] = make.inheritance(session, estate).id
     made["calendar_id"] = make.calendar(session, of=person)[0]
     session.commit()
     return made
@@ -331,6 +334,16 @@ WITHOUT_VERSION = {
     "POST /v1/agreements/by-link/{party_key}/step-down": 409,
     "POST /v1/cost-cases/{cost_case_id}/payment": 200,
     "POST /v1/cost-cases/{cost_case_id}/waiver": 409,  # an earlier example has paid it
+    "POST /v1/time-bank/donations": 403,  # needs a person, as do all that use own points
+    "POST /v1/time-bank/family": 403,
+    "POST /v1/time-bank/family/deposits": 403,
+    "POST /v1/time-bank/family/members": 403,
+    "POST /v1/time-bank/gifts": 403,
+    "POST /v1/time-bank/groups": 201,
+    "POST /v1/time-bank/inheritances": 403,
+    "POST /v1/time-bank/inheritances/{inheritance_id}/claim": 403,
+    "POST /v1/time-bank/relatives": 403,
+    "POST /v1/time-bank/rules/{region}": 201,
     "PUT /v1/location": 403,  # a token has no phone
     "POST /v1/me/wechat-consents": 403,  # a token is not a person
     "POST /v1/sign-in/token": 200,

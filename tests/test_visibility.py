@@ -100,6 +100,9 @@ GUARDED = {
     "LedgerEntry": "ledger_entries",
     "ExpiryNotice": "expiry_notices",
     "CostCase": "cost_cases",
+    "Relative": "relatives",
+    "FamilyMember": "family_members",
+    "Inheritance": "inheritances",
 }
 """Models that not everyone may see, with their tables."""
 OPEN_TO_ALL = {
@@ -131,6 +134,7 @@ OPEN_TO_ALL = {
     "demo_people",  # exists only in a demo, whose people are invented
 }
 PREDICATES = {
+    "account_visible_to",
     "visible_to",
     "estate_visible_to",
     "responder_visible_to",
@@ -429,6 +433,8 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "cost_case_id": [1],
         "party_key": ["agr_made_up"],
         "text_hash": ["0" * 64],
+        "region": ["CN-33"],
+        "account_id": [1],
         "issuer_id": [make.issuer(session).id],
         "pair_id": [1],
         "calendar": ["CN"],

@@ -93,6 +93,10 @@ from aed.settings import Settings, load_settings
 from aed.sharing.agreements import api as agreements_api
 from aed.sharing.costs import api as costs_api
 from aed.sharing.decisions import api as decisions_api
+from aed.timebank.families import api as families_api
+from aed.timebank.giving import api as giving_api
+from aed.timebank.ledger import api as ledger_api
+from aed.timebank.regional_rules import api as time_bank_rules_api
 from aed.training.attendance import api as attendance_api
 from aed.training.courses import api as courses_api
 from aed.training.enrolments import api as enrolments_api
@@ -217,6 +221,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         gaps_api,
         coverage_api,
         placement_api,
+        ledger_api,
+        families_api,
+        giving_api,
+        time_bank_rules_api,
         issuer_rosters_api,
         verification_api,
         declarations_api,

@@ -33,6 +33,7 @@ from aed.sharing.agreements.jobs import notify_of_endings
 from aed.sharing.costs.actions import open_cost_cases
 from aed.sharing.costs.jobs import remind_of_costs
 from aed.sharing.shares.actions import record_by_register, refresh_due_devices
+from aed.timebank.giving.jobs import run_night
 from aed.training.enrolments.actions import expire_offers
 from aed.training.reminders.actions import remind_of_sessions
 from aed.upkeep.jobs import (
@@ -98,6 +99,10 @@ def cost_cases(database: Database, _settings: Settings, now: Now) -> Counts:
 def agreements_by_register(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         return {"recorded": record_by_register(session, SCHEDULER, at=now())}
+
+
+def time_bank(database: Database, _settings: Settings, now: Now) -> Counts:
+    return run_night(database, now())
 
 
 def expiry_reminders(database: Database, settings: Settings, now: Now) -> Counts:

@@ -100,6 +100,11 @@ TIMETABLE: Final = (
         every(hours=1),
         "Records the audience of devices of imported lists as an agreement by the register",
     ),
+    _job(
+        "time-bank",
+        daily("02:20"),
+        "Expires points of the time bank, notifies people 90, 30 and 7 days before, and settles inheritances",
+    ),
     _job("retrievals", every(minutes=5), "Asks whether fetched devices are back"),
     _job(
         "confirmations",

@@ -200,6 +200,10 @@ def build(session: Session) -> Everyone:
         "cost_case_id": make.cost_case(session, estate).id,
         "party_key": party_key,
         "text_hash": agreement.text_hash,
+        "region": "CN-33",
+        "account_id": make.credited(session, resident, estate).id,
+        "relative_declaration_id": make.relative(session, resident).id,
+        "inheritance_id": make.inheritance(session, estate).id,
     }
 
     def token(role: TokenRole, *, writes: bool = True, **place: Estate | Region) -> dict[str, str]:

@@ -136,6 +136,12 @@ BODIES: dict[str, dict[str, Any]] = {
         "json": {"key": "5f0c8a52-7a8e-4f0f-b7d5-0a0d9c1b7a31", "device_id": "device_id"}
     },
     "POST /v1/devices/{device_id}/reports (it was used)": {"json": {"kind": "used"}},
+    "POST /v1/time-bank/gifts": {
+        "json": {"person_id": "person_id", "points": 1, "key": "0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a16"}
+    },
+    "POST /v1/time-bank/groups": {"json": {"estate_id": "estate_id", "name": "Team"}},
+    "POST /v1/time-bank/inheritances": {"json": {"person_id": "person_id", "died_on": "2026-09-22"}},
+    "POST /v1/time-bank/inheritances/{inheritance_id}/claim": {"json": {"heir_id": "person_id"}},
     "POST /v1/people/{person_id}/roles (administrator)": {"json": {"role": "administrator"}},
 }
 """Bodies for routes whose documented example isn't enough, or whose response depends on the body."""

@@ -47,7 +47,8 @@ from aed.responders.live import live_places_of
 from aed.responders.models import Certificate
 from aed.responders.rules import live_location
 from aed.sharing.agreements import queries as agreement_queries
-from aed.timebank.models import ExpiryNotice
+from aed.timebank.models import ExpiryNotice, FamilyMember, Inheritance, Relative
+from aed.timebank.rules import Relation
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingReminder
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
@@ -100,6 +101,18 @@ def person_with_every_row(session: Session) -> Person:
     session.flush()
     account = make.credited(session, person, estate)
     assert account.active_at is not None
+    session.add_all(
+        [
+            FamilyMember(account_id=account.id, person_id=person.id, joined_at=NOW),
+            Inheritance(person_id=person.id, died_on=NOW.date(), recorded_at=NOW, recorded_by="test"),
+            Relative(
+                person_id=make.person(session).id,
+                relative_id=person.id,
+                relation=Relation.SPOUSE,
+                declared_at=NOW,
+            ),
+        ]
+    )
     session.add(ExpiryNotice(account_id=account.id, active_at=account.active_at, days=90, sent_at=NOW))
     held = make.training(session, trainer={"name": NAME, "phone": PHONE})
     learnt = make.enrolment(session, held, NAME, phone=PHONE, language="en")

@@ -295,6 +295,15 @@ PERSONAL_TABLES: Final = (
         hidden=("hash", "key_id"),
     ),
     PersonalTable(
+        "relatives",
+        "person_id",
+        Erasure.DELETED,
+        "gifts of points between relatives",
+        also_by=("relative_id",),
+    ),
+    PersonalTable("family_members", "person_id", Erasure.DELETED, "use of a family account"),
+    PersonalTable("inheritances", "person_id", Erasure.KEPT, "what became of points", also_by=("heir_id",)),
+    PersonalTable(
         "expiry_notices",
         "account_id",
         Erasure.DELETED,
@@ -314,6 +323,7 @@ ALSO_PERSONAL: Final = frozenset(
     {
         ("assessments", "certificate_id"),
         ("enrolments", "moved_to_id"),
+        ("family_members", "account_id"),
         ("ledger_entries", "currency"),
         ("ledger_entries", "reverses"),
         ("outbox", "endpoint_id"),
@@ -357,6 +367,8 @@ ACTOR_COLUMNS: Final = (
     ("person_changes", "who"),
     ("person_pairs", "decided_by"),
     ("fault_reports", "closed_by"),
+    ("inheritances", "recorded_by"),
+    ("inheritances", "settled_by"),
     ("ledger_entries", "posted_by"),
     ("time_bank_rules", "created_by"),
     ("place_photos", "chosen_by"),

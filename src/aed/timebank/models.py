@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.database.types import BigIntId, Table, enum_column
-from aed.timebank.rules import ONCE_KINDS, REGIONAL_KINDS, AccountKind, Currency, LedgerKind
+from aed.timebank.rules import ONCE_KINDS, REGIONAL_KINDS, AccountKind, Currency, LedgerKind, Relation
 
 _REGIONAL = text("kind IN ({})".format(", ".join(f"'{kind}'" for kind in REGIONAL_KINDS)))
 _PERSONAL = text("kind = 'person'")
@@ -180,3 +180,68 @@ class ExpiryNotice(Table):
     """The last activity, from which the points expire."""
     days: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     sent_at: Mapped[datetime]
+
+
+class Relative(Table):
+    """A relative that a person declared: gifts go between them once the relative has confirmed it."""
+
+    __tablename__ = "relatives"
+    __table_args__ = (
+        CheckConstraint("person_id <> relative_id", name="two_people"),
+        Index(
+            "uq_relatives_open",
+            "person_id",
+            "relative_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_relatives_relative_id", "relative_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    relative_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    relation: Mapped[Relation] = mapped_column(enum_column(Relation))
+    """What the relative is to the person."""
+    declared_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class FamilyMember(Table):
+    """A member of a family account: may pay into it, and spend from it."""
+
+    __tablename__ = "family_members"
+    __table_args__ = (
+        Index(
+            "uq_family_members_active",
+            "person_id",
+            unique=True,
+            sqlite_where=text("left_at IS NULL"),
+            postgresql_where=text("left_at IS NULL"),
+        ),
+        Index("ix_family_members_account_id", "account_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("ledger_accounts.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    joined_at: Mapped[datetime]
+    left_at: Mapped[datetime | None]
+
+
+class Inheritance(Table):
+    """The points of a person who died: for the heir who claims in time, or else for the region's pool."""
+
+    __tablename__ = "inheritances"
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), unique=True)
+    died_on: Mapped[date]
+    recorded_at: Mapped[datetime]
+    recorded_by: Mapped[str] = mapped_column(String(200))
+    heir_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    settled_at: Mapped[datetime | None]
+    """When an heir claimed, or the time for it was over."""
+    settled_by: Mapped[str | None] = mapped_column(String(200))

@@ -184,7 +184,10 @@ def release_service(
     release = Posting(
         LedgerKind.RELEASE, Currency.POINTS, hold.to_account_id, hold.from_account_id, units, record
     )
-    return post(session, PostingContext(at, by, hold.rules_version, reason), [release])
+    context = PostingContext(at, by, hold.rules_version, reason)
+    entries = post(session, context, [release])
+    rules = rules_at(session, _region_of_account(session, hold.from_account_id), at)
+    return entries + move_over_cap(session, context, rules, hold.from_account_id, record)
 
 
 def move_over_cap(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.audit_log import NOTHING_BEFORE, keyed_hash, moment_text, signing_key
+from aed.database.idempotency import require_same_content
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict
 from aed.timebank.models import LedgerAccount, LedgerEntry
@@ -101,6 +102,36 @@ def post(session: Session, context: PostingContext, postings: Sequence[Posting])
     return entries
 
 
+def post_once(
+    session: Session, context: PostingContext, posting: Posting, *, check: Callable[[], None]
+) -> tuple[LedgerEntry, bool]:
+    """Append an entry unless its record has it already; return the entry, and whether it is new.
+
+    `check` raises if the entry may not be written; it is not called for a repeated request. Raises Conflict
+    if the record has an entry of another amount or between other accounts.
+
+    visibility: the caller decides on the accounts.
+    """
+    lock_ledger(session)
+    known = session.scalar(
+        select(LedgerEntry).where(
+            LedgerEntry.record == posting.record,
+            LedgerEntry.kind == posting.kind,
+            LedgerEntry.currency == posting.currency,
+        )
+    )
+    if known is not None:
+        require_same_content(
+            (known.from_account_id, known.to_account_id, known.amount),
+            (posting.from_account_id, posting.to_account_id, posting.amount),
+            "transfer of points",
+        )
+        return known, False
+    check()
+    (entry,) = post(session, context, [posting])
+    return entry, True
+
+
 def hash_of_entry(key: bytes, before: str, entry: LedgerEntry) -> str:
     """Return the hash that an unaltered entry must have after one with the hash `before`."""
     return keyed_hash(
@@ -144,6 +175,19 @@ def require_balance(session: Session, account_id: int, units: int) -> None:
         )
 
 
+def own_points_account(session: Session, person_id: int) -> LedgerAccount:
+    """Return the points account that a person pays from. Raises Conflict if there is none, or it is closed.
+
+    visibility: the caller decides on the person.
+    """
+    found = find_person_account(session, person_id, Currency.POINTS)
+    if found is None:
+        raise Conflict("There are no points yet: the first confirmed service opens the account.")
+    if found.closed_at is not None:
+        raise Conflict("This account is closed.")
+    return found
+
+
 # --- Accounts -------------------------------------------------------------------------------------------
 
 
@@ -182,11 +226,13 @@ def find_person_account(session: Session, person_id: int, currency: Currency) ->
     visibility: the caller decides on the person.
     """
     return session.scalar(
-        select(LedgerAccount).where(
+        select(LedgerAccount)
+        .where(
             LedgerAccount.kind == AccountKind.PERSON,
             LedgerAccount.person_id == person_id,
             LedgerAccount.currency == currency,
         )
+        .execution_options(populate_existing=True)  # triggers changed the balance
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from aed.accounts.fields import Moment
 from aed.timebank.rules import DEFAULT_RULES, DEFAULT_SERVICES, ServiceKind, ServiceRule, TimeBankRules
 
 
@@ -77,3 +78,21 @@ class RulesIn(BaseModel):
             expiry_notice_days=list(rules.expiry_notice_days),
             **numbers,
         )
+
+
+class RulesSetting(BaseModel):
+    """Rules to set."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"numbers": {"gift_points_a_year": 30}}]}
+    )
+
+    numbers: RulesIn
+    starts_at: Moment | None = Field(None, description="Default: now")
+
+
+class RulesOut(BaseModel):
+    """Rules and their version, which entries record."""
+
+    version: str = Field(examples=["CN-33-2"])
+    numbers: RulesIn

@@ -1,0 +1,98 @@
+"""Routes of relatives and family accounts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.timebank.families import actions, queries
+from aed.timebank.families.schemas import (
+    FamilyDepositIn,
+    FamilyIn,
+    FamilyMemberIn,
+    FamilyOut,
+    RelativeIn,
+    RelativeList,
+    RelativeOut,
+)
+from aed.timebank.ledger.schemas import TransferOut
+from aed.timebank.permissions import require_person
+from aed.timebank.schemas import units_of
+
+router = APIRouter(tags=["time bank"])
+DeclarationId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+
+
+@router.get("/time-bank/relatives")
+def list_relatives(session: ReadSession, viewer: ViewerDep) -> RelativeList:
+    """List the relatives whom you declared, and those who declared you."""
+    found = queries.relatives_of(session, require_person(viewer))
+    return RelativeList(relatives=[RelativeOut.of(each) for each in found])
+
+
+@router.post("/time-bank/relatives", status_code=201)
+def declare_relative(session: WriteSession, viewer: ViewerDep, new: RelativeIn) -> RelativeOut:
+    """Declare a spouse, parent or child, who then confirms it."""
+    made = actions.declare_relative(
+        session, viewer, relative_id=new.relative_id, relation=new.relation, at=clock.now()
+    )
+    return RelativeOut.of(made)
+
+
+@router.post("/time-bank/relatives/{relative_declaration_id}/confirmation")
+def confirm_relative(
+    session: WriteSession, viewer: ViewerDep, relative_declaration_id: DeclarationId
+) -> RelativeOut:
+    """Confirm that you are the relative whom somebody declared."""
+    return RelativeOut.of(actions.confirm_relative(session, viewer, relative_declaration_id, at=clock.now()))
+
+
+@router.delete("/time-bank/relatives/{relative_declaration_id}", status_code=204)
+def end_relative(
+    session: WriteSession, viewer: ViewerDep, relative_declaration_id: DeclarationId
+) -> Response:
+    """End a declaration by or about you."""
+    actions.end_relative(session, viewer, relative_declaration_id, at=clock.now())
+    return Response(status_code=204)
+
+
+@router.post("/time-bank/family", status_code=201)
+def open_family(session: WriteSession, viewer: ViewerDep, new: FamilyIn) -> FamilyOut:
+    """Open a family account."""
+    made = actions.open_family(session, viewer, name=new.name, at=clock.now())
+    return FamilyOut(account_id=made.id, member_ids=list(queries.members_of(session, made.id)))
+
+
+@router.get("/time-bank/family")
+def get_family(session: ReadSession, viewer: ViewerDep) -> FamilyOut:
+    """Get your family account and its members."""
+    account_id = actions.require_family(session, viewer)
+    return FamilyOut(account_id=account_id, member_ids=list(queries.members_of(session, account_id)))
+
+
+@router.post("/time-bank/family/members")
+def add_family_member(session: WriteSession, viewer: ViewerDep, new: FamilyMemberIn) -> FamilyOut:
+    """Add a confirmed relative to your family account."""
+    actions.add_family_member(session, viewer, person_id=new.person_id, at=clock.now())
+    account_id = actions.require_family(session, viewer)
+    return FamilyOut(account_id=account_id, member_ids=list(queries.members_of(session, account_id)))
+
+
+@router.delete("/time-bank/family/members/me", status_code=204)
+def leave_family(session: WriteSession, viewer: ViewerDep) -> Response:
+    """Leave your family account; its points stay with the other members."""
+    actions.leave_family(session, viewer, at=clock.now())
+    return Response(status_code=204)
+
+
+@router.post("/time-bank/family/deposits")
+def pay_into_family(session: WriteSession, viewer: ViewerDep, new: FamilyDepositIn) -> TransferOut:
+    """Move own points into your family account."""
+    entry = actions.pay_into_family(
+        session, viewer, units=units_of(new.points), key=str(new.key), at=clock.now()
+    )
+    return TransferOut.of(entry)
