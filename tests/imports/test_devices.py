@@ -427,3 +427,23 @@ def test_a_file_of_bad_rows_is_refused_before_it_fills_the_memory(
         InvalidInput, match=r"More than 1,000 rows .* The first bad row is line 2: lat: must be a number"
     ):
         lists.devices(session, table(tmp_path, *bad))
+
+
+def test_a_list_without_any_region_stops_at_once(session: Session, tmp_path: Path) -> None:
+    rows = [DEVICE | {"source_id": str(number), "region": ""} for number in range(1_200)]
+    read: list[int] = []
+
+    with pytest.raises(InvalidInput, match="Give the region of the new devices") as refused:
+        lists.devices(session, table(tmp_path, *rows), progress=read.append)
+
+    assert refused.value.field == "region"
+    assert max(read) <= 2 * batches.ROWS_AT_ONCE
+    assert counts(lists.devices(session, table(tmp_path, *rows), region="CN-33")) == (1_200, 0, 0, 0)
+
+
+def test_a_list_without_any_region_still_amends_what_is_registered(session: Session, tmp_path: Path) -> None:
+    lists.devices(session, table(tmp_path, DEVICE))
+
+    report = lists.devices(session, table(tmp_path, DEVICE | {"region": "", "place_en": "Hall"}))
+
+    assert counts(report) == (0, 1, 0, 0)

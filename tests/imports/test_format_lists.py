@@ -256,6 +256,11 @@ def every_day(start: str, end: str) -> dict[str, str]:
     [
         (every_day("00:00", "23:59"), "24/7"),
         (every_day("00:00", "00:00"), None),
+        (every_day("00:00", "00:00") | {"開放使用時間備註": "全年無休"}, "24/7"),
+        (every_day("00:00", "00:00") | {"開放使用時間備註": "24小時全天開放"}, "24/7"),
+        (every_day("08:00", "17:00") | {"開放使用時間備註": "無"}, "Mo-Su 08:00-17:00"),
+        (every_day("08:00", "17:00") | {"開放使用時間備註": "僅供成人使用"}, "Mo-Su 08:00-17:00"),
+        (every_day("08:00", "17:00") | {"開放使用時間備註": "全年無休"}, "Mo-Su 08:00-17:00"),
         (every_day("06:00", "00:30"), "Mo-Su 06:00-00:30"),
         (every_day("", "") | {"全年全天開放大眾使用": "Y"}, "24/7"),
         (every_day("00:00", "23:59") | {"開放使用時間備註": "24小時開放"}, "24/7"),
@@ -297,7 +302,33 @@ def test_the_older_taiwanese_list_without_a_header_is_read(tmp_path: Path) -> No
     assert [record.number for record in records] == [1, 2, 3, 4, 5]
 
 
+def test_the_columns_of_the_older_taiwanese_list_are_found_by_what_they_hold(tmp_path: Path) -> None:
+    rows = [
+        f'{number},<a href="http://192.0.2.1:8080/detail?id={number}">link</a>,{number}號館,'
+        f'"(121.5{number},25.0{number})",<p>全年全天開放</p>,台北市中正區中正路{number}號,1樓大廳,'
+        f"02-1234567{number}"
+        for number in range(1, 6)
+    ]
+
+    reading = read_devices(written(tmp_path, "\n".join(rows) + "\n"))
+    device = ROW.validate_python(dict(list(reading)[1].fields))
+
+    assert reading.form == "taiwan-scrape"
+    assert (device.lat, device.lon, device.floor) == (25.02, 121.52, 0)
+    assert (device.opening_hours, device.opening_hours_raw) == ("24/7", "全年全天開放")
+    assert device.place_zh == "2號館 · 台北市中正區中正路2號 · 1樓大廳"
+
+
 # --- Korea ---
+
+
+@pytest.mark.parametrize("heading", ["모델명", "모델", "장비모델명", "AED 모델명", "기종"])
+def test_the_model_of_a_korean_list_is_read(tmp_path: Path, heading: str) -> None:
+    row = {"설치기관명": "시청", "설치위치": "1층", "위도": "37.56", "경도": "126.97", heading: "NF1200"}
+
+    _, _, device = only(written(tmp_path, text_of(list(row), [row])))
+
+    assert device.model == "NF1200"
 
 
 def test_a_korean_list_is_read_in_its_encoding_with_longitude_first(tmp_path: Path) -> None:

@@ -275,6 +275,48 @@ def test_a_row_in_the_sea_is_found(tmp_path: Path) -> None:
     assert only(found_in(tmp_path, [*clean_rows(2), rows[3]])).kind is K.IN_THE_SEA
 
 
+def test_islands_that_the_outlines_lack_are_not_in_the_sea(tmp_path: Path) -> None:
+    rows = clean_rows()
+    rows[3] |= {"lat": "30.7180", "lon": "122.7660"}  # Gouqi
+    rows[4] |= {"lat": "39.0301", "lon": "122.7292"}  # Zhangzi
+
+    assert K.IN_THE_SEA not in {each.kind for each in found_in(tmp_path, rows, country="CN")}
+
+
+def test_rows_of_one_town_together_at_sea_are_an_island(tmp_path: Path) -> None:
+    rows = clean_rows()
+    for number, row in enumerate(rows[3:6]):
+        row |= {"lat": f"29.0{number}", "lon": "125.5", "place_zh": f"海島縣遠海鄉碼頭{number}號"}
+    together = found_in(tmp_path, rows, country="CN")
+    rows[4]["lat"] = "27.0"
+    apart = found_in(tmp_path, rows, country="CN")
+
+    assert K.IN_THE_SEA not in {each.kind for each in together}
+    assert [each.kind for each in apart].count(K.IN_THE_SEA) == 3
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon", "says"),
+    [
+        ("30.29", "30.29", "The longitude column holds a latitude."),
+        ("30.2911", "30.2901", "The longitude column holds a latitude."),
+        ("120.09", "120.09", "The latitude column holds a longitude."),
+    ],
+)
+def test_one_coordinate_in_both_columns_is_said_as_such(
+    tmp_path: Path, lat: str, lon: str, says: str
+) -> None:
+    rows = changed(3, lat=lat, lon=lon)
+
+    for found in (found_in(tmp_path, rows), found_in(tmp_path, rows, country="CN")):
+        finding = only(found)
+        assert (finding.kind, finding.severity, finding.wrong) == (
+            K.COORDINATE_REPEATED,
+            Severity.ERROR,
+            says,
+        )
+
+
 def test_a_row_far_from_its_town_is_found(tmp_path: Path) -> None:
     """By the town's column, and by the words of the address."""
     near, far = Position(25.05, 121.54), Position(24.15, 120.67)

@@ -37,8 +37,8 @@ FOUND = {
     "poland/aed_poland.geojson": {"hours_ambiguous": 5},
     "taiwan/twaed_sample.csv": {
         "hours_ambiguous": 113,
-        "hours_not_understood": 38,
-        "hours_contradict": 3,
+        "hours_not_understood": 37,
+        "hours_contradict": 4,
         "duplicate_in_file": 2,
         "floor_not_understood": 1,
         "id_from_content": 1,

@@ -79,7 +79,10 @@ def hours_of_taiwan(
     `always` (全年全天開放大眾使用) is Y if the device is public at all times; X and blank mean nothing.
     """
     flag = (always or "").strip().upper()
+    note = None if (note or "").strip() in _NO_NOTE else note
     times = {"Mo-Fr": weekdays, "Sa": saturday, "Su": sunday}
+    if flag != "N" and _is_every_day(note) and all(_is_midnight(pair) for pair in times.values()):
+        return UnderstoodHours("24/7", None)
     given = any(_filled(cell) for pair in times.values() for cell in pair)
     if flag == "Y" and not given and not _filled(note):
         return UnderstoodHours("24/7", None)
@@ -91,6 +94,21 @@ def hours_of_taiwan(
         return UnderstoodHours(None, f"24/7, N {note or ''}".strip()) if is_always else understood
     note = f"全年全天開放\n{note or ''}".strip()
     return hours_of_week(times, note=note, language="zh")
+
+
+_NO_NOTE: Final = frozenset({"", "無", "无", "-", "NA", "N/A"})
+
+
+def _is_midnight(times: Times) -> bool:
+    """Return whether a day's cells are `00:00-00:00`, which may mean the whole day or nothing."""
+    return all(_minute(cell) == 0 for cell in times)
+
+
+def _is_every_day(note: str | None) -> bool:
+    """Return whether a note says only that it is open every day (全年無休)."""
+    tidy = tidied(note or "")
+    statements = (statements_of(tidy, "zh") if tidy else None) or ()
+    return bool(statements) and all(isinstance(each, OnlyOn) and each.days.every for each in statements)
 
 
 @lru_cache(maxsize=MAX_CACHED)

@@ -89,6 +89,10 @@ class ImportReport:
         self.bad.append(BadRow(record.where, printable(reason), record.number, record.fields))
 
 
+class ImportStopped(InvalidInput):
+    """An error of the whole file, which its other rows share; the import stops at once."""
+
+
 class NothingImported(InvalidInput):
     """Nothing of the file was imported, because of its bad rows."""
 
@@ -206,6 +210,8 @@ def _import_batch[RowT, DoneT](
     try:
         with session.begin_nested():
             outcomes = put([row for _, row in batch])
+    except ImportStopped:
+        raise
     except AedError as error:
         if len(batch) == 1:
             for record in batch[0][0]:

@@ -209,6 +209,10 @@ def points_moved(value: float, *, most: float) -> Iterator[float]:
             yield moved
 
 
+def _is_in(country: str, lat: float, lon: float) -> bool:
+    return bool(is_in(country, np.array([lat]), np.array([lon]))[0])
+
+
 def position_problem(lat: float, lon: float, *, country: str | None) -> str | None:
     """Return why a pair in range cannot be a real position, or None.
 
@@ -219,6 +223,8 @@ def position_problem(lat: float, lon: float, *, country: str | None) -> str | No
         return f"lat: {lat:g} is a pole, which is used as a placeholder"
     if abs(lat) < NEARLY_ZERO_DEGREES and abs(lon) < NEARLY_ZERO_DEGREES:
         return f"lat, lon: {lat:g}, {lon:g} is in the Gulf of Guinea, which is used as a placeholder"
+    if lat == lon and lat != round(lat, 1) and (country is None or not _is_in(country, lat, lon)):
+        return f"lat, lon: {lat:g} is in both columns, so one of them holds the other's number"
     if country is None or abs(lon) > 90.0:
         return None
     lats, lons = np.array([lat, lon]), np.array([lon, lat])

@@ -40,6 +40,7 @@ class FindingKind(StrEnum):
     COORDINATES_UNREADABLE = "coordinates_unreadable"
     COORDINATES_SWAPPED = "coordinates_swapped"
     COORDINATES_OUT_OF_RANGE = "coordinates_out_of_range"
+    COORDINATE_REPEATED = "coordinate_repeated"
     DECIMAL_POINT_LOST = "decimal_point_lost"
     AT_THE_POLE_OR_ZERO = "at_the_pole_or_zero"
     OUTSIDE_COUNTRY = "outside_country"
@@ -89,6 +90,7 @@ CHINESE: Final[Mapping[FindingKind, str]] = {
     FindingKind.COORDINATES_UNREADABLE: "坐标无法读取",
     FindingKind.COORDINATES_SWAPPED: "经纬度颠倒",
     FindingKind.COORDINATES_OUT_OF_RANGE: "坐标超出范围",
+    FindingKind.COORDINATE_REPEATED: "经纬度填成同一个值",
     FindingKind.DECIMAL_POINT_LOST: "小数点丢失",
     FindingKind.AT_THE_POLE_OR_ZERO: "坐标为极点或零",
     FindingKind.OUTSIDE_COUNTRY: "位于所属国家之外",

@@ -19,7 +19,8 @@ import shapely
 from numpy.typing import NDArray
 from shapely import affinity
 
-from aed.geo import METRES_PER_DEGREE, Position, in_mainland_china
+from aed.geo import METRES_PER_DEGREE, Position, flat_distance_metres, in_mainland_china
+from aed.imports.islands import SMALL_ISLANDS
 
 type Degrees = NDArray[np.float64]
 type Numbers = NDArray[np.int64]
@@ -33,8 +34,10 @@ COAST_METRES: Final = 25_000.0
 """Minimum distance from the coast at which a point counts as at sea.
 
 The outlines lack small islands: Wang'an in the Taiwan Strait, with 4,000 people, is 19 km from the nearest
-coast in them.
+coast in them. Inhabited islands farther out are in `SMALL_ISLANDS`.
 """
+ISLAND_METRES: Final = 15_000.0
+"""Maximum distance from a place on a small island at which a point counts as on land."""
 NOWHERE: Final = -1
 HALF_ROUND: Final = 180.0
 
@@ -188,7 +191,14 @@ def is_at_sea(lats: Degrees, lons: Degrees, *, beyond_metres: float = COAST_METR
     if len(left):
         near, _ = _near(outlines(), lats[left], lons[left], beyond_metres)
         found[left[np.unique(near)]] = False
+    for row in np.flatnonzero(found).tolist():
+        found[row] = not _is_on_small_island(float(lats[row]), float(lons[row]))
     return found
+
+
+def _is_on_small_island(lat: float, lon: float) -> bool:
+    near = [(at_lat, at_lon) for _, _, at_lat, at_lon in SMALL_ISLANDS if abs(at_lat - lat) < 0.2]
+    return any(flat_distance_metres(lat, lon, *island) <= ISLAND_METRES for island in near)
 
 
 def metres_from(code: str, lat: float, lon: float) -> float:

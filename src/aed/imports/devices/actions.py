@@ -78,7 +78,7 @@ def import_devices(
         check_name(source, field="source")
     records = _filed_under(source, read_devices(path, form, mapping, source=source))
     listed = ListedDevices(session)
-    ranks, estates = queries.ranks(session), EstateIds(session)
+    ranks, estates, parts = queries.ranks(session), EstateIds(session), _Parts()
     if region is not None:
         region_by_code(session, region)
     merging = RowImporter(
@@ -90,8 +90,8 @@ def import_devices(
         thresholds=thresholds,
         region=region,
         before=RegisterBefore.now(session),
+        names_region=lambda: parts.names_region,
     )
-    parts = _Parts()
     rows = valid_rows(
         parts.seen_in(records),
         TypeAdapter(DeviceRow),
@@ -135,15 +135,21 @@ def _filed_under(source: str | None, reading: RecordReader) -> RecordReader:
 
 
 class _Parts:
-    """Detects whether the file contains corrected rows that were set aside, so that it is part of another
-    file."""
+    """What the rows of the file have shown so far."""
 
     is_put_right = False
+    """Whether it contains corrected rows that were set aside, so that it is part of another file."""
+    names_region = False
+    """Whether a row names a region or an estate."""
 
     def seen_in(self, records: Iterable[Record]) -> Iterator[Record]:
         for record in records:
             if SET_ASIDE_COLUMNS[0] in record.raw:
                 self.is_put_right = True
+            if not self.names_region:
+                self.names_region = any(
+                    str(record.fields.get(name) or "").strip() for name in ("region", "estate")
+                )
             yield record
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.database.bulk import insert_many
-from aed.imports.batches import EstateIds
+from aed.imports.batches import EstateIds, ImportStopped
 from aed.imports.devices import queries
 from aed.imports.devices.matching import Match, match_entries
 from aed.imports.devices.merging import (
@@ -95,6 +95,8 @@ class RowImporter:
     thresholds: Thresholds
     region: str | None
     before: RegisterBefore
+    names_region: Callable[[], bool] = lambda: True
+    """Whether any row of the file so far names a region or an estate."""
 
     def put(self, entries: Sequence[ListEntry]) -> list[ImportedRow]:
         """Import entries. Raise what `save_devices` raises; the caller must then roll back.
@@ -155,6 +157,12 @@ class RowImporter:
         found = self._matches({each: claims[each] for each in unknown if each not in devices})
         devices |= {identity: match.device_id for identity, match in found.items() if match.is_sure}
         new = [entry for entry in entries if entry.identity not in devices and entry.identity not in found]
+        if new and self.region is None and not self.names_region():
+            raise ImportStopped(
+                "Give the region of the new devices, such as CN-33: no row of this list names a region or "
+                "an estate. Nothing was imported.",
+                field="region",
+            )
         made = save_devices(
             self.session,
             self.who,

@@ -103,12 +103,18 @@ def _has_position(header: Header, mapping: Mapping) -> bool:
 _LOOKS: Final = {
     Looks.COORDINATES: re.compile(r"\(?\s*[+-]?[0-9]{1,3}\.[0-9]+\s*[,;\s]\s*[+-]?[0-9]{1,3}\.[0-9]+\s*\)?"),
     Looks.HTML: re.compile(r".*<\s*/?[a-zA-Z][^<>]{0,200}>.*", re.DOTALL),
-    Looks.HOURS: re.compile(r".*(?:[0-9]{1,2}[:：][0-9]{2}|24/7|24小時|星期|週|周[一-日]).*", re.DOTALL),
+    Looks.LINK: re.compile(r".*(?:https?:|www\.|<\s*a\s|href\s*=).*", re.DOTALL | re.IGNORECASE),
+    Looks.HOURS: re.compile(
+        r".*(?:(?<![0-9])[0-9]{1,2}[:：][0-9]{2}|24/7|24小[時时]|星期|週|周[一-日]|[全每]天|全[年日]).*",
+        re.DOTALL,
+    ),
     Looks.ADDRESS: re.compile(r".*[縣市].*[路街道段巷號村里鄰].*", re.DOTALL),
     Looks.PHONE: re.compile(r"\+?[0-9()][0-9 ()/.#\-]{5,30}"),
     Looks.NUMBER: re.compile(r"[0-9]{1,20}"),
     Looks.DATE: re.compile(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}.*"),
 }
+_TAGS_AND_LINKS: Final = re.compile(r"<[^<>]{0,300}>|https?:\S+")
+"""A link may contain what looks like a time: http://192.0.2.1:8080."""
 _MIN_MATCHING_SHARE: Final = 0.6
 
 
@@ -122,7 +128,8 @@ def _header_by_content(rows: Sequence[FileLine], mapping: Mapping, *, is_named: 
             place = free[0] if free else None
         else:
             place = _looking_so(cells, free, column.looks)
-            if place is None and not (is_named and column.looks is not Looks.COORDINATES):
+            is_needed = not (column.optional or (is_named and column.looks is not Looks.COORDINATES))
+            if place is None and is_needed:
                 return None
         if place is not None:
             names[place] = column.name
@@ -133,6 +140,8 @@ def _looking_so(cells: Sequence[Sequence[str]], free: Sequence[int], looks: Look
     best: tuple[float, int] | None = None
     for place in free:
         given = [row[place].strip()[:300] for row in cells if place < len(row) and row[place].strip()]
+        if looks is Looks.HOURS:
+            given = [_TAGS_AND_LINKS.sub(" ", each) for each in given]
         share = sum(_LOOKS[looks].fullmatch(each) is not None for each in given) / len(given) if given else 0
         if share >= _MIN_MATCHING_SHARE and (best is None or share > best[0]):
             best = share, place

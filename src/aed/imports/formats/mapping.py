@@ -54,6 +54,7 @@ class Looks(StrEnum):
 
     COORDINATES = "coordinates"
     HTML = "html"
+    LINK = "link"
     HOURS = "hours"
     ADDRESS = "address"
     PHONE = "phone"
@@ -233,6 +234,8 @@ class FlagRule(_MappingModel):
 class HeaderColumn(_MappingModel):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     looks: Looks | None = None
+    optional: bool = False
+    """Whether a file without such a column is still this list."""
 
 
 class Mapping(_MappingModel):

@@ -30,6 +30,7 @@ MIN_ROWS_OF_A_LIST: Final = 20
 SHARE_OF_ITS_COUNTRY: Final = 0.95
 """Minimum share of rows in one country for it to count as the country of a list that declares none."""
 MIN_ROWS_OF_A_TOWN: Final = 6
+MIN_ROWS_OF_AN_ISLAND: Final = 2
 SHARE_OF_A_TOWN: Final = 0.2
 """Maximum share of rows far from a town's centre; above it, the town counts as having no centre."""
 TOWN_METRES: Final = 15_000.0
@@ -60,6 +61,8 @@ class PlaceDoubt(IntEnum):
     AT_SEA = 6
     FAR_FROM_TOWN = 7
     ALONE = 8
+    LATITUDE_TWICE = 9
+    LONGITUDE_TWICE = 10
 
 
 KIND_OF: Final = {
@@ -71,6 +74,8 @@ KIND_OF: Final = {
     PlaceDoubt.AT_SEA: FindingKind.IN_THE_SEA,
     PlaceDoubt.FAR_FROM_TOWN: FindingKind.FAR_FROM_ITS_TOWN,
     PlaceDoubt.ALONE: FindingKind.FAR_FROM_ITS_TOWN,
+    PlaceDoubt.LATITUDE_TWICE: FindingKind.COORDINATE_REPEATED,
+    PlaceDoubt.LONGITUDE_TWICE: FindingKind.COORDINATE_REPEATED,
 }
 
 
@@ -119,6 +124,7 @@ def check_places(places: Places, *, country: str | None) -> None:
     else:
         places.country, places.country_is_said = country, True
     surrounding = _Surrounding(places)
+    _check_repeated(places, surrounding)
     _check_range(places, surrounding)
     _check_country(places, surrounding)
     _check_sea(places)
@@ -187,11 +193,33 @@ MAX_CHECKED_SINGLY: Final = 5_000
 wrong."""
 
 
+REPEATED_DEGREES: Final = 0.5
+"""Maximum difference between two numbers for one to count as a copy of the other coordinate."""
+
+
+def _check_repeated(places: Places, surrounding: _Surrounding) -> None:
+    """Mark rows with a latitude in the longitude column, or a longitude in the latitude column."""
+    lats, lons = places.given_lat, places.given_lon
+    alike = np.isfinite(lats) & np.isfinite(lons) & (np.abs(lats - lons) <= REPEATED_DEGREES)
+    for row in np.flatnonzero(alike & (np.abs(lats) >= 1.0)).tolist():
+        lat, lon = float(lats[row]), float(lons[row])
+        if surrounding.is_known and surrounding.holds(lat, lon):
+            continue
+        if not surrounding.is_known and lat != lon:
+            continue
+        middle_lat, middle_lon = surrounding.middle
+        is_longitude = abs(lat) > 90.0 or abs(lat - middle_lon) < abs(lat - middle_lat)
+        places.mark(row, PlaceDoubt.LONGITUDE_TWICE if is_longitude else PlaceDoubt.LATITUDE_TWICE)
+
+
 def _check_range(places: Places, surrounding: _Surrounding) -> None:
     """Mark rows whose coordinates are out of range: swapped, without their decimal point, or unexplained."""
     lats, lons = places.given_lat, places.given_lon
     bad = np.flatnonzero(
-        np.isfinite(lats) & np.isfinite(lons) & ((np.abs(lats) > 90.0) | (np.abs(lons) > 180.0))
+        np.isfinite(lats)
+        & np.isfinite(lons)
+        & (places.doubt == 0)
+        & ((np.abs(lats) > 90.0) | (np.abs(lons) > 180.0))
     )
     for count, row in enumerate(bad.tolist()):
         lat, lon = float(lats[row]), float(lons[row])
@@ -250,6 +278,7 @@ def _check_country(places: Places, surrounding: _Surrounding) -> None:
     in_no_country = countries_of(places.lat[outside], places.lon[outside]) == NOWHERE
     # A point near land but outside the outlines may be a small island or a pier.
     is_doubtful = ~in_no_country | is_at_sea(places.lat[outside], places.lon[outside])
+    is_doubtful &= ~_is_in_island_town(places, outside, in_no_country)
     outside, in_no_country = outside[is_doubtful], in_no_country[is_doubtful]
     for count, (row, is_nowhere) in enumerate(zip(outside.tolist(), in_no_country.tolist(), strict=True)):
         lat, lon = float(places.given_lat[row]), float(places.given_lon[row])
@@ -282,7 +311,27 @@ def _check_sea(places: Places) -> None:
     if places.country is not None:
         return  # Points outside the country were checked in `_check_country`.
     good = np.flatnonzero(_good(places))
-    places.doubt[good[is_at_sea(places.lat[good], places.lon[good])]] = PlaceDoubt.AT_SEA
+    at_sea = good[is_at_sea(places.lat[good], places.lon[good])]
+    on_island = _is_in_island_town(places, at_sea, np.ones(len(at_sea), dtype=np.bool_))
+    places.doubt[at_sea[~on_island]] = PlaceDoubt.AT_SEA
+
+
+def _is_in_island_town(places: Places, rows: Numbers, in_no_country: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which rows outside all outlines share their town, and its whole surroundings, with other rows.
+
+    A town of several rows within a few kilometres of each other is an island that the outlines lack, not a
+    mistake.
+    """
+    found = np.zeros(len(rows), dtype=np.bool_)
+    for town in np.unique(places.town[rows[in_no_country]]).tolist():
+        of_town = np.flatnonzero((places.town == town) & np.isfinite(places.lat))
+        if town < 0 or len(of_town) < MIN_ROWS_OF_AN_ISLAND:
+            continue
+        lats, lons = places.lat[of_town], places.lon[of_town]
+        apart = metres_apart(float(np.median(lats)), float(np.median(lons)), lats, lons)
+        if len(np.unique(lats)) > 1 and apart.max() <= TOWN_METRES:
+            found |= in_no_country & (places.town[rows] == town)
+    return found
 
 
 def _check_towns(places: Places) -> None:
@@ -368,7 +417,13 @@ def metres_apart(lat: float, lon: float, lats: Degrees, lons: Degrees) -> Degree
 def severity_of(doubt: PlaceDoubt, places: Places) -> Severity:
     if doubt is PlaceDoubt.OTHER_COUNTRY:
         return Severity.ERROR if places.country_is_said else Severity.WARNING
-    is_sure = doubt in (PlaceDoubt.SWAPPED, PlaceDoubt.POINT_LOST, PlaceDoubt.OUT_OF_RANGE)
+    is_sure = doubt in (
+        PlaceDoubt.SWAPPED,
+        PlaceDoubt.POINT_LOST,
+        PlaceDoubt.OUT_OF_RANGE,
+        PlaceDoubt.LATITUDE_TWICE,
+        PlaceDoubt.LONGITUDE_TWICE,
+    )
     return Severity.ERROR if is_sure else Severity.WARNING
 
 
@@ -401,6 +456,10 @@ def _correction(
             return "Latitude and longitude are swapped.", right
         case PlaceDoubt.POINT_LOST:
             return "The decimal point is missing or misplaced.", right
+        case PlaceDoubt.LATITUDE_TWICE:
+            return "The longitude column holds a latitude.", "The longitude."
+        case PlaceDoubt.LONGITUDE_TWICE:
+            return "The latitude column holds a longitude.", "The latitude."
         case PlaceDoubt.OUT_OF_RANGE:
             return (
                 "There is no such place: latitude must be from -90 to 90, longitude from -180 to 180.",
