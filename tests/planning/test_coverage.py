@@ -20,8 +20,9 @@ from aed.geo import Position
 from aed.lookup.answer import answer_lookup
 from aed.lookup.question import LookupQuestion
 from aed.planning.bands import HOURS, Band, band_at, hours_of_week
-from aed.planning.coverage import computing
+from aed.planning.coverage import previewing
 from aed.planning.coverage.actions import preview_out
+from aed.planning.coverage.computing import ProposedStep, patterns_of
 from aed.planning.coverage.formats import preview_pdf
 from aed.planning.coverage.rules import BAND_BY_HOUR, Pattern
 from aed.planning.coverage.schemas import PreviewResult, StepIn
@@ -41,8 +42,8 @@ __all__ = ["aed", "client", "nobody", "run"]
 MONDAY = date(2026, 9, 14)
 
 
-def computed(session: Session, estate: Estate, network: Any = None, **step: Any) -> computing.Computed:
-    return computing.compute(
+def computed(session: Session, estate: Estate, network: Any = None, **step: Any) -> previewing.Computed:
+    return previewing.compute(
         session,
         ADMINISTRATOR,
         estate_queries.estate(session, ADMINISTRATOR, estate.id),
@@ -178,15 +179,14 @@ def test_each_floor_is_as_far_as_the_lookup_says(session: Session, seed: int) ->
         for _ in range(5):
             make.building(session, estate, at=east_of(near(190), metres=centre), floors=4)
     kept: dict[str, Any] = {}
-    original = computing._patterns
 
-    def spy(world: Any, *given: Any) -> list[Pattern]:
-        kept["world"], kept["patterns"] = world, original(world, *given)
+    def spy(step: ProposedStep) -> list[Pattern]:
+        kept["world"], kept["patterns"] = step.world, patterns_of(step)
         found: list[Pattern] = kept["patterns"]
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(computing, "_patterns", spy)
+        patch.setattr(previewing, "patterns_of", spy)
         preview(session, estates[0], network)
     world = kept["world"]
     moments = hours_of_week(MONDAY, "Asia/Shanghai")

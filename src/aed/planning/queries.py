@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
@@ -20,7 +22,7 @@ from aed.incidents.models import Incident
 from aed.incidents.rules import IncidentKind
 from aed.lookup.arrival import accessible_probability
 from aed.registry.devices.models import Device
-from aed.registry.devices.reachability import hour_band, place_class
+from aed.registry.devices.reachability import PlaceClass, hour_band, place_class
 from aed.registry.devices.rules import DeviceState, EntryMode, access_at
 from aed.registry.estates.models import Building, Estate, EstatePace
 from aed.registry.estates.rules import EstateState
@@ -137,6 +139,15 @@ def devices_around(session: Session, box: Box) -> list[PlannedDevice]:
     return [PlannedDevice(*row) for row in session.execute(devices_statement().where(inside))]
 
 
+def devices_of_estate(session: Session, estate_id: int) -> list[PlannedDevice]:
+    """Return the devices in service of an estate.
+
+    visibility: the caller has checked that the viewer manages the estate.
+    """
+    rows = session.execute(devices_statement().where(Device.estate_id == estate_id))
+    return [PlannedDevice(*row) for row in rows]
+
+
 def devices_in(session: Session, region_ids: Collection[int]) -> list[PlannedDevice]:
     """Return the devices in service of these regions.
 
@@ -186,21 +197,23 @@ def past_arrests(session: Session, region_ids: Collection[int]) -> list[PastArre
     return [PastArrest(*row) for row in rows]
 
 
-def accessible_hours(
-    device: PlannedDevice,
-    moments: Sequence[datetime],
-    calendar: HolidayDates | None,
-    numbers: Arrival,
-    *,
-    opening_hours: str | None = None,
-) -> list[bool]:
-    """Return whether a device is accessible at each moment, by its hours, or by others given instead."""
-    text = opening_hours if opening_hours is not None else device.opening_hours
-    place = place_class(device.name_en, device.name_zh, is_in_estate=device.estate_id is not None)
-    found = []
-    for at in moments:
-        access = access_at(hours_at(text, at, time_zone=device.time_zone, calendar=calendar), device.entry)
-        found.append(
-            accessible_probability(access, place, hour_band(at, calendar), numbers) >= MIN_PROBABILITY
-        )
-    return found
+class HoursOfDevices:
+    """In which of some moments devices are accessible. Devices with the same hours are evaluated once."""
+
+    def __init__(self, moments: Sequence[datetime], calendar: HolidayDates | None, numbers: Arrival) -> None:
+        self._moments, self._calendar, self._numbers = moments, calendar, numbers
+        self._known: dict[Hashable, NDArray[np.bool_]] = {}
+
+    def accessible(self, device: PlannedDevice) -> NDArray[np.bool_]:
+        """Return whether a device is accessible at each moment."""
+        place = place_class(device.name_en, device.name_zh, is_in_estate=device.estate_id is not None)
+        key = device.opening_hours, device.time_zone, device.entry, place
+        if key not in self._known:
+            self._known[key] = np.array([self._is_accessible(device, place, at) for at in self._moments])
+        return self._known[key]
+
+    def _is_accessible(self, device: PlannedDevice, place: PlaceClass, at: datetime) -> bool:
+        hours = hours_at(device.opening_hours, at, time_zone=device.time_zone, calendar=self._calendar)
+        access = access_at(hours, device.entry)
+        band = hour_band(at, self._calendar)
+        return accessible_probability(access, place, band, self._numbers) >= MIN_PROBABILITY

@@ -1,4 +1,4 @@
-"""Walks from one device to many buildings, through gates as they are at a moment.
+"""Walks from one device to many buildings, through gates as they are at certain moments.
 
 The arithmetic is that of the lookup: the same network, gates, paces and floors, from the device to the
 patient's door instead of the other way; both take equally long. A way through a closed gate does not count.
@@ -10,6 +10,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from sqlalchemy import Connection
 from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.database.boxes import window_around
 from aed.geo import METRES_PER_DEGREE, Position
-from aed.hours.evaluation import hours_at
+from aed.hours.evaluation import HolidayDates, Opening, hours_at
 from aed.lookup.walks import BESIDE_THE_STREET_METRES, LocalTime, WalksFromPatient, passing_of
 from aed.registry import nearby
 from aed.registry.estates.rules import GatePassing
@@ -57,23 +58,39 @@ class Doors:
     """Estate ids; 0 for a building outside estates."""
 
 
+class _Timetable(NamedTuple):
+    """Hours of gates; many gates share them."""
+
+    text: str
+    time_zone: str
+    calendar: HolidayDates | None
+
+
 class WalksToDoors:
-    """Walks to the same doors from any device. Walks with the same gates are searched once."""
+    """Walks to the same doors from any device, at the same moments, which are named by their index.
+
+    Walks with the same gates are searched once.
+    """
 
     def __init__(
         self,
         connection: Connection,
         network: WalkingNetwork | None,
         doors: Doors,
+        moments: Sequence[datetime],
         *,
         numbers: Arrival,
         local: LocalTime,
         gates: Mapping[int, GateChange] | None = None,
     ) -> None:
         self._connection, self._network, self._doors = connection, network, doors
+        self._moments = moments
         self._numbers, self._local, self._changes = numbers, local, gates or {}
         self._gates: dict[tuple[Position, float], list[GateNearby]] = {}
-        self._timed: dict[tuple[Position, float], tuple[list[GateNearby], list[str]]] = {}
+        self._timed: dict[tuple[Position, float], tuple[int, ...]] = {}
+        self._timetables: dict[_Timetable, int] = {}
+        self._states: list[list[Opening]] = []
+        self._metres: dict[tuple[Pace, float], float] = {}
         self._found: dict[Hashable, tuple[Indices, Floats]] = {}
         self._snapped: list[SnappedPoint | None] = []
         if network is not None:
@@ -82,17 +99,25 @@ class WalksToDoors:
         self.estimated = 0
         """Devices whose walks were estimated from straight lines, for lack of a street nearby."""
 
-    def gates_state(self, place: Position, pace: Pace, *, within_seconds: float, at: datetime) -> Hashable:
-        """Return what is open and closed around a place at a moment; equal states have equal walks."""
-        metres = self._reach(pace, within_seconds)
-        rows, barriers = self._timed_around(place, metres)
-        return (
-            *(self._hours(row, at) for row in rows),
-            *(
-                hours_at(text, at, time_zone=self._local.time_zone, calendar=self._local.calendar).state
-                for text in barriers
-            ),
-        )
+    @property
+    def door_count(self) -> int:
+        return len(self._doors.lat)
+
+    def gates_state(self, place: Position, pace: Pace, moment: int, *, within_seconds: float) -> Hashable:
+        """Return what is open and closed around a place; equal states have equal walks."""
+        timetables = self.timetables(place, pace, within_seconds=within_seconds)
+        return tuple(self._states[each][moment] for each in timetables)
+
+    def timetables(self, place: Position, pace: Pace, *, within_seconds: float) -> tuple[int, ...]:
+        """Return the numbers of the timetables that gates around a place have."""
+        key = place, self._reach(pace, within_seconds)
+        if key not in self._timed:
+            self._timed[key] = self._timetables_around(*key)
+        return self._timed[key]
+
+    def states(self, timetable: int) -> Sequence[Opening]:
+        """Return whether gates with this timetable are open at each of the moments."""
+        return self._states[timetable]
 
     def gates_around(self) -> list[GateNearby]:
         """Return the registered gates around every place that was asked for so far, by id."""
@@ -103,9 +128,9 @@ class WalksToDoors:
         self,
         place: Position,
         pace: Pace,
+        moment: int,
         *,
         within_seconds: float,
-        at: datetime,
     ) -> tuple[Indices, Floats]:
         """Return the doors within reach, and the seconds to each, one way without floors.
 
@@ -116,14 +141,18 @@ class WalksToDoors:
             place,
             pace,
             within_seconds,
-            self.gates_state(place, pace, within_seconds=within_seconds, at=at),
+            self.gates_state(place, pace, moment, within_seconds=within_seconds),
         )
         if key not in self._found:
-            self._found[key] = self._search(place, pace, within_seconds, at)
+            self._found[key] = self._search(place, pace, within_seconds, self._moments[moment])
         return self._found[key]
 
     def _reach(self, pace: Pace, within_seconds: float) -> float:
-        return max_cost_metres((within_seconds - pace.pick_up_seconds) / 2, pace, self._numbers)
+        key = pace, within_seconds
+        if key not in self._metres:
+            one_way = (within_seconds - pace.pick_up_seconds) / 2
+            self._metres[key] = max_cost_metres(one_way, pace, self._numbers)
+        return self._metres[key]
 
     def _search(
         self, place: Position, pace: Pace, within_seconds: float, at: datetime
@@ -181,23 +210,41 @@ class WalksToDoors:
             self._gates[key] = [_changed(row, self._changes.get(row.id)) for row in rows]
         return self._gates[key]
 
-    def _timed_around(self, place: Position, metres: float) -> tuple[list[GateNearby], list[str]]:
-        """Return the gates that open and close, and the hours of those that only the map has."""
-        key = (place, metres)
-        if key not in self._timed:
-            rows = [row for row in self._gates_around(place, metres) if row.opening_hours is not None]
-            barriers = self._network.barriers_near(place, metres) if self._network is not None else []
-            texts = [each.opening_hours for each in barriers if each.opening_hours is not None]
-            self._timed[key] = rows, texts
-        return self._timed[key]
+    def _timetables_around(self, place: Position, metres: float) -> tuple[int, ...]:
+        """Return the timetables of the registered gates around, and of those that only the map has."""
+        found = {
+            _Timetable(
+                row.opening_hours,
+                row.time_zone,
+                nearby.calendar_of(self._connection, row.holiday_calendar, row.calendar_version),
+            )
+            for row in self._gates_around(place, metres)
+            if row.opening_hours is not None
+        }
+        barriers = self._network.barriers_near(place, metres) if self._network is not None else []
+        found |= {
+            _Timetable(each.opening_hours, self._local.time_zone, self._local.calendar)
+            for each in barriers
+            if each.opening_hours is not None
+        }
+        return tuple(sorted(map(self._numbered, found)))
+
+    def _numbered(self, timetable: _Timetable) -> int:
+        text, time_zone, calendar = timetable
+        if timetable not in self._timetables:
+            self._timetables[timetable] = len(self._states)
+            self._states.append(
+                [hours_at(text, at, time_zone=time_zone, calendar=calendar).state for at in self._moments]
+            )
+        return self._timetables[timetable]
 
     def gates_passed(
         self,
         place: Position,
         pace: Pace,
+        moment: int,
         *,
         within_seconds: float,
-        at: datetime,
         doors: Indices,
         estate_id: int,
     ) -> dict[int, tuple[int, ...]]:
@@ -215,7 +262,7 @@ class WalksToDoors:
             crossing = network.crossing_at(Position(row.lat, row.lon), within_metres=BESIDE_THE_STREET_METRES)
             if crossing is None:
                 continue
-            passed = passing_of(self._connection, row, ANYONE, at)
+            passed = passing_of(self._connection, row, ANYONE, self._moments[moment])
             if passed is GatePassing.NOT:
                 closed.append(crossing)
                 continue
@@ -240,10 +287,6 @@ class WalksToDoors:
             for i, door in enumerate(doors.tolist())
             if math.isfinite(costs[i])
         }
-
-    def _hours(self, row: GateNearby, at: datetime) -> Hashable:
-        calendar = nearby.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
-        return hours_at(row.opening_hours, at, time_zone=row.time_zone, calendar=calendar).state
 
 
 def _resident(estate_id: int) -> Viewer:

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer, require_estate_manager
 from aed.errors import NotFound
 from aed.planning.bands import next_monday
-from aed.planning.coverage.computing import compute
 from aed.planning.coverage.models import CoveragePreview
+from aed.planning.coverage.previewing import compute
 from aed.planning.coverage.schemas import PreviewOut, PreviewResult, StepIn
 from aed.planning.permissions import require_estate_reader
 from aed.registry.estates import queries as estate_queries

@@ -48,9 +48,9 @@ from aed.planning.placement.rules.ranking import RankedOption, ranked
 from aed.planning.placement.rules.solving import Solution, greedy, solve
 from aed.planning.placement.schemas import Candidate, DemandSource, Objective, PlacementIn
 from aed.planning.queries import (
+    HoursOfDevices,
     PlannedBuilding,
     PlannedDevice,
-    accessible_hours,
     buildings_in,
     devices_in,
     past_arrests,
@@ -176,7 +176,8 @@ def place(
             "The region has no buildings to serve; import them first, or send past arrests.", field="region"
         )
     numbers = settings.arrival
-    choices = _choices(question, buildings, devices, moments, calendar, settings)
+    hours = HoursOfDevices(moments, calendar, numbers)
+    choices = _choices(question, buildings, devices, hours, moments, calendar, settings)
     limit = 60 * question.minutes
     reach = limit if question.objective is Objective.PEOPLE else float(cells.ambulance_seconds.max())
     reach = max(reach, 60 * (question.floor_minutes or 0.0))
@@ -186,13 +187,14 @@ def place(
         session.connection(),
         network,
         cells.doors,
+        moments,
         numbers=numbers,
         local=LocalTime(region.time_zone, calendar),
     )
-    seconds = _seconds(choices, cells, walks, moments, reach, settings)
+    seconds = _seconds(choices, cells, walks, reach, settings)
     movable = set(question.movable)
     fixed = [each for each in devices if each.id not in movable]
-    existing = _existing(fixed, cells, walks, moments, calendar, reach, settings)
+    existing = _existing(fixed, cells, walks, hours, reach, settings)
     floor = None
     if question.floor_minutes is not None:
         if question.demand is not DemandSource.RESIDENTS:
@@ -356,12 +358,12 @@ def _choices(
     question: PlacementIn,
     buildings: Sequence[PlannedBuilding],
     devices: Sequence[PlannedDevice],
+    hours_of: HoursOfDevices,
     moments: Sequence[datetime],
     calendar: HolidayDates | None,
     settings: Settings,
 ) -> list[_Choice]:
     """Return every option: sites to buy for, steps to open, moves. Raises InvalidInput for wrong keys."""
-    numbers = settings.arrival
     found: list[_Choice] = []
     names = [each.name for each in question.candidates]
     if len(set(names)) < len(names):
@@ -377,7 +379,7 @@ def _choices(
             "The region has no device {device_id} in service.", field="movable", device_id=unknown[0]
         )
     for device in devices:
-        hours = tuple(accessible_hours(device, moments, calendar, numbers))
+        hours = tuple(hours_of.accessible(device).tolist())
         if device.id in movable:
             found.extend(_moves(device, hours, question, buildings, settings))
         elif question.open_existing:
@@ -565,13 +567,12 @@ def _seconds(
     choices: Sequence[_Choice],
     cells: _Cells,
     walks: WalksToDoors,
-    moments: Sequence[datetime],
     reach: float,
     settings: Settings,
 ) -> list[csr_array]:
     """Return (options, cells) seconds there and back in each band."""
     found = []
-    for band, at in enumerate(moments):
+    for band in range(len(BANDS)):
         rows: list[NDArray[np.intp]] = []
         columns: list[NDArray[np.intp]] = []
         data: list[Floats] = []
@@ -579,7 +580,7 @@ def _seconds(
             if not each.option.bands[band]:
                 continue
             doors, seconds = _fetches(
-                each.thing.position, each.floor, each.pace, cells, walks, at, reach, settings
+                each.thing.position, each.floor, each.pace, cells, walks, band, reach, settings
             )
             may = _may_fetch(each.audience, each.thing.estate_id, each.neighbourhood, cells, doors)
             rows.append(np.full(int(may.sum()), row, dtype=np.intp))
@@ -599,20 +600,16 @@ def _existing(
     devices: Sequence[PlannedDevice],
     cells: _Cells,
     walks: WalksToDoors,
-    moments: Sequence[datetime],
-    calendar: HolidayDates | None,
+    hours: HoursOfDevices,
     reach: float,
     settings: Settings,
 ) -> Floats:
     """Return (cells, bands): the seconds of the best device that people there may fetch today."""
     best = np.full((len(cells.years), len(BANDS)), math.inf)
     for device in devices:
-        open_in = accessible_hours(device, moments, calendar, settings.arrival)
-        for band, at in enumerate(moments):
-            if not open_in[band]:
-                continue
+        for band in np.flatnonzero(hours.accessible(device)).tolist():
             doors, seconds = _fetches(
-                device.position, device.floor, _pace(device, settings), cells, walks, at, reach, settings
+                device.position, device.floor, _pace(device, settings), cells, walks, band, reach, settings
             )
             may = _may_fetch(device.audience, device.estate_id, device.neighbourhood, cells, doors)
             best[doors[may], band] = np.minimum(best[doors[may], band], seconds[may])
@@ -625,11 +622,11 @@ def _fetches(
     pace: Pace,
     cells: _Cells,
     walks: WalksToDoors,
-    at: datetime,
+    band: int,
     reach: float,
     settings: Settings,
 ) -> tuple[NDArray[np.intp], Floats]:
-    doors, one_way = walks.seconds_to_doors(place, pace, within_seconds=reach, at=at)
+    doors, one_way = walks.seconds_to_doors(place, pace, band, within_seconds=reach)
     legs = one_way + cells.floor_seconds[doors] + floor_seconds(floor, settings.arrival)
     return doors, pace.pick_up_seconds + 2 * legs
 
