@@ -166,7 +166,7 @@ class _City:
         lats, lons = self._lats(self.estate_north).tolist(), self._lons(self.estate_east).tolist()
         for i, (lat, lon) in enumerate(zip(lats, lons, strict=True)):
             n = self.estate + i
-            boundary = _square(lat - half_lat, lat + half_lat, lon - half_lon, lon + half_lon)
+            boundary = square(lat - half_lat, lat + half_lat, lon - half_lon, lon + half_lon)
             yield (
                 *(n, self.region, "bench", f"e{n}", f"Garden Estate {n}", f"花园小区{n}", f"n{n // 4}"),
                 *(f"0571-8{n:07}", "active", 1, boundary),
@@ -186,7 +186,7 @@ class _City:
                 *(n, self.estate + i // 2, "bench", f"g{n}", f"Gate {1 + i % 2}", f"{1 + i % 2}号门"),
                 ("open", "guarded", "residents")[kind[i]],
                 "Mo-Su 06:00-23:00" if closed_at_night[i] else ALWAYS,
-                *("active", 1, _point(float(north[0]), float(east[0]))),
+                *("active", 1, point(float(north[0]), float(east[0]))),
             )
 
     def buildings(self) -> Iterator[Row]:
@@ -235,7 +235,7 @@ class _City:
                 *(self.person + keepers[i], audience[i]),
                 "out_of_service" if out_of_service[i] else "in_service",
                 "battery low" if out_of_service[i] else None,
-                *(self.today - timedelta(days=days_unchecked[i]), 1, _point(lat, lon)),
+                *(self.today - timedelta(days=days_unchecked[i]), 1, point(lat, lon)),
             )
 
     def consumables(self) -> Iterator[Row]:
@@ -278,13 +278,13 @@ class _City:
         floors = random.integers(0, 18, count).tolist()
         for i in range(count):
             n = self.responder + i
-            yield n, n, "home", floors[i], None, _point(lats[i], lons[i])
+            yield n, n, "home", floors[i], None, point(lats[i], lons[i])
 
 
-def _point(lat: float, lon: float) -> str:
+def point(lat: float, lon: float) -> str:
     return struct.pack("<BIdd", 1, 1, lon, lat).hex()
 
 
-def _square(south: float, north: float, west: float, east: float) -> str:
+def square(south: float, north: float, west: float, east: float) -> str:
     ring = (west, south, east, south, east, north, west, north, west, south)
     return struct.pack("<BIIBIII10d", 1, 6, 1, 1, 3, 1, 5, *ring).hex()

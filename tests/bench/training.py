@@ -36,7 +36,7 @@ from aed.walking.file import save_network
 from tests.bench.bare import _window
 from tests.bench.filling import copy_rows, fill_some_on_spatialite, make_schema
 from tests.bench.imports import Run, run_command, run_import
-from tests.bench.population import ALWAYS, DAY_HOURS, SEED, Row, _point, _square
+from tests.bench.population import ALWAYS, DAY_HOURS, SEED, Row, point, square
 from tests.bench.ratio import Ratio
 from tests.bench.rounds import by_turns
 from tests.walking.grids import grid_position, street_grid
@@ -120,7 +120,7 @@ class TrainingNetwork:
     def _estates(self) -> Iterator[Row]:
         lats, lons = self._places["estate_lat"].tolist(), self._places["estate_lon"].tolist()
         for i, (lat, lon) in enumerate(zip(lats, lons, strict=True)):
-            boundary = _square(lat - 0.0012, lat + 0.0012, lon - 0.0014, lon + 0.0014)
+            boundary = square(lat - 0.0012, lat + 0.0012, lon - 0.0014, lon + 0.0014)
             yield (
                 *(i + 1, self._region(i), "bench", f"e{i + 1}", f"Garden Estate {i + 1}", f"花园小区{i + 1}"),
                 *(f"n{i // ESTATES_EACH}", f"0571-8{i:07}", "active", 1, boundary),
@@ -132,7 +132,7 @@ class TrainingNetwork:
             number = 1 + i % BUILDINGS_EACH
             yield (
                 *(i + 1, 1 + i // BUILDINGS_EACH, "bench", f"b{i}", f"Building {number}", f"{number}幢", 18),
-                _point(lat, lon),
+                point(lat, lon),
             )
 
     def _people(self) -> Iterator[Row]:
@@ -176,9 +176,9 @@ class TrainingNetwork:
         floors = random.integers(0, 18, self.people_count).tolist()
         works_at = random.integers(0, len(lats), self.people_count).tolist()
         for i, home in enumerate(self._home):
-            yield i + 1, i + 1, "home", floors[i], None if i % 3 else ALWAYS, _point(lats[home], lons[home])
+            yield i + 1, i + 1, "home", floors[i], None if i % 3 else ALWAYS, point(lats[home], lons[home])
         for i in range(0, self.people_count, 10):
-            work = _point(lats[works_at[i]], lons[works_at[i]])
+            work = point(lats[works_at[i]], lons[works_at[i]])
             yield self.people_count + i + 1, i + 1, "work", 0, "Mo-Fr 09:00-17:30; PH off", work
 
 
