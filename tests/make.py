@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import pyotp
 from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -30,6 +31,8 @@ from aed.accounts.roles import actions as role_actions
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sessions import SESSION_KEY_PREFIX, SignIn
 from aed.accounts.sign_in import passwords
+from aed.accounts.sign_in.models import SecondFactor
+from aed.accounts.sign_in.rules import FactorKind
 from aed.accounts.tokens import create_token, hash_key
 from aed.calendars.actions import create_address
 from aed.calendars.models import CalendarKind
@@ -754,6 +757,23 @@ def sign_in(session: Session, person_id: int, *, bearer: bool = False) -> str:
     )
     session.flush()
     return key
+
+
+def authenticator_app(session: Session, person_id: int) -> pyotp.TOTP:
+    """Add an authenticator app as the person's second factor; return what shows its codes."""
+    secret = pyotp.random_base32()
+    session.add(
+        SecondFactor(
+            person_id=person_id,
+            kind=FactorKind.TOTP,
+            name="Phone",
+            secret=secret,
+            added_at=NOW,
+            confirmed_at=NOW,
+        )
+    )
+    session.flush()
+    return pyotp.TOTP(secret)
 
 
 def role(

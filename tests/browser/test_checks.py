@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sqlalchemy import select
 
 from aed import clock
 from aed.accounts.people.models import Person
+from aed.accounts.sessions import SESSION_COOKIE
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
 from aed.upkeep.models import Check, Photo
@@ -182,6 +184,59 @@ def test_a_keeper_from_a_list_signs_in_with_one_code(open_page: OpenPage, site: 
     page.locator("#code").fill("000000")
     page.locator("main form button").first.click()
     expect(page.locator("#code-error")).to_be_visible()
+    page.locator("#code").fill(last_code(site, person_id))
+    page.locator("main form button").first.click()
+    expect(page.locator("#check")).to_be_visible()
+
+
+def test_a_keeper_gives_their_second_factor_on_the_page_and_the_answers_stay(
+    open_page: OpenPage, site: Site, view: View, keeper: tuple[str, str]
+) -> None:
+    code, key = keeper
+    with site.database.write_sessions() as session, session.begin():
+        device = session.get_one(Device, int(code.partition("-")[0]))
+        assert device.keeper_id is not None
+        phone = session.get_one(Person, device.keeper_id).phone
+        app, person_id = make.authenticator_app(session, device.keeper_id), device.keeper_id
+    page = open_page(session_key=key, java_script_enabled=False)
+    page.goto(f"/d/{code}/check")
+    page.locator("summary").click()
+    page.locator("#note").fill("torn seal")
+    page.context.clear_cookies()  # the session has ended meanwhile
+    page.locator('[name="all"]').click()
+    give_code(page, site, phone or "", person_id)
+    expect(page.locator('[name="kept"]').first).to_have_value(re.compile("torn"))
+    page.locator("#code").fill("000000")
+    page.locator("main form button").first.click()
+    expect(page.locator("#code-error")).to_be_visible()
+    page.locator("#code").fill(app.now())
+    page.locator("main form button").first.click()
+    expect(page.locator("#note")).to_have_value("torn seal")
+    page.locator('[name="all"]').click()
+    expect(page.locator("#result")).to_be_visible()
+    assert [each.note for each in checks_of(site, code)] == ["torn seal"]
+
+    page = open_page()
+    page.goto(f"/d/{code}/check")
+    give_code(page, site, phone or "", person_id)
+    expect(page.locator("#code")).to_have_attribute("maxlength", "40")
+    check(page, view, "check-second-factor")
+    page.context.clear_cookies(name=SESSION_COOKIE)
+    page.goto(f"/d/{code}/check")
+    expect(page.locator('form:has([name="known"]) button')).to_be_visible()
+    check(page, view, "check-one-tap-code")
+
+
+def give_code(page: Page, site: Site, phone: str, person_id: int) -> None:
+    """Have a code sent to the number, and enter it."""
+    page.locator("#phone").fill(phone)
+    page.locator("form:has(#phone) button").click()
+    page.locator("#code").fill(last_code(site, person_id))
+    page.locator("form:has(#code) button").click()
+
+
+def last_code(site: Site, person_id: int) -> str:
+    """Return the sign-in code of the last message to the person."""
     with site.database.read_sessions() as session:
         text = session.scalars(
             select(OutboxMessage.text_en)
@@ -189,9 +244,7 @@ def test_a_keeper_from_a_list_signs_in_with_one_code(open_page: OpenPage, site: 
             .order_by(OutboxMessage.id.desc())
         ).first()
     assert text is not None
-    page.locator("#code").fill("".join(each for each in text[:40] if each.isdigit())[:6])
-    page.locator("main form button").first.click()
-    expect(page.locator("#check")).to_be_visible()
+    return "".join(each for each in text[:40] if each.isdigit())[:6]
 
 
 def test_those_who_may_not_check_are_told_so(open_page: OpenPage, site: Site, view: View) -> None:

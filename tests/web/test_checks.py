@@ -295,6 +295,42 @@ def test_what_was_entered_outlives_the_end_of_the_session(browser: TestClient, s
     assert SESSION_COOKIE in page.headers["set-cookie"]
 
 
+def test_a_keeper_gives_their_second_factor_on_the_page_and_loses_nothing(
+    browser: TestClient, session: Session
+) -> None:
+    code = kept(session)
+    sign_in(browser, session, code)
+    keeper_id = session.scalars(select(Account.person_id)).one()
+    app = make.authenticator_app(session, keeper_id)
+    session.commit()
+    browser.cookies.delete(SESSION_COOKIE)
+    held = {"kept": "note=torn+seal&key=" + str(uuid.uuid4())}
+    browser.post(f"/d/{code}/check/code", data={"phone": PHONE} | held)
+    fields = {"phone": PHONE, "code": codes_sent(session)[-1]} | held
+
+    asked = browser.post(f"/d/{code}/check/sign-in", data=fields)
+    assert "Code of the app, or recovery code" in asked.text
+    assert "torn" in asked.text, "kept"
+    assert "Code of the app, or recovery code" in browser.get(f"/d/{code}/check").text, "also when reloaded"
+    assert "torn" in browser.post(f"/d/{code}/check", data={"note": "torn seal"}).text, "also when sent again"
+    assert browser.get(f"/d/{code}/check/second-factor").headers["location"] == f"/d/{code}/check"
+    other = browser.post(f"/d/{code}/check/code", data=held).text
+    assert ("torn" in other, 'name="phone"' in other) == (True, True), "another number can be given"
+
+    wrong = browser.post(f"/d/{code}/check/second-factor", data={"code": "000000"} | held)
+    assert (wrong.status_code, "torn" in wrong.text) == (422, True)
+    right = browser.post(f"/d/{code}/check/second-factor", data={"code": app.at(clock.now())} | held)
+    assert (right.status_code, "torn seal" in right.text, 'name="a_' in right.text) == (200, True, True)
+    again = browser.post(f"/d/{code}/check/second-factor", data={"code": "000000"})
+    assert again.headers["location"] == f"/d/{code}/check", "a double tap"
+
+
+def test_who_has_no_session_is_asked_for_the_number_first(browser: TestClient, session: Session) -> None:
+    code = kept(session)
+    page = browser.post(f"/d/{code}/check/second-factor", data={"code": "000000", "kept": "note=torn"})
+    assert (page.status_code, 'name="phone"' in page.text, "note=torn" in page.text) == (200, True, True)
+
+
 def test_a_form_of_another_site_is_refused(browser: TestClient, session: Session) -> None:
     code = kept(session)
     sign_in(browser, session, code)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.authentication import OwnSessionDep, client_address
 from aed.accounts.second_factors import actions, passkeys
-from aed.accounts.second_factors.requests import give_second_factor
+from aed.accounts.second_factors.requests import give_second_factor, give_second_factor_code
 from aed.accounts.second_factors.schemas import (
     AppIn,
     AppOut,
@@ -54,12 +54,7 @@ def sign_in_with_second_factor(
     request: Request, database: DatabaseDep, key: OwnSessionDep, given: SecondFactorIn
 ) -> None:
     """Give the code of an authenticator app, or a recovery code."""
-    code, address = given.code.get_secret_value(), client_address(request)
-
-    def give(session: Session, own: SignIn, at: datetime) -> bool:
-        return actions.verify_code(session, own, code, address=address, at=at)
-
-    give_second_factor(request, database, key, give)
+    give_second_factor_code(request, database, key, given.code.get_secret_value())
 
 
 @router.post("/sign-in/second-factor/passkey/options")

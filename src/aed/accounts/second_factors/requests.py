@@ -27,6 +27,16 @@ AT_ONCE: Final = 3
 _places = threading.BoundedSemaphore(AT_ONCE)
 
 
+def give_second_factor_code(request: Request, database: Database, key: str, code: str) -> None:
+    """Give the code of an authenticator app, or a recovery code, for the session. Raises NotSignedIn."""
+    address = client_address(request)
+
+    def give(session: Session, own: SignIn, at: datetime) -> bool:
+        return actions.verify_code(session, own, code, address=address, at=at)
+
+    give_second_factor(request, database, key, give)
+
+
 def give_second_factor(
     request: Request, database: Database, key: str, give: Callable[[Session, SignIn, datetime], bool]
 ) -> None:

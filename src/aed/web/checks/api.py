@@ -13,10 +13,18 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import FormViewerDep, ViewerDep, require_same_origin, viewer_of_person
+from aed.accounts.authentication import (
+    FormViewerDep,
+    ViewerDep,
+    require_same_origin,
+    session_key_in_cookie,
+    viewer_of_person,
+)
 from aed.accounts.masking import mask_phone
 from aed.accounts.people.rules import e164
 from aed.accounts.permissions import Viewer
+from aed.accounts.second_factors.requests import give_second_factor_code
+from aed.accounts.sessions import awaits_second_factor, sign_in_by_key
 from aed.accounts.sign_in import actions as sign_in_actions
 from aed.accounts.sign_in.requests import SIGN_IN_TURN, browser_of, keep_session, set_cookie
 from aed.accounts.sign_in.rules import CODE_COOKIE, CODE_LIFETIME, KNOWN_BROWSER_COOKIE
@@ -56,9 +64,7 @@ FOR_OFFLINE: Final = {"Cache-Control": "no-store", "X-Keep-Offline": "yes"}
 
 BAD_PHONE: Final = noop("This is not a phone number that can receive messages. Check the digits.")
 BAD_CODE: Final = noop("This code is wrong or has expired. Use the newest message, or get a new code.")
-NEEDS_SECOND_FACTOR: Final = noop(
-    "This account needs its second factor. Sign in on the sign-in page, then come back."
-)
+BAD_FACTOR: Final = noop("This code is wrong or was used already. Wait for the next code of the app.")
 SIGN_IN_AGAIN: Final = noop("Sign in to send this check. What you entered is kept.")
 NOT_ACCEPTED: Final = noop("This check was not accepted. Look through what you entered, and send it again.")
 NOT_YOURS: Final = noop("Your account may not check this AED.")
@@ -314,11 +320,16 @@ def _sign_in_page(
     *,
     phone: str = "",
     is_known: bool = False,
-    step: str = "phone",
+    step: str = "",
     kept: str = "",
     problem: str = "",
     status: int = 200,
 ) -> Response:
+    """Show a step of the sign-in; by default the one that this browser has to take next."""
+    if not step:
+        key = session_key_in_cookie(request)
+        is_limited = key is not None and awaits_second_factor(session, key, at=clock.now())
+        step = "second-factor" if is_limited else "phone"
     device_id, known = _device_id(code), _known_number(request, session, code)
     return render(
         request,
@@ -339,6 +350,7 @@ def _sign_in_page(
 
 @router.get("/d/{code}/check/code")
 @router.get("/d/{code}/check/sign-in")
+@router.get("/d/{code}/check/second-factor")
 def go_to_check(request: Request, code: Code) -> Response:
     """Lead a reload or the language switch of a sign-in step back to the form."""
     query = f"?{request.url.query}" if request.url.query else ""
@@ -354,14 +366,28 @@ def send_code(
     code: Code,
     fields: Fields,
 ) -> Response:
-    """Send a code to the number if it has an account or is a keeper's; answer alike if it is neither."""
+    """Send a code to the number if it has an account or is a keeper's; answer alike if it is neither.
+
+    Without a number, ask for one.
+    """
     at, phone, kept = clock.now(), fields.get("phone", ""), fields.get("kept", "")
+    if not {"phone", "known"} & set(fields):
+        with read_session(database) as session:
+            return _sign_in_page(request, session, viewer, code, step="phone", kept=kept)
     try:
         number = _number(request, database, settings, code, fields)
     except InvalidInput:
         with read_session(database) as session:
             return _sign_in_page(
-                request, session, viewer, code, phone=phone, kept=kept, problem=BAD_PHONE, status=422
+                request,
+                session,
+                viewer,
+                code,
+                phone=phone,
+                step="phone",
+                kept=kept,
+                problem=BAD_PHONE,
+                status=422,
             )
     browser = browser_of(request, database, number, at=at)
     code_key = sign_in_actions.request_code(
@@ -419,11 +445,46 @@ def sign_in(
             )
     if done.needs_second_factor:
         with read_session(database) as session:
-            response = _sign_in_page(request, session, viewer, code, problem=NEEDS_SECOND_FACTOR)
+            response = _sign_in_page(request, session, viewer, code, step="second-factor", kept=kept)
     else:
         response = _after_sign_in(request, database, settings, code, done.person_id, kept, at=at)
     keep_session(request, response, database, done.key, phone=number, lasts=lasts, at=at)
     return response
+
+
+@router.post("/d/{code}/check/second-factor", dependencies=[SIGN_IN_TURN, Depends(require_same_origin)])
+def give_factor(
+    request: Request,
+    viewer: FormViewerDep,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    code: Code,
+    fields: Fields,
+) -> Response:
+    """Give the second factor, and go on to the form, with what had been entered."""
+    at, kept, key = clock.now(), fields.get("kept", ""), session_key_in_cookie(request)
+    person_id = viewer.person_id
+    if person_id is None:
+        with read_session(database) as session:
+            if key is None or not awaits_second_factor(session, key, at=at):
+                return _sign_in_page(request, session, viewer, code, step="phone", kept=kept)
+        try:
+            give_second_factor_code(request, database, key, fields.get("code", "")[:40])
+        except NotSignedIn:
+            with read_session(database) as session:
+                return _sign_in_page(
+                    request,
+                    session,
+                    viewer,
+                    code,
+                    step="second-factor",
+                    kept=kept,
+                    problem=BAD_FACTOR,
+                    status=422,
+                )
+        with read_session(database) as session:
+            person_id = sign_in_by_key(session, key, at=at).person_id
+    return _after_sign_in(request, database, settings, code, person_id, kept, at=at)
 
 
 def _after_sign_in(

@@ -6,27 +6,24 @@ code, can find out.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import (
     FormViewerDep,
     ViewerDep,
-    client_address,
     require_same_origin,
     session_key_in_cookie,
 )
 from aed.accounts.people.rules import Language, e164
-from aed.accounts.second_factors import actions as second_factors
-from aed.accounts.second_factors.requests import give_second_factor
-from aed.accounts.sessions import SignIn, sign_in_by_key
+from aed.accounts.second_factors.requests import give_second_factor_code
+from aed.accounts.sessions import sign_in_by_key
 from aed.accounts.sign_in import actions
 from aed.accounts.sign_in.requests import SIGN_IN_TURN, browser_of, keep_session, set_cookie
 from aed.accounts.sign_in.rules import CODE_COOKIE, CODE_LIFETIME, NewAccount, SignUp
@@ -212,16 +209,11 @@ def give_factor(
     key = session_key_in_cookie(request)
     if key is None:
         return RedirectResponse("/sign-in", 303)
-    address = client_address(request)
-
-    def give(session: Session, own: SignIn, at: datetime) -> bool:
-        return second_factors.verify_code(session, own, code.strip(), address=address, at=at)
-
     if viewer.person_id is None:
         with read_session(database) as session:
             sign_in_by_key(session, key, at=clock.now())
         try:
-            give_second_factor(request, database, key, give)
+            give_second_factor_code(request, database, key, code)
         except NotSignedIn:
             return _page(request, step="second-factor", status=422, go_to=go_to, code_error=BAD_CODE)
     return RedirectResponse(own_path(go_to), 303)
