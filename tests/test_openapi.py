@@ -332,6 +332,7 @@ WITHOUT_VERSION = {
     "POST /v1/agreements/by-link/{party_key}/decisions": 409,  # it is withdrawn
     "POST /v1/agreements/by-link/{party_key}/withdrawal": 409,
     "POST /v1/agreements/by-link/{party_key}/step-down": 409,
+    "POST /v1/sharing-rules": 201,
     "POST /v1/cost-cases/{cost_case_id}/payment": 200,
     "POST /v1/cost-cases/{cost_case_id}/waiver": 409,  # an earlier example has paid it
     "POST /v1/time-bank/donations": 403,  # needs a person, as do all that use own points

@@ -106,6 +106,7 @@ GUARDED = {
 }
 """Models that not everyone may see, with their tables."""
 OPEN_TO_ALL = {
+    "sharing_rules",  # numbers; shown without who set them
     "time_bank_rules",
     "regions",
     "holiday_calendars",
@@ -431,6 +432,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "calendar_id": [1],
         "agreement_id": [1],
         "cost_case_id": [1],
+        "rules_version": ["2026-1"],
         "party_key": ["agr_made_up"],
         "text_hash": ["0" * 64],
         "region": ["CN-33"],

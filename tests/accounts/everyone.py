@@ -197,6 +197,7 @@ def build(session: Session) -> Everyone:
         "job": "feeds",
         "agreement_id": agreement.id,
         "party_role": "owners_committee",
+        "rules_version": "2026-1",
         "cost_case_id": make.cost_case(session, estate).id,
         "party_key": party_key,
         "text_hash": agreement.text_hash,

@@ -99,6 +99,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "policies.policies",
         "Manage how often devices are checked, and what a check asks.",
     ),
+    "sharing-rules": (
+        "sharing_rules.sharing_rules",
+        "Manage the rules of regions for agreements.",
+    ),
     "recalls": ("policies.recalls", "Manage makers' recalls."),
     "checks": ("upkeep.checks", "Record and list checks of devices."),
     "quarantines": ("upkeep.quarantines", "List devices in quarantine, and why."),

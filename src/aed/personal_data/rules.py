@@ -343,6 +343,7 @@ ACTOR_COLUMNS: Final = (
     ("cost_cases", "settled_by"),
     ("party_decisions", "decided_by"),
     ("party_links", "created_by"),
+    ("sharing_rules", "created_by"),
     ("attendances", "marked_by"),
     ("assessments", "assessed_by"),
     ("audit_log", "who"),

@@ -222,3 +222,16 @@ class CostCase(Table):
     payment_reference: Mapped[str | None] = mapped_column(Text)
     """Such as the number of the bank transfer or of the receipt."""
     waiver_reason: Mapped[str | None] = mapped_column(Text)
+
+
+class RegionRules(Table):
+    """The rules of a region for agreements, from one moment on. Never amended: later rules are a new row."""
+
+    __tablename__ = "sharing_rules"
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
+    numbers: Mapped[dict[str, Any]]
+    """See `regional_rules.schemas.RulesIn`."""
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(String(200))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -117,7 +117,10 @@ def step_below(audience: Audience) -> Audience:
 
 @dataclass(frozen=True, slots=True)
 class SharingRules:
-    """The numbers of the rules. Decisions record `version`."""
+    """The numbers of the rules of a region, with their defaults.
+
+    An agreement keeps the `version` that it was drafted under.
+    """
 
     version: str = "2026-1"
     parties: tuple[PartyRole, ...] = tuple(PartyRole)
@@ -367,14 +370,16 @@ class ConsentGiven:
 
 
 def missing_consents(
-    decisions: Iterable[ConsentGiven], *, text: str, rules: SharingRules = RULES
+    decisions: Iterable[ConsentGiven], *, text: str, parties: Collection[PartyRole] = RULES.parties
 ) -> tuple[PartyRole, ...]:
     """Return the parties whose latest decision on the text with that hash is not a consent.
 
     `decisions` are in order of time. Decisions on another text do not count.
     """
     latest = {each.role: each.kind for each in decisions if each.text_hash == text}
-    return tuple(role for role in rules.parties if latest.get(role) is not DecisionKind.CONSENT)
+    return tuple(
+        role for role in PartyRole if role in parties and latest.get(role) is not DecisionKind.CONSENT
+    )
 
 
 # --- Cost of uses ---------------------------------------------------------------------------------------
@@ -404,7 +409,7 @@ def due_cost_reminder(
 
     `reminded` is the latest reminder sent. Reminders that were missed are left out.
     """
-    last = rules.cost_reminder_days[-1]
+    last = max(rules.cost_reminder_days)
     if days_since_use >= last:
         threshold = days_since_use - (days_since_use - last) % CHASED_EVERY_DAYS
     else:

@@ -24,10 +24,11 @@ from aed.sharing import rules
 from aed.sharing.agreements import queries
 from aed.sharing.agreements.schemas import AgreementDraft, AgreementIn, ShareIn
 from aed.sharing.models import Agreement, AgreementParty, DeviceShare
+from aed.sharing.regional_rules.queries import rules_of_region, rules_of_version
 from aed.sharing.rules import (
-    RULES,
     AgreementKind,
     AgreementState,
+    SharingRules,
     end_of,
     rung,
     start_of,
@@ -52,7 +53,7 @@ def draft_agreement(session: Session, who: Viewer, new: AgreementDraft, *, at: d
         estate_id=estate.id,
         region_id=estate.region_id,
         state=AgreementState.DRAFT,
-        rules_version=RULES.version,
+        rules_version=rules_of_region(session, estate.region_id).version,
         created_at=at,
         created_by=who.name,
         text_hash="",
@@ -286,8 +287,12 @@ def _require_within_own_hours(share: ShareIn, own: str | None, first: date) -> N
 
 
 def _put_text(session: Session, found: Agreement, new: AgreementIn) -> None:
-    """Check the text and set its fields and its hash."""
-    _require_consistent(session, found, new)
+    """Check the text, complete it by the rules of the agreement, and set its fields and its hash."""
+    by = rules_of_version(session, found.rules_version)
+    _require_consistent(session, found, new, by)
+    if new.terms.check_interval_days is None:
+        terms = new.terms.model_copy(update={"check_interval_days": by.check_interval_days})
+        new = new.model_copy(update={"terms": terms})
     for name in (
         "kind",
         "owner",
@@ -311,18 +316,18 @@ def _put_text(session: Session, found: Agreement, new: AgreementIn) -> None:
     found.text_hash = rules.text_hash(text | {"estate": found.estate_id})
 
 
-def _require_consistent(session: Session, found: Agreement, new: AgreementIn) -> None:
+def _require_consistent(session: Session, found: Agreement, new: AgreementIn, by: SharingRules) -> None:
     if new.kind is AgreementKind.REGISTER:
         raise InvalidInput("Agreements by the register follow from the register.", field="kind")
     if new.ends_on is not None and new.ends_on < new.starts_on:
         raise InvalidInput("The agreement ends before it starts.", field="ends_on")
     if new.kind is AgreementKind.TRIAL:
-        last = new.starts_on + timedelta(days=RULES.max_trial_days - 1)
+        last = new.starts_on + timedelta(days=by.max_trial_days - 1)
         if new.ends_on is None or new.ends_on > last:
             raise InvalidInput(
                 "A trial ends after at most {days} days: by {last}.",
                 field="ends_on",
-                days=RULES.max_trial_days,
+                days=by.max_trial_days,
                 last=last,
             )
     if (new.notice_from is None) != (new.notice_until is None) or (
@@ -332,9 +337,9 @@ def _require_consistent(session: Session, found: Agreement, new: AgreementIn) ->
     if (new.preview_id is None) != (new.preview_hash is None):
         raise InvalidInput("Give preview_id and preview_hash together.", field="preview_hash")
     roles = sorted(each.role for each in new.parties)
-    if roles != sorted(RULES.parties):
+    if roles != sorted(by.parties):
         raise InvalidInput(
-            "Name each of these parties once: {roles}.", field="parties", roles=", ".join(RULES.parties)
+            "Name each of these parties once: {roles}.", field="parties", roles=", ".join(by.parties)
         )
     ids = [each.device_id for each in new.shares]
     if len(set(ids)) != len(ids):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
@@ -12,18 +13,23 @@ from aed.database.session import exclusive_lock
 from aed.notifications.outbox import Notice, notify_person
 from aed.sharing.agreements.queries import estate_row
 from aed.sharing.models import Agreement, DeviceShare
-from aed.sharing.rules import RULES, AgreementKind, AgreementState, due_notice
+from aed.sharing.regional_rules.queries import rules_of_version
+from aed.sharing.rules import AgreementKind, AgreementState, due_notice
 from aed.sharing.shares.queries import time_zone_of
+
+MAX_NOTICE_DAYS: Final = 366
+"""No region has an agreement's end notified earlier."""
 
 
 def notify_of_endings(session: Session, *, at: datetime) -> int:
-    """Notify the representatives of all parties 90, 60, 30, 7 and 0 days before an agreement ends.
+    """Notify the representatives of all parties before an agreement ends.
 
-    Returns the number of people notified. Each notice is sent once; a late run sends only the latest.
+    By default 90, 60, 30, 7 and 0 days before. Returns the number of people notified. Each notice is sent
+    once; a late run sends only the latest.
     visibility: to the parties themselves.
     """
     exclusive_lock(session, "notices of agreements")
-    last = (at + timedelta(days=max(RULES.notice_days) + 1)).date()
+    last = (at + timedelta(days=MAX_NOTICE_DAYS + 1)).date()
     ending = session.scalars(
         select(Agreement)
         .where(
@@ -41,7 +47,8 @@ def notify_of_endings(session: Session, *, at: datetime) -> int:
         assert agreement.ends_on is not None
         today = at.astimezone(ZoneInfo(time_zone_of(session, agreement.estate_id))).date()
         days = (agreement.ends_on - today).days
-        threshold = due_notice(days, notified=agreement.notified_days)
+        by = rules_of_version(session, agreement.rules_version)
+        threshold = due_notice(days, notified=agreement.notified_days, rules=by)
         if threshold is None:
             continue
         notice = _notice(session, agreement, days)

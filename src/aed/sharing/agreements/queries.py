@@ -122,7 +122,7 @@ def waits_for(found: Agreement, decisions: Sequence[PartyDecision]) -> list[str]
         return []
     roles = {each.id: each.role for each in found.parties}
     given = [ConsentGiven(roles[each.party_id], each.kind, each.text_hash) for each in decisions]
-    missing = missing_consents(given, text=found.text_hash)
+    missing = missing_consents(given, text=found.text_hash, parties=[*roles.values()])
     return [str(role) for role in missing] or ["region"]
 
 

@@ -13,7 +13,6 @@ from aed.errors import InvalidInput
 from aed.hours.evaluation import parse_hours
 from aed.sharing.models import Agreement, AgreementParty, DeviceShare
 from aed.sharing.rules import (
-    RULES,
     AgreementKind,
     AgreementState,
     CodeRecipient,
@@ -129,7 +128,9 @@ class Terms(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    check_interval_days: int = Field(RULES.check_interval_days, ge=1, le=366)
+    check_interval_days: int | None = Field(
+        None, ge=1, le=366, description="Default: by the rules of the region"
+    )
     certified_people: int = Field(2, ge=0, le=10_000, description="Certified person and deputies")
     trained_people_per_device: int = Field(0, ge=0, le=10_000)
     drills_a_year: int = Field(1, ge=0, le=366)

@@ -16,6 +16,7 @@ from aed.notifications.outbox import Notice, notify_person
 from aed.sharing.agreements.queries import estate_row
 from aed.sharing.costs.queries import open_cases
 from aed.sharing.models import Agreement, AgreementParty, CostCase
+from aed.sharing.regional_rules.queries import rules_of_version
 from aed.sharing.rules import MINOR_UNITS, Payer, due_cost_reminder
 from aed.sharing.shares.queries import time_zone_of
 
@@ -31,7 +32,9 @@ PAYER_WORDS: Final[Mapping[Payer, tuple[str, str]]] = {
 
 
 def remind_of_costs(session: Session, *, at: datetime) -> int:
-    """Remind of unpaid cost cases: at once, after 14, 30 and 60 days, then every 30 days until settled.
+    """Remind of unpaid cost cases until they are settled.
+
+    By default at once, after 14, 30 and 60 days, then every 30 days.
 
     The payer's representative and the estate's managers are notified. Returns the number of people notified.
     visibility: to the payers themselves.
@@ -41,7 +44,9 @@ def remind_of_costs(session: Session, *, at: datetime) -> int:
     for case, agreement in open_cases(session):
         zone = ZoneInfo(time_zone_of(session, agreement.estate_id))
         days = (at.astimezone(zone).date() - case.used_at.astimezone(zone).date()).days
-        threshold = due_cost_reminder(days, reminded=case.reminded_days)
+        threshold = due_cost_reminder(
+            days, reminded=case.reminded_days, rules=rules_of_version(session, agreement.rules_version)
+        )
         if threshold is None:
             continue
         notice = _notice(session, case, agreement, zone)

@@ -17,8 +17,8 @@ from aed.sharing.agreements import queries as agreement_queries
 from aed.sharing.agreements.schemas import RepresentativeIn
 from aed.sharing.decisions.schemas import LinkIn, PartyDecisionIn
 from aed.sharing.models import Agreement, AgreementParty, PartyDecision, PartyLink
+from aed.sharing.regional_rules.queries import rules_of_version
 from aed.sharing.rules import (
-    RULES,
     AgreementState,
     DecisionKind,
     DecisionMethod,
@@ -76,7 +76,7 @@ def decide(
             minutes_hash=given.minutes_hash,
             reason=given.reason,
             mandate=mandate,
-            rules_version=RULES.version,
+            rules_version=found.rules_version,
             decided_at=at,
             decided_by=by,
         )
@@ -136,11 +136,16 @@ def create_link(
         mandate=given.mandate,
         created_at=at,
         created_by=by,
-        expires_at=at + timedelta(days=given.days),
+        expires_at=at + timedelta(days=given.days or _link_days(session, party)),
     )
     session.add(made)
     session.flush()
     return made, key
+
+
+def _link_days(session: Session, party: AgreementParty) -> int:
+    agreement = agreement_queries.agreement_of_party(session, party)
+    return rules_of_version(session, agreement.rules_version).link_days
 
 
 def change_representative(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.fields import FreeText, Id
 from aed.sharing.agreements.schemas import AgreementOut, Digest, RepresentativeIn
-from aed.sharing.rules import RULES, DecisionKind, PartyRole
+from aed.sharing.rules import DecisionKind, PartyRole
 
 Count = Annotated[int, Field(ge=0, le=100_000)]
 
@@ -49,7 +49,7 @@ class LinkIn(BaseModel):
     mandate: FreeText | None = Field(
         None, description="For a delegate: the mandate under which they decide, such as a letter's number"
     )
-    days: int = Field(RULES.link_days, ge=1, le=366)
+    days: int | None = Field(None, ge=1, le=366, description="Default: by the rules of the region")
 
 
 class LinkOut(BaseModel):

@@ -14,6 +14,7 @@ from aed.accounts.permissions import Audience, Viewer
 from aed.database.session import exclusive_lock
 from aed.sharing.higher_tables import CHANGES, DEVICES
 from aed.sharing.models import Agreement, DeviceShare
+from aed.sharing.regional_rules.queries import rules_of_version
 from aed.sharing.rules import (
     RULES,
     AgreementKind,
@@ -96,9 +97,10 @@ def _held_back(session: Session, estate_id: int, agreement_id: int | None, *, at
     """
     today = at.astimezone(ZoneInfo(time_zone_of(session, estate_id))).date()
     agreement = session.get_one(Agreement, agreement_id)
-    interval = agreement.terms.get("check_interval_days") or RULES.check_interval_days
+    by = rules_of_version(session, agreement.rules_version)
+    interval = agreement.terms.get("check_interval_days") or by.check_interval_days
     percent, unready = unready_devices(session, estate_id, today=today, check_interval_days=interval)
-    if percent < RULES.min_ready_percent:
+    if percent < by.min_ready_percent:
         devices = select(DEVICES.c.id).where(DEVICES.c.estate_id == estate_id)
         return frozenset(session.scalars(devices))
     return unready
