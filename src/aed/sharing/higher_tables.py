@@ -1,7 +1,7 @@
 """Tables of higher layers, declared here with the columns that sharing reads or keeps in step.
 
-`aed.registry.devices.models`, `aed.registry.estates.models`, `aed.incidents.models` and `aed.upkeep.models`
-define them.
+`aed.registry.devices.models`, `aed.registry.estates.models`, `aed.incidents.models`, `aed.upkeep.models` and
+`aed.planning.coverage.models` define them.
 """
 
 from __future__ import annotations
@@ -61,6 +61,14 @@ RETRIEVALS: Final = table(
     column("outcome", String),
     column("sent_at", UtcDateTime),
     column("closed_at", UtcDateTime),
+)
+PREVIEWS: Final = table(
+    "coverage_previews",
+    column("id", BigIntId),
+    column("estate_id", BigIntId),
+    column("inputs_hash", String),
+    column("inputs", JSON),
+    column("result", JSON),
 )
 CHANGES: Final = table(
     "registry_changes",

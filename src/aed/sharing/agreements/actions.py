@@ -18,7 +18,7 @@ from aed.accounts.people.actions import find_or_add_person
 from aed.accounts.permissions import Audience, Viewer, require_administrator, require_estate_manager
 from aed.database.session import exclusive_lock
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound
-from aed.hours.evaluation import hours_on
+from aed.hours.evaluation import hours_on, parse_hours
 from aed.hours.timetable import Opening
 from aed.sharing import rules
 from aed.sharing.agreements import queries
@@ -124,7 +124,8 @@ def confirm_agreement(
     """Bring an agreement into force. For the region's administrator.
 
     1. Every party has consented to the present text, and the period of a public notice is over.
-    2. No other agreement governs one of its devices in its period, except the one that it supersedes.
+    2. No other agreement governs one of its devices in its period, except the one that it supersedes. The
+       preview that it names is of this step.
     3. Compute the moments at which its shares start and end, in the estate's time zone.
     4. End the shares that it supersedes: those of the register, and those of the agreement that it names.
     5. Derive the audiences of all devices concerned.
@@ -156,6 +157,7 @@ def confirm_agreement(
     if found.ends_on is not None and found.ends_on < today:
         raise Conflict("The agreement ended on {ends_on}.", field="ends_on", ends_on=found.ends_on)
     _require_usable_devices(session, found.estate_id, [each.device_id for each in found.shares])
+    require_preview(session, found.estate_id, found.preview_id, found.preview_hash, found.shares)
     for share in found.shares:
         starts_at = max(start_of(share.from_on or found.starts_on, zone), at)
         ends_at = end_of(share.until_on or found.ends_on, zone)
@@ -264,6 +266,46 @@ def _require_usable_devices(session: Session, estate_id: int, device_ids: Sequen
     return known
 
 
+def require_preview(
+    session: Session,
+    estate_id: int,
+    preview_id: int | None,
+    preview_hash: str | None,
+    shares: Sequence[ShareIn] | Sequence[DeviceShare],
+) -> None:
+    """Require that the preview that an agreement names shows its step: parties decide on what they saw.
+
+    The highest step of the shares, its hours and its devices are those of the preview. Raises InvalidInput.
+    """
+    if (preview_id is None) != (preview_hash is None):
+        raise InvalidInput("Give preview_id and preview_hash together.", field="preview_hash")
+    if preview_id is None:
+        return
+    row = queries.preview_row(session, preview_id)
+    if row is None or row.estate_id != estate_id:
+        raise InvalidInput(
+            "Preview {preview_id} is not one of this estate.", field="preview_id", preview_id=preview_id
+        )
+    if row.inputs_hash != preview_hash:
+        raise InvalidInput(
+            "Preview {preview_id} has another hash. Look at it again, and give its hash.",
+            field="preview_hash",
+            preview_id=preview_id,
+        )
+    previewed = row.inputs["step"]
+    step = max((each.step for each in shares), key=rung)
+    opened = {(each.device_id, each.hours) for each in shares if each.step is step}
+    hours = parse_hours(previewed["hours"]) if previewed["hours"] is not None else None
+    proposed = {(each["id"], hours) for each in row.result["devices"] if each["is_proposed"]}
+    if Audience(previewed["audience"]) is not step or opened != proposed:
+        raise InvalidInput(
+            "Preview {preview_id} is of another step: its audience, hours or devices are not those of the "
+            "agreement. Make a new preview.",
+            field="preview_id",
+            preview_id=preview_id,
+        )
+
+
 def _require_within_own_hours(share: ShareIn, own: str | None, first: date) -> None:
     """Raise InvalidInput if the share is open at an hour at which the device is closed."""
     if share.hours is None or own is None:
@@ -334,8 +376,6 @@ def _require_consistent(session: Session, found: Agreement, new: AgreementIn, by
         new.notice_from is not None and new.notice_until is not None and new.notice_until < new.notice_from
     ):
         raise InvalidInput("The public notice needs a first and a last day.", field="notice_until")
-    if (new.preview_id is None) != (new.preview_hash is None):
-        raise InvalidInput("Give preview_id and preview_hash together.", field="preview_hash")
     roles = sorted(each.role for each in new.parties)
     if roles != sorted(by.parties):
         raise InvalidInput(
@@ -355,6 +395,7 @@ def _require_consistent(session: Session, found: Agreement, new: AgreementIn, by
                 device_id=share.device_id,
             )
         _require_within_own_hours(share, known[share.device_id].opening_hours, first)
+    require_preview(session, found.estate_id, new.preview_id, new.preview_hash, new.shares)
     if new.supersedes_id is not None:
         earlier = session.execute(
             select(Agreement.estate_id, Agreement.state).where(Agreement.id == new.supersedes_id)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, selectinload
 from aed.accounts.permissions import Viewer
 from aed.accounts.visibility import managed_by
 from aed.errors import NotFound
-from aed.sharing.higher_tables import DEVICES, ESTATES
+from aed.sharing.higher_tables import DEVICES, ESTATES, PREVIEWS
 from aed.sharing.models import Agreement, AgreementParty, PartyDecision
 from aed.sharing.rules import AgreementKind, AgreementState, ConsentGiven, missing_consents
 
@@ -154,3 +154,11 @@ def device_rows(session: Session, device_ids: Sequence[int]) -> dict[int, Row[*t
         DEVICES.c.id, DEVICES.c.estate_id, DEVICES.c.state, DEVICES.c.opening_hours, DEVICES.c.audience
     ).where(DEVICES.c.id.in_(device_ids))
     return {row.id: row for row in session.execute(statement)}
+
+
+def preview_row(session: Session, preview_id: int) -> Row[*tuple[Any, ...]] | None:
+    """Return the estate, hash, inputs and result of a preview of what opening gives.
+
+    visibility: compared with the text of an agreement; nothing of it is shown.
+    """
+    return session.execute(select(*PREVIEWS.c).where(PREVIEWS.c.id == preview_id)).first()

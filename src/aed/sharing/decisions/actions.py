@@ -14,6 +14,7 @@ from aed.accounts.people.actions import find_or_add_person
 from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, InvalidInput
 from aed.sharing.agreements import queries as agreement_queries
+from aed.sharing.agreements.actions import require_preview
 from aed.sharing.agreements.schemas import RepresentativeIn
 from aed.sharing.decisions.schemas import LinkIn, PartyDecisionIn
 from aed.sharing.models import Agreement, AgreementParty, PartyDecision, PartyLink
@@ -46,7 +47,7 @@ def decide(
 ) -> Agreement:
     """Record a party's decision. The caller has checked that `by` decides for the party.
 
-    1. The agreement is proposed, and the party read its present text.
+    1. The agreement is proposed, and the party read its present text and the preview that it names.
     2. A second equal decision on the same text is refused; a different one replaces the first.
     3. A refusal has a reason. A consent of the owners has the votes that the agreement's method asks for.
     """
@@ -66,6 +67,9 @@ def decide(
     if given.kind is DecisionKind.REFUSAL and not given.reason:
         raise InvalidInput("Give the reason of the refusal.", field="reason")
     _require_votes(found, party, given)
+    if given.preview_hash is not None and given.preview_hash != found.preview_hash:
+        raise Conflict("The agreement names another preview. Look at it again.", field="preview_hash")
+    require_preview(session, found.estate_id, found.preview_id, found.preview_hash, found.shares)
     session.add(
         PartyDecision(
             agreement_id=found.id,
@@ -91,6 +95,7 @@ def decide(
         at=at,
         party=str(party.role),
         text_hash=given.text_hash,
+        preview_hash=found.preview_hash,
         minutes_hash=given.minutes_hash,
         by_mandate=mandate is not None,
     )

@@ -36,6 +36,9 @@ class PartyDecisionIn(BaseModel):
 
     kind: DecisionKind
     text_hash: Digest
+    preview_hash: Digest | None = Field(
+        None, description="The hash of the preview that the party saw; refused if the agreement names another"
+    )
     votes: Votes | None = None
     minutes_hash: Digest | None = Field(None, description="SHA-256 of the scanned minutes or signed paper")
     reason: FreeText | None = Field(None, description="Required for a refusal")
