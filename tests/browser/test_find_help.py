@@ -136,6 +136,36 @@ def test_without_signal_the_phone_shows_what_it_kept(open_page: OpenPage, view: 
     expect(page.locator("#kept")).to_be_visible()
 
 
+@pytest.mark.parametrize("connection", ["{saveData: true}", '{effectiveType: "2g"}'])
+def test_a_phone_that_saves_data_gets_no_base_map_and_others_get_it_once(
+    open_page: OpenPage, view: View, connection: str
+) -> None:
+    if view != VIEWS[0]:
+        pytest.skip("once is enough: it does not depend on width or language")
+    page = open_page(geolocation=IN_THE_DISTRICT, permissions=["geolocation"])
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url))
+    page.add_init_script(
+        f"if (!location.hash) Object.defineProperty(navigator, 'connection', {{value: {connection}}})"
+    )
+    page.goto("/")
+    page.locator("#locate").click()
+    expect(page.locator("#kept")).to_have_attribute("data-maps", "not-fetched", timeout=30_000)
+    expect(page.locator("#kept")).to_be_visible()
+    assert maps_in(fetched) == []
+    assert not any("maplibre" in url for url in fetched)
+    url = page.url
+    for _ in range(2):
+        page.goto("about:blank")
+        page.goto(f"{url}#on-another-network")
+        expect(page.locator("#kept")).to_have_attribute("data-maps", "kept", timeout=30_000)
+    assert len(maps_in(fetched)) == len(set(maps_in(fetched))) > 0
+
+
+def maps_in(urls: list[str]) -> list[str]:
+    return [url for url in urls if "map.pmtiles" in url]
+
+
 def test_without_signal_the_kept_base_map_is_drawn(open_page: OpenPage, view: View) -> None:
     page = open_page(geolocation=IN_THE_DISTRICT, permissions=["geolocation"])
     page.goto("/")

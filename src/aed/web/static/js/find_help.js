@@ -15,6 +15,12 @@ setUpLocate(document.getElementById("locate"), document.getElementById("locate-s
 });
 setUpMetronome(document.getElementById("metronome"), document.getElementById("beat"));
 
+// Return whether the phone asks to save data, or its network is too slow for a base map of some 100 kB.
+function savesData() {
+  const { saveData, effectiveType } = navigator.connection ?? {};
+  return Boolean(saveData) || ["slow-2g", "2g"].includes(effectiveType);
+}
+
 async function keepForLater(line) {
   await navigator.serviceWorker.register(line.dataset.worker);
   const { lang } = document.documentElement;
@@ -26,6 +32,10 @@ async function keepForLater(line) {
   const name = ({ pack }) => (lang.startsWith("zh") ? pack.name.zh || pack.name.en : pack.name.en || pack.name.zh);
   line.textContent = line.dataset.text.replace("{names}", new Intl.ListFormat(lang, { style: "narrow" }).format(estates.map(name)));
   line.hidden = false;
+  if (savesData()) {
+    line.dataset.maps = "not-fetched";
+    return;
+  }
   await keepMaps(estates, line.dataset.mapFiles?.split(" ") ?? []);
   line.dataset.maps = "kept";
 }
