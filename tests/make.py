@@ -121,6 +121,11 @@ from aed.upkeep.reminders import actions as reminder_actions
 from aed.upkeep.retrievals import actions as retrieval_actions
 from aed.upkeep.retrievals.schemas import RetrievalIn
 from aed.upkeep.rules import DueKind, Fact, FaultKind, ReminderLevel
+from aed.volunteering.models import ServiceRecord, Volunteer
+from aed.volunteering.records import actions as service_actions
+from aed.volunteering.records.schemas import ServiceIn
+from aed.volunteering.volunteers import actions as volunteer_actions
+from aed.volunteering.volunteers.schemas import VolunteerIn
 from aed.walking.network import WalkingNetwork
 
 NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
@@ -933,3 +938,46 @@ def agreement(session: Session, of: Estate, *devices: Device, at: datetime = NOW
     return agreement_actions.confirm_agreement(
         session, ADMINISTRATOR, made.id, text_hash=made.text_hash, at=at
     )
+
+
+def volunteer(
+    session: Session, of: Estate, *, at: datetime = NOW - timedelta(days=30), **given: Any
+) -> Viewer:
+    """Add a resident of the estate who is a registered volunteer; return their viewer."""
+    someone = person_with_role(session, Role.RESIDENT, estate=of)
+    registered(session, someone, of, at=at, **given)
+    return someone
+
+
+def registered(
+    session: Session, someone: Viewer, of: Estate, *, at: datetime = NOW - timedelta(days=30), **given: Any
+) -> Volunteer:
+    """Register a person as a volunteer of the estate."""
+    assert someone.person_id is not None
+    new = VolunteerIn.model_validate({"estate_id": of.id} | given)
+    return volunteer_actions.register_volunteer(session, ADMINISTRATOR, someone.person_id, new, at=at)
+
+
+def service(
+    session: Session,
+    of: Viewer,
+    on: Estate,
+    *,
+    who: Viewer | None = None,
+    ended_at: datetime = NOW - timedelta(hours=1),
+    minutes: int = 60,
+    at: datetime = NOW,
+    **given: Any,
+) -> ServiceRecord:
+    """Record a patrol of an hour that ended an hour ago, by default by the volunteer."""
+    fields = {
+        "key": str(UUID(int=next(_numbers))),
+        "source": "patrol",
+        "person_id": of.person_id,
+        "estate_id": on.id,
+        "activity": "夜间巡逻",
+        "started_at": ended_at - timedelta(minutes=minutes),
+        "ended_at": ended_at,
+    }
+    new = ServiceIn.model_validate(fields | given)
+    return service_actions.record_service(session, who or of, new, at=at)

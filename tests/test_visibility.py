@@ -103,6 +103,19 @@ GUARDED = {
     "Relative": "relatives",
     "FamilyMember": "family_members",
     "Inheritance": "inheritances",
+    "Volunteer": "volunteers",
+    "LeadBuilding": "lead_buildings",
+    "ServiceRecord": "service_records",
+    "ServiceProof": "service_proofs",
+    "ServiceEvent": "service_events",
+    "ServiceFlag": "service_flags",
+    "PanelMember": "appeal_panel_members",
+    "ServiceAppeal": "service_appeals",
+    "AppealVote": "appeal_votes",
+    "ServiceIssuer": "service_issuers",
+    "ServiceCertificate": "service_certificates",
+    "PlatformBatch": "platform_batches",
+    "PlatformRow": "platform_rows",
 }
 """Models that not everyone may see, with their tables."""
 OPEN_TO_ALL = {
@@ -147,6 +160,8 @@ PREDICATES = {
     "run_by",
     "managed_by",
     "agreement_visible_to",
+    "service_visible_to",
+    "volunteers_visible_to",
     "seen_by",  # the same for enrolments
 }
 READING = {
@@ -433,6 +448,8 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "agreement_id": [1],
         "cost_case_id": [1],
         "rules_version": ["2026-1"],
+        "record_id": [1],
+        "appeal_id": [1],
         "party_key": ["agr_made_up"],
         "text_hash": ["0" * 64],
         "region": ["CN-33"],

@@ -115,6 +115,9 @@ from aed.upkeep.recalls import api as recalls_api
 from aed.upkeep.reminders import api as reminders_api
 from aed.upkeep.retrievals import api as retrievals_api
 from aed.upkeep.sightings import api as sightings_api
+from aed.volunteering.appeals import api as service_appeals_api
+from aed.volunteering.records import api as service_records_api
+from aed.volunteering.volunteers import api as volunteers_api
 from aed.walking.file import network_at
 from aed.web import api as web_api
 from aed.web.agreements import api as agreement_pages_api
@@ -220,6 +223,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         rosters_api,
         awards_api,
         calendars_api,
+        service_records_api,
+        service_appeals_api,
+        volunteers_api,
         gaps_api,
         coverage_api,
         placement_api,

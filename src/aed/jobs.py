@@ -45,6 +45,7 @@ from aed.upkeep.jobs import (
     send_calendar_notices,
     send_reminders,
 )
+from aed.volunteering.records.jobs import collect
 from aed.walking.file import network_at
 from aed.worker.jobs import Now
 from aed.worker.rules import Counts
@@ -120,6 +121,10 @@ def reminder_messages(database: Database, settings: Settings, now: Now) -> Count
 
 def calendar_notices(database: Database, settings: Settings, now: Now) -> Counts:
     return {"notified": send_calendar_notices(database, now(), by=settings.reminding)}
+
+
+def service_records(database: Database, _settings: Settings, now: Now) -> Counts:
+    return {"recorded": collect(database, now())}
 
 
 def forget_sign_ins(database: Database, settings: Settings, now: Now) -> Counts:

@@ -123,6 +123,11 @@ TIMETABLE: Final = (
         "Notifies administrators 90, 60 and 30 days before a holiday calendar ends",
     ),
     _job("reminder-messages", every(hours=1), "Sends due reminders, during the day"),
+    _job(
+        "service-records",
+        every(minutes=10),
+        "Records checks, drills, sessions and calls of volunteers as service",
+    ),
     _job("forget-sign-ins", every(hours=1), "Deletes expired sessions and sign-in codes"),
     _job("forget-live-places", every(minutes=1), "Deletes expired locations of phones"),
     _job(

@@ -1024,6 +1024,12 @@ class Settings(BaseSettings):
         le=3650,
         description="Days until a token expires, unless `aed tokens create` says otherwise",
     )
+    lead_word: str = Field(
+        "里长",
+        min_length=1,
+        max_length=20,
+        description="What neighbourhood leads are called in Chinese, such as 里长, 楼组长 or 楼长",
+    )
     security_event_keep_days: int = Field(
         180, ge=1, description="Days after which sign-ins and other security events are deleted"
     )  # China's Cybersecurity Law, article 21: network logs are kept for at least six months

@@ -32,4 +32,5 @@ import aed.sharing.models
 import aed.timebank.models
 import aed.training.models
 import aed.upkeep.models
+import aed.volunteering.models
 import aed.worker.models

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
+from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, TokenRole
 from aed.accounts.regions.models import Region
@@ -29,6 +30,8 @@ from aed.training.models import TrainingSession
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
 from aed.upkeep.rules import short_number
+from aed.volunteering.appeals.actions import open_appeal
+from aed.volunteering.records import actions as service_actions
 from tests import make
 from tests.make import NOW, PATIENT, east_of
 
@@ -138,7 +141,18 @@ def build(session: Session) -> Everyone:
     agreement = make.draft(session, estate, device)
     party = party_of(session, agreement.id, PartyRole.OWNERS_COMMITTEE)
     _, party_key = create_link(session, party, LinkIn(), by="test", at=clock.now())
+    manager = make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate)
+    make.registered(session, viewer_of_person(session, resident.id), estate)
+    patrol = make.service(session, viewer_of_person(session, resident.id), estate)
+    confirmed = service_actions.confirm_record(session, manager, patrol.id, rating=None, at=clock.now())
+    refused = make.service(session, viewer_of_person(session, resident.id), estate, minutes=30, ended_at=NOW)
+    service_actions.void_record(session, manager, refused.id, reason="Nobody saw it", at=clock.now())
+    appeal = open_appeal(
+        session, viewer_of_person(session, resident.id), refused.id, reason="I was there", at=clock.now()
+    )
     everyone.known = {
+        "appeal_id": appeal.id,
+        "record_id": confirmed.id,
         "link_key": short_link(session, "/", FAR_FUTURE).removeprefix("/l/"),
         "manager_id": resident.id,
         "incident_id": incident.id,

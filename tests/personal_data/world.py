@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed.accounts.authentication import viewer_of_person
 from aed.accounts.demo_people import DemoPerson, DemoRole
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Identity, Person
@@ -43,10 +44,12 @@ from aed.notifications import outbox
 from aed.notifications.models import EndpointRow, WechatConsent
 from aed.notifications.rules import Channel
 from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate
 from aed.responders.rules import live_location
 from aed.sharing.agreements import queries as agreement_queries
+from aed.sharing.rules import PartyRole
 from aed.timebank.models import ExpiryNotice, FamilyMember, Inheritance, Relative
 from aed.timebank.rules import Relation
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingReminder
@@ -54,6 +57,11 @@ from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
 from aed.upkeep.models import Confirmation, ConfirmationRequest, ReminderPreference, Retrieval
 from aed.upkeep.rules import Fact
+from aed.volunteering.appeals.actions import open_appeal, set_panel_member, vote_on_appeal
+from aed.volunteering.models import PlatformBatch, PlatformRow, ServiceCertificate
+from aed.volunteering.records.actions import confirm_record, void_record
+from aed.volunteering.rules import BatchState, IdType, IssuerKind, RowState, VolunteerPlatform
+from aed.volunteering.volunteers.actions import assign_buildings
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 
@@ -114,6 +122,7 @@ def person_with_every_row(session: Session) -> Person:
         ]
     )
     session.add(ExpiryNotice(account_id=account.id, active_at=account.active_at, days=90, sent_at=NOW))
+    _service_of(session, person, estate)
     held = make.training(session, trainer={"name": NAME, "phone": PHONE})
     learnt = make.enrolment(session, held, NAME, phone=PHONE, language="en")
     assert learnt.person_id == person.id == kept.keeper_id == held.trainer_id
@@ -277,6 +286,76 @@ def _reachable(session: Session, person: Person) -> None:
     session.flush()
     session.add(WechatConsent(endpoint_id=endpoint.id, template_id="t", key="tap-0001", given_at=NOW))
     outbox.enqueue_to_endpoint(session, endpoint, outbox.Notice(text_en="Come", text_zh="来"), NOW)
+
+
+def _service_of(session: Session, person: Person, estate: Estate) -> None:
+    """Register her as a volunteer and a lead, with an hour that others confirmed."""
+    who = viewer_of_person(session, person.id)
+    here = make.building(session, estate, at=PATIENT)
+    make.registered(
+        session, who, estate, building_id=here.id, id_type="id_card", id_number="330102199001019123"
+    )
+    make.role(session, person, Role.LEAD, estate=estate)
+    assign_buildings(session, ADMINISTRATOR, estate.id, person.id, [here.id])
+    elsewhere = {"lat": PATIENT.lat + 1, "lon": PATIENT.lon}
+    one, other = (make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate) for _ in range(2))
+    record = make.service(session, who, estate, who=one, place=f"With {NAME}", proof=elsewhere)
+    confirm_record(session, other, record.id, rating=5, at=NOW)
+    void_record(session, other, record.id, reason=NOTE, at=NOW)
+    open_appeal(session, who, record.id, reason=NOTE, at=NOW)
+    neighbour = make.volunteer(session, estate)
+    theirs = make.service(session, neighbour, estate)
+    void_record(session, other, theirs.id, reason="Nobody saw it", at=NOW)
+    appeal = open_appeal(session, neighbour, theirs.id, reason="I was there", at=NOW)
+    set_panel_member(session, ADMINISTRATOR, estate.id, PartyRole.OWNERS_COMMITTEE, person.id)
+    vote_on_appeal(session, who, appeal.id, is_granted=False, reason=NOTE, at=NOW)
+    batch = PlatformBatch(
+        platform=VolunteerPlatform.ZHIYUANHUI,
+        reference="2026-09",
+        estate_id=estate.id,
+        region_id=estate.region_id,
+        from_on=NOW.date(),
+        until_on=NOW.date(),
+        state=BatchState.ANSWERED,
+        made_at=NOW,
+        made_by="test",
+    )
+    session.add(batch)
+    session.flush()
+    session.add(
+        PlatformRow(
+            batch_id=batch.id,
+            record_id=record.id,
+            platform=batch.platform,
+            state=RowState.REJECTED,
+            reason=f"{NAME} is unknown",
+        )
+    )
+    session.add(
+        ServiceCertificate(
+            number="SC-1",
+            key="1",
+            person_id=person.id,
+            estate_id=estate.id,
+            region_id=estate.region_id,
+            from_on=NOW.date(),
+            until_on=NOW.date(),
+            minutes=60,
+            content=[],
+            name=NAME,
+            id_type=IdType.ID_CARD,
+            id_number="330102199001019123",
+            issuer_kind=IssuerKind.REGISTERED_TEAM,
+            issuer="A team",
+            responsible="Wu",
+            handler="Li",
+            contact="+86 571 0555 0001",
+            issued_on=NOW.date(),
+            issued_at=NOW,
+            issued_by="test",
+        )
+    )
+    session.flush()
 
 
 def _mentioned_in_lists(session: Session, kept: Device) -> None:

@@ -310,6 +310,74 @@ PERSONAL_TABLES: Final = (
         "notifying the person only once that points expire",
         through="ledger_accounts",
     ),
+    PersonalTable("volunteers", "person_id", Erasure.DELETED, "record of the person's service"),
+    PersonalTable(
+        "lead_buildings", "person_id", Erasure.DELETED, "buildings whose service the person confirms"
+    ),
+    PersonalTable(
+        "service_records",
+        "person_id",
+        Erasure.BLANKED,
+        "record of service, for counts and the points given for it",
+        blank={"place": None},
+    ),
+    PersonalTable(
+        "service_proofs",
+        "record_id",
+        Erasure.DELETED,
+        "where and when service was done",
+        through="service_records",
+    ),
+    PersonalTable(
+        "service_events",
+        "record_id",
+        Erasure.BLANKED,
+        "history of a service record",
+        through="service_records",
+        blank={"reason": None},
+    ),
+    PersonalTable(
+        "service_appeals",
+        "record_id",
+        Erasure.BLANKED,
+        "appeals about service",
+        through="service_records",
+        blank={"reason": None},
+    ),
+    PersonalTable(
+        "appeal_votes",
+        "person_id",
+        Erasure.BLANKED,
+        "decisions on appeals of others",
+        blank={"reason": None},
+        shown=("party", "is_granted", "reason", "voted_at"),
+    ),
+    PersonalTable(
+        "appeal_panel_members", "person_id", Erasure.DELETED, "who decides appeals for a party of an estate"
+    ),
+    PersonalTable(
+        "platform_rows",
+        "record_id",
+        Erasure.BLANKED,
+        "which volunteer platform knows a service record",
+        through="service_records",
+        blank={"reason": None},
+    ),
+    PersonalTable(
+        "service_certificates",
+        "person_id",
+        Erasure.BLANKED,
+        "proofs of service that were issued, for checking them",
+        blank={"name": None, "id_type": None, "id_number": None, "volunteer_number": None, "notes": None},
+        hidden=("key",),
+    ),
+    PersonalTable(
+        "service_flags",
+        "record_id",
+        Erasure.KEPT,
+        "why points of a service record were held",
+        through="service_records",
+    ),
     PersonalTable(
         "training_sessions",
         "trainer_id",
@@ -321,6 +389,7 @@ PERSONAL_TABLES: Final = (
 
 ALSO_PERSONAL: Final = frozenset(
     {
+        ("appeal_votes", "appeal_id"),
         ("assessments", "certificate_id"),
         ("enrolments", "moved_to_id"),
         ("family_members", "account_id"),
@@ -331,6 +400,9 @@ ALSO_PERSONAL: Final = frozenset(
         ("person_pairs", "kept_id"),
         ("reminder_recipients", "message_id"),
         ("responders", "joined_into_id"),
+        ("service_records", "confirmed_by_id"),
+        ("service_records", "corrects_id"),
+        ("service_records", "recorded_by_id"),
     }
 )
 """References between rows of one person that already belong to them by another column."""
@@ -376,6 +448,15 @@ ACTOR_COLUMNS: Final = (
     ("reviews", "decided_by"),
     ("role_grants", "granted_by"),
     ("role_grants", "revoked_by"),
+    ("platform_batches", "made_by"),
+    ("service_certificates", "issued_by"),
+    ("service_certificates", "revoked_by"),
+    ("service_issuers", "set_by"),
+    ("service_events", "by"),
+    ("service_flags", "cleared_by"),
+    ("service_records", "confirmed_by"),
+    ("service_records", "recorded_by"),
+    ("volunteers", "registered_by"),
 )
 """Columns that say who did something, as `person:7`. They stay: after erasure, 7 leads to no name."""
 

@@ -1,0 +1,1 @@
+"""Service records of volunteers: proven minutes, confirmations, disputes, and papers about them."""

@@ -1,0 +1,507 @@
+"""Record, confirm, flag, dispute and void service. Every step is an event of the record.
+
+The points of a record are the time bank's: they are credited on confirmation, held while a flag or a dispute
+is open, and reversed when the record is voided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Role, Viewer
+from aed.database.idempotency import require_same_content
+from aed.database.session import exclusive_lock
+from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from aed.timebank.families.queries import are_relatives
+from aed.timebank.ledger import actions as ledger
+from aed.training.models import TrainingSession
+from aed.volunteering import rules
+from aed.volunteering.models import ServiceEvent, ServiceFlag, ServiceProof, ServiceRecord, Volunteer
+from aed.volunteering.permissions import manages, own_person_id, require_manager
+from aed.volunteering.records import queries
+from aed.volunteering.records.schemas import CorrectionIn, ServiceIn
+from aed.volunteering.rules import (
+    OF_CALLS,
+    RULES,
+    FlagKind,
+    Period,
+    ServiceEventKind,
+    ServiceState,
+)
+from aed.volunteering.volunteers.queries import building_ids_of_lead, unknown_buildings
+
+PROGRAM = "service records"
+"""Who records what the program knows."""
+
+
+def add_event(
+    session: Session,
+    record: ServiceRecord,
+    kind: ServiceEventKind,
+    *,
+    at: datetime,
+    by: str,
+    reason: str | None = None,
+) -> None:
+    """Add an event to the history of a record."""
+    session.add(ServiceEvent(record_id=record.id, kind=kind, at=at, by=by, reason=reason))
+    session.flush()
+
+
+def lock_service_of(session: Session, person_id: int) -> None:
+    """Let no other transaction record service of the person until this one ends."""
+    exclusive_lock(session, f"service of person {person_id}")
+
+
+# --- Recording by hand ----------------------------------------------------------------------------------
+
+
+def record_service(session: Session, who: Viewer, new: ServiceIn, *, at: datetime) -> ServiceRecord:
+    """Record service by hand; another person confirms it. Sent again under its key, it is the same record.
+
+    For the volunteer, and for the leads and managers of the estate.
+    Raises NotSignedIn, NotAllowed, NotFound, InvalidInput; Conflict for time that is recorded already.
+    visibility: of a volunteer of an estate that the viewer belongs to or manages.
+    """
+    recorder_id = own_person_id(who)
+    volunteer = session.get(Volunteer, new.person_id)
+    is_lead = who.has_role({Role.LEAD}, estate_id=new.estate_id, region_id=None)
+    is_own = new.person_id == recorder_id and volunteer is not None
+    if not is_own and not is_lead:
+        region_id = volunteer.region_id if volunteer is not None else 0
+        require_manager(who, estate_id=new.estate_id, region_id=region_id)
+    if volunteer is None or volunteer.ended_at is not None:
+        raise NotFound("Person {person_id} is not a volunteer.", field="person_id", person_id=new.person_id)
+    if new.estate_id != volunteer.estate_id and not who.belongs_to(new.estate_id):
+        require_manager(who, estate_id=new.estate_id, region_id=volunteer.region_id)
+    region_id = volunteer.region_id
+    lock_service_of(session, new.person_id)
+    source_id = str(new.session_id) if new.session_id is not None else str(new.key)
+    known = queries.record_by_source(session, new.source, source_id, new.person_id)
+    if known is not None:
+        require_same_content(
+            [known.started_at, known.ended_at, known.activity, known.estate_id],
+            [new.started_at, new.ended_at, new.activity, new.estate_id],
+            "record",
+        )
+        return queries.record(session, who, known.id)
+    period = Period(new.started_at, new.ended_at)
+    _require_plausible(period, at)
+    _require_free(session, new.person_id, period)
+    proof: dict[str, Any] = {"countersignature": True}
+    if new.session_id is not None:
+        _require_in_session(session, new.session_id, period)
+        proof["session"] = new.session_id
+    building_id = new.building_id if new.building_id is not None else volunteer.building_id
+    if building_id is not None and unknown_buildings(session, [building_id], estate_id=new.estate_id):
+        if new.building_id is not None:
+            raise InvalidInput(
+                "Building {building_id} is not a building of this estate.",
+                field="building_id",
+                building_id=building_id,
+            )
+        building_id = None
+    made = add_record(
+        session,
+        ServiceRecord(
+            source=new.source,
+            source_id=source_id,
+            person_id=new.person_id,
+            estate_id=new.estate_id,
+            region_id=region_id,
+            building_id=building_id,
+            activity=new.activity,
+            place=new.place,
+            started_at=new.started_at,
+            ended_at=new.ended_at,
+            minutes=rules.whole_minutes(new.started_at, new.ended_at),
+            proof=proof,
+            recorded_by=who.name,
+            recorded_by_id=recorder_id,
+        ),
+        at=at,
+    )
+    if new.proof.model_dump(exclude_none=True):
+        session.add(ServiceProof(record_id=made.id, **new.proof.model_dump()))
+        session.flush()
+    return queries.record(session, who, made.id)
+
+
+def add_record(session: Session, record: ServiceRecord, *, at: datetime) -> ServiceRecord:
+    """Add a pending record and its first event. The caller has locked the person's service."""
+    record.state, record.recorded_at, record.is_held = ServiceState.PENDING, at, False
+    session.add(record)
+    session.flush()
+    add_event(session, record, ServiceEventKind.RECORDED, at=at, by=record.recorded_by)
+    return record
+
+
+def _require_plausible(period: Period, at: datetime) -> None:
+    if period.end > at + timedelta(minutes=5):
+        raise InvalidInput("Service is recorded once it is over.", field="ended_at")
+    if period.start < at - timedelta(days=RULES.max_hand_days):
+        raise InvalidInput(
+            "Service is recorded within {days} days.", field="started_at", days=RULES.max_hand_days
+        )
+    minutes = rules.whole_minutes(period.start, period.end)
+    if not 1 <= minutes <= RULES.max_hand_minutes:
+        raise InvalidInput(
+            "Service takes 1 to {max_minutes} minutes.",
+            field="ended_at",
+            max_minutes=RULES.max_hand_minutes,
+        )
+
+
+def _require_free(session: Session, person_id: int, period: Period) -> None:
+    for each in queries.counted_around(session, person_id, period):
+        if each.minutes > 0 and Period(each.started_at, each.ended_at).overlaps(period):
+            raise Conflict(
+                "Service {number} of the same person is recorded for part of this time. Leave that time out.",
+                field="started_at",
+                number=each.number,
+            )
+
+
+def _require_in_session(session: Session, session_id: int, period: Period) -> None:
+    """Raise InvalidInput unless the session exists and the period lies around it.
+
+    visibility: only whether the session took place at that time.
+    """
+    found = session.execute(
+        select(TrainingSession.starts_at, TrainingSession.ends_at).where(TrainingSession.id == session_id)
+    ).first()
+    margin = timedelta(hours=2)
+    if found is None or not (
+        found.starts_at - margin <= period.start and period.end <= found.ends_at + margin
+    ):
+        raise InvalidInput("There was no such training session at that time.", field="session_id")
+
+
+# --- Confirming -----------------------------------------------------------------------------------------
+
+
+def confirm_record(
+    session: Session, who: Viewer, record_id: int, *, rating: int | None, at: datetime
+) -> ServiceRecord:
+    """Confirm a pending record, for the estate's manager or the lead of its building.
+
+    1. The confirmer is neither the volunteer, nor who recorded it, nor a declared relative, and has not
+       reached the number of confirmations of a day.
+    2. Flags are raised. They hold the points, and punish nobody.
+    3. The record is posted within the team from today.
+
+    Raises NotSignedIn, NotAllowed, NotFound, Conflict.
+    """
+    confirmer_id = own_person_id(who)
+    exclusive_lock(session, f"confirmations of person {confirmer_id}")
+    found = queries.record(session, who, record_id, for_update=True)
+    _require_confirmer(session, who, found)
+    if found.state is not ServiceState.PENDING:
+        raise Conflict("Service {number} is {state}, not pending.", number=found.number, state=found.state)
+    if confirmer_id == found.person_id:
+        raise NotAllowed("Another person must confirm your service.")
+    if confirmer_id == found.recorded_by_id:
+        raise NotAllowed("Service that you recorded must be confirmed by another person.")
+    if are_relatives(session, confirmer_id, found.person_id):
+        raise NotAllowed("A relative of the volunteer cannot confirm their service.")
+    today = queries.confirmations_since(session, confirmer_id, at - timedelta(days=1))
+    if today >= RULES.max_confirmations_a_day:
+        raise Conflict(
+            "You have confirmed {count} records within a day, which is the most. Go on tomorrow, or let "
+            "another person confirm.",
+            count=today,
+        )
+    lock_service_of(session, found.person_id)
+    _put_confirmed(session, found, at=at, by=who.name, by_id=confirmer_id, rating=rating)
+    return queries.record(session, who, found.id)
+
+
+def confirm_by_program(session: Session, found: ServiceRecord, *, at: datetime, by: str = PROGRAM) -> None:
+    """Confirm a record that something else proves: a call that was closed, or the decision of a panel."""
+    _put_confirmed(session, found, at=at, by=by, by_id=None, rating=None)
+
+
+def _put_confirmed(
+    session: Session, found: ServiceRecord, *, at: datetime, by: str, by_id: int | None, rating: int | None
+) -> None:
+    zone = ZoneInfo(queries.time_zone_of(session, found.estate_id))
+    found.state, found.confirmed_at, found.confirmed_by = ServiceState.CONFIRMED, at, by
+    found.confirmed_by_id, found.rating = by_id, rating
+    found.notice_from = at.astimezone(zone).date()
+    found.notice_until = found.notice_from + timedelta(days=RULES.notice_days - 1)
+    session.flush()
+    add_event(session, found, ServiceEventKind.CONFIRMED, at=at, by=by)
+    if found.minutes > 0:
+        device = found.proof.get("device")
+        ledger.credit_service(
+            session,
+            record_id=found.id,
+            person_id=found.person_id,
+            estate_id=found.estate_id,
+            minutes=found.minutes,
+            kind=rules.LEDGER_KIND[found.source],
+            at=at,
+            by=by,
+            subject=f"device:{device}" if device is not None else None,
+            served_on=found.started_at.astimezone(zone).date(),
+        )
+    if by_id is not None:
+        for kind, details in _flags(session, found, zone, at=at).items():
+            raise_flag(session, found, kind, details, at=at, by=PROGRAM)
+
+
+def _require_confirmer(session: Session, who: Viewer, found: ServiceRecord) -> None:
+    if manages(who, estate_id=found.estate_id, region_id=found.region_id):
+        return
+    is_lead = who.has_role({Role.LEAD}, estate_id=found.estate_id, region_id=None)
+    if (
+        is_lead
+        and who.person_id is not None
+        and found.building_id in building_ids_of_lead(session, who.person_id)
+    ):
+        return
+    raise NotAllowed("Only the lead of the building or the estate's manager may confirm this.")
+
+
+# --- Flags ----------------------------------------------------------------------------------------------
+
+
+def _flags(
+    session: Session, found: ServiceRecord, zone: ZoneInfo, *, at: datetime
+) -> dict[FlagKind, Mapping[str, Any]]:
+    """Return the flags of a record that is being confirmed, with what was found."""
+    flags: dict[FlagKind, Mapping[str, Any]] = {}
+    period = Period(found.started_at, found.ended_at)
+    others = queries.others_around(session, found, zone)
+    if rules.is_long_day(found.minutes, found.started_at.astimezone(zone).date(), others):
+        flags[FlagKind.LONG_DAY] = {"max_minutes": RULES.max_day_minutes}
+    if rules.is_at_two_sites(period, found.estate_id, others):
+        flags[FlagKind.TWO_SITES] = {"minutes_between": RULES.site_gap_minutes}
+    if found.confirmed_by_id is not None and queries.is_ring(
+        session,
+        confirmer_id=found.confirmed_by_id,
+        volunteer_id=found.person_id,
+        since=at - timedelta(days=RULES.ring_days),
+    ):
+        flags[FlagKind.RING] = {"days": RULES.ring_days}
+    proof = queries.proof_of(session, found.id)
+    if proof is not None:
+        if proof.lat is not None and proof.lon is not None:
+            metres = queries.metres_from_estate(session, found.estate_id, lat=proof.lat, lon=proof.lon)
+            if metres > RULES.max_proof_metres:
+                flags[FlagKind.POSITION] = {"metres": round(metres)}
+        if rules.is_photo_at_another_time(period, proof.taken_at):
+            flags[FlagKind.PHOTO_TIME] = {}
+        if proof.photo_sha256 is not None and queries.is_photo_known(session, found.id, proof.photo_sha256):
+            flags[FlagKind.PHOTO_REUSED] = {}
+    return flags
+
+
+def raise_flag(
+    session: Session,
+    found: ServiceRecord,
+    kind: FlagKind,
+    details: Mapping[str, Any],
+    *,
+    at: datetime,
+    by: str,
+    reason: str | None = None,
+) -> None:
+    """Raise a flag and hold the record's points. A second flag of the same kind changes nothing."""
+    known = queries.flags_of(session, [found.id])[found.id]
+    if any(each.kind is kind for each in known):
+        return
+    session.add(ServiceFlag(record_id=found.id, kind=kind, raised_at=at, details=dict(details)))
+    session.flush()
+    add_event(session, found, ServiceEventKind.FLAGGED, at=at, by=by, reason=reason or str(kind))
+    hold(session, found, at=at, by=by)
+
+
+def object_to_record(
+    session: Session, who: Viewer, record_id: int, *, reason: str, at: datetime
+) -> ServiceRecord:
+    """Object to a record that is posted within the team: its points are held until a manager has looked."""
+    own_person_id(who)
+    found = queries.posted_record(session, who, record_id, at=at)
+    raise_flag(session, found, FlagKind.OBJECTION, {}, at=at, by=who.name, reason=reason)
+    return found
+
+
+def release_record(
+    session: Session, who: Viewer, record_id: int, *, reason: str, at: datetime
+) -> ServiceRecord:
+    """Clear the flags of a record: its points can be spent. For a manager who did not confirm it."""
+    found = managed_record(session, who, record_id)
+    _require_uninvolved(who, found)
+    open_flags = [each for each in queries.flags_of(session, [found.id])[found.id] if each.cleared_at is None]
+    if not open_flags:
+        raise Conflict("Service {number} has no open flag.", number=found.number)
+    clear_flags(session, found, at=at, by=who.name, reason=reason)
+    return queries.record(session, who, found.id)
+
+
+def clear_flags(session: Session, found: ServiceRecord, *, at: datetime, by: str, reason: str | None) -> None:
+    """Clear all open flags of a record, and release its points unless it is disputed."""
+    for flag in queries.flags_of(session, [found.id])[found.id]:
+        if flag.cleared_at is None:
+            flag.cleared_at, flag.cleared_by = at, by
+    add_event(session, found, ServiceEventKind.RELEASED, at=at, by=by, reason=reason)
+    _release_if_settled(session, found, at=at, by=by)
+
+
+# --- Disputes -------------------------------------------------------------------------------------------
+
+
+def dispute_record(
+    session: Session, who: Viewer, record_id: int, *, reason: str, at: datetime
+) -> ServiceRecord:
+    """Dispute a confirmed record: its points are held until it is upheld or voided. For managers."""
+    found = managed_record(session, who, record_id)
+    if found.state is not ServiceState.CONFIRMED:
+        raise Conflict(
+            "Only a confirmed record can be disputed; service {number} is {state}.",
+            number=found.number,
+            state=found.state,
+        )
+    found.state = ServiceState.DISPUTED
+    session.flush()
+    add_event(session, found, ServiceEventKind.DISPUTED, at=at, by=who.name, reason=reason)
+    hold(session, found, at=at, by=who.name)
+    return queries.record(session, who, found.id)
+
+
+def uphold_record(
+    session: Session, who: Viewer, record_id: int, *, reason: str, at: datetime
+) -> ServiceRecord:
+    """End a dispute: the record stands. For a manager who did not confirm it."""
+    found = managed_record(session, who, record_id)
+    _require_uninvolved(who, found)
+    if found.state is not ServiceState.DISPUTED:
+        raise Conflict("Service {number} is not disputed.", number=found.number)
+    found.state = ServiceState.CONFIRMED
+    session.flush()
+    add_event(session, found, ServiceEventKind.UPHELD, at=at, by=who.name, reason=reason)
+    _release_if_settled(session, found, at=at, by=who.name)
+    return queries.record(session, who, found.id)
+
+
+def void_record(session: Session, who: Viewer, record_id: int, *, reason: str, at: datetime) -> ServiceRecord:
+    """Refuse a pending record, or cancel a confirmed one and reverse its points. For managers.
+
+    The volunteer may appeal, and a corrected record may follow.
+    """
+    found = managed_record(session, who, record_id)
+    if who.person_id == found.person_id:
+        raise NotAllowed("Another person must decide about your service.")
+    if found.source in OF_CALLS:
+        raise Conflict("The record of a call follows from the call, and cannot be voided.")
+    if found.state is ServiceState.VOID:
+        raise Conflict("Service {number} is void already.", number=found.number)
+    found.state, found.is_held, found.decided_at = ServiceState.VOID, False, at
+    session.flush()
+    add_event(session, found, ServiceEventKind.VOIDED, at=at, by=who.name, reason=reason)
+    ledger.reverse_service(session, record_id=found.id, at=at, by=who.name, reason=reason)
+    return queries.record(session, who, found.id)
+
+
+def correct_record(
+    session: Session, who: Viewer, record_id: int, new: CorrectionIn, *, at: datetime
+) -> ServiceRecord:
+    """Record anew what a void record got wrong. Another person confirms it. For managers."""
+    own_person_id(who)
+    found = managed_record(session, who, record_id)
+    if found.state is not ServiceState.VOID:
+        raise Conflict("Void service {number} before you correct it.", number=found.number)
+    lock_service_of(session, found.person_id)
+    period = Period(new.started_at, new.ended_at)
+    _require_plausible(period, at)
+    _require_free(session, found.person_id, period)
+    made = add_correction(
+        session, found, period, activity=new.activity, at=at, by=who.name, by_id=who.person_id
+    )
+    return queries.record(session, who, made.id)
+
+
+def add_correction(
+    session: Session,
+    found: ServiceRecord,
+    period: Period,
+    *,
+    activity: str | None,
+    at: datetime,
+    by: str,
+    by_id: int | None,
+) -> ServiceRecord:
+    """Add a record in place of a void one, which the caller has locked. Raises Conflict for a second one."""
+    if queries.is_corrected(session, found.id):
+        raise Conflict("Service {number} was corrected already.", number=found.number)
+    return add_record(
+        session,
+        ServiceRecord(
+            source=found.source,
+            source_id=found.source_id,
+            person_id=found.person_id,
+            estate_id=found.estate_id,
+            region_id=found.region_id,
+            building_id=found.building_id,
+            activity=activity or found.activity,
+            place=found.place,
+            started_at=period.start,
+            ended_at=period.end,
+            minutes=rules.whole_minutes(period.start, period.end),
+            proof={**found.proof, "corrects": found.number},
+            recorded_by=by,
+            recorded_by_id=by_id,
+            corrects_id=found.id,
+        ),
+        at=at,
+    )
+
+
+def managed_record(session: Session, who: Viewer, record_id: int) -> ServiceRecord:
+    """Return a record that the viewer manages, locked. Raises NotSignedIn, NotAllowed, NotFound."""
+    own_person_id(who)
+    found = queries.record(session, who, record_id, for_update=True)
+    require_manager(who, estate_id=found.estate_id, region_id=found.region_id)
+    return found
+
+
+def _require_uninvolved(who: Viewer, found: ServiceRecord) -> None:
+    if who.person_id in (found.person_id, found.confirmed_by_id, found.recorded_by_id):
+        raise NotAllowed("This must be decided by a person who neither did, recorded nor confirmed it.")
+
+
+def settle(session: Session, found: ServiceRecord, *, at: datetime, by: str) -> None:
+    """End the dispute and clear the flags of a record, as an appeal decided: its points are released."""
+    if found.state is ServiceState.DISPUTED:
+        found.state = ServiceState.CONFIRMED
+        session.flush()
+        add_event(session, found, ServiceEventKind.UPHELD, at=at, by=by)
+    clear_flags(session, found, at=at, by=by, reason=None)
+
+
+# --- Points ---------------------------------------------------------------------------------------------
+
+
+def hold(session: Session, found: ServiceRecord, *, at: datetime, by: str) -> None:
+    """Hold the points of a record."""
+    if not found.is_held:
+        found.is_held, found.decided_at = True, at
+        session.flush()
+        ledger.hold_service(session, record_id=found.id, at=at, by=by)
+
+
+def _release_if_settled(session: Session, found: ServiceRecord, *, at: datetime, by: str) -> None:
+    """Release the points of a record once no flag is open and no dispute is."""
+    flags = queries.flags_of(session, [found.id])[found.id]
+    is_settled = found.state is ServiceState.CONFIRMED and all(each.cleared_at is not None for each in flags)
+    if found.is_held and is_settled:
+        found.is_held = False
+        session.flush()
+        ledger.release_service(session, record_id=found.id, at=at, by=by)
