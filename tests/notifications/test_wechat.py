@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,12 +19,13 @@ from aed.accounts.people.models import Identity, Person
 from aed.accounts.permissions import Viewer
 from aed.database.session import SETTINGS, Database
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
+from aed.notifications import claims
 from aed.notifications.channels import channels_of, wechat
 from aed.notifications.channels.wechat import values_of
 from aed.notifications.consents import consents_left, give_consents
 from aed.notifications.jobs import Sent, send_waiting
 from aed.notifications.models import EndpointRow, OutboxMessage, WechatConsent
-from aed.notifications.outbox import AlertMessage, Notice, alert_people, notify_person
+from aed.notifications.outbox import AlertMessage, Notice, alert_people, cancel, notify_person
 from aed.notifications.rules import (
     Channel,
     Delivery,
@@ -179,6 +181,46 @@ def test_without_a_consent_at_wechat_the_message_goes_to_the_phone(
     assert [(row.channel, row.sent_at is not None) for row in rows] == [("wechat", False), ("sms", True)]
     assert (rows[1].recipient, rows[1].text_zh) == (PHONE, REMINDER.text_zh)
     assert session.scalar(select(func.count()).where(WechatConsent.used_at.is_(None))) == 0
+
+
+@pytest.mark.parametrize("code", [40037, 45168])
+def test_a_message_that_wechat_refuses_gives_its_consent_back(
+    session: Session, database: Database, settings_here: Settings, server: SmallWechat, code: int
+) -> None:
+    person = member(session)
+    allow(session, server, person, times=2)
+    server.result["/cgi-bin/message/subscribe/send"] = code
+    notify_person(session, person.id, REMINDER, NOW)
+    assert [each.left for each in consents_left(session, viewer(person))] == [0, 1]
+    send(session, database, settings_here)
+    session.expire_all()
+    row = session.scalars(select(OutboxMessage)).one()
+    assert row.given_up_at is not None
+    assert [each.left for each in consents_left(session, viewer(person))] == [0, 2]
+
+    server.result.clear()
+    claims.send_now(session, ADMINISTRATOR, row.id, at=clock.now())  # takes it again
+    assert [each.left for each in consents_left(session, viewer(person))] == [0, 1]
+    assert send(session, database, settings_here).sent == 1
+    assert server.consents["o-1", DEVICE] == 1
+    assert [each.left for each in consents_left(session, viewer(person))] == [0, 1]
+
+
+def test_a_message_that_is_not_sent_in_time_or_is_cancelled_gives_its_consent_back(
+    session: Session, server: SmallWechat, settings_here: Settings
+) -> None:
+    person = member(session)
+    allow(session, server, person, times=2)
+    allow(session, server, person, times=1, template=CALL)
+    for _ in range(2):
+        notify_person(session, person.id, replace(REMINDER, expires_at=NOW + timedelta(hours=1)), NOW)
+    alert = AlertMessage(person.id, "alert-1", Notice("Come.", "请前往。"), "CN")
+    alert_people(session, [alert], NOW)
+    assert [each.left for each in consents_left(session, viewer(person))] == [0, 0]
+
+    assert claims.give_up_expired(session, at=NOW + timedelta(hours=2)) == 2
+    assert cancel(session, ["alert-1"], NOW) == 2
+    assert [each.left for each in consents_left(session, viewer(person))] == [1, 2]
 
 
 def test_an_unknown_user_closes_the_endpoint(

@@ -16,7 +16,7 @@ from aed.accounts.people.models import Account, Person
 from aed.accounts.people.rules import Language
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.errors import Conflict, NotFound
-from aed.notifications.consents import drop_consents
+from aed.notifications.consents import drop_consents, return_consents, take_consents
 from aed.notifications.endpoints import close_endpoint
 from aed.notifications.models import EndpointRow, OutboxMessage
 from aed.notifications.rules import (
@@ -289,6 +289,8 @@ def failed(session: Session, letter: Delivery, error: DeliveryFailed, *, by: str
         _change(session, mine.values(given_up_at=at, **free))
         if isinstance(error, PermanentFailure) and error.is_consent_gone:
             _send_by_phone(session, letter, at=at)
+        elif letter.channel is Channel.WECHAT:
+            return_consents(session, [letter.id])
         _forget_secrets(session, [letter.id])
         if isinstance(error, PermanentFailure) and error.is_endpoint_gone and letter.endpoint is not None:
             close_endpoint(session, letter.endpoint.id, reason=error.detail[:300], at=at)
@@ -385,6 +387,7 @@ def give_up_expired(session: Session, *, at: datetime) -> int:
             .where(OutboxMessage.id.in_(over))
             .values(given_up_at=at, reason=NO_LONGER_WANTED),
         )
+        return_consents(session, over)
         _forget_secrets(session, over)
         _remove_links(session, OutboxMessage.id.in_(over), OutboxMessage.given_up_at.is_not(None))
     return len(over)
@@ -448,6 +451,8 @@ def send_now(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -
             raise Conflict("The endpoint of this message was removed.")
     found.given_up_at = found.expires_at = None
     found.tries, found.due_at = 0, at
+    if found.channel is Channel.WECHAT and found.endpoint_id is not None:
+        take_consents(session, [found.endpoint_id], found.body, at)
     session.flush()
     return found
 
@@ -471,6 +476,7 @@ def cancel_waiting(session: Session, who: Viewer, outgoing_id: int, *, at: datet
     found.given_up_at, found.reason = at, f"Cancelled by {who.name}."[:300]
     found.claim = found.claimed_until = None
     session.flush()
+    return_consents(session, [found.id])
     _forget_secrets(session, [found.id])
     session.refresh(found)
     return found

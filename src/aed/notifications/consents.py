@@ -14,7 +14,7 @@ from aed.database.session import SETTINGS
 from aed.database.types import UtcDateTime
 from aed.errors import NotFound
 from aed.notifications.endpoints import add_own_account, own_person_id
-from aed.notifications.models import EndpointRow, WechatConsent
+from aed.notifications.models import EndpointRow, OutboxMessage, WechatConsent
 from aed.notifications.rules import Channel, ConsentsLeft, MessageTopic
 from aed.settings import Wechat
 
@@ -35,11 +35,11 @@ def permitted(
 ) -> list[EndpointRow]:
     """Return the endpoints that may be sent a message; each in WeChat takes one consent."""
     wechat_ids = [each.id for each in endpoints if each.channel is Channel.WECHAT]
-    taken = _take_consents(session, wechat_ids, template_of(session, topic), at) if wechat_ids else set()
+    taken = take_consents(session, wechat_ids, template_of(session, topic), at) if wechat_ids else set()
     return [each for each in endpoints if each.channel is not Channel.WECHAT or each.id in taken]
 
 
-def _take_consents(
+def take_consents(
     session: Session, endpoint_ids: Collection[int], template_id: str | None, at: datetime
 ) -> set[int]:
     """Take one consent of each endpoint; return the endpoints that had one.
@@ -66,6 +66,38 @@ def _take_consents(
         execution_options={"synchronize_session": False},
     )
     return set(taken)
+
+
+def return_consents(session: Session, message_ids: Collection[int]) -> None:
+    """Make consents available again for as many of these messages as were given up in WeChat.
+
+    Should WeChat have counted one all the same, it refuses the next message, which then goes to the phone.
+    visibility: for messages to these people.
+    """
+    given_up = session.execute(
+        select(OutboxMessage.endpoint_id, OutboxMessage.body, func.count())
+        .where(
+            OutboxMessage.id.in_(message_ids),
+            OutboxMessage.channel == Channel.WECHAT,
+            OutboxMessage.given_up_at.is_not(None),
+        )
+        .group_by(OutboxMessage.endpoint_id, OutboxMessage.body)
+    ).all()
+    for endpoint_id, template_id, number in given_up:
+        last = (
+            select(WechatConsent.id)
+            .where(
+                WechatConsent.endpoint_id == endpoint_id,
+                WechatConsent.template_id == template_id,
+                WechatConsent.used_at.is_not(None),
+            )
+            .order_by(WechatConsent.id.desc())
+            .limit(number)
+        )
+        session.execute(
+            update(WechatConsent).where(WechatConsent.id.in_(last)).values(used_at=None),
+            execution_options={"synchronize_session": False},
+        )
 
 
 def drop_consents(session: Session, endpoint_id: int, *, template_id: str) -> None:

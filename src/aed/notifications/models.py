@@ -105,7 +105,7 @@ class WechatConsent(Table):
     """The app's key of the tap: sent again, it is not counted again."""
     given_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
-    """When a message was enqueued for it."""
+    """When a message was enqueued for it; None again if WeChat did not take that message."""
 
 
 class EndpointRow(Table):

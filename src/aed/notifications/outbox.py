@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, class_mapper
 
 from aed.accounts.free_text import one_line
@@ -237,11 +237,14 @@ def cancel(session: Session, ordering_keys: Collection[str], at: datetime) -> in
             OutboxMessage.sent_at.is_(None),
             OutboxMessage.given_up_at.is_(None),
         )
-        .values(given_up_at=at, reason=CANCELLED, text_en=None, text_zh=None, claim=None, claimed_until=None),
+        .values(given_up_at=at, reason=CANCELLED, text_en=None, text_zh=None, claim=None, claimed_until=None)
+        .returning(OutboxMessage.id, OutboxMessage.channel),
         execution_options={"synchronize_session": False},
-    )
-    assert isinstance(done, CursorResult)
-    return int(done.rowcount)
+    ).all()
+    in_wechat = [row.id for row in done if row.channel is Channel.WECHAT]
+    if in_wechat:
+        consents.return_consents(session, in_wechat)
+    return len(done)
 
 
 def _phone_number(phone: str, *, country: str) -> str:
