@@ -41,6 +41,7 @@ from tests.throwaway_postgres import (
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["AED_ENCRYPTION_KEYS"] = KEY
+os.environ["AED_ANSWER_SECONDS"] = "120"  # a busy machine is slow; tests of the deadline set their own
 os.environ["AED_LIVE_SECONDS"] = "0.2"  # keep streams short in tests that call every route
 screen.console.width = screen.UNKNOWN_WIDTH  # as when writing to a file, also under pytest-xdist
 

@@ -89,6 +89,21 @@ class Server:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(STOP_SECONDS)
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Freeze every process of the server within the block; connections stay open and silent."""
+        main = self.process.pid
+        children = Path(f"/proc/{main}/task/{main}/children").read_text(encoding="ascii").split()
+        processes = [main, *map(int, children)]
+        try:
+            for each in processes:
+                os.kill(each, signal.SIGSTOP)
+            yield
+        finally:
+            for each in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGCONT)
+
     def start(self) -> None:
         self.process, self.port = _start(self.folder, self.user, self.password, port=self.port)
 

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from aed import __version__, schedule
@@ -31,14 +32,15 @@ from aed.certificates.duplicates import api as duplicates_api
 from aed.certificates.issuer_rosters import api as issuer_rosters_api
 from aed.certificates.verification import api as verification_api
 from aed.database.dependencies import DatabaseDep
-from aed.database.session import database_now, open_database, read_session
+from aed.database.session import database_now, open_database, read_session, unavailability
 from aed.debrief.outcomes import api as outcomes_api
 from aed.debrief.reports import api as reports_api
 from aed.debrief.statistics import api as statistics_api
-from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired, TooBusy, requires_extra
+from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired, requires_extra
 from aed.exports import api as exports_api
 from aed.http import docs
 from aed.http.bodies import BodyLimit, BodyLimits, FileLimit
+from aed.http.deadlines import AnswerDeadline
 from aed.http.headers import (
     CHALLENGE,
     DEFAULT_HEADERS,
@@ -140,7 +142,16 @@ from aed.worker import api as worker_api
 
 log = structlog.get_logger("aed")
 
-RETRY_AFTER_SECONDS = 5
+SLOW_PATHS = (
+    "/v1/export/",
+    "/v1/imports/",
+    "/v1/lint",
+    "/v1/photos",
+    "/v1/placement",
+    "/report",
+    "/me/certificate",
+)
+"""Paths whose answers may take longer than AED_ANSWER_SECONDS: they read a file, or everything."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -277,6 +288,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_health(app)
     _add_problems(app)
     _describe(app)
+    app.add_middleware(AnswerDeadline, seconds=settings.answer_seconds, slow_paths=SLOW_PATHS)
     app.add_middleware(BodyLimit, limits=body_limits(settings), answer=_answer)
     app.add_middleware(DefaultHeaders)
     if settings.cors_origins:
@@ -358,8 +370,8 @@ class Ready(BaseModel):
 
 def _add_health(app: FastAPI) -> None:
     @app.get("/healthz", tags=["health"])
-    def healthz() -> dict[str, str]:
-        """Check that the process answers."""
+    async def healthz() -> dict[str, str]:
+        """Check that the process answers, without a thread and without the database."""
         return {"status": "ok"}
 
     @app.get("/readyz", tags=["health"])
@@ -413,15 +425,20 @@ def _add_problems(app: FastAPI) -> None:
                 "The token has expired. Get a new one; without a token, only public data is available."
             )
         headers = {}
-        if error.status == 503:
-            headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-        if isinstance(error, TooBusy) and error.retry_after_seconds is not None:
+        if error.retry_after_seconds is not None:
             headers["Retry-After"] = str(error.retry_after_seconds)
         if isinstance(error, NotSignedIn):
             headers["WWW-Authenticate"] = CHALLENGE
         if error.status >= 500:
             log.error("request failed", path=template_of(app, request.url.path), reason=error.detail)
         return _answer(request, error, headers)
+
+    @app.exception_handler(SQLAlchemyError)
+    def database_error(request: Request, error: SQLAlchemyError) -> Response:
+        unavailable = unavailability(error)
+        if unavailable is None:
+            raise error
+        return expected(request, unavailable)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

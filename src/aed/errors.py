@@ -17,6 +17,8 @@ class AedError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "error"
     title: ClassVar[str] = "Something went wrong"
+    retry_after_seconds: int | None = None
+    """When to try again, sent as Retry-After; every 429 and 503 has it."""
     errors: Sequence[Mapping[str, str]] = ()
     """{field, detail} of each of several errors."""
 
@@ -138,12 +140,7 @@ class TooBusy(AedError):
     title = "Too many requests"
 
     def __init__(
-        self,
-        detail: str,
-        *,
-        field: str | None = None,
-        retry_after_seconds: int | None = None,
-        **values: object,
+        self, detail: str, *, field: str | None = None, retry_after_seconds: int = 5, **values: object
     ) -> None:
         super().__init__(detail, field=field, **values)
         self.retry_after_seconds = retry_after_seconds
@@ -155,6 +152,7 @@ class TooManyOpen(AedError):
     status = 429
     code = "too-many-open"
     title = "Too many open reports"
+    retry_after_seconds = 60
 
 
 class NoRoom(AedError):
@@ -171,6 +169,7 @@ class DatabaseUnavailable(AedError):
     status = 503
     code = "database-unavailable"
     title = "Database not available"
+    retry_after_seconds = 5
 
 
 class LivePlacesUnavailable(AedError):
@@ -179,6 +178,7 @@ class LivePlacesUnavailable(AedError):
     status = 503
     code = "live-places-unavailable"
     title = "Live locations cannot be stored right now"
+    retry_after_seconds = 5
 
 
 class NetworkFileUnusable(AedError):

@@ -1081,6 +1081,11 @@ class Settings(BaseSettings):
     sign_in_provider: SignInProvider = Field(
         default_factory=SignInProvider, description="Sign-in through the operator's own identity provider"
     )
+    answer_seconds: float = Field(
+        4.5,
+        gt=0,
+        description="Time until a request is answered 503 instead of waiting longer for PostgreSQL",
+    )
     statement_timeout_ms: int = Field(5_000, gt=0, description="Time limit of a PostgreSQL statement")
     lock_timeout_ms: int = Field(
         4_000, gt=0, description="Time limit of waiting for a lock, also SQLite's busy timeout"

@@ -22,7 +22,14 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    DisconnectionError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import (
     Session,
@@ -38,6 +45,9 @@ from aed.settings import Settings
 
 _LOCK_NOT_AVAILABLE, _UNDEFINED_TABLE = "55P03", "42P01"
 """SQLSTATE codes of PostgreSQL, defined here to avoid importing its driver."""
+_TEMPORARY: Final = ("08", "40", "57", "25006")
+"""Classes of SQLSTATE, and one code, of errors that pass: lost connection, rollback by the server, operator
+intervention, and a server that became a standby."""
 SETTINGS: Final = "settings"
 """Key in a session's `info` of the settings with which the database was opened."""
 WALL_CLOCK: Final = "real_time"
@@ -112,16 +122,19 @@ def open_database(settings: Settings, *, kept: int | None = None) -> Database:
         event.listen(engine, "connect", prepare)
         event.listen(engine, "begin", _begin_sqlite)
     elif url.drivername in ("postgresql", "postgresql+psycopg"):
+        from aed.database.postgres import NETWORK_DEFAULTS, bound_waits  # SQLite does not need the driver
+
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             **pool,
             connect_args={
-                "connect_timeout": 4,
+                **{name: value for name, value in NETWORK_DEFAULTS.items() if name not in url.query},
                 "options": f"-c timezone=UTC -c jit=off -c statement_timeout={settings.statement_timeout_ms}"
                 f" -c lock_timeout={settings.lock_timeout_ms}",
             },
             hide_parameters=True,  # what a failing statement was given may be a number, or a code
         )
+        bound_waits(engine, max_silence_seconds=settings.statement_timeout_ms / 1000 + 1)
         event.listen(engine, "checkout", _refuse_if_closed)
     else:
         raise InvalidInput(
@@ -207,19 +220,30 @@ def translate_database_errors() -> Iterator[None]:
     """Translate connection errors and timeouts to DatabaseUnavailable; other errors propagate."""
     try:
         yield
-    except PoolTimeout as error:
-        raise DatabaseUnavailable("Every database connection is busy. Try again in a moment.") from error
-    except DBAPIError as error:
-        if _has_no_schema(error):
-            raise DatabaseUnavailable("The database has no schema yet. Run `aed db upgrade`.") from error
-        # SQLite raises plain DatabaseError for a file that is damaged or not a database.
-        if (
-            isinstance(error, OperationalError)
-            or type(error) is DatabaseError
-            or error.connection_invalidated
-        ):
-            raise DatabaseUnavailable("The database does not respond. Try again in a few seconds.") from error
-        raise
+    except SQLAlchemyError as error:
+        unavailable = unavailability(error)
+        if unavailable is None:
+            raise
+        raise unavailable from error
+
+
+def unavailability(error: SQLAlchemyError) -> DatabaseUnavailable | None:
+    """Return what to answer if the error says that the database cannot serve now; None for other errors."""
+    if isinstance(error, PoolTimeout):
+        return DatabaseUnavailable("Every database connection is busy. Try again in a moment.")
+    if not isinstance(error, DBAPIError):
+        return None
+    if _has_no_schema(error):
+        return DatabaseUnavailable("The database has no schema yet. Run `aed db upgrade`.")
+    # SQLite raises plain DatabaseError for a file that is damaged or not a database.
+    if (
+        isinstance(error, OperationalError)
+        or type(error) is DatabaseError
+        or error.connection_invalidated
+        or str(getattr(error.orig, "sqlstate", None) or "").startswith(_TEMPORARY)
+    ):
+        return DatabaseUnavailable("The database does not respond. Try again in a few seconds.")
+    return None
 
 
 def _has_no_schema(error: DBAPIError) -> bool:
@@ -230,9 +254,24 @@ def _has_no_schema(error: DBAPIError) -> bool:
 
 @contextmanager
 def transaction(database: Database) -> Iterator[Session]:
-    """Run a transaction: commit at the end, or roll back if an exception is raised."""
-    with translate_database_errors(), database.write_sessions.begin() as session:
-        yield session
+    """Run a transaction: commit at the end, or roll back if an exception is raised.
+
+    Raises DatabaseUnavailable with advice of its own if the connection is lost during the commit: then the
+    change may have been saved. A commit that waits is not cancelled.
+    """
+    is_committing = False
+    with translate_database_errors():
+        try:
+            with database.write_sessions.begin() as session:
+                yield session
+                is_committing = True
+        except DBAPIError as error:
+            if is_committing and error.connection_invalidated:
+                raise DatabaseUnavailable(
+                    "The database has not confirmed the change: it may have been saved, or not. Repeat the "
+                    "same request with the same key, which does nothing twice."
+                ) from error
+            raise
 
 
 @contextmanager

@@ -13,10 +13,14 @@ import time
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
+import orjson
 import structlog
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from aed.http.problems import MAX_INSTANCE_CHARACTERS, PROBLEM_TYPE
 from aed.settings import Settings
 
 log = structlog.get_logger("aed")
@@ -57,7 +61,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._wait(self.body_seconds)
-        super().on_headers_complete()
+        limit = self.limit_concurrency
+        if limit is None or (len(self.connections) < limit and len(self.tasks) < limit):
+            super().on_headers_complete()
+            return
+        app, self.app, self.limit_concurrency = self.app, answer_too_many_connections, None
+        try:  # uvicorn's own answer is plain text without Retry-After
+            super().on_headers_complete()
+        finally:
+            self.app, self.limit_concurrency = app, limit
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -111,6 +123,19 @@ class BoundedProtocol(HttpToolsProtocol):
             stalest = min(stalled, key=lambda each: each.waiting_since or 0.0)
             self.connections.discard(stalest)
             stalest.transport.abort()
+
+
+async def answer_too_many_connections(scope: Scope, _receive: Receive, send: Send) -> None:
+    """Answer 503 without the application, when as many requests are being answered as there may be."""
+    body = {
+        "type": "urn:aed:problem:too-many-connections",
+        "title": "Too many requests at once",
+        "status": 503,
+        "detail": "As many requests are being answered as this server can. Try again in a few seconds.",
+        "instance": scope["path"][:MAX_INSTANCE_CHARACTERS],
+    }
+    headers = {"Retry-After": "5", "Connection": "close"}
+    await Response(orjson.dumps(body), 503, headers, media_type=PROBLEM_TYPE)(scope, _receive, send)
 
 
 def protocol_for(settings: Settings) -> type[BoundedProtocol]:

@@ -33,6 +33,7 @@ class LeaseLost(AedError):
     status = 503
     code = "lease-lost"
     title = "Another worker has taken over"
+    retry_after_seconds = 5
 
 
 class RunState(StrEnum):

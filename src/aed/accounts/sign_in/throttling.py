@@ -38,6 +38,7 @@ from aed.database.types import UtcDateTime
 from aed.errors import CodeNeeded, TooBusy
 
 TOO_MANY_ATTEMPTS: Final = "Too many attempts. Try again in fifteen minutes, or sign in another way."
+RETRY_AFTER_SECONDS: Final = int(QUARTER.total_seconds())
 USE_A_CODE: Final = (
     "Too many passwords were tried for this phone number. Sign in with a code, or in "
     "a browser that you have used before."
@@ -58,7 +59,7 @@ def count_attempt_from_address(database: Database, way: SignInMethod, *, address
     with transaction(database) as session:
         is_within = _is_within(session, way, "address", address_key(address), LIMITS_PER_ADDRESS[way], at)
     if not is_within:
-        raise TooBusy(TOO_MANY_ATTEMPTS)
+        raise TooBusy(TOO_MANY_ATTEMPTS, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
 def count_attempt(
@@ -82,9 +83,13 @@ def count_attempt(
         if not is_within or is_over:
             _log_lock_out(session, account, browser.address, at)
     if not is_within:
-        raise TooBusy(TOO_MANY_ATTEMPTS)
+        raise TooBusy(TOO_MANY_ATTEMPTS, retry_after_seconds=RETRY_AFTER_SECONDS)
     if is_over:
-        raise CodeNeeded(USE_A_CODE) if way is SignInMethod.PASSWORD else TooBusy(TOO_MANY_ATTEMPTS)
+        raise (
+            CodeNeeded(USE_A_CODE)
+            if way is SignInMethod.PASSWORD
+            else TooBusy(TOO_MANY_ATTEMPTS, retry_after_seconds=RETRY_AFTER_SECONDS)
+        )
 
 
 def _log_lock_out(session: Session, account: str, address: str, at: datetime) -> None:
@@ -142,7 +147,7 @@ def count_request(session: Session, what: str, key: str, limit: AttemptLimit, at
         _COUNT_ONE, {"what": f"{what}:{key}", "at": at, "over": at - limit.within}
     ).scalar_one()
     if found > limit.most:
-        raise TooBusy(TOO_MANY_ATTEMPTS)
+        raise TooBusy(TOO_MANY_ATTEMPTS, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
 def clear_attempts(

@@ -101,7 +101,8 @@ def create_incident(
     if new.kind is not IncidentKind.REAL and state.responder_lookups.count(viewer.name, now) is None:
         raise TooBusy(
             "Too many tests and exercises within the hour: try again later. Real incidents are always "
-            "accepted."
+            "accepted.",
+            retry_after_seconds=600,
         )
     incident = actions.report_patient(
         session, viewer, new, at=now, network=state.network, settings=state.settings

@@ -206,7 +206,8 @@ def report_device(
         if _has_enough(session, device, at=at):
             raise TooBusy(
                 "Thank you. This device has already been reported several times today, and its keeper "
-                "has been notified. 谢谢！今天已多次收到该设备的反映，并已通知AED管理员。"
+                "has been notified. 谢谢！今天已多次收到该设备的反映，并已通知AED管理员。",
+                retry_after_seconds=3600,
             )
     return store_report(session, who, device, new, from_key=from_key if is_stranger else None, at=at)
 
@@ -238,7 +239,8 @@ def _require_few_reports_from(session: Session, from_key: str | None, *, at: dat
     if queries.count_recent_reports(session, since=at - _HOUR, from_key=from_key) >= MAX_REPORTS_PER_ADDRESS:
         raise TooBusy(
             "Thank you. You have reported several devices: please wait an hour before reporting "
-            "another. 谢谢！您已反映多台设备，请一小时后再试。"
+            "another. 谢谢！您已反映多台设备，请一小时后再试。",
+            retry_after_seconds=3600,
         )
 
 

@@ -48,9 +48,14 @@ _NEVER_SURE: Final = 2.0
 def require_few_sightings(session: Session, *, from_key: str, at: datetime) -> None:
     """Raise TooBusy if the address, or all addresses together, have sent too many."""
     if queries.count_recent(session, since=at - _HOUR, from_key=from_key) >= MAX_PER_ADDRESS:
-        raise TooBusy("Thank you. You have reported several AEDs: please wait an hour before the next.")
+        raise TooBusy(
+            "Thank you. You have reported several AEDs: please wait an hour before the next.",
+            retry_after_seconds=3600,
+        )
     if queries.count_recent(session, since=at - _DAY) >= MAX_PER_DAY:
-        raise TooBusy("Too many AEDs have been reported today. Please try again tomorrow.")
+        raise TooBusy(
+            "Too many AEDs have been reported today. Please try again tomorrow.", retry_after_seconds=3600
+        )
 
 
 def draft_sighting(

@@ -1,0 +1,83 @@
+"""Connections to PostgreSQL that do not wait for ever.
+
+The kernel notices a lost network: connect timeout, keepalives and `tcp_user_timeout`. A server that is
+stopped, or a commit that waits for a standby, keeps its connection alive and silent: there a deadline of the
+client's own ends the wait. It closes the connection and cancels nothing, because PostgreSQL reports a commit
+as done if the wait for its standby is cancelled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.errors import OperationalError, _WaitTimeout
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import Dialect, ExceptionContext
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from aed.deadlines import seconds_left
+
+NETWORK_DEFAULTS: Final[Mapping[str, str | int]] = {
+    "connect_timeout": 3,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5_000,
+}
+"""A lost host is noticed after 5 s while data is under way, 11 s on an idle connection. The URL may say
+otherwise."""
+MIN_CONNECT_SECONDS: Final = 2
+"""psycopg takes no shorter connect timeout."""
+_READ_ONLY: Final = "25006"
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """A connection that is closed, and raises OperationalError, if the server stays silent too long."""
+
+    max_silence_seconds: float = 6.0
+
+    def wait[R](self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
+        """Wait until the deadline of `aed.deadlines`, and at most `max_silence_seconds`."""
+        left = seconds_left()
+        limit = self.max_silence_seconds if left is None else min(left, self.max_silence_seconds)
+        if timeout is not None and timeout <= limit:
+            return super().wait(gen, interval, timeout)
+        if limit > 0:
+            started = time.monotonic()
+            try:
+                return super().wait(gen, interval, limit)
+            except _WaitTimeout:
+                if time.monotonic() - started < limit:  # a shorter timeout of psycopg's own
+                    raise
+        self.pgconn.finish()
+        raise OperationalError("the server did not answer before the deadline")
+
+
+def bound_waits(engine: Engine, *, max_silence_seconds: float) -> None:
+    """Make the engine's connections BoundedConnections, and drop those to a server that became read-only."""
+
+    def connect(
+        _dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]
+    ) -> BoundedConnection:
+        left = seconds_left()
+        if left is not None:
+            if left < MIN_CONNECT_SECONDS:
+                raise OperationalError("no time is left to connect")
+            options = {**options, "connect_timeout": int(min(left, int(options["connect_timeout"])))}
+        connection = BoundedConnection.connect(*arguments, **options)
+        connection.max_silence_seconds = max_silence_seconds
+        return connection
+
+    event.listen(engine, "do_connect", connect)
+    event.listen(engine, "handle_error", _drop_if_read_only)
+
+
+def _drop_if_read_only(context: ExceptionContext) -> None:
+    """Treat a write that a standby refuses as a lost connection: the primary is another server now."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
