@@ -49,3 +49,17 @@ def test_without_javascript_an_exercise_can_be_followed(open_page: OpenPage, vie
     expect(page.locator("#board form[target]").first).to_be_visible()
     page.locator('form[action$="/end"] button').click()
     expect(page.locator("#board")).to_have_attribute("data-live", "no")
+
+
+def test_an_agreement_is_one_tap_away_as_the_manager_and_as_a_party(page: Page, view: View) -> None:
+    page.goto("/demo")
+    page.locator('button[value="manager"]').click()
+    page.locator("[aria-current=true] a[href='/agreements']").click()
+    expect(page.locator(".card")).to_have_count(2)
+    expect(page.locator(".card .notice.warn")).to_have_count(1)
+    check(page, view, "demo-agreements")
+
+    page.goto("/demo")
+    page.locator('form[action="/demo/agreements/party"] button').click()
+    expect(page.locator("button[value=consent]")).to_be_visible()
+    check(page, view, "demo-agreement-party")

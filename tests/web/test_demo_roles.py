@@ -12,7 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.demo_people import DemoPerson, DemoRole
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.demo_people import DemoPerson, DemoRole, demo_people
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
 from aed.accounts.sessions import SESSION_COOKIE
@@ -21,6 +22,9 @@ from aed.database.session import Database, read_session
 from aed.incidents.models import Alert
 from aed.incidents.rules import AlertState
 from aed.settings import Settings
+from aed.sharing.agreements.queries import agreements
+from aed.sharing.rules import AgreementState, PartyRole
+from aed.web.demo_roles.queries import party_to_decide
 from tests import make
 from tests.apps import app_on
 
@@ -207,3 +211,10 @@ def test_aed_demo_adds_a_person_for_each_part(session: Session, database: Databa
         demo._load(database, Path(demo.DISTRICT))
     with read_session(database) as reading:
         assert {each.role for each in reading.scalars(select(DemoPerson))} == set(DemoRole)
+        manager = viewer_of_person(reading, demo_people(reading)[DemoRole.MANAGER])
+        in_force, waiting = agreements(reading, manager, estate_id=None, limit=10)
+        assert (in_force.state, waiting.state) == (AgreementState.CONFIRMED, AgreementState.PROPOSED)
+        party = party_to_decide(reading, manager)
+        assert party is not None
+        assert (party.agreement_id, party.role) == (waiting.id, PartyRole.OWNERS_COMMITTEE)
+        assert party.representative_id == demo_people(reading)[DemoRole.RESIDENT]

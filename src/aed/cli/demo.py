@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from sqlalchemy import select
@@ -17,7 +18,7 @@ from aed import clock
 from aed.accounts.demo_people import DemoPerson, DemoRole
 from aed.accounts.people.actions import find_or_add_person, open_proved_account
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import Audience, Role
 from aed.accounts.roles.actions import grant_role
 from aed.accounts.roles.schemas import RoleIn
 from aed.cli.context import opened, operator, viewer_as
@@ -33,8 +34,16 @@ from aed.imports.estates import import_buildings, import_estates
 from aed.imports.responders import import_responders
 from aed.lookup.answer import answer_lookup
 from aed.lookup.question import LookupQuestion
+from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.settings import Settings, is_checkout, load_settings
+from aed.sharing.agreements.actions import confirm_agreement, draft_agreement, propose_agreement
+from aed.sharing.agreements.schemas import AgreementDraft
+from aed.sharing.decisions.actions import decide, link_actor
+from aed.sharing.decisions.schemas import PartyDecisionIn
+from aed.sharing.models import Agreement
+from aed.sharing.rules import DecisionKind, PartyRole
+from aed.sharing.shares.queries import time_zone_of
 from aed.walking.build import build_network
 from aed.walking.file import load_network, save_network
 from aed.walking.network import WalkingNetwork
@@ -152,8 +161,67 @@ def _add_demo_people(session: Session, *, at: datetime) -> None:
         where = {"estate_id": estate.id} if is_of_estate else {"region": "CN-3399"}
         grant_role(session, operator(), person.id, RoleIn.model_validate({"role": role, **where}), at=at)
         session.add(DemoPerson(role=part, person_id=person.id))
+    session.flush()
+    _add_agreements(session, estate, at=at)
 
 
+def _add_agreements(session: Session, estate: Estate, *, at: datetime) -> None:
+    """Add an agreement in force, and one that waits for the owners' committee.
+
+    The first shares a device with those who see it already, so that lookups answer as they did before.
+    visibility: for the operator.
+    """
+    numbers = {
+        row.source_id: row.id
+        for row in session.execute(select(Device.source_id, Device.id).where(Device.estate_id == estate.id))
+    }
+    in_force, waiting = (
+        _propose(session, estate, numbers[device], share, at=at) for device, share in _SHARES.items()
+    )
+    for agreement in (in_force, waiting):
+        for party in agreement.parties:
+            if agreement is in_force or party.role is not PartyRole.OWNERS_COMMITTEE:
+                given = PartyDecisionIn(kind=DecisionKind.CONSENT, text_hash=agreement.text_hash)
+                decide(session, party, given, by=link_actor(party), at=at)
+    confirm_agreement(session, operator(), in_force.id, text_hash=in_force.text_hash, at=at)
+
+
+def _propose(
+    session: Session, estate: Estate, device_id: int, share: Mapping[str, Any], *, at: datetime
+) -> Agreement:
+    today = at.astimezone(ZoneInfo(time_zone_of(session, estate.id))).date()
+    draft = AgreementDraft.model_validate(
+        {
+            "estate_id": estate.id,
+            "owner": "owners_in_common",
+            "legal_basis": "minutes",
+            "starts_on": today,
+            "ends_on": today + timedelta(days=730),
+            "parties": [
+                {"role": role, "legal_name": estate.name_zh + suffix, "representative": representative}
+                for role, (suffix, representative) in _PARTIES.items()
+            ],
+            "shares": [{"device_id": device_id, "step": Audience.NEIGHBOURS, **share}],
+        }
+    )
+    made = draft_agreement(session, operator(), draft, at=at)
+    return propose_agreement(session, operator(), made.id, at=at)
+
+
+_SHARES: dict[str, dict[str, Any]] = {
+    "aed-03": {"allows_override": False},
+    "aed-02": {"hours": "20:00-08:00", "gates": ["南门，门岗开门 South Gate, the guard opens"]},
+}
+"""Devices of Paper Crane Gardens with what their agreements say: one in force, one that waits."""
+_PARTIES: dict[PartyRole, tuple[str, dict[str, str] | None]] = {
+    PartyRole.PARTY_COMMITTEE: ("所在社区党委", None),
+    PartyRole.OWNERS_COMMITTEE: (
+        "业主委员会",
+        {"name": "安晓禾 An Xiaohe", "phone": "+8610000009001"},
+    ),
+    PartyRole.SERVICE_CENTRE: ("园区服务中心", {"name": "齐守园 Qi Shouyuan", "phone": "+8610000009006"}),
+}
+"""What follows the estate's name in a party's name, and who decides for it: people of the demo."""
 _VOLUNTEER_PHONE = "+8610000001024"
 _PARTS: dict[DemoRole, tuple[str, Role, bool]] = {
     DemoRole.RESIDENT: ("安晓禾 An Xiaohe", Role.RESIDENT, True),

@@ -41,8 +41,10 @@ from aed.incidents.calls.actions import close_incident, report_patient
 from aed.incidents.models import Incident
 from aed.incidents.rules import IncidentKind, IncidentOutcome
 from aed.incidents.schemas import PatientReportIn
+from aed.sharing.decisions.actions import create_link
+from aed.sharing.decisions.schemas import LinkIn
 from aed.web.demo_roles.page import PARTS, alert_lines, part_of
-from aed.web.demo_roles.queries import first_device
+from aed.web.demo_roles.queries import first_device, party_to_decide
 from aed.web.render import render
 
 
@@ -107,6 +109,17 @@ def switch_person(
     opened = open_session(session, person, browser=browser, lasts=SESSION_LASTS, at=now)
     set_sign_in_cookie(response, opened.key, lasts=SESSION_LASTS)
     return response
+
+
+@router.post("/demo/agreements/party")
+def open_party(session: WriteSession, _viewer: FormViewerDep) -> Response:
+    """Open the page of a party that has yet to decide on an agreement, as its representative has it."""
+    manager = viewer_of_person(session, demo_people(session)[DemoRole.MANAGER])
+    party = party_to_decide(session, manager)
+    if party is None:
+        raise NotFound("There is no agreement in the demo.")
+    _, key = create_link(session, party, LinkIn(), by=manager.name, at=clock.now())
+    return RedirectResponse(f"/agreements/party/{key}", 303)
 
 
 @router.post("/demo/exercises")
