@@ -14,12 +14,13 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.permissions import Role
+from aed.accounts.sessions import SESSION_COOKIE
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.sharing.agreements import queries
 from aed.sharing.models import Agreement
-from aed.sharing.rules import AgreementState, PartyRole, PublishedPosition
+from aed.sharing.rules import RULES, AgreementState, PartyRole, PublishedPosition
 from tests import make
 from tests.accounts.everyone import account_with
 from tests.make import ADMINISTRATOR
@@ -110,6 +111,7 @@ def test_only_the_manager_drafts(desk: Desk) -> None:
 def test_a_manager_fills_in_one_field_and_gets_a_draft(desk: Desk) -> None:
     made = desk.drafted()
     assert made.state is AgreementState.DRAFT
+    assert made.terms["check_interval_days"] == RULES.check_interval_days
     assert [each.device_id for each in made.shares] == [desk.first, desk.second]
     names = {each.role: each.legal_name for each in made.parties}
     assert names[PartyRole.OWNERS_COMMITTEE] == "湖畔业主委员会"
@@ -160,7 +162,7 @@ def test_all_that_is_wrong_is_shown_at_once_and_nothing_typed_is_lost(desk: Desk
         f"d{desk.first}_hours": "20:00-08:00",
         "starts_on": "soon",
         "drills_a_year": "many",
-        "check_interval_days": "",
+        "replaced_within_hours": "",
         "i0_insurer": "PICC",
         "other": "<script>alert(1)</script>",
     }
@@ -176,7 +178,7 @@ def test_all_that_is_wrong_is_shown_at_once_and_nothing_typed_is_lost(desk: Desk
         f"d{desk.first}_outside",
         "starts_on",
         "drills_a_year",
-        "check_interval_days",
+        "replaced_within_hours",
         "i0_policy",
         "i0_ends_on",
     }
@@ -289,3 +291,36 @@ def audience(desk: Desk) -> str:
     found: str = desk.session.get_one(Device, desk.first).audience
     desk.session.rollback()
     return found
+
+
+def test_a_representative_who_signs_in_decides_without_a_link(desk: Desk) -> None:
+    person = make.person(desk.session, name="茅引之")
+    make.role(desk.session, person, Role.KEEPER, estate=desk.estate)
+    key = make.sign_in(desk.session, person.id)
+    person_id = person.id
+    desk.session.commit()
+    made, _ = proposed(desk, owners_committee_person=str(person_id))
+    theirs = {name: value for name, value in desk.manager.items() if name != "X-CSRF-Token"}
+    theirs |= {"Cookie": f"{SESSION_COOKIE}={key}"}
+    path = f"/agreements/{made.id}/parties/owners_committee/page"
+    assert path in desk.client.get(f"/agreements/{made.id}", headers=theirs).text
+    assert path not in desk.client.get(f"/agreements/{made.id}", headers=desk.manager).text
+    assert desk.post(path, {}).status_code == 403
+    sent = desk.post(path, {}, who=theirs)
+    assert sent.status_code == 303
+    assert 'value="consent"' in desk.client.get(sent.headers["location"]).text
+
+
+def test_maps_show_who_may_use_each_device_now_and_under_the_agreement(desk: Desk) -> None:
+    made, paths = proposed(desk)
+    page = desk.client.get(paths[PartyRole.SERVICE_CENTRE], headers=desk.manager).text
+    assert ">1 estate</text>" in page
+    assert ">1 neighbours</text>" in page
+    consent(desk, made, paths)
+    text = {"text_hash": made.text_hash}
+    desk.post(f"/agreements/{made.id}/confirmation", text, who=desk.region)
+    page = desk.client.get(f"/agreements/{made.id}", headers=desk.manager).text
+    assert ">1 estate</text>" not in page
+    assert ">1 neighbours</text>" in page
+    desk.post(f"/agreements/{made.id}/withdrawal", {"reason": "Enough"})
+    assert "</text>" not in desk.client.get(f"/agreements/{made.id}", headers=desk.manager).text

@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
+from markupsafe import Markup
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
-from aed.accounts.permissions import Viewer, require_administrator, require_estate_manager
+from aed.accounts.permissions import Audience, Viewer, require_administrator, require_estate_manager
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput, NotAllowed, NotSignedIn
 from aed.http.parameters import PublicAddress
 from aed.http.query import ANY_PARAMETER
+from aed.planning.coverage.maps import band_with_most, coverage_map
 from aed.registry.estates import queries as estate_queries
 from aed.sharing.agreements import actions
 from aed.sharing.agreements import queries as agreement_queries
 from aed.sharing.agreements.permissions import require_can_withdraw
 from aed.sharing.decisions import actions as decision_actions
 from aed.sharing.decisions import queries as decision_queries
-from aed.sharing.decisions.schemas import PartyDecisionIn
+from aed.sharing.decisions.schemas import LinkIn, PartyDecisionIn
 from aed.sharing.models import Agreement, AgreementParty
 from aed.sharing.rules import AgreementKind, AgreementState, DecisionKind, DecisionMethod, PartyRole
 from aed.sharing.shares.queries import time_zone_of
 from aed.training.parameters import pdf_response
 from aed.web.agreements import actions as page_actions
-from aed.web.agreements import drafts, page
+from aed.web.agreements import drafts, page, queries
 from aed.web.agreements.actions import SentLink
+from aed.web.agreements.sketch import SketchedDevice, sketch
+from aed.web.language import language_of
 from aed.web.render import render
+from aed.web.words import translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 router.include_router(drafts.router)
@@ -82,14 +87,20 @@ def show_agreement(
 
 @router.get("/agreements/{agreement_id}/pdf")
 def show_pdf(
-    session: ReadSession, viewer: ViewerDep, address: PublicAddress, agreement_id: AgreementId
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    address: PublicAddress,
+    agreement_id: AgreementId,
 ) -> Response:
     """Download an agreement as PDF, in Chinese and English, with a code that anyone can check."""
     return _pdf(session, agreement_queries.agreement(session, viewer, agreement_id), address=address)
 
 
 @router.get("/agreements/party/{party_key}/pdf")
-def show_party_pdf(session: ReadSession, address: PublicAddress, party_key: Key) -> Response:
+def show_party_pdf(
+    request: Request, session: ReadSession, address: PublicAddress, party_key: Key
+) -> Response:
     """Download the agreement as PDF, by a party's secret link."""
     party, _ = decision_queries.party_by_key(session, party_key, at=clock.now())
     response = _pdf(session, agreement_queries.agreement_of_party(session, party), address=address)
@@ -152,6 +163,18 @@ def send_link(
     party = decision_queries.party(session, agreement_id, party_role)
     link = page_actions.send_link(session, viewer, found, party, public_url=address, at=clock.now())
     return _links_page(request, agreement_id, [link])
+
+
+@router.post("/agreements/{agreement_id}/parties/{party_role}/page")
+def open_own_page(
+    session: WriteSession, viewer: FormViewerDep, agreement_id: AgreementId, party_role: PartyRole
+) -> Response:
+    """Open the page on which a signed-in representative decides; it replaces the party's earlier links."""
+    agreement_queries.agreement(session, viewer, agreement_id)
+    party = decision_queries.party(session, agreement_id, party_role)
+    decision_queries.require_representative(viewer, party)
+    _, key = decision_actions.create_link(session, party, LinkIn(), by=viewer.name, at=clock.now())
+    return RedirectResponse(f"/agreements/party/{key}", 303)
 
 
 @router.post("/agreements/{agreement_id}/confirmation")
@@ -254,6 +277,9 @@ def _agreement_page(
         "agreements/agreement.html.jinja",
         status=status,
         manages=manages,
+        own_parties=[each for each in found.parties if each.representative_id == viewer.person_id]
+        if viewer.person_id is not None
+        else [],
         may_edit=manages and found.state in drafts.EDITABLE,
         may_propose=manages and found.state is AgreementState.DRAFT,
         may_confirm=is_region and shown["waits_for"] == ["region"],
@@ -265,6 +291,7 @@ def _agreement_page(
         may_withdraw=may_change and page.may_be_withdrawn(found),
         problem=problem,
         **shown,
+        **_maps(request, session, found, shown["today"]),
     )
 
 
@@ -287,6 +314,40 @@ def _shown(session: Session, found: Agreement, *, at: datetime) -> dict[str, Any
         "state": page.state_label(found, waits_for, today),
         **page.LABELS,
     }
+
+
+def _maps(request: Request, session: Session, found: Agreement, today: date) -> dict[str, Any]:
+    """Return the drawings of who may use which device, and the maps of the preview."""
+    preview = queries.preview_of(session, found)
+    maps: list[Markup] = []
+    if preview is not None:
+        band = band_with_most(preview)
+        maps = [Markup(coverage_map(preview, band, after=after)) for after in (False, True)]
+    return {"sketches": _sketches(request, session, found, today), "preview_maps": maps}
+
+
+def _sketches(request: Request, session: Session, found: Agreement, today: date) -> list[tuple[str, Markup]]:
+    """Return drawings of the estate, each with its caption: who may use each device, before and after.
+
+    An agreement in force has one drawing; one that is over has none.
+    """
+    if page.end_label(found, today) is not None or found.kind is AgreementKind.REGISTER:
+        return []
+    placed = queries.placed_devices(session, found)
+    devices = [
+        SketchedDevice(at.lon, at.lat, before=at.audience, after=share.lowered_to or share.step)
+        for share in found.shares
+        if (at := placed.get(share.device_id)) is not None
+    ]
+    outline = queries.outline_of(session, found.estate_id)
+    _ = translator(language_of(request))
+    labels = {step: _(page.SHORT_STEPS[step]) for step in Audience}
+    is_in_force = found.state is AgreementState.CONFIRMED and found.starts_on <= today
+    return [
+        (caption, sketch(outline, devices, after=after, labels=labels))
+        for caption, after in ((page.NOW, False), (page.UNDER_AGREEMENT, True))
+        if after or not is_in_force
+    ]
 
 
 # --- By a party's link ----------------------------------------------------------------------------------
@@ -391,4 +452,5 @@ def _party_page(
         problem=problem,
         typed=typed or {},
         **shown,
+        **_maps(request, session, found, shown["today"]),
     )

@@ -26,6 +26,7 @@ from aed.sharing.agreements import actions
 from aed.sharing.agreements import queries as agreement_queries
 from aed.sharing.agreements.schemas import AgreementDraft, AgreementIn, Terms
 from aed.sharing.models import Agreement
+from aed.sharing.regional_rules.queries import rules_of_region, rules_of_version
 from aed.sharing.rules import AgreementKind, AgreementState, PartyRole
 from aed.translation import detail_of
 from aed.web.agreements import page, queries, schemas
@@ -66,6 +67,7 @@ def show_new(request: Request, session: ReadSession, viewer: ViewerDep, estate_i
         estate_name=estate.name_zh or estate.name_en,
         device_ids=[each.id for each in devices],
         today=today,
+        rules=rules_of_region(session, estate.region_id),
         earlier=_latest(session, viewer, estate_id),
     )
     previews = coverage_actions.previews(session, viewer, estate_id, limit=1)
@@ -109,7 +111,7 @@ def amend(
     """Replace the text, or show the form again with everything that is wrong."""
     found = agreement_queries.agreement(session, viewer, agreement_id)
     estate = _managed_estate(session, viewer, found.estate_id)
-    given = _given(session, viewer, estate, typed)
+    given = _given(session, viewer, estate, typed, found=found)
     version = typed.get("version", "")
     number = int(version) if version.isdecimal() else 0
     try:
@@ -161,9 +163,19 @@ def _previews(session: Session, viewer: Viewer, estate_id: int) -> list[Coverage
     return coverage_actions.previews(session, viewer, estate_id, limit=MAX_PREVIEWS)
 
 
-def _given(session: Session, viewer: Viewer, estate: Estate, typed: Typed) -> dict[str, Any]:
+def _roles(session: Session, estate: Estate, found: Agreement | None) -> tuple[PartyRole, ...]:
+    """Return the parties by the rules of the agreement, or of the region for a new one."""
+    if found is not None:
+        return rules_of_version(session, found.rules_version).parties
+    return rules_of_region(session, estate.region_id).parties
+
+
+def _given(
+    session: Session, viewer: Viewer, estate: Estate, typed: Typed, *, found: Agreement | None = None
+) -> dict[str, Any]:
     return schemas.agreement_fields(
         typed,
+        roles=_roles(session, estate, found),
         people=_people(session, viewer, estate.id),
         previews={each.id: each.inputs_hash for each in _previews(session, viewer, estate.id)},
     )
@@ -182,9 +194,9 @@ def _refused(
     """Show the form again, with what is wrong beside each field."""
     language = language_of(request)
     if isinstance(error, ValidationError):
-        problems = {
-            name: _sentence(problem, language) for name, problem in schemas.problems_of(error, typed).items()
-        }
+        roles = _roles(session, estate, found)
+        wrong = schemas.problems_of(error, typed, roles=roles)
+        problems = {name: _sentence(problem, language) for name, problem in wrong.items()}
     else:
         problems = {_field_of(error): detail_of(error, language)}
     return _form_page(request, session, viewer, estate, typed, found=found, problems=problems, status=422)
@@ -226,7 +238,7 @@ def _form_page(
         devices=devices,
         people=_people(session, viewer, estate.id),
         previews=_previews(session, viewer, estate.id),
-        roles=list(PartyRole),
+        roles=_roles(session, estate, found),
         insurances=[*insurances, max(insurances, default=-1) + 1][: schemas.MAX_INSURANCES],
         fields_of_one=schemas.OF_ONE,
         terms=Terms.model_fields,

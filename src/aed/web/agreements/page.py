@@ -18,6 +18,14 @@ STEPS: Final = {
     "dispatch": noop("The dispatch centre too"),
     "public": noop("Everyone"),
 }
+SHORT_STEPS: Final = {
+    "estate": noop("estate"),
+    "neighbours": noop("neighbours"),
+    "dispatch": noop("dispatch"),
+    "public": noop("everyone"),
+}
+NOW: Final = noop("As it is now")
+UNDER_AGREEMENT: Final = noop("Under the agreement, within its hours")
 PARTIES: Final = {
     "party_committee": noop("Community party committee"),
     "owners_committee": noop("Owners' committee"),

@@ -19,7 +19,14 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Audience
 from aed.sharing.agreements.schemas import Insurance, Terms
 from aed.sharing.models import Agreement, DeviceShare
-from aed.sharing.rules import AgreementKind, CodeRecipient, PartyRole, PublishedPosition, step_below
+from aed.sharing.rules import (
+    AgreementKind,
+    CodeRecipient,
+    PartyRole,
+    PublishedPosition,
+    SharingRules,
+    step_below,
+)
 from aed.web.words import noop
 
 type Typed = dict[str, str]
@@ -81,7 +88,12 @@ NO_DEVICE: Final = noop("Choose at least one AED.")
 
 
 def new_form(
-    *, estate_name: str, device_ids: Sequence[int], today: date, earlier: Agreement | None = None
+    *,
+    estate_name: str,
+    device_ids: Sequence[int],
+    today: date,
+    rules: SharingRules,
+    earlier: Agreement | None = None,
 ) -> Typed:
     """Return the form of a new agreement: names of the parties from the estate's latest one, or its name."""
     typed: Typed = {
@@ -100,7 +112,7 @@ def new_form(
         f"{PartyRole.SERVICE_CENTRE}_legal_name": f"{estate_name}园区服务中心",
     }
     typed |= {f"d{device_id}": YES for device_id in device_ids}
-    typed |= _terms_form(Terms().model_dump(mode="json"))
+    typed |= _terms_form(Terms(check_interval_days=rules.check_interval_days).model_dump(mode="json"))
     return typed | _parties_form(earlier) if earlier is not None else typed
 
 
@@ -205,18 +217,19 @@ def insurance_numbers(typed: Typed) -> list[int]:
 
 
 def agreement_fields(
-    typed: Typed, *, people: Mapping[int, Person], previews: Mapping[int, str]
+    typed: Typed, *, roles: Sequence[PartyRole], people: Mapping[int, Person], previews: Mapping[int, str]
 ) -> dict[str, Any]:
     """Return the fields of `AgreementIn`, not yet checked.
 
-    `people` are those who may be chosen, by id; `previews` the hashes of the estate's previews, by id.
+    `roles` are the parties by the rules of the region; `people` those who may be chosen, by id; `previews`
+    the hashes of the estate's previews, by id.
     """
     given: dict[str, Any] = {name: typed.get(name, "").strip() or None for name in _FIELDS}
     preview_id = typed.get("preview_id", "")
     if preview_id:
         known = int(preview_id) if preview_id.isdecimal() else 0
         given |= {"preview_id": preview_id, "preview_hash": previews.get(known, "unknown")}
-    given["parties"] = [_party_fields(typed, role, people) for role in PartyRole]
+    given["parties"] = [_party_fields(typed, role, people) for role in roles]
     given["shares"] = [_share_fields(typed, device_id) for device_id in chosen_devices(typed)]
     terms: dict[str, Any] = {name: typed.get(name, "").strip() or None for name in _TERMS}
     terms["insurances"] = [
@@ -268,12 +281,12 @@ def _share_fields(typed: Typed, device_id: int) -> dict[str, Any]:
 # --- What is wrong with it -------------------------------------------------------------------------------
 
 
-def problems_of(error: ValidationError, typed: Typed) -> dict[str, Problem]:
+def problems_of(error: ValidationError, typed: Typed, *, roles: Sequence[PartyRole]) -> dict[str, Problem]:
     """Return what is wrong, by the name of the field in the form."""
-    return {_form_field(each["loc"], typed): _problem(each) for each in reversed(error.errors())}
+    return {_form_field(each["loc"], typed, roles): _problem(each) for each in reversed(error.errors())}
 
 
-def _form_field(loc: tuple[int | str, ...], typed: Typed) -> str:
+def _form_field(loc: tuple[int | str, ...], typed: Typed, roles: Sequence[PartyRole]) -> str:
     """Return the name of the field in the form at which an error of `AgreementIn` is shown."""
     match loc:
         case ("shares", int(number), *rest):
@@ -285,7 +298,7 @@ def _form_field(loc: tuple[int | str, ...], typed: Typed) -> str:
             return "devices"
         case ("parties", int(number), *rest):
             names = {"representative": str(rest[-1])}
-            return f"{list(PartyRole)[number]}_{names.get(str(rest[0]), str(rest[0]))}"
+            return f"{roles[number]}_{names.get(str(rest[0]), str(rest[0]))}"
         case ("terms", "insurances", int(number), *rest):
             return f"i{insurance_numbers(typed)[number]}_{rest[0] if rest else 'ends_on'}"
         case ("terms", str(name), *_):
