@@ -96,6 +96,7 @@ from aed.sharing.agreements import api as agreements_api
 from aed.sharing.costs import api as costs_api
 from aed.sharing.decisions import api as decisions_api
 from aed.sharing.regional_rules import api as sharing_rules_api
+from aed.sharing.trials import api as trials_api
 from aed.timebank.families import api as families_api
 from aed.timebank.giving import api as giving_api
 from aed.timebank.ledger import api as ledger_api
@@ -217,6 +218,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         decisions_api,
         costs_api,
         sharing_rules_api,
+        trials_api,
         duplicates_api,  # before accounts: /people/duplicates is not /people/{person_id}
         sign_in_api,
         second_factors_api,

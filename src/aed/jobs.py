@@ -33,6 +33,7 @@ from aed.sharing.agreements.jobs import notify_of_endings
 from aed.sharing.costs.actions import open_cost_cases
 from aed.sharing.costs.jobs import remind_of_costs
 from aed.sharing.shares.actions import record_by_register, refresh_due_devices
+from aed.sharing.trials.jobs import send_trial_reports
 from aed.timebank.giving.jobs import run_night
 from aed.training.enrolments.actions import expire_offers
 from aed.training.reminders.actions import remind_of_sessions
@@ -87,9 +88,10 @@ def agreements(database: Database, _settings: Settings, now: Now) -> Counts:
         return {"changed": refresh_due_devices(session, at=now())}
 
 
-def agreement_notices(database: Database, _settings: Settings, now: Now) -> Counts:
+def agreement_notices(database: Database, settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
-        return {"notified": notify_of_endings(session, at=now())}
+        reported = send_trial_reports(session, at=now(), public_url=settings.public_url)
+        return {"notified": notify_of_endings(session, at=now()), "reported": reported}
 
 
 def cost_cases(database: Database, _settings: Settings, now: Now) -> Counts:

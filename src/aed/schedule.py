@@ -88,7 +88,7 @@ TIMETABLE: Final = (
     _job(
         "agreement-notices",
         daily("02:00"),
-        "Notifies the parties 90, 60, 30, 7 and 0 days before an agreement ends",
+        "Notifies the parties before an agreement ends, and reports on trials that ended",
     ),
     _job(
         "cost-cases",

@@ -47,7 +47,22 @@ ESTATES: Final = table(
     column("time_zone", String),
     column("state", String),
 )
-ALERTS: Final = table("alerts", column("out_device_id", BigIntId), column("device_settled_at", UtcDateTime))
+ALERTS: Final = table(
+    "alerts",
+    column("incident_id", BigIntId),
+    column("device_id", BigIntId),
+    column("asked_at", UtcDateTime),
+    column("there_at", UtcDateTime),
+    column("out_device_id", BigIntId),
+    column("device_settled_at", UtcDateTime),
+)
+INCIDENTS: Final = table("incidents", column("id", BigIntId), column("kind", String))
+CHECKS: Final = table(
+    "checks",
+    column("device_id", BigIntId),
+    column("kind", String),
+    column("answered_at", UtcDateTime),
+)
 QUARANTINES: Final = table(
     "quarantines",
     column("id", BigIntId),

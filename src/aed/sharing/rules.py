@@ -382,6 +382,18 @@ def missing_consents(
     )
 
 
+# --- Checks ---------------------------------------------------------------------------------------------
+
+
+def days_in_date(checked_on: Collection[date], *, first: date, last: date, interval_days: int) -> int:
+    """Return on how many days from `first` to `last` a device's last check was at most the interval ago."""
+    days = 0
+    for number in range((last - first).days + 1):
+        day = first + timedelta(days=number)
+        days += any(0 <= (day - each).days <= interval_days for each in checked_on)
+    return days
+
+
 # --- Cost of uses ---------------------------------------------------------------------------------------
 
 MINOR_UNITS: Final = 100
