@@ -35,7 +35,7 @@ def proposed(session: Session, **given: Any) -> tuple[Agreement, Device, dict[Pa
     estate = make.estate(session, name_en="Lakeside", name_zh="湖畔")
     today = clock.now().date()
     device = make.device(session, of=estate, audience="estate", last_checked_on=today, place_en="Lobby")
-    period: dict[str, Any] = {"starts_on": today.isoformat(), "ends_on": today.replace(year=2090).isoformat()}
+    period: dict[str, Any] = {"starts_on": today.isoformat(), "ends_on": "2090-01-01"}
     made = make.draft(session, estate, device, **(period | given))
     pages = {}
     for party in queries.agreement(session, ADMINISTRATOR, made.id).parties:
