@@ -20,16 +20,20 @@ from sqlalchemy import select
 
 from aed.accounts.demo_people import DemoRole, demo_people
 from aed.accounts.people.models import Person
+from aed.accounts.permissions import Role
 from aed.cli.context import operator
 from aed.cli.demo import DISTRICT
+from aed.geo import Position
 from aed.imports.devices.actions import import_devices
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate
 from aed.training.enrolments import actions as enrolments
 from aed.training.models import Enrolment
 from aed.upkeep.rules import short_number
 from tests import make
-from tests.browser.conftest import VIEWS, OpenPage, View
+from tests.browser.checks import check
+from tests.browser.conftest import HEIGHT, VIEWS, OpenPage, View
 from tests.browser.moved_clock import MovedClock, install
 from tests.browser.site import Site, running_site
 from tests.conftest import ENGINES
@@ -423,3 +427,127 @@ def test_a_person_without_account_becomes_a_volunteer_and_leaves_again(
     go_to_an_exercise(lin, district, open_page(session_key=training.dispatcher_key))
     see_the_record(lin)
     erase_everything(lin, district)
+
+
+MORNING = datetime(2026, 9, 29, 9, 0, tzinfo=CHINA)
+NIGHT_AFTER = MORNING.replace(hour=23)
+CLUB_HOUSE = "湖畔花园会所外墙"
+DESK = View(1280, "zh-CN")
+
+
+@dataclass(frozen=True)
+class Opening:
+    """An estate that nobody else may see yet, and the session keys of its manager, region and a neighbour."""
+
+    estate_id: int
+    manager_key: str
+    region_key: str
+    neighbour_key: str
+
+
+def plan_opening(district: District) -> Opening:
+    district.clock.move_to(MORNING)
+    here = Position(SOUTH_BANK["latitude"], SOUTH_BANK["longitude"])
+    with district.site.database.write_sessions() as session, session.begin():
+        neighbours = session.scalars(select(Estate).where(Estate.source_id == "lantern")).one()
+        estate = make.estate(
+            session,
+            around=here,
+            in_region="CN-3399",
+            neighbourhood=neighbours.neighbourhood,
+            name_en="Lakeside Gardens",
+            name_zh="湖畔花园",
+        )
+        make.device(
+            session, at=here, of=estate, audience="estate", place_en="Club house", place_zh=CLUB_HOUSE
+        )
+        keys = []
+        for role, where in (
+            (Role.ESTATE_MANAGER, {"estate": estate}),
+            (Role.ADMINISTRATOR, {"region": make.region(session, "CN-3399")}),
+            (Role.RESIDENT, {"estate": neighbours}),
+        ):
+            person = make.person(session)
+            make.role(session, person, role, **where)
+            keys.append(make.sign_in(session, person.id))
+        return Opening(estate.id, *keys)
+
+
+def draft_with_a_preview(desk: Page, opening: Opening) -> None:
+    desk.set_viewport_size({"width": DESK.width, "height": HEIGHT})
+    desk.goto(f"/estates/{opening.estate_id}/coverage")
+    desk.locator("input[value=neighbours]").check()
+    desk.locator("#hours").fill("20:00-08:00")
+    desk.locator("main form button").click()
+    expect(desk).to_have_url(re.compile(r"/coverage/\d+$"))
+    desk.goto(f"/estates/{opening.estate_id}/agreements/new")
+    expect(desk.locator("#hours")).to_have_value("20:00-08:00")
+    desk.locator("#party_committee_legal_name").fill("湖畔社区党委")
+    check(desk, DESK, "agreement-story-draft")
+    desk.locator("button.big").click()
+    expect(desk.locator("#preview")).to_be_visible()
+
+
+def propose(desk: Page) -> list[str]:
+    """Put the draft before its parties; return their links."""
+    desk.locator("form[action$=proposal] button").click()
+    links = desk.locator("input[readonly]")
+    expect(links).to_have_count(3)
+    return [links.nth(each).input_value() for each in range(3)]
+
+
+def decide(phone: Page, link: str, view: View) -> None:
+    phone.goto(link)
+    check(phone, view, "agreement-story-party")
+    phone.locator("button[value=consent]").click()
+    expect(phone.locator(".notice.good")).to_be_visible()
+
+
+def finds_club_house(open_page: OpenPage, district: District, opening: Opening, at: datetime) -> bool:
+    """Look for help at the club house as a resident next door."""
+    phone = phone_at(
+        open_page,
+        district,
+        at,
+        session_key=opening.neighbour_key,
+        geolocation=SOUTH_BANK,
+        permissions=["geolocation"],
+    )
+    phone.goto("/")
+    phone.locator("#locate").click()
+    expect(phone.locator(".device").first).to_be_visible()
+    return CLUB_HOUSE in phone.locator("main").inner_text()
+
+
+def test_an_estate_opens_at_night_by_an_agreement_and_takes_it_back(
+    open_page: OpenPage, district: District, view: View
+) -> None:
+    opening = plan_opening(district)
+    assert not finds_club_house(open_page, district, opening, NIGHT_AFTER)
+
+    desk = phone_at(open_page, district, MORNING, session_key=opening.manager_key)
+    draft_with_a_preview(desk, opening)
+    address = desk.url
+    links = propose(desk)
+    for link in links:
+        decide(phone_at(open_page, district, MORNING), link, view)
+    assert not finds_club_house(open_page, district, opening, NIGHT_AFTER)
+
+    region = phone_at(open_page, district, MORNING, session_key=opening.region_key)
+    region.set_viewport_size({"width": DESK.width, "height": HEIGHT})
+    region.goto(address)
+    check(region, DESK, "agreement-story-region")
+    region.locator("form[action$=confirmation] button").click()
+    expect(region.locator("[aria-current=step]")).to_have_text("生效中")
+    check(region, DESK, "agreement-story-in-force")
+    assert finds_club_house(open_page, district, opening, NIGHT_AFTER)
+    assert not finds_club_house(open_page, district, opening, MORNING.replace(hour=12))
+
+    party = phone_at(open_page, district, NIGHT_AFTER)
+    party.goto(links[1])
+    party.locator("summary", has_text="撤回").click()
+    party.locator("#why").fill("大门夜间无照明")
+    check(party, view, "agreement-story-withdrawal")
+    party.locator("form[action$=withdrawal] button").click()
+    expect(party.locator("[aria-current=step]")).to_have_text("已撤回")
+    assert not finds_club_house(open_page, district, opening, NIGHT_AFTER + timedelta(minutes=5))

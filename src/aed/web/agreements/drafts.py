@@ -59,22 +59,24 @@ Fields = Annotated[Typed, Depends(_fields)]
 
 @router.get("/estates/{estate_id}/agreements/new")
 def show_new(request: Request, session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> Response:
-    """Show the form of a new agreement, filled in as far as the program can."""
+    """Show the form of a new agreement, filled in from the latest preview and the latest agreement."""
     estate = _managed_estate(session, viewer, estate_id)
-    devices = queries.devices_of(session, viewer, estate_id)
+    device_ids = [each.id for each in queries.devices_of(session, viewer, estate_id)]
     today = clock.now().astimezone(ZoneInfo(estate.time_zone or estate.region.time_zone)).date()
+    previews = coverage_actions.previews(session, viewer, estate_id, limit=1)
+    step: Typed = {}
+    if previews:
+        out = coverage_actions.preview_out(previews[0], estate)
+        device_ids = [each.id for each in out.result.devices if each.is_proposed]
+        step = {"preview_id": str(out.id), "step": out.step.audience, "hours": out.step.hours or ""}
     typed = schemas.new_form(
         estate_name=estate.name_zh or estate.name_en,
-        device_ids=[each.id for each in devices],
+        device_ids=device_ids,
         today=today,
         rules=rules_of_region(session, estate.region_id),
         earlier=_latest(session, viewer, estate_id),
     )
-    previews = coverage_actions.previews(session, viewer, estate_id, limit=1)
-    if previews:
-        step = coverage_actions.preview_out(previews[0], estate).step
-        typed |= {"preview_id": str(previews[0].id), "step": step.audience, "hours": step.hours or ""}
-    return _form_page(request, session, viewer, estate, typed)
+    return _form_page(request, session, viewer, estate, typed | step)
 
 
 @router.post("/estates/{estate_id}/agreements")
