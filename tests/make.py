@@ -121,7 +121,9 @@ from aed.upkeep.reminders import actions as reminder_actions
 from aed.upkeep.retrievals import actions as retrieval_actions
 from aed.upkeep.retrievals.schemas import RetrievalIn
 from aed.upkeep.rules import DueKind, Fact, FaultKind, ReminderLevel
-from aed.volunteering.models import ServiceRecord, Volunteer
+from aed.volunteering.certificates import actions as proof_actions
+from aed.volunteering.certificates.schemas import ServiceCertificateIn, ServiceIssuerIn
+from aed.volunteering.models import ServiceCertificate, ServiceIssuer, ServiceRecord, Volunteer
 from aed.volunteering.records import actions as service_actions
 from aed.volunteering.records.schemas import ServiceIn
 from aed.volunteering.volunteers import actions as volunteer_actions
@@ -981,3 +983,37 @@ def service(
     }
     new = ServiceIn.model_validate(fields | given)
     return service_actions.record_service(session, who or of, new, at=at)
+
+
+def service_issuer(session: Session, of: Estate, **given: Any) -> None:
+    """Name the residents' committee as the issuer of proofs of service for the estate."""
+    fields = {
+        "kind": "residents_committee",
+        "name": "幸福社区居民委员会",
+        "responsible": "吴敏",
+        "contact": "+86 571 0555 0101",
+    }
+    new = ServiceIssuerIn.model_validate(fields | given)
+    proof_actions.set_issuer(session, ADMINISTRATOR, of.id, new, at=NOW)
+
+
+def service_certificate(
+    session: Session, *, of: Person, on: Estate, who: Viewer = ADMINISTRATOR, **given: Any
+) -> ServiceCertificate:
+    """Issue a proof of the volunteer's service of 2026, with one more hour that was posted for seven days."""
+    if session.get(ServiceIssuer, on.id) is None:
+        service_issuer(session, on)
+    volunteer = viewer_of_person(session, of.id)
+    manager = person_with_role(session, Role.ESTATE_MANAGER, estate=on)
+    record = service(session, volunteer, on, ended_at=NOW - timedelta(hours=20))
+    service_actions.confirm_record(session, manager, record.id, rating=None, at=NOW)
+    fields = {
+        "key": str(UUID(int=next(_numbers))),
+        "person_id": of.id,
+        "estate_id": on.id,
+        "from_on": "2026-01-01",
+        "until_on": "2026-12-31",
+        "handler": "李明",
+    }
+    new = ServiceCertificateIn.model_validate(fields | given)
+    return proof_actions.issue_certificate(session, who, new, at=NOW + timedelta(days=8))

@@ -161,6 +161,7 @@ PREDICATES = {
     "managed_by",
     "agreement_visible_to",
     "service_visible_to",
+    "certificates_visible_to",
     "volunteers_visible_to",
     "seen_by",  # the same for enrolments
 }
@@ -450,6 +451,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "rules_version": ["2026-1"],
         "record_id": [1],
         "appeal_id": [1],
+        "service_number": ["SC-2026-0A1B2C3D4E"],
         "party_key": ["agr_made_up"],
         "text_hash": ["0" * 64],
         "region": ["CN-33"],

@@ -119,6 +119,7 @@ from aed.upkeep.reminders import api as reminders_api
 from aed.upkeep.retrievals import api as retrievals_api
 from aed.upkeep.sightings import api as sightings_api
 from aed.volunteering.appeals import api as service_appeals_api
+from aed.volunteering.certificates import api as service_certificates_api
 from aed.volunteering.records import api as service_records_api
 from aed.volunteering.volunteers import api as volunteers_api
 from aed.walking.file import network_at
@@ -237,6 +238,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         awards_api,
         calendars_api,
         service_records_api,
+        service_certificates_api,
         service_appeals_api,
         volunteers_api,
         gaps_api,

@@ -152,6 +152,7 @@ def build(session: Session) -> Everyone:
     )
     everyone.known = {
         "appeal_id": appeal.id,
+        "service_number": make.service_certificate(session, of=resident, on=estate).number,
         "record_id": confirmed.id,
         "link_key": short_link(session, "/", FAR_FUTURE).removeprefix("/l/"),
         "manager_id": resident.id,

@@ -60,7 +60,7 @@ from aed.upkeep.rules import Fact
 from aed.volunteering.appeals.actions import open_appeal, set_panel_member, vote_on_appeal
 from aed.volunteering.models import PlatformBatch, PlatformRow, ServiceCertificate
 from aed.volunteering.records.actions import confirm_record, void_record
-from aed.volunteering.rules import BatchState, IdType, IssuerKind, RowState, VolunteerPlatform
+from aed.volunteering.rules import BatchState, IdType, RowState, ServiceIssuerKind, VolunteerPlatform
 from aed.volunteering.volunteers.actions import assign_buildings
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT
@@ -345,7 +345,7 @@ def _service_of(session: Session, person: Person, estate: Estate) -> None:
             name=NAME,
             id_type=IdType.ID_CARD,
             id_number="330102199001019123",
-            issuer_kind=IssuerKind.REGISTERED_TEAM,
+            issuer_kind=ServiceIssuerKind.REGISTERED_TEAM,
             issuer="A team",
             responsible="Wu",
             handler="Li",

@@ -20,7 +20,7 @@ from aed.timebank.ledger.posting import balance_of, find_person_account
 from aed.timebank.rules import Currency, Relation
 from aed.volunteering.models import ServiceEvent, ServiceRecord
 from aed.volunteering.records import actions, queries
-from aed.volunteering.records.schemas import CorrectionIn
+from aed.volunteering.records.schemas import ServiceCorrectionIn
 from aed.volunteering.rules import RULES, FlagKind, ServiceEventKind, ServiceState
 from aed.volunteering.volunteers import actions as volunteer_actions
 from tests import make
@@ -252,7 +252,7 @@ def test_a_disputed_record_is_upheld_or_voided_and_then_corrected_once(session: 
     assert (upheld.state, upheld.is_held) == (ServiceState.CONFIRMED, False)
 
     actions.void_record(session, cast.second, record.id, reason="Half an hour only", at=NOW)
-    new = CorrectionIn(started_at=record.started_at, ended_at=record.started_at + HOUR / 2)
+    new = ServiceCorrectionIn(started_at=record.started_at, ended_at=record.started_at + HOUR / 2)
     corrected = actions.correct_record(session, cast.second, record.id, new, at=NOW)
     assert corrected.minutes == 30
     assert corrected.corrects_id == record.id

@@ -169,15 +169,16 @@ def _forget_sign_ins(session: Session, person: Person) -> None:
 def _blank(session: Session, held: PersonalTable, person_ids: Collection[int]) -> None:
     """Blank columns of the rows of these people, and the same columns in the history."""
     table = table_of(held.table)
-    (key,) = table.primary_key.columns
+    keys = list(table.primary_key.columns)
     columns = [table.c[name] for name in held.blank]
     rows = session.execute(
-        select(key, *columns).where(belongs_to_person(held, person_ids))  # visibility: the person's own
+        select(*keys, *columns).where(belongs_to_person(held, person_ids))  # visibility: the person's own
     ).all()
-    for row_id, *values in rows:
+    for row in rows:
+        row_id, values = row[0], row[len(keys) :]
         session.execute(
             update(table)
-            .where(key == row_id)
+            .where(*(key == value for key, value in zip(keys, row, strict=False)))
             .values(
                 {
                     name: _erased_value(becomes, value, row_id)

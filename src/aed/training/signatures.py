@@ -36,6 +36,7 @@ class TokenPurpose(StrEnum):
 
     CERTIFICATE = "aed-cert"
     PRESENCE = "aed-here"
+    SERVICE = "aed-service"
 
 
 @dataclass(frozen=True, slots=True)

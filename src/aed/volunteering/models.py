@@ -18,9 +18,9 @@ from aed.volunteering.rules import (
     BatchState,
     FlagKind,
     IdType,
-    IssuerKind,
     RowState,
     ServiceEventKind,
+    ServiceIssuerKind,
     ServiceSource,
     ServiceState,
     VolunteerPlatform,
@@ -236,7 +236,7 @@ class ServiceIssuer(Table):
     __table_args__ = (CheckConstraint("kind <> 'property_company'", name="not_a_property_company"),)
 
     estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"), primary_key=True, autoincrement=False)
-    kind: Mapped[IssuerKind] = mapped_column(enum_column(IssuerKind))
+    kind: Mapped[ServiceIssuerKind] = mapped_column(enum_column(ServiceIssuerKind, name="issuerkind"))
     name: Mapped[str] = mapped_column(String(200))
     registration: Mapped[str | None] = mapped_column(String(64))
     """The number under which a team is registered."""
@@ -272,7 +272,7 @@ class ServiceCertificate(Table):
     id_type: Mapped[IdType | None] = mapped_column(enum_column(IdType))
     id_number: Mapped[str | None] = mapped_column(Encrypted("service_certificates.id_number"))
     volunteer_number: Mapped[str | None] = mapped_column(String(64))
-    issuer_kind: Mapped[IssuerKind] = mapped_column(enum_column(IssuerKind))
+    issuer_kind: Mapped[ServiceIssuerKind] = mapped_column(enum_column(ServiceIssuerKind, name="issuerkind"))
     issuer: Mapped[str] = mapped_column(String(200))
     registration: Mapped[str | None] = mapped_column(String(64))
     responsible: Mapped[str] = mapped_column(String(200))

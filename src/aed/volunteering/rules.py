@@ -308,7 +308,7 @@ class RowState(StrEnum):
     REJECTED = "rejected"
 
 
-class IssuerKind(StrEnum):
+class ServiceIssuerKind(StrEnum):
     """Who issues proofs of service for an estate. A property company may not."""
 
     RESIDENTS_COMMITTEE = "residents_committee"

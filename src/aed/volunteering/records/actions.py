@@ -25,7 +25,7 @@ from aed.volunteering import rules
 from aed.volunteering.models import ServiceEvent, ServiceFlag, ServiceProof, ServiceRecord, Volunteer
 from aed.volunteering.permissions import manages, own_person_id, require_manager
 from aed.volunteering.records import queries
-from aed.volunteering.records.schemas import CorrectionIn, ServiceIn
+from aed.volunteering.records.schemas import ServiceCorrectionIn, ServiceIn
 from aed.volunteering.rules import (
     OF_CALLS,
     RULES,
@@ -406,12 +406,13 @@ def void_record(session: Session, who: Viewer, record_id: int, *, reason: str, a
     found.state, found.is_held, found.decided_at = ServiceState.VOID, False, at
     session.flush()
     add_event(session, found, ServiceEventKind.VOIDED, at=at, by=who.name, reason=reason)
-    ledger.reverse_service(session, record_id=found.id, at=at, by=who.name, reason=reason)
+    # The ledger never forgets, and so has no free text.
+    ledger.reverse_service(session, record_id=found.id, at=at, by=who.name, reason="voided")
     return queries.record(session, who, found.id)
 
 
 def correct_record(
-    session: Session, who: Viewer, record_id: int, new: CorrectionIn, *, at: datetime
+    session: Session, who: Viewer, record_id: int, new: ServiceCorrectionIn, *, at: datetime
 ) -> ServiceRecord:
     """Record anew what a void record got wrong. Another person confirms it. For managers."""
     own_person_id(who)

@@ -17,10 +17,10 @@ from aed.volunteering.models import ServiceRecord
 from aed.volunteering.permissions import require_manager, require_signed_in
 from aed.volunteering.records import actions, queries
 from aed.volunteering.records.schemas import (
-    ConfirmationIn,
-    CorrectionIn,
     PostedOut,
     PostedPage,
+    ServiceConfirmationIn,
+    ServiceCorrectionIn,
     ServiceDetails,
     ServiceIn,
     ServiceOut,
@@ -114,7 +114,7 @@ def get_service_record(session: ReadSession, viewer: ViewerDep, record_id: Recor
 
 @router.post("/service-records/{record_id}/confirmation")
 def confirm_service_record(
-    session: WriteSession, viewer: ViewerDep, record_id: RecordId, given: ConfirmationIn
+    session: WriteSession, viewer: ViewerDep, record_id: RecordId, given: ServiceConfirmationIn
 ) -> ServiceOut:
     """Confirm another person's service. For the lead of the building and the estate's manager.
 
@@ -170,7 +170,11 @@ def void_service_record(
 
 @router.post("/service-records/{record_id}/corrections", status_code=201)
 def correct_service_record(
-    session: WriteSession, viewer: ViewerDep, record_id: RecordId, new: CorrectionIn, response: Response
+    session: WriteSession,
+    viewer: ViewerDep,
+    record_id: RecordId,
+    new: ServiceCorrectionIn,
+    response: Response,
 ) -> ServiceOut:
     """Record anew what a void record got wrong. Another person confirms it. For managers."""
     made = actions.correct_record(session, viewer, record_id, new, at=clock.now())

@@ -23,7 +23,7 @@ from aed.volunteering.rules import (
 Reason = Annotated[FreeText, Field(min_length=1, max_length=500)]
 
 
-class ProofIn(BaseModel):
+class ServiceProofIn(BaseModel):
     """Where and when a photo of the service was taken."""
 
     model_config = ConfigDict(extra="forbid")
@@ -70,7 +70,7 @@ class ServiceIn(BaseModel):
     started_at: Moment
     ended_at: Moment
     session_id: Id | None = Field(None, description="The training session that the person helped with")
-    proof: ProofIn = ProofIn()
+    proof: ServiceProofIn = ServiceProofIn()
 
     @model_validator(mode="after")
     def _is_by_hand(self) -> Self:
@@ -85,7 +85,7 @@ class ServiceIn(BaseModel):
         return self
 
 
-class CorrectionIn(BaseModel):
+class ServiceCorrectionIn(BaseModel):
     """What the corrected record says in place of the void one."""
 
     model_config = ConfigDict(
@@ -106,7 +106,7 @@ class CorrectionIn(BaseModel):
         return self
 
 
-class ConfirmationIn(BaseModel):
+class ServiceConfirmationIn(BaseModel):
     """The confirmation of a record by another person."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rating": 5}]})
@@ -120,13 +120,13 @@ class ServiceReasonIn(BaseModel):
     reason: Reason
 
 
-class FlagOut(BaseModel):
+class ServiceFlagOut(BaseModel):
     kind: FlagKind
     raised_at: datetime
     cleared_at: datetime | None
 
     @classmethod
-    def of(cls, flag: ServiceFlag) -> FlagOut:
+    def of(cls, flag: ServiceFlag) -> ServiceFlagOut:
         return cls.model_validate(flag, from_attributes=True)
 
 
@@ -168,7 +168,7 @@ class ServiceOut(BaseModel):
     notice_from: date | None
     notice_until: date | None
     corrects_id: Id | None
-    flags: list[FlagOut]
+    flags: list[ServiceFlagOut]
     version: int
 
     @classmethod
@@ -200,7 +200,7 @@ class ServiceOut(BaseModel):
             notice_from=record.notice_from,
             notice_until=record.notice_until,
             corrects_id=record.corrects_id,
-            flags=[FlagOut.of(each) for each in flags],
+            flags=[ServiceFlagOut.of(each) for each in flags],
             version=record.version,
         )
 
@@ -216,7 +216,7 @@ class ServiceDetails(ServiceOut):
     """A service record with its history, and position and photo of its proof."""
 
     events: list[ServiceEventOut]
-    position_and_photo: ProofIn | None
+    position_and_photo: ServiceProofIn | None
 
     @classmethod
     def full(
@@ -232,7 +232,7 @@ class ServiceDetails(ServiceOut):
             **ServiceOut.of(record, viewer, flags).model_dump(),
             events=[] if is_hidden else [ServiceEventOut.of(each) for each in events],
             position_and_photo=(
-                ProofIn.model_validate(
+                ServiceProofIn.model_validate(
                     {name: getattr(proof, name) for name in ("lat", "lon", "taken_at", "photo_sha256")}
                 )
                 if proof is not None

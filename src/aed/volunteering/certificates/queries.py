@@ -1,0 +1,104 @@
+"""Queries for issuers of proofs of service, and for the proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from sqlalchemy import ColumnElement, false, or_, select, true
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer
+from aed.errors import NotFound
+from aed.sharing.rules import start_of
+from aed.volunteering.models import ServiceCertificate, ServiceIssuer, ServiceRecord
+from aed.volunteering.permissions import MANAGES
+from aed.volunteering.rules import ServiceState
+
+
+def certificates_visible_to(viewer: Viewer) -> ColumnElement[bool]:
+    """Select the viewer's own proofs of service, and those of estates that they manage.
+
+    visibility: it is a predicate itself.
+    """
+    if viewer.is_administrator:
+        return true()
+    parts: list[ColumnElement[bool]] = []
+    if viewer.person_id is not None:
+        parts.append(ServiceCertificate.person_id == viewer.person_id)
+    for held in viewer.role_assignments:
+        if held.role in MANAGES:
+            parts.append(
+                ServiceCertificate.estate_id == held.estate_id
+                if held.estate_id is not None
+                else ServiceCertificate.region_id.in_(held.region_ids)
+            )
+    return or_(*parts) if parts else false()
+
+
+def certificate(session: Session, viewer: Viewer, number: str) -> ServiceCertificate:
+    """Return a proof of service by its number. Raises NotFound if the viewer may not see it."""
+    found = session.scalar(
+        select(ServiceCertificate).where(ServiceCertificate.number == number, certificates_visible_to(viewer))
+    )
+    if found is None:
+        raise NotFound(
+            "There is no proof of service {number}, or you may not see it.", field="number", number=number
+        )
+    return found
+
+
+def certificates(
+    session: Session, viewer: Viewer, *, person_id: int | None, limit: int, after_id: int = 0
+) -> Sequence[ServiceCertificate]:
+    """Return a page of proofs of service, in order of id."""
+    statement = select(ServiceCertificate).where(
+        ServiceCertificate.id > after_id, certificates_visible_to(viewer)
+    )
+    if person_id is not None:
+        statement = statement.where(ServiceCertificate.person_id == person_id)
+    return session.scalars(statement.order_by(ServiceCertificate.id).limit(limit)).all()
+
+
+def by_number(session: Session, number: str) -> ServiceCertificate | None:
+    """Return a proof of service.
+
+    visibility: for anyone who holds its signed code; its name is shown masked.
+    """
+    return session.scalar(select(ServiceCertificate).where(ServiceCertificate.number == number))
+
+
+def by_key(session: Session, key: str) -> ServiceCertificate | None:
+    """Return the proof that was issued under a key. visibility: for whoever issues it again."""
+    return session.scalar(select(ServiceCertificate).where(ServiceCertificate.key == key))
+
+
+def issuer_of(session: Session, estate_id: int) -> ServiceIssuer | None:
+    """Return who issues proofs for an estate.
+
+    visibility: it is printed on every proof.
+    """
+    return session.get(ServiceIssuer, estate_id)
+
+
+def provable_records(
+    session: Session, person_id: int, *, estate_id: int, time_zone: str, first: date, last: date, today: date
+) -> Sequence[ServiceRecord]:
+    """Return the confirmed records of a period whose notice is over and whose points are not held.
+
+    visibility: of a volunteer of an estate that the viewer manages.
+    """
+    return session.scalars(
+        select(ServiceRecord)
+        .where(
+            ServiceRecord.person_id == person_id,
+            ServiceRecord.estate_id == estate_id,
+            ServiceRecord.state == ServiceState.CONFIRMED,
+            ServiceRecord.is_held.is_(False),
+            ServiceRecord.minutes > 0,
+            ServiceRecord.notice_until < today,
+            ServiceRecord.started_at >= start_of(first, time_zone),
+            ServiceRecord.started_at < start_of(last + timedelta(days=1), time_zone),
+        )
+        .order_by(ServiceRecord.started_at, ServiceRecord.id)
+    ).all()
