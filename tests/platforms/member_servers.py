@@ -42,6 +42,8 @@ class SmallPlatform:
     instead: dict[str, Behave] = field(default_factory=dict)
     result: dict[str, int] = field(default_factory=dict)
     """Result codes that replace success, by path."""
+    send_results: list[dict[str, Any]] = field(default_factory=list)
+    """What getsendresult of DingTalk answers next, in place of delivery to all members."""
 
     @property
     def url(self) -> str:
@@ -149,7 +151,7 @@ class SmallWecom(SmallPlatform):
 
 
 class SmallDingtalk(SmallPlatform):
-    """DingTalk: userAccessToken, contact/users/me, gettoken, getbyunionid, asyncsend_v2."""
+    """DingTalk: userAccessToken, contact/users/me, gettoken, getbyunionid, asyncsend_v2, getsendresult."""
 
     def redirect_back(self, location: str, member: Member) -> str:
         query = parse_qs(urlsplit(location).query)
@@ -170,6 +172,7 @@ class SmallDingtalk(SmallPlatform):
             "/gettoken": self._token,
             "/topapi/user/getbyunionid": self._by_union_id,
             "/topapi/message/corpconversation/asyncsend_v2": self._send,
+            "/topapi/message/corpconversation/getsendresult": self._send_result,
         }
 
     def _user_token(self, _query: Any, body: dict[str, Any], _headers: Any) -> tuple[int, Any]:
@@ -217,6 +220,13 @@ class SmallDingtalk(SmallPlatform):
         if sent not in self.delivered:  # the same text is dropped in silence for the rest of the day
             self.delivered.append(sent)
         return 200, {"errcode": 0, "errmsg": "ok", "task_id": 1}
+
+    def _send_result(self, query: dict[str, str], body: dict[str, Any], _headers: Any) -> tuple[int, Any]:
+        if (refusal := self._refusal(query)) is not None:
+            return 200, refusal
+        assert (body["agent_id"], body["task_id"]) == (AGENT_ID, 1)
+        result = self.send_results.pop(0) if self.send_results else {"unread_user_id_list": [*self.members]}
+        return 200, {"errcode": 0, "errmsg": "ok", "send_result": result}
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from aed.accounts.people.models import Identity
 from aed.accounts.permissions import Role
 from aed.accounts.sessions import CSRF_HEADER, SESSION_COOKIE
 from aed.database.session import Database
-from aed.notifications.channels import Deliver, channels_of
+from aed.notifications.channels import Deliver, channels_of, dingtalk_app
 from aed.notifications.jobs import send_waiting
 from aed.notifications.models import EndpointRow, OutboxMessage
 from aed.notifications.outbox import AlertMessage, Notice, alert_people, notify_person
@@ -339,6 +339,53 @@ def test_each_published_error_code_is_permanent_or_temporary(
         deliver(letter(), at=NOW)
     assert type(refused.value) is kind
     assert {name: getattr(refused.value, name) for name in attributes} == attributes
+
+
+HELD_BACK: Final = {"userid": "wang", "code": "143105", "count": 500}
+RESULTS: Final = [
+    ({"unread_user_id_list": ["wang"]}, None, {}),
+    ({"read_user_id_list": ["wang"]}, None, {}),
+    ({"invalid_user_id_list": ["wang"]}, PermanentFailure, {"is_endpoint_gone": True}),
+    ({"failed_user_id_list": ["wang"]}, TemporaryFailure, {"is_channel_down": False}),
+    ({"forbidden_user_id_list": ["wang"]}, TemporaryFailure, {"is_channel_down": False}),
+    (
+        {"forbidden_user_id_list": ["wang"], "forbidden_list": [HELD_BACK]},
+        TemporaryFailure,
+        {"wait": timedelta(hours=1)},
+    ),
+]
+
+
+@pytest.mark.parametrize("platform", ["dingtalk"], indirect=True)
+@pytest.mark.parametrize(("result", "kind", "attributes"), RESULTS)
+def test_what_dingtalk_accepted_and_did_not_deliver_has_failed(
+    deliver: Deliver,
+    server: SmallPlatform,
+    result: dict[str, Any],
+    kind: type[DeliveryFailed] | None,
+    attributes: dict[str, Any],
+) -> None:
+    server.send_results = [{}, result]  # first it is still being sent
+    if kind is None:
+        deliver(letter(), at=NOW)
+    else:
+        with pytest.raises(DeliveryFailed) as failed:
+            deliver(letter(), at=NOW)
+        assert type(failed.value) is kind
+        assert {name: getattr(failed.value, name) for name in attributes} == attributes
+    assert server.calls["/topapi/message/corpconversation/getsendresult"] == 2
+
+
+@pytest.mark.parametrize("platform", ["dingtalk"], indirect=True)
+def test_a_message_counts_as_delivered_if_dingtalk_does_not_tell_its_result(
+    deliver: Deliver, server: SmallPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dingtalk_app, "RESULT_WAITS_SECONDS", (0.0, 0.0))
+    server.send_results = [{}, {}]
+    deliver(letter(), at=NOW)
+    server.result["/topapi/message/corpconversation/getsendresult"] = -1
+    deliver(letter(created_at=NOW + MINUTE), at=NOW)
+    assert len(server.delivered) == 2
 
 
 def test_an_expired_token_is_renewed_and_the_message_sent(

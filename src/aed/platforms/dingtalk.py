@@ -1,7 +1,8 @@
 """An app of an organisation in DingTalk 钉钉: who signs in, and work notifications to one member.
 
 https://open.dingtalk.com/document/orgapp/obtain-user-token (sign-in), /asynchronous-sending-of-enterprise-
-session-messages (messages)
+session-messages (messages), /gets-the-result-of-sending-messages-asynchronously-to-the-
+enterprise (their result)
 """
 
 from __future__ import annotations
@@ -103,6 +104,14 @@ class DingtalkApp:
             "msg": {"msgtype": "text", "text": {"content": text}},
         }
         return self._call("/topapi/message/corpconversation/asyncsend_v2", body, until)
+
+    def send_result(self, task_id: object, *, until: float) -> Mapping[str, Any]:
+        """Return which members got a work notification (getsendresult). Raises PlatformFailed."""
+        body = {"agent_id": self.settings.agent_id, "task_id": task_id}
+        said = self._call("/topapi/message/corpconversation/getsendresult", body, until)
+        self._require_success(said)
+        result = said.get("send_result")
+        return result if isinstance(result, Mapping) else {}
 
     def _call(self, path: str, body: Mapping[str, Any], until: float) -> dict[str, Any]:
         def ask(token: str) -> dict[str, Any]:
