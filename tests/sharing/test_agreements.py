@@ -288,6 +288,27 @@ def test_the_moment_of_ending_follows_the_clocks_of_the_place() -> None:
     assert start_of(date(2018, 11, 4), "America/Sao_Paulo") == datetime(2018, 11, 4, 3, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("last_day", "end"),
+    [
+        ("2027-03-28", datetime(2027, 3, 28, 22, tzinfo=UTC)),  # a day of 23 hours
+        ("2027-10-31", datetime(2027, 10, 31, 23, tzinfo=UTC)),  # a day of 25 hours
+    ],
+)
+def test_an_agreement_ends_at_midnight_also_where_clocks_change_that_day(
+    session: Session, last_day: str, end: datetime
+) -> None:
+    make.region(session, "LI", time_zone="Europe/Vaduz", holiday_calendar=None)
+    estate = make.estate(session, in_region="LI")
+    device = of_estate(session, estate)
+    make.agreement(session, estate, device, ends_on=last_day, share={"step": "public"})
+
+    refresh_due_devices(session, at=end - timedelta(seconds=1))
+    assert audience(session, device) is Audience.PUBLIC
+    refresh_due_devices(session, at=end)
+    assert audience(session, device) is Audience.DISPATCH
+
+
 def test_the_parties_are_notified_once_for_each_threshold_before_the_end(session: Session) -> None:
     estate, _ = estates(session)
     device = of_estate(session, estate)

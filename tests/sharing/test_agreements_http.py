@@ -8,11 +8,12 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import TokenRole
+from aed.accounts.permissions import Role, TokenRole
+from aed.registry.estates.models import Estate
 from aed.sharing.rules import is_credit_code
 from tests import make
 from tests.accounts.everyone import signed_in
-from tests.make import PATIENT, east_of
+from tests.make import NOW, PATIENT, east_of
 
 PARTIES = ("party_committee", "owners_committee", "service_centre")
 
@@ -162,6 +163,44 @@ def test_only_the_present_representative_decides(case: Case, session: Session) -
     assert case.send("person 0", "POST", f"{path}/decisions", decision).status_code == 404
     assert case.decide(link, agreement).status_code == 404
     assert case.send("person 1", "POST", f"{path}/decisions", decision).status_code == 201
+
+
+def test_a_manager_and_an_administrator_who_lost_their_role_act_no_more(case: Case, session: Session) -> None:
+    estate = session.get_one(Estate, case.estate_id)
+    grants = {}
+    for who, role, place in (
+        ("manager", Role.ESTATE_MANAGER, {"estate": estate}),
+        ("region", Role.ADMINISTRATOR, {"region": make.region(session)}),
+    ):
+        person = make.person(session)
+        grants[who] = make.role(session, person, role, **place)
+        case.keys[who] = signed_in(session, person)
+    session.commit()
+    agreement = case.propose(case.draft())
+    links = {party: case.link(agreement, party) for party in PARTIES}
+    for party in PARTIES:
+        case.decide(links[party], agreement)
+    assert case.send("manager", "GET", f"/{agreement['id']}").status_code == 200
+
+    for grant in grants.values():
+        grant.revoked_at, grant.revoked_by = NOW, "test"
+    session.commit()
+    text = {"text_hash": agreement["text_hash"]}
+    assert case.send("region", "POST", f"/{agreement['id']}/confirmation", text).status_code == 404
+    reason = {"reason": "Ours"}
+    assert case.send("manager", "POST", f"/{agreement['id']}/withdrawal", reason).status_code == 404
+    again = case.send("manager", "POST", "", case.text | {"estate_id": case.estate_id})
+    assert again.status_code == 403
+
+
+def test_a_decision_of_a_representative_stays_when_another_follows(case: Case) -> None:
+    agreement = case.propose(case.draft())
+    assert case.decide(case.link(agreement, "party_committee"), agreement).status_code == 201
+    path = f"/{agreement['id']}/parties/party_committee/representative"
+    changed = case.send("administrator", "PUT", path, {"name": "Wang 2", "phone": "+86 138 0000 0002"})
+    assert changed.status_code == 204, changed.text
+    waits = case.send("member", "GET", f"/{agreement['id']}").json()["waits_for"]
+    assert waits == ["owners_committee", "service_centre"]
 
 
 def test_an_amended_text_must_be_read_again(case: Case) -> None:
