@@ -86,10 +86,21 @@ from aed.sharing.decisions import actions as decision_actions
 from aed.sharing.decisions.schemas import PartyDecisionIn
 from aed.sharing.models import Agreement, CostCase
 from aed.sharing.rules import DecisionKind, PartyRole
+from aed.timebank.goods import actions as goods_actions
+from aed.timebank.goods.models import Goods, GoodsOrder
 from aed.timebank.ledger.actions import credit_service
 from aed.timebank.ledger.posting import find_person_account
+from aed.timebank.mandates.models import Mandate
 from aed.timebank.models import Inheritance, LedgerAccount, Relative
-from aed.timebank.rules import Currency, Relation, ServiceKind
+from aed.timebank.rules import (
+    UNITS_PER_POINT,
+    Currency,
+    ExchangeState,
+    OfferKind,
+    Relation,
+    ServiceKind,
+)
+from aed.timebank.services.models import ServiceExchange, ServiceOffer
 from aed.training.courses import actions as course_actions
 from aed.training.courses.schemas import CourseIn
 from aed.training.enrolments import actions as enrolment_actions
@@ -849,7 +860,7 @@ def credited(
 ) -> LedgerAccount:
     """Credit a patrol to the person's accounts; return the account of their points."""
     fields: dict[str, Any] = {
-        "record_id": next(_numbers),
+        "record_id": 10**9 + next(_numbers),  # apart from those of service records
         "estate_id": estate.id,
         "minutes": minutes,
         "kind": ServiceKind.PATROL,
@@ -881,6 +892,89 @@ def inheritance(session: Session, estate: Estate) -> Inheritance:
         person_id=died.id,
         died_on=clock_today() - timedelta(days=1),
         recorded_at=clock.now(),
+        recorded_by="test",
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def goods(session: Session, estate: Estate) -> Goods:
+    """Add ten bags of rice of a sponsor, for one point each."""
+    sponsor = goods_actions.add_sponsor(
+        session, ADMINISTRATOR, region=region(session).code, name="Shop", budget=10**6, at=NOW
+    )
+    made = Goods(
+        region_id=estate.region_id,
+        estate_id=estate.id,
+        sponsor_id=sponsor.id,
+        name_en="Rice",
+        name_zh="大米",
+        price=UNITS_PER_POINT,
+        stock=10,
+        first_for=[],
+        is_open=True,
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def goods_order(session: Session, of: Goods, person: Person) -> GoodsOrder:
+    """Order one for a person, who has served long enough."""
+    assert of.estate_id is not None
+    credited(session, person, session.get_one(Estate, of.estate_id), minutes=6000)
+    who = Viewer(role=TokenRole.MEMBER, name=f"person:{person.id}", person_id=person.id)
+    return goods_actions.place_order(
+        session, who, goods_id=of.id, quantity=1, key=str(next(_numbers)), at=NOW
+    )
+
+
+def service_exchange(session: Session, estate: Estate, person: Person) -> ServiceExchange:
+    """Offer a lesson, and ask for it for a person who has points."""
+    teacher = person_at(session, estate)
+    offer = ServiceOffer(
+        person_id=teacher.id,
+        region_id=estate.region_id,
+        kind=OfferKind.LESSON,
+        title="Lesson",
+        price=UNITS_PER_POINT,
+        offered_at=NOW,
+    )
+    account = find_person_account(session, person.id, Currency.POINTS)
+    assert account is not None
+    session.add(offer)
+    session.flush()
+    made = ServiceExchange(
+        offer_id=offer.id,
+        person_id=person.id,
+        payer_account_id=account.id,
+        key=str(next(_numbers)),
+        starts_at=NOW,
+        minutes=60,
+        amount=UNITS_PER_POINT,
+        state=ExchangeState.ASKED,
+        asked_at=NOW,
+        asked_by=f"person:{person.id}",
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def person_at(session: Session, estate: Estate) -> Person:
+    """Add a person who has served an hour at the estate."""
+    made = person(session)
+    credited(session, made, estate)
+    return made
+
+
+def mandate(session: Session, of: Person, agent: Person) -> Mandate:
+    made = Mandate(
+        principal_id=of.id,
+        agent_id=agent.id,
+        starts_at=NOW,
+        ends_at=NOW + timedelta(days=3650),
         recorded_by="test",
     )
     session.add(made)

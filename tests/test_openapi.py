@@ -247,6 +247,16 @@ def make_known(session: Session) -> dict[str, int | str]:
     made["cost_case_id"] = make.cost_case(session, estate).id
     made["party_key"] = create_link(session, party, LinkIn(), by="test", at=clock.now())[1]
     made |= {"region": "CN-33", "account_id": make.credited(session, person, estate).id}
+    goods = make.goods(session, estate)
+    exchange = make.service_exchange(session, estate, person)
+    made |= {
+        "goods_id": goods.id,
+        "sponsor_id": goods.sponsor_id,
+        "order_id": make.goods_order(session, goods, person).id,
+        "exchange_id": exchange.id,
+        "offer_id": exchange.offer_id,
+        "mandate_id": make.mandate(session, person, make.person(session)).id,
+    }
     made["relative_declaration_id"] = make.relative(session, person).id
     made["inheritance_id"] = make.inheritance(session, estate).id
     made["calendar_id"] = make.calendar(session, of=person)[0]
@@ -345,6 +355,16 @@ WITHOUT_VERSION = {
     "POST /v1/time-bank/inheritances/{inheritance_id}/claim": 403,
     "POST /v1/time-bank/relatives": 403,
     "POST /v1/time-bank/rules/{region}": 201,
+    "POST /v1/time-bank/goods": 201,
+    "POST /v1/time-bank/goods/{goods_id}/stock": 200,
+    "POST /v1/time-bank/mandates": 403,
+    "POST /v1/time-bank/offers": 403,
+    "POST /v1/time-bank/offers/{offer_id}/exchanges": 403,
+    "POST /v1/time-bank/orders": 403,
+    "POST /v1/time-bank/orders/{order_id}/collection": 403,
+    "POST /v1/time-bank/priority": 403,
+    "POST /v1/time-bank/sponsors": 201,
+    "PUT /v1/time-bank/sponsors/{sponsor_id}/budget": 403,
     "PUT /v1/location": 403,  # a token has no phone
     "POST /v1/me/wechat-consents": 403,  # a token is not a person
     "POST /v1/sign-in/token": 200,

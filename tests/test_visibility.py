@@ -116,11 +116,18 @@ GUARDED = {
     "ServiceCertificate": "service_certificates",
     "PlatformBatch": "platform_batches",
     "PlatformRow": "platform_rows",
+    "Mandate": "mandates",
+    "PriorityMember": "priority_members",
+    "GoodsOrder": "goods_orders",
+    "ServiceOffer": "service_offers",
+    "ServiceExchange": "service_exchanges",
 }
 """Models that not everyone may see, with their tables."""
 OPEN_TO_ALL = {
     "sharing_rules",  # numbers; shown without who set them
     "time_bank_rules",
+    "goods",
+    "sponsors",
     "regions",
     "holiday_calendars",
     "holiday_years",
@@ -149,6 +156,7 @@ OPEN_TO_ALL = {
 }
 PREDICATES = {
     "account_visible_to",
+    "orders_visible_to",
     "visible_to",
     "estate_visible_to",
     "responder_visible_to",
@@ -473,6 +481,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "/v1/export/{format}": ["", "bbox=119,29,121,31"],
         "/v1/calendar.ics": ["key=cal_nobodys"],
         "/v1/statistics": ["year=2026"],
+        "/v1/time-bank/goods": ["region=CN-33"],
         "/v1/statistics/cases": ["year=2026"],
         "/ogc/collections/{collection_id}/items": ["", "bbox=119,29,121,31&limit=1"],
     }

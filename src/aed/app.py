@@ -99,8 +99,11 @@ from aed.sharing.regional_rules import api as sharing_rules_api
 from aed.sharing.trials import api as trials_api
 from aed.timebank.families import api as families_api
 from aed.timebank.giving import api as giving_api
+from aed.timebank.goods import api as goods_api
 from aed.timebank.ledger import api as ledger_api
+from aed.timebank.mandates import api as mandates_api
 from aed.timebank.regional_rules import api as time_bank_rules_api
+from aed.timebank.services import api as services_api
 from aed.training.attendance import api as attendance_api
 from aed.training.courses import api as courses_api
 from aed.training.enrolments import api as enrolments_api
@@ -247,6 +250,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ledger_api,
         families_api,
         giving_api,
+        goods_api,
+        mandates_api,
+        services_api,
         time_bank_rules_api,
         issuer_rosters_api,
         verification_api,

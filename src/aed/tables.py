@@ -29,7 +29,10 @@ import aed.registry.estates.models
 import aed.registry.holidays.models
 import aed.responders.models
 import aed.sharing.models
+import aed.timebank.goods.models
+import aed.timebank.mandates.models
 import aed.timebank.models
+import aed.timebank.services.models
 import aed.training.models
 import aed.upkeep.models
 import aed.volunteering.models

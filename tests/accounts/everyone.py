@@ -150,6 +150,9 @@ def build(session: Session) -> Everyone:
     appeal = open_appeal(
         session, viewer_of_person(session, resident.id), refused.id, reason="I was there", at=clock.now()
     )
+    account = make.credited(session, resident, estate)
+    goods = make.goods(session, estate)
+    exchange = make.service_exchange(session, estate, resident)
     everyone.known = {
         "appeal_id": appeal.id,
         "service_number": make.service_certificate(session, of=resident, on=estate).number,
@@ -217,8 +220,15 @@ def build(session: Session) -> Everyone:
         "party_key": party_key,
         "text_hash": agreement.text_hash,
         "region": "CN-33",
-        "account_id": make.credited(session, resident, estate).id,
+        "account_id": account.id,
         "relative_declaration_id": make.relative(session, resident).id,
+        "other_person_id": make.person(session).id,
+        "goods_id": goods.id,
+        "sponsor_id": goods.sponsor_id,
+        "order_id": make.goods_order(session, goods, resident).id,
+        "exchange_id": exchange.id,
+        "offer_id": exchange.offer_id,
+        "mandate_id": make.mandate(session, resident, make.person(session)).id,
         "inheritance_id": make.inheritance(session, estate).id,
     }
 

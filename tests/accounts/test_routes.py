@@ -63,6 +63,7 @@ QUERIES = {
     "POST /v1/photos": {"check": "check_key"},
     "GET /v1/labels.pdf": {"device_id": "device_id"},
     "GET /v1/statistics": {"year": "2026"},
+    "GET /v1/time-bank/goods": {"region": "CN-33"},
     "GET /v1/statistics/cases": {"year": "2026"},
 }
 LIST: dict[str, Any] = {
@@ -139,6 +140,26 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/time-bank/gifts": {
         "json": {"person_id": "person_id", "points": 1, "key": "0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a16"}
     },
+    "POST /v1/time-bank/goods": {
+        "json": {
+            "estate_id": "estate_id",
+            "sponsor_id": "sponsor_id",
+            "name_en": "Rice",
+            "name_zh": "大米",
+            "points": 1,
+            "stock": 1,
+        }
+    },
+    "POST /v1/time-bank/mandates": {"json": {"principal_id": "person_id", "agent_id": "other_person_id"}},
+    "POST /v1/time-bank/orders": {
+        "json": {
+            "goods_id": "goods_id",
+            "quantity": 1,
+            "key": "0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a19",
+            "acting_for": "person_id",
+        }
+    },
+    "POST /v1/time-bank/priority": {"json": {"person_id": "person_id", "group": "over_80"}},
     "POST /v1/time-bank/groups": {"json": {"estate_id": "estate_id", "name": "Team"}},
     "POST /v1/time-bank/inheritances": {"json": {"person_id": "person_id", "died_on": "2026-09-22"}},
     "POST /v1/time-bank/inheritances/{inheritance_id}/claim": {"json": {"heir_id": "person_id"}},

@@ -168,7 +168,14 @@ def test_the_export_has_rows_of_every_table_and_nothing_of_others(session: Sessi
     assert "argon2" not in json.dumps(found)
     assert rows["assessments"][0]["note"] == NOTE
     assert rows["responder_places"][0]["position"]["lat"] == pytest.approx(30.29)
-    assert {each["table"] for each in found["done"]} == {"patient_outcomes", "role_grants", "service_events"}
+    assert {each["table"] for each in found["done"]} == {
+        "goods_orders",
+        "ledger_entries",
+        "patient_outcomes",
+        "role_grants",
+        "service_events",
+        "service_exchanges",
+    }
     listed = found["told_by_lists"]
     assert [(each["source_id"], each["says"]["keeper_phone"]) for each in listed] == [
         ("1", "139 0013 9123"),

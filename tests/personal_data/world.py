@@ -50,8 +50,10 @@ from aed.responders.models import Certificate
 from aed.responders.rules import live_location
 from aed.sharing.agreements import queries as agreement_queries
 from aed.sharing.rules import PartyRole
+from aed.timebank.mandates.models import PriorityMember
 from aed.timebank.models import ExpiryNotice, FamilyMember, Inheritance, Relative
-from aed.timebank.rules import Relation
+from aed.timebank.rules import OfferKind, PriorityGroup, Relation
+from aed.timebank.services.models import ServiceOffer
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingReminder
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
@@ -121,6 +123,27 @@ def person_with_every_row(session: Session) -> Person:
             ),
         ]
     )
+    make.goods_order(session, make.goods(session, estate), person)
+    make.service_exchange(session, estate, person)
+    session.add_all(
+        [
+            ServiceOffer(
+                person_id=person.id,
+                region_id=estate.region_id,
+                kind=OfferKind.OTHER,
+                title=NAME,
+                price=1,
+                offered_at=NOW,
+            ),
+            PriorityMember(
+                person_id=person.id,
+                priority_group=PriorityGroup.OVER_80,
+                confirmed_at=NOW,
+                confirmed_by="test",
+            ),
+        ]
+    )
+    make.mandate(session, person, make.person(session))
     session.add(ExpiryNotice(account_id=account.id, active_at=account.active_at, days=90, sent_at=NOW))
     _service_of(session, person, estate)
     held = make.training(session, trainer={"name": NAME, "phone": PHONE})

@@ -303,6 +303,23 @@ PERSONAL_TABLES: Final = (
     ),
     PersonalTable("family_members", "person_id", Erasure.DELETED, "use of a family account"),
     PersonalTable("inheritances", "person_id", Erasure.KEPT, "what became of points", also_by=("heir_id",)),
+    PersonalTable("mandates", "principal_id", Erasure.KEPT, "who acted for whom", also_by=("agent_id",)),
+    PersonalTable(
+        "priority_members", "person_id", Erasure.DELETED, "goods that are kept for the person at first"
+    ),
+    PersonalTable(
+        "goods_orders", "person_id", Erasure.KEPT, "what points were spent on", hidden=("code", "key")
+    ),
+    PersonalTable(
+        "service_offers",
+        "person_id",
+        Erasure.BLANKED,
+        "services for others",
+        blank={"title": "-"},
+    ),
+    PersonalTable(
+        "service_exchanges", "person_id", Erasure.KEPT, "what points were spent on", hidden=("key",)
+    ),
     PersonalTable(
         "expiry_notices",
         "account_id",
@@ -393,6 +410,7 @@ ALSO_PERSONAL: Final = frozenset(
         ("assessments", "certificate_id"),
         ("enrolments", "moved_to_id"),
         ("family_members", "account_id"),
+        ("goods_orders", "payer_account_id"),
         ("ledger_entries", "currency"),
         ("ledger_entries", "reverses"),
         ("outbox", "endpoint_id"),
@@ -403,6 +421,10 @@ ALSO_PERSONAL: Final = frozenset(
         ("service_records", "confirmed_by_id"),
         ("service_records", "corrects_id"),
         ("service_records", "recorded_by_id"),
+        ("service_exchanges", "offer_id"),
+        ("service_exchanges", "payer_account_id"),
+        ("sponsors", "account_id"),
+        ("goods", "sponsor_id"),
     }
 )
 """References between rows of one person that already belong to them by another column."""
@@ -442,7 +464,13 @@ ACTOR_COLUMNS: Final = (
     ("fault_reports", "closed_by"),
     ("inheritances", "recorded_by"),
     ("inheritances", "settled_by"),
+    ("goods_orders", "ended_by"),
+    ("goods_orders", "ordered_by"),
     ("ledger_entries", "posted_by"),
+    ("mandates", "recorded_by"),
+    ("priority_members", "confirmed_by"),
+    ("service_exchanges", "asked_by"),
+    ("service_exchanges", "ended_by"),
     ("time_bank_rules", "created_by"),
     ("place_photos", "chosen_by"),
     ("reviews", "decided_by"),

@@ -7,7 +7,7 @@ tenths is a whole number of units: 10 for service, 15 for teaching, 1 for standb
 from __future__ import annotations
 
 import calendar
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
@@ -142,6 +142,48 @@ class Relation(StrEnum):
     CHILD = "child"
 
 
+class PriorityGroup(StrEnum):
+    """Whom goods are kept for at first."""
+
+    OVER_60 = "over_60"
+    OVER_80 = "over_80"
+    DISABLED = "disabled"
+
+
+class PaidFrom(StrEnum):
+    """Whose points pay for an order."""
+
+    OWN = "own"
+    FAMILY = "family"
+    CARE_POOL = "care_pool"
+    """For people of a priority group, by the administrator of the region."""
+
+
+class OrderState(StrEnum):
+    HELD = "held"
+    """The points are held; the goods wait to be collected."""
+    COLLECTED = "collected"
+    CANCELLED = "cancelled"
+
+
+class ExchangeState(StrEnum):
+    ASKED = "asked"
+    AGREED = "agreed"
+    """The provider agreed on the time; the points are held."""
+    SETTLED = "settled"
+    """Both confirmed that it was done; the provider has the points."""
+    CANCELLED = "cancelled"
+
+
+class OfferKind(StrEnum):
+    """What a member offers to do for others."""
+
+    ACCOMPANYING = "accompanying"
+    REPAIR = "repair"
+    LESSON = "lesson"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class TimeBankRules:
     """The numbers of a region's time bank. Entries record `version`; later rules never rewrite them."""
@@ -207,6 +249,25 @@ def to_units(points: Decimal) -> int | None:
 def to_points(units: int) -> Decimal:
     """Return units as points, rounded down to hundredths for display."""
     return (Decimal(units) / UNITS_PER_POINT).quantize(Decimal("0.01"), ROUND_FLOOR)
+
+
+def service_units(units_per_hour: int, minutes: int) -> int:
+    """Return the price of a member's service, rounded up to a whole unit."""
+    return -(-units_per_hour * minutes // 60)
+
+
+def may_order(
+    first_for: Collection[PriorityGroup],
+    first_until: datetime | None,
+    groups: Collection[PriorityGroup],
+    at: datetime,
+) -> bool:
+    """Return True if somebody of these groups may have goods that are kept for others until `first_until`.
+
+    A person over 80 is over 60 too.
+    """
+    theirs = {*groups, *([PriorityGroup.OVER_60] if PriorityGroup.OVER_80 in groups else [])}
+    return not first_for or (first_until is not None and at >= first_until) or bool(theirs & {*first_for})
 
 
 # --- Expiry and inheritance -----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from aed.database.session import Database, transaction
 from aed.notifications.outbox import Notice, notify_person
 from aed.timebank.giving.actions import move_inheritance
+from aed.timebank.goods.actions import cancel_uncollected
 from aed.timebank.ledger.posting import Posting, PostingContext, lock_ledger, post, regional_account
 from aed.timebank.models import ExpiryNotice, Inheritance, LedgerAccount
 from aed.timebank.regional_rules.queries import rules_at, zone_of_region
@@ -33,11 +34,11 @@ BY: Final = "timetable"
 
 
 def run_night(database: Database, at: datetime) -> dict[str, int]:
-    """Expire points, send notices, and settle inheritances; return how many of each.
+    """Expire points, send notices, cancel uncollected orders, settle inheritances; return how many of each.
 
     A run that is interrupted goes on with the next one: every step is done once.
     """
-    counts = {"expired": 0, "notified": 0, "inherited": 0}
+    counts = {"expired": 0, "notified": 0, "cancelled": 0, "inherited": 0}
     with transaction(database) as session:
         regions = _regions_with_accounts(session)
     for region_id in regions:
@@ -47,6 +48,8 @@ def run_night(database: Database, at: datetime) -> dict[str, int]:
                 after_id, expired, notified = expire_points(session, region_id, after_id=after_id, at=at)
             counts["expired"] += expired
             counts["notified"] += notified
+    with transaction(database) as session:
+        counts["cancelled"] = cancel_uncollected(session, at=at)
     with transaction(database) as session:
         counts["inherited"] = settle_inheritances(session, at=at)
     return counts

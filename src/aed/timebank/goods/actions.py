@@ -1,0 +1,348 @@
+"""Catalogue and orders: order, hold, collect with a code; cancelling gives everything back."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer, require_administrator
+from aed.accounts.regions.queries import region_by_code, region_of_estate
+from aed.database.idempotency import require_same_content
+from aed.errors import Conflict, InvalidInput, NotFound
+from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor
+from aed.timebank.goods.schemas import GoodsIn
+from aed.timebank.ledger.posting import (
+    Posting,
+    PostingContext,
+    lock_ledger,
+    open_account,
+    post,
+    regional_account,
+    require_balance,
+)
+from aed.timebank.mandates.actions import groups_of, payer
+from aed.timebank.models import LedgerAccount
+from aed.timebank.permissions import MANAGERS, account_visible_to, require_account_manager, require_person
+from aed.timebank.regional_rules.queries import rules_at
+from aed.timebank.rules import (
+    AccountKind,
+    Currency,
+    LedgerKind,
+    OrderState,
+    PaidFrom,
+    PriorityGroup,
+    may_order,
+)
+from aed.timebank.schemas import units_of
+
+COLLECT_WITHIN: Final = timedelta(days=30)
+"""Orders that are not collected in this time are cancelled by the nightly job."""
+
+
+# --- Sponsors and goods ---------------------------------------------------------------------------------
+
+
+def add_sponsor(
+    session: Session, viewer: Viewer, *, region: str, name: str, budget: int, at: datetime
+) -> Sponsor:
+    """Add a sponsor who gives goods for up to `budget` units. For the administrator of the region."""
+    region_id = region_by_code(session, region).id
+    require_administrator(viewer, region_id=region_id)
+    account = open_account(
+        session, AccountKind.SPONSOR, region_id=region_id, estate_id=None, name=name, at=at
+    )
+    sponsor = Sponsor(account_id=account.id, region_id=region_id, name=name, budget=budget, committed=0)
+    session.add(sponsor)
+    session.flush()
+    return sponsor
+
+
+def set_budget(session: Session, viewer: Viewer, sponsor_id: int, *, budget: int) -> Sponsor:
+    """Change the units for which a sponsor gives goods in all, but not below what is ordered.
+
+    Raises NotSignedIn, NotAllowed, NotFound, Conflict. visibility: for the administrator of the region.
+    """
+    require_person(viewer)
+    lock_ledger(session)
+    found = session.get(Sponsor, sponsor_id, populate_existing=True)
+    if found is None:
+        raise NotFound("There is no sponsor {id}.", field="sponsor_id", id=sponsor_id)
+    require_administrator(viewer, region_id=found.region_id)
+    if budget < found.committed:
+        raise Conflict("More than this is ordered already.", field="points")
+    found.budget = budget
+    session.flush()
+    return found
+
+
+def add_goods(session: Session, viewer: Viewer, new: GoodsIn) -> Goods:
+    """Add goods to the catalogue of an estate. For its manager. Raises NotSignedIn, NotAllowed, NotFound."""
+    region_id = region_of_estate(session, new.estate_id)
+    require_account_manager(viewer, estate_id=new.estate_id, region_id=region_id)
+    sponsor = session.get(Sponsor, new.sponsor_id)
+    if sponsor is None or sponsor.region_id != region_id:
+        raise NotFound("There is no sponsor {id}.", field="sponsor_id", id=new.sponsor_id)
+    goods = Goods(
+        region_id=region_id,
+        estate_id=new.estate_id,
+        sponsor_id=sponsor.id,
+        name_en=new.name_en,
+        name_zh=new.name_zh,
+        price=units_of(new.points),
+        stock=new.stock,
+        first_for=[str(each) for each in new.first_for],
+        first_until=new.first_until,
+        is_open=True,
+    )
+    session.add(goods)
+    session.flush()
+    return goods
+
+
+def change_stock(
+    session: Session, viewer: Viewer, goods_id: int, *, change: int, is_open: bool | None = None
+) -> Goods:
+    """Add to the stock, or take from it; open or close the goods for orders. For the estate's manager.
+
+    Raises NotSignedIn, NotAllowed, NotFound; Conflict if there are not so many.
+    """
+    lock_ledger(session)
+    goods = goods_by_id(session, goods_id)
+    require_account_manager(viewer, estate_id=goods.estate_id, region_id=goods.region_id)
+    if goods.stock + change < 0:
+        raise Conflict("Only {stock} are left.", field="change", stock=goods.stock)
+    goods.stock += change
+    if is_open is not None:
+        goods.is_open = is_open
+    session.flush()
+    return goods
+
+
+def goods_by_id(session: Session, goods_id: int) -> Goods:
+    """Return goods as they are now. Raises NotFound."""
+    goods = session.get(Goods, goods_id, populate_existing=True)
+    if goods is None:
+        raise NotFound("There are no goods {id}.", field="goods_id", id=goods_id)
+    return goods
+
+
+def catalogue(session: Session, region_id: int, *, limit: int, after_id: int) -> Sequence[Goods]:
+    """Return the goods of a region that can be ordered."""
+    return session.scalars(
+        select(Goods)
+        .where(Goods.region_id == region_id, Goods.is_open, Goods.id > after_id)
+        .order_by(Goods.id)
+        .limit(limit)
+    ).all()
+
+
+# --- Orders ---------------------------------------------------------------------------------------------
+
+
+def place_order(
+    session: Session,
+    viewer: Viewer,
+    *,
+    goods_id: int,
+    quantity: int,
+    key: str,
+    acting_for: int | None = None,
+    paid_from: PaidFrom = PaidFrom.OWN,
+    at: datetime,
+) -> GoodsOrder:
+    """Order goods, once for each `key`; the points are held until they are collected.
+
+    1. Find the account that pays: one's own, the family's, that of a person who gave a mandate, or the care
+       pool.
+    2. Take the goods from the stock, and their price from the sponsor's budget, if there is so much left.
+    3. Hold the points.
+
+    Raises NotSignedIn, NotAllowed, NotFound; Conflict for goods that are sold out, kept for others or too
+    dear.
+
+    visibility: the person's own order.
+    """
+    require_person(viewer)
+    lock_ledger(session)
+    paying = payer(session, viewer, acting_for=acting_for, paid_from=paid_from, at=at)
+    known = session.scalar(
+        select(GoodsOrder)
+        .where(GoodsOrder.payer_account_id == paying.account_id, GoodsOrder.key == key)
+        .execution_options(populate_existing=True)
+    )
+    if known is not None:
+        require_same_content((known.goods_id, known.quantity), (goods_id, quantity), "order")
+        return known
+    goods = goods_by_id(session, goods_id)
+    if goods.region_id != paying.region_id or not goods.is_open:
+        raise NotFound("There are no goods {id}.", field="goods_id", id=goods_id)
+    groups = groups_of(session, paying.person_id)
+    if not may_order([PriorityGroup(each) for each in goods.first_for], goods.first_until, groups, at):
+        raise Conflict("These goods are kept for others for now.", field="goods_id")
+    units = goods.price * quantity
+    require_balance(session, paying.account_id, units)
+    if goods.stock < quantity:
+        raise Conflict("Only {stock} are left.", field="quantity", stock=goods.stock)
+    sponsor = session.get_one(Sponsor, goods.sponsor_id, populate_existing=True)
+    if sponsor.committed + units > sponsor.budget:
+        raise Conflict("The sponsor's budget is used up.", field="goods_id")
+    goods.stock -= quantity
+    sponsor.committed += units
+    order = GoodsOrder(
+        goods_id=goods.id,
+        person_id=paying.person_id,
+        payer_account_id=paying.account_id,
+        key=key,
+        quantity=quantity,
+        amount=units,
+        state=OrderState.HELD,
+        code=f"{secrets.randbelow(1_000_000):06}",
+        ordered_at=at,
+        ordered_by=viewer.name,
+    )
+    session.add(order)
+    session.flush()
+    suspense = regional_account(
+        session, AccountKind.SUSPENSE, Currency.POINTS, region_id=goods.region_id, at=at
+    )
+    context = PostingContext(at, viewer.name, rules_at(session, goods.region_id, at).version)
+    hold = Posting(LedgerKind.HOLD, Currency.POINTS, paying.account_id, suspense, units, f"order:{order.id}")
+    post(session, context, [hold])
+    return order
+
+
+def collect_order(session: Session, viewer: Viewer, order_id: int, *, code: str, at: datetime) -> GoodsOrder:
+    """Hand over the goods of an order against its code; the sponsor has the points. For the manager.
+
+    Collecting again changes nothing. Raises NotSignedIn, NotAllowed, NotFound; InvalidInput for a wrong code;
+    Conflict for a cancelled order.
+    """
+    require_person(viewer)
+    lock_ledger(session)
+    order = _order(session, order_id)
+    goods = goods_by_id(session, order.goods_id)
+    require_account_manager(viewer, estate_id=goods.estate_id, region_id=goods.region_id)
+    if not hmac.compare_digest(order.code, code):
+        raise InvalidInput("This is not the code of the order.", field="code")
+    if order.state is OrderState.CANCELLED:
+        raise Conflict("This order was cancelled.")
+    if order.state is OrderState.HELD:
+        sponsor = session.get_one(Sponsor, goods.sponsor_id)
+        _move_held(session, order, goods, LedgerKind.SPEND, sponsor.account_id, by=viewer.name, at=at)
+        order.state, order.ended_at, order.ended_by = OrderState.COLLECTED, at, viewer.name
+        session.flush()
+    return order
+
+
+def cancel_order(session: Session, viewer: Viewer, order_id: int, *, at: datetime) -> GoodsOrder:
+    """Cancel an order that is not collected; points, stock and budget are given back.
+
+    For the person, who ordered for them, and the manager. Cancelling again changes nothing. Raises
+    NotSignedIn, NotFound; Conflict if it is collected.
+    """
+    require_person(viewer)
+    lock_ledger(session)
+    order = _order(session, order_id)
+    goods = goods_by_id(session, order.goods_id)
+    if viewer.person_id != order.person_id and viewer.name != order.ordered_by:
+        require_account_manager(viewer, estate_id=goods.estate_id, region_id=goods.region_id)
+    if order.state is OrderState.COLLECTED:
+        raise Conflict("This order was collected already.")
+    if order.state is OrderState.HELD:
+        _give_back(session, order, goods, by=viewer.name, at=at)
+    return order
+
+
+def cancel_uncollected(session: Session, *, at: datetime) -> int:
+    """Cancel orders that were not collected in time; return how many.
+
+    visibility: for the nightly job.
+    """
+    lock_ledger(session)
+    orders = session.scalars(
+        select(GoodsOrder)
+        .where(GoodsOrder.state == OrderState.HELD, GoodsOrder.ordered_at <= at - COLLECT_WITHIN)
+        .order_by(GoodsOrder.id)
+        .limit(500)
+        .execution_options(populate_existing=True)
+    ).all()
+    for order in orders:
+        _give_back(session, order, goods_by_id(session, order.goods_id), by="timetable", at=at)
+    return len(orders)
+
+
+def orders_visible_to(viewer: Viewer) -> ColumnElement[bool]:
+    """Select the orders that the viewer may see: their own, those paid by accounts that they may see, and
+    those of goods of estates that they manage.
+
+    visibility: it is a predicate itself.
+    """
+    paid = select(LedgerAccount.id).where(
+        LedgerAccount.kind.in_((AccountKind.PERSON, AccountKind.FAMILY)), account_visible_to(viewer)
+    )
+    seen = [
+        GoodsOrder.person_id == viewer.person_id,
+        GoodsOrder.ordered_by == viewer.name,
+        GoodsOrder.payer_account_id.in_(paid),
+    ]
+    for held in viewer.role_assignments:
+        if held.role in MANAGERS and not held.is_everywhere:
+            place = (
+                Goods.estate_id == held.estate_id
+                if held.estate_id is not None
+                else Goods.region_id.in_(held.region_ids)
+            )
+            seen.append(GoodsOrder.goods_id.in_(select(Goods.id).where(place)))
+    return or_(*seen)
+
+
+def orders(session: Session, viewer: Viewer, *, limit: int, after_id: int) -> Sequence[GoodsOrder]:
+    """Return orders that the viewer may see, in order."""
+    require_person(viewer)
+    return session.scalars(
+        select(GoodsOrder)
+        .where(GoodsOrder.id > after_id, orders_visible_to(viewer))
+        .order_by(GoodsOrder.id)
+        .limit(limit)
+    ).all()
+
+
+def _order(session: Session, order_id: int) -> GoodsOrder:
+    """visibility: the caller checks who may change it."""
+    order = session.get(GoodsOrder, order_id, populate_existing=True)
+    if order is None:
+        raise NotFound("There is no order {id}.", field="order_id", id=order_id)
+    return order
+
+
+def _give_back(session: Session, order: GoodsOrder, goods: Goods, *, by: str, at: datetime) -> None:
+    goods.stock += order.quantity
+    sponsor = session.get_one(Sponsor, goods.sponsor_id, populate_existing=True)
+    sponsor.committed -= order.amount
+    _move_held(session, order, goods, LedgerKind.RELEASE, order.payer_account_id, by=by, at=at)
+    order.state, order.ended_at, order.ended_by = OrderState.CANCELLED, at, by
+    session.flush()
+
+
+def _move_held(
+    session: Session,
+    order: GoodsOrder,
+    goods: Goods,
+    kind: LedgerKind,
+    to_account_id: int,
+    *,
+    by: str,
+    at: datetime,
+) -> None:
+    suspense = regional_account(
+        session, AccountKind.SUSPENSE, Currency.POINTS, region_id=goods.region_id, at=at
+    )
+    context = PostingContext(at, by, rules_at(session, goods.region_id, at).version)
+    record = f"order:{order.id}"
+    post(session, context, [Posting(kind, Currency.POINTS, suspense, to_account_id, order.amount, record)])

@@ -1,0 +1,83 @@
+"""Tables of sponsors, goods and orders."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aed.database.types import BigIntId, Table, enum_column
+from aed.timebank.rules import OrderState
+
+
+class Sponsor(Table):
+    """Who gives goods. Points that are paid for them go to the sponsor's account."""
+
+    __tablename__ = "sponsors"
+    __table_args__ = (CheckConstraint("committed >= 0 AND committed <= budget", name="budget"),)
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("ledger_accounts.id"), unique=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    budget: Mapped[int] = mapped_column(BigInteger)
+    """Units for which the sponsor gives goods in all."""
+    committed: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    """Units of orders that are open or collected."""
+
+
+class Goods(Table):
+    """Goods that points are exchanged for."""
+
+    __tablename__ = "goods"
+    __table_args__ = (
+        CheckConstraint("stock >= 0", name="stock"),
+        CheckConstraint("price > 0", name="price"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
+    """Where they are collected."""
+    sponsor_id: Mapped[int] = mapped_column(ForeignKey("sponsors.id"))
+    name_en: Mapped[str] = mapped_column(String(200))
+    name_zh: Mapped[str] = mapped_column(String(200))
+    price: Mapped[int] = mapped_column(BigInteger)
+    """Units for one."""
+    stock: Mapped[int]
+    """How many can still be ordered."""
+    first_for: Mapped[list[str]]
+    """Values of `rules.PriorityGroup`; empty: for all."""
+    first_until: Mapped[datetime | None]
+    """From then on for all; None: for these groups only."""
+    is_open: Mapped[bool]
+
+
+class GoodsOrder(Table):
+    """An order, whose points are held until the goods are collected or the order is cancelled."""
+
+    __tablename__ = "goods_orders"
+    __table_args__ = (
+        UniqueConstraint("payer_account_id", "key"),
+        CheckConstraint("quantity > 0", name="quantity"),
+        Index("ix_goods_orders_goods_id", "goods_id"),
+        Index("ix_goods_orders_person_id", "person_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    goods_id: Mapped[int] = mapped_column(ForeignKey("goods.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    """Whose order it is; another person may have placed it for them (`ordered_by`)."""
+    payer_account_id: Mapped[int] = mapped_column(ForeignKey("ledger_accounts.id"))
+    key: Mapped[str] = mapped_column(String(36))
+    quantity: Mapped[int]
+    amount: Mapped[int] = mapped_column(BigInteger)
+    """Units held or paid."""
+    state: Mapped[OrderState] = mapped_column(enum_column(OrderState))
+    code: Mapped[str] = mapped_column(String(6))
+    """Shown to the person, and said at the desk when the goods are collected."""
+    ordered_at: Mapped[datetime]
+    ordered_by: Mapped[str] = mapped_column(String(200))
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str | None] = mapped_column(String(200))

@@ -1,0 +1,189 @@
+"""Sponsors, goods and orders in requests and responses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed.accounts.fields import Code, Id, Moment, Name
+from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor
+from aed.timebank.rules import OrderState, PaidFrom, PriorityGroup, to_points
+from aed.timebank.schemas import Key, Points
+
+
+class SponsorIn(BaseModel):
+    """A sponsor to add."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"region": "CN-33", "name": "街角超市", "points": 1000}]},
+    )
+
+    region: Code
+    name: Name
+    points: Points = Field(description="The points for which the sponsor gives goods in all")
+
+
+class BudgetIn(BaseModel):
+    """A new budget of a sponsor."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"points": 2000}]})
+
+    points: Points
+
+
+class SponsorOut(BaseModel):
+    """A sponsor and the budget."""
+
+    id: int
+    account_id: int
+    name: str
+    budget_points: float
+    committed_points: float = Field(description="Points of orders that are open or collected")
+
+    @classmethod
+    def of(cls, found: Sponsor) -> Self:
+        return cls(
+            id=found.id,
+            account_id=found.account_id,
+            name=found.name,
+            budget_points=float(to_points(found.budget)),
+            committed_points=float(to_points(found.committed)),
+        )
+
+
+class GoodsIn(BaseModel):
+    """Goods to add to the catalogue of an estate."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "estate_id": 1,
+                    "sponsor_id": 1,
+                    "name_en": "Rice, 5 kg",
+                    "name_zh": "大米5公斤",
+                    "points": 10,
+                    "stock": 20,
+                    "first_for": ["over_80"],
+                    "first_until": "2026-10-01T00:00:00Z",
+                }
+            ]
+        },
+    )
+
+    estate_id: Id
+    sponsor_id: Id
+    name_en: Name
+    name_zh: Name
+    points: Points
+    stock: Annotated[int, Field(ge=0, le=1_000_000)]
+    first_for: list[PriorityGroup] = Field([], max_length=3, description="Whom they are kept for at first")
+    first_until: Moment | None = Field(None, description="From then on for all; null: for these groups only")
+
+
+class StockIn(BaseModel):
+    """A change of the stock."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"change": 10}]})
+
+    change: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
+    is_open: bool | None = Field(None, description="Open or close for orders")
+
+
+class GoodsOut(BaseModel):
+    """Goods of the catalogue."""
+
+    id: int
+    estate_id: int | None
+    name_en: str
+    name_zh: str
+    points: float
+    stock: int
+    first_for: list[PriorityGroup]
+    first_until: datetime | None
+    is_open: bool
+
+    @classmethod
+    def of(cls, found: Goods) -> Self:
+        return cls(
+            id=found.id,
+            estate_id=found.estate_id,
+            name_en=found.name_en,
+            name_zh=found.name_zh,
+            points=float(to_points(found.price)),
+            stock=found.stock,
+            first_for=[PriorityGroup(each) for each in found.first_for],
+            first_until=found.first_until,
+            is_open=found.is_open,
+        )
+
+
+class GoodsPage(BaseModel):
+    """A page of the catalogue."""
+
+    goods: list[GoodsOut]
+    next: str | None = Field(None, description="Cursor of the next page, if there is one")
+
+
+class OrderIn(BaseModel):
+    """An order."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"goods_id": 1, "quantity": 1, "key": "0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a17"}]
+        },
+    )
+
+    goods_id: Id
+    quantity: Annotated[int, Field(ge=1, le=100)] = 1
+    key: Key
+    acting_for: Id | None = Field(None, description="The person whose mandate you have")
+    paid_from: PaidFrom = PaidFrom.OWN
+
+
+class CollectionIn(BaseModel):
+    """The code that the person says at the desk."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "012345"}]})
+
+    code: Annotated[str, Field(pattern="^[0-9]{6}$")]
+
+
+class OrderOut(BaseModel):
+    """An order. Only those who placed it, and the person it is for, see the code."""
+
+    id: int
+    goods_id: int
+    person_id: int
+    quantity: int
+    points: float
+    state: OrderState
+    code: str | None
+    ordered_at: datetime
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, found: GoodsOrder, *, shows_code: bool) -> Self:
+        return cls(
+            id=found.id,
+            goods_id=found.goods_id,
+            person_id=found.person_id,
+            quantity=found.quantity,
+            points=float(to_points(found.amount)),
+            state=found.state,
+            code=found.code if shows_code else None,
+            ordered_at=found.ordered_at,
+            ended_at=found.ended_at,
+        )
+
+
+class OrderPage(BaseModel):
+    """A page of orders."""
+
+    orders: list[OrderOut]
+    next: str | None = Field(None, description="Cursor of the next page, if there is one")

@@ -1,0 +1,59 @@
+"""Tables of services that members offer each other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aed.database.types import BigIntId, Table, enum_column
+from aed.timebank.rules import ExchangeState, OfferKind
+
+
+class ServiceOffer(Table):
+    """What a member offers to do for others, such as a lesson."""
+
+    __tablename__ = "service_offers"
+    __table_args__ = (CheckConstraint("price > 0", name="price"),)
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
+    kind: Mapped[OfferKind] = mapped_column(enum_column(OfferKind))
+    title: Mapped[str] = mapped_column(String(200))
+    price: Mapped[int] = mapped_column(BigInteger)
+    """Units for an hour."""
+    offered_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+
+
+class ServiceExchange(Table):
+    """A service that was asked for. The points are held from the agreement until both confirm it."""
+
+    __tablename__ = "service_exchanges"
+    __table_args__ = (
+        UniqueConstraint("payer_account_id", "key"),
+        CheckConstraint("minutes > 0", name="minutes"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    offer_id: Mapped[int] = mapped_column(ForeignKey("service_offers.id"), index=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    """Whom it is done for."""
+    payer_account_id: Mapped[int] = mapped_column(ForeignKey("ledger_accounts.id"))
+    key: Mapped[str] = mapped_column(String(36))
+    starts_at: Mapped[datetime]
+    minutes: Mapped[int]
+    amount: Mapped[int] = mapped_column(BigInteger)
+    """Units."""
+    state: Mapped[ExchangeState] = mapped_column(enum_column(ExchangeState))
+    asked_at: Mapped[datetime]
+    asked_by: Mapped[str] = mapped_column(String(200))
+    agreed_at: Mapped[datetime | None]
+    given_at: Mapped[datetime | None]
+    """When the provider confirmed that it was done."""
+    received_at: Mapped[datetime | None]
+    """When the other side confirmed it."""
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str | None] = mapped_column(String(200))

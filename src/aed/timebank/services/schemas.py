@@ -1,0 +1,111 @@
+"""Offers of members, and what others asked of them, in requests and responses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed.accounts.fields import Id, Moment, Name
+from aed.timebank.rules import ExchangeState, OfferKind, PaidFrom, to_points
+from aed.timebank.schemas import Key, Points
+from aed.timebank.services.models import ServiceExchange, ServiceOffer
+
+
+class OfferIn(BaseModel):
+    """A service to offer."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"kind": "lesson", "title": "智能手机课", "points_per_hour": 1}]},
+    )
+
+    kind: OfferKind
+    title: Name
+    points_per_hour: Points
+
+
+class OfferOut(BaseModel):
+    """A service that a member offers."""
+
+    id: int
+    person_id: int
+    kind: OfferKind
+    title: str
+    points_per_hour: float
+
+    @classmethod
+    def of(cls, found: ServiceOffer) -> Self:
+        return cls(
+            id=found.id,
+            person_id=found.person_id,
+            kind=found.kind,
+            title=found.title,
+            points_per_hour=float(to_points(found.price)),
+        )
+
+
+class OfferPage(BaseModel):
+    """A page of offers."""
+
+    offers: list[OfferOut]
+    next: str | None = Field(None, description="Cursor of the next page, if there is one")
+
+
+class ExchangeIn(BaseModel):
+    """A service to ask for."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "starts_at": "2026-10-01T09:00:00+08:00",
+                    "minutes": 60,
+                    "key": "0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a18",
+                }
+            ]
+        },
+    )
+
+    starts_at: Moment
+    minutes: Annotated[int, Field(ge=1, le=1440)]
+    key: Key
+    acting_for: Id | None = Field(None, description="The person whose mandate you have")
+    paid_from: PaidFrom = PaidFrom.OWN
+
+
+class ExchangeOut(BaseModel):
+    """A service that was asked for, and how far it is."""
+
+    id: int
+    offer_id: int
+    person_id: int
+    starts_at: datetime
+    minutes: int
+    points: float
+    state: ExchangeState
+    is_confirmed_by_provider: bool
+    is_confirmed_by_receiver: bool
+
+    @classmethod
+    def of(cls, found: ServiceExchange) -> Self:
+        return cls(
+            id=found.id,
+            offer_id=found.offer_id,
+            person_id=found.person_id,
+            starts_at=found.starts_at,
+            minutes=found.minutes,
+            points=float(to_points(found.amount)),
+            state=found.state,
+            is_confirmed_by_provider=found.given_at is not None,
+            is_confirmed_by_receiver=found.received_at is not None,
+        )
+
+
+class ExchangePage(BaseModel):
+    """A page of services that were asked for."""
+
+    exchanges: list[ExchangeOut]
+    next: str | None = Field(None, description="Cursor of the next page, if there is one")
