@@ -28,6 +28,7 @@ from aed.errors import AedError, InvalidInput
 from aed.incidents import queries
 from aed.incidents.record.actions import first_broken_entry
 from aed.incidents.record.queries import AuditHead, audit_head, find_differences
+from aed.timebank.ledger.verification import verify_ledger
 
 audit = typer.Typer(no_args_is_help=True)
 _SHOWN: Final = 20
@@ -50,7 +51,7 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Verify that the records of incidents, and the log of roles, people and tokens, are unchanged.
+    """Verify that records of incidents, the log of roles, people and tokens, and the ledger are unchanged.
 
     Each entry is signed together with the one before. To detect entries cut off at the end, compare with
     `--against` a backup, or the message `audit.head` that dispatch centres receive every six hours.
@@ -59,7 +60,7 @@ def verify(
     with reading() as session:
         wrong = _verify_incidents(session, incident_id)
         if incident_id is None:
-            wrong += _verify_log(session)
+            wrong += _verify_log(session) + _verify_time_bank(session)
         if kept is not None:
             wrong += find_differences(session, kept)
     if wrong:
@@ -97,6 +98,17 @@ def _verify_incidents(session: Session, incident_id: int | None) -> list[str]:
         session.expunge_all()
     table(None, ("incident", "entries", "record", "last hash"), rows, right=("incident", "entries"))
     return [f"The record of incident {', '.join(broken)} was altered."] if broken else []
+
+
+def _verify_time_bank(session: Session) -> list[str]:
+    state = verify_ledger(session)
+    say(
+        f"The ledger of the time bank has {state.entries} entries"
+        + (f", the last {state.last_hash[:16]}." if state.last_hash else ".")
+    )
+    if state.first_broken is not None:
+        return [f"Entry {state.first_broken} of the ledger was altered."]
+    return [f"The balance of account {each} is not the sum of its entries." for each in state.wrong_accounts]
 
 
 def _verify_log(session: Session) -> list[str]:
