@@ -4,8 +4,8 @@
 #   deploy/setup.sh         what `make demo` and `make serve` need
 #   deploy/setup.sh test    also PostgreSQL with PostGIS, and GDAL's tools, for `make test` and `make bench`;
 #                           and, where available, nginx, Caddy and shellcheck, which check the files here, Chromium,
-#                           which shows the web pages, tilemaker, which makes their base map, and Valkey or
-#                           Redis, which can store live positions
+#                           which shows the web pages, tilemaker, which makes their base map, Valkey or Redis,
+#                           which can store live positions, and PgBouncer
 #   deploy/setup.sh check   install nothing; exit with status 1 if something needed to run is missing
 #
 # Prints nothing and takes a fraction of a second when everything is installed. Safe to interrupt, to repeat, and
@@ -98,7 +98,7 @@ gdal_is_there() { command -v ogrinfo >/dev/null && command -v ogr2ogr >/dev/null
 
 # Programs that check the files of this folder, or that an optional feature needs. Without them their tests are
 # skipped, so a missing one does not stop the set-up.
-INSPECTORS="nginx caddy shellcheck valkey-server chromium tilemaker"
+INSPECTORS="nginx caddy shellcheck valkey-server chromium tilemaker pgbouncer"
 
 # Redis can replace Valkey.
 program_is_there() {

@@ -281,7 +281,7 @@ def _start(
     is_free_to_choose = port is None
     socket_folder = str(folder) if len(str(folder)) <= MAX_SOCKET_FOLDER_LENGTH else ""
     for _ in range(3):
-        port = port or _free_port()
+        port = port or free_port()
         command = [
             *_as_user(user),
             str(BIN / "postgres"),
@@ -359,7 +359,8 @@ def _sigterm_as_exit() -> Iterator[None]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

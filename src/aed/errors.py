@@ -172,6 +172,15 @@ class DatabaseUnavailable(AedError):
     retry_after_seconds = 5
 
 
+class DatabaseLimitsLost(AedError):
+    """Connections to PostgreSQL do not have the time limits of the settings."""
+
+    status = 503
+    code = "database-limits-lost"
+    title = "Database without time limits"
+    retry_after_seconds = 60
+
+
 class LivePlacesUnavailable(AedError):
     """The store of live locations does not answer; a later attempt may succeed."""
 

@@ -17,9 +17,11 @@ from psycopg.abc import PQGen
 from psycopg.errors import OperationalError, _WaitTimeout
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Dialect, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from aed.deadlines import seconds_left
+from aed.errors import DatabaseLimitsLost
 
 NETWORK_DEFAULTS: Final[Mapping[str, str | int]] = {
     "connect_timeout": 3,
@@ -34,6 +36,7 @@ otherwise."""
 MIN_CONNECT_SECONDS: Final = 2
 """psycopg takes no shorter connect timeout."""
 _READ_ONLY: Final = "25006"
+_SETTINGS_OF_SESSION: Final = "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)"
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -75,6 +78,42 @@ def bound_waits(engine: Engine, *, max_silence_seconds: float) -> None:
 
     event.listen(engine, "do_connect", connect)
     event.listen(engine, "handle_error", _drop_if_read_only)
+
+
+def session_settings(*, statement_timeout_ms: int, lock_timeout_ms: int) -> dict[str, str]:
+    """Return the PostgreSQL settings that every connection must have, as `pg_settings` shows them."""
+    return {
+        "statement_timeout": str(statement_timeout_ms),
+        "lock_timeout": str(lock_timeout_ms),
+        "jit": "off",
+        "TimeZone": "UTC",
+    }
+
+
+def require_settings(engine: Engine, expected: Mapping[str, str]) -> None:
+    """Make each new connection ask for its settings, and raise DatabaseLimitsLost if they are others.
+
+    PgBouncer in transaction mode drops what a client asks for in `options`, in silence. A SET would reach
+    whichever server connection is free at that moment, so the role must have the settings.
+    """
+
+    def check(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute(_SETTINGS_OF_SESSION, ([*expected],))
+        found = dict(cursor.fetchall())
+        cursor.close()
+        connection.rollback()
+        wrong = {name: value for name, value in expected.items() if found.get(name) != value}
+        if wrong:
+            raise DatabaseLimitsLost(
+                "PostgreSQL did not take {lost} from this connection: a connection pooler such as PgBouncer "
+                "in transaction mode drops them. Give them to the role, then restart the pooler: "
+                "{statements}",
+                lost=", ".join(f"{name}={value}" for name, value in wrong.items()),
+                statements=" ".join(f"ALTER ROLE CURRENT_USER SET {n} = '{v}';" for n, v in wrong.items()),
+            )
+
+    event.listen(engine, "connect", check)
 
 
 def _drop_if_read_only(context: ExceptionContext) -> None:

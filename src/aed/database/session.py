@@ -122,19 +122,27 @@ def open_database(settings: Settings, *, kept: int | None = None) -> Database:
         event.listen(engine, "connect", prepare)
         event.listen(engine, "begin", _begin_sqlite)
     elif url.drivername in ("postgresql", "postgresql+psycopg"):
-        from aed.database.postgres import NETWORK_DEFAULTS, bound_waits  # SQLite does not need the driver
+        from aed.database.postgres import (  # SQLite does not need the driver
+            NETWORK_DEFAULTS,
+            bound_waits,
+            require_settings,
+            session_settings,
+        )
 
+        limits = session_settings(
+            statement_timeout_ms=settings.statement_timeout_ms, lock_timeout_ms=settings.lock_timeout_ms
+        )
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             **pool,
             connect_args={
                 **{name: value for name, value in NETWORK_DEFAULTS.items() if name not in url.query},
-                "options": f"-c timezone=UTC -c jit=off -c statement_timeout={settings.statement_timeout_ms}"
-                f" -c lock_timeout={settings.lock_timeout_ms}",
+                "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
             },
             hide_parameters=True,  # what a failing statement was given may be a number, or a code
         )
         bound_waits(engine, max_silence_seconds=settings.statement_timeout_ms / 1000 + 1)
+        require_settings(engine, limits)
         event.listen(engine, "checkout", _refuse_if_closed)
     else:
         raise InvalidInput(
