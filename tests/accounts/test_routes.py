@@ -85,6 +85,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /report": {"data": {"words": "x" * 300}},
     "POST /v1/lint": LIST,
     "POST /v1/imports/devices": LIST,
+    "POST /v1/imports/devices/preview": LIST,
     "POST /v1/imports/issuer-roster": {
         "content": "姓名,证书编号,课程,有效期至\n王小明,RC-1,CPR,2028-05-31\n".encode(),
         "headers": {"Content-Type": "text/csv"},

@@ -168,3 +168,28 @@ def test_lists_of_one_format_are_filed_under_the_publisher_of_each(
 )
 def test_an_invalid_source_is_refused(aed: Aed, region: None, tmp_path: Path, source: str, says: str) -> None:
     assert says in aed("import", "devices", table(tmp_path, DEVICE), "--source", source, fails=True).err
+
+
+def test_a_list_kept_by_hand_is_guessed_saved_and_imported(
+    aed: Aed, region: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "ledger.csv"
+    path.write_bytes(
+        "湖畔花园AED台账,,,,\n项目名称,安装位置,经度,纬度,电池有效期\n"
+        f"湖畔花园,一楼大堂,{PATIENT.lon},{PATIENT.lat},2027年5月\n合计,1台,,,\n".encode("gbk")
+    )
+
+    shown = aed("import", "devices", path, "--guess", "--save-mapping", "lakeside")
+
+    assert "安装位置" in shown.out
+    assert "battery_expires_on=2027-05-31" in shown.out
+    assert "1 row: 1 can be imported, 0 cannot." in shown.out
+    assert "Nothing was imported." in shown.out
+    assert "Give the region" in aed("import", "devices", path, "--mapping", "lakeside", fails=True).err
+    assert "1 new" in aed("import", "devices", path, "--mapping", "lakeside", "--region", "CN-33").out
+    assert (
+        "already" in aed("import", "devices", path, "--guess", "--save-mapping", "lakeside", fails=True).err
+    )
+    again = aed("import", "devices", path, "--guess", "--yes", "--region", "CN-33")
+    assert "0 new, 0 changed, 1 unchanged" in again.out

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from aed.cli.language import either
 from aed.cli.screen import plural, say, table
 from aed.imports.devices.actions import DeviceReport
 from aed.imports.devices.import_rows import ImportedRow
+from aed.imports.devices.preview import Preview
 
 SHOWN = 20
+SHOWN_COLUMNS = 40
 
 
 def print_report(report: DeviceReport, *, in_detail: bool) -> None:
@@ -32,6 +35,42 @@ def print_report(report: DeviceReport, *, in_detail: bool) -> None:
             say(f"{plural(len(gone.source_ids), 'device')} of {gone.source} not listed now: marked as gone.")
     if report.unnamed:
         say("No device is marked as gone, because not every row identifies its device.")
+
+
+def print_preview(found: Preview) -> None:
+    """Print how a list would be read: its columns, five rows, and what a person should check."""
+    for note in found.notes:
+        say(note)
+    not_read = either("not read", "不读取")
+    columns = [(each.heading, each.field or not_read, each.example) for each in found.columns[:SHOWN_COLUMNS]]
+    if columns:
+        table(either("Columns", "列"), ["heading 标题", "field 字段", "example 例"], columns)
+    if len(found.columns) > SHOWN_COLUMNS:
+        say(f"… and {len(found.columns) - SHOWN_COLUMNS} more columns.")
+    for row in found.samples:
+        say(f"{row.where}: " + ", ".join(f"{name}={value}" for name, value in row.fields.items()))
+        if row.estate is not None:
+            say(f"  estate: {row.estate.name_zh} {row.estate.name_en}")
+    say(
+        either(
+            f"{plural(found.rows, 'row')}: {found.good} can be imported, {len(found.bad)} cannot.",
+            f"共 {found.rows} 行：可导入 {found.good} 行，不能导入 {len(found.bad)} 行。",
+        )
+    )
+    for estate, count in list(found.estates.items())[:SHOWN]:
+        say(f"{estate.name_zh} {estate.name_en}: {count}")
+    if found.outside:
+        say(
+            either(
+                f"{plural(found.outside, 'device')} in no registered estate: give their --region.",
+                f"{found.outside} 台不在任何已登记的园区内；请用 --region 指定区域。",
+            )
+        )
+    for question in found.alike:
+        say(question)
+    if found.bad:
+        rows = [(row.where, row.reason) for row in found.bad[:SHOWN]]
+        table(either("Rows that cannot be imported", "不能导入的行"), ["where", "reason"], rows)
 
 
 def _tables(report: DeviceReport) -> None:

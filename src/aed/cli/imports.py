@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -12,17 +13,19 @@ import typer
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.cli.context import operator, trying_much, writing_much
-from aed.cli.import_report import print_report
+from aed.cli.context import operator, reading, trying_much, writing_much
+from aed.cli.import_report import print_preview, print_report
 from aed.cli.language import either
 from aed.cli.screen import counting, say, table
 from aed.errors import InvalidInput
 from aed.files.spreadsheets import escape_formula
 from aed.imports.batches import BadRow, ImportReport, NothingImported, Progress, refuse_bad_rows
 from aed.imports.devices.actions import DeviceReport, import_devices
+from aed.imports.devices.preview import preview_devices
 from aed.imports.devices.rules import thresholds_in
 from aed.imports.estates import import_buildings, import_estates
-from aed.imports.formats.mapping import mapping_of
+from aed.imports.formats.guess import mapping_text
+from aed.imports.formats.mapping import Mapping, mapping_of
 from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.formats.table import SET_ASIDE_COLUMNS
 from aed.imports.responders import import_responders
@@ -57,6 +60,19 @@ def devices(
     mapping: Annotated[
         Path | None, typer.Option(help="A mapping file (YAML) by which the list is read")
     ] = None,
+    guess: Annotated[
+        bool,
+        typer.Option(
+            "--guess",
+            help="Guess the mapping of a list that people keep by hand, and show it with five rows; import "
+            "nothing without --yes",
+        ),
+    ] = False,
+    save_mapping: Annotated[
+        Path | None,
+        typer.Option(metavar="NAME", help="With --guess: save the mapping as NAME.yaml, for --mapping"),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --guess: import at once")] = False,
     partial: Annotated[
         bool,
         typer.Option(
@@ -78,7 +94,25 @@ def devices(
     The file counts as the complete list of its source: devices that it no longer contains go out of service.
     If they are many, a person must decide first (aed reviews).
     """
-    by = mapping_of(mapping) if mapping is not None else None
+    by = mapping_of(_yaml(mapping)) if mapping is not None else None
+    if (yes or save_mapping is not None) and not guess:
+        raise InvalidInput(
+            either(
+                "--yes and --save-mapping require --guess.", "--yes 和 --save-mapping 须与 --guess 同用。"
+            ),
+            field="guess",
+        )
+    if guess:
+        by = _guessed(file, by, source, save_mapping)
+        if not yes:
+            say(
+                either(
+                    "Nothing was imported. Check the columns above; then import with --guess --yes, or with "
+                    "--mapping and the saved file.",
+                    "未导入任何内容。请核对以上各列，再用 --guess --yes 或 --mapping 文件名 导入。",
+                )
+            )
+            return
 
     def run(session: Session, progress: Progress) -> DeviceReport:
         return import_devices(
@@ -100,6 +134,42 @@ def devices(
     print_report(report, in_detail=dry_run)
     if dry_run:
         say("Nothing was written: this was a dry run.")
+
+
+def _yaml(path: Path) -> Path:
+    """Return the path of a mapping file that may be named without its ending."""
+    return path if path.suffix or path.exists() else path.with_name(f"{path.name}.yaml")
+
+
+def _guessed(file: Path, mapping: Mapping | None, source: str | None, save: Path | None) -> Mapping:
+    """Print how a list would be read, and save and return its mapping."""
+    with reading() as session:
+        found = preview_devices(session, operator(), file, mapping=mapping, source=source)
+    print_preview(found)
+    if save is None:
+        return found.mapping
+    target = _yaml(save)
+    name = re.sub(r"[^a-z0-9]+", "-", target.stem.casefold()).strip("-")[:40]
+    by = found.mapping.model_copy(update={"name": name if len(name) > 1 else found.mapping.name})
+    if target.exists():
+        raise InvalidInput(
+            either(
+                f"{target} exists already. Choose another name, or delete it.",
+                f"{target} 已存在。请换一个名称，或先删除它。",
+            ),
+            field="save-mapping",
+        )
+    try:
+        target.write_text(mapping_text(by), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(
+            either(
+                f"{target} cannot be written: {error.strerror}.", f"{target} 无法写入：{error.strerror}。"
+            ),
+            field="save-mapping",
+        ) from None
+    say(either(f"The mapping is saved in {target}.", f"映射已保存到 {target}。"))
+    return by
 
 
 @imports.command("estates")

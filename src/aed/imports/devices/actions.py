@@ -30,6 +30,7 @@ from aed.imports.batches import (
     valid_rows,
 )
 from aed.imports.devices import queries
+from aed.imports.devices.boundaries import estates_of
 from aed.imports.devices.decisions import check_name
 from aed.imports.devices.import_rows import ImportedRow, ListEntry, RegisterBefore, RowImporter, list_entry
 from aed.imports.devices.missing import ListedDevices, MissingDevices, mark_missing
@@ -101,6 +102,8 @@ def import_devices(
         is_of_others=records.source is not None,
         country=records.country,
     )
+    if mapping is not None and mapping.kept_by_hand:
+        rows = _with_estates(session, rows, region, parts, report)
     storeys = Storeys(session, estates, region)
     import_in_batches(
         session, _first_rows_of_devices(rows, listed, storeys, report), merging.put, report, report.count_row
@@ -151,6 +154,38 @@ class _Parts:
                     str(record.fields.get(name) or "").strip() for name in ("region", "estate")
                 )
             yield record
+
+
+def _with_estates(
+    session: Session,
+    rows: Iterable[tuple[Record, DeviceRow]],
+    region: str | None,
+    parts: _Parts,
+    report: DeviceReport,
+) -> Iterator[tuple[Record, DeviceRow]]:
+    """Yield the rows with the estate whose boundary contains them.
+
+    Without a default region, set aside new devices outside all estates, once any row has shown an estate.
+    """
+    for batch in batched(rows, ROWS_AT_ONCE):
+        found = estates_of(session, [row.position() for _, row in batch])
+        outside = [
+            (row.source, row.source_id)
+            for (_, row), estate in zip(batch, found, strict=True)
+            if estate is None and row.estate is None and row.region is None
+        ]
+        registered = queries.device_ids(session, outside) if outside and region is None else {}
+        parts.names_region = parts.names_region or any(found)
+        for (record, row), estate in zip(batch, found, strict=True):
+            if row.estate is not None or row.region is not None:
+                yield record, row
+            elif estate is not None:
+                named = {"estate": estate.source_id, "estate_source": estate.source}
+                yield record, row.model_copy(update=named)
+            elif region is None and parts.names_region and (row.source, row.source_id) not in registered:
+                report.set_aside(record, "region: lies in no registered estate, and no region was given")
+            else:
+                yield record, row
 
 
 def _first_rows_of_devices(

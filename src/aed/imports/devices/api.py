@@ -26,7 +26,9 @@ from aed.imports.devices.decisions import decide, merge_two_devices
 from aed.imports.devices.import_rows import ImportedRow
 from aed.imports.devices.missing import MissingDevices
 from aed.imports.devices.models import Review
+from aed.imports.devices.preview import preview_devices
 from aed.imports.devices.rules import Decision, ReviewKind, thresholds_in
+from aed.imports.formats.guess import mapping_text
 from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.formats.table import TEMPLATES, TemplateFormat
 from aed.imports.uploads import (
@@ -347,6 +349,86 @@ def _imported(settings: Settings, viewer: Viewer, sent: UploadedFile, asked: _As
     finally:
         database.close()
     return ImportOut.of(report, file=sent.path.name, is_dry_run=asked.is_dry_run)
+
+
+class PreviewColumnOut(BaseModel):
+    """A column of the file."""
+
+    heading: str
+    field: str | None = Field(description="The field that it is read into; null: it is not read")
+    example: str
+
+
+class PreviewRowOut(BaseModel):
+    """A row as it would be imported."""
+
+    where: str = Field(examples=["row 5"])
+    fields: dict[str, Any]
+    estate: str | None = Field(description="The estate whose boundary contains it, as source:id")
+
+
+class PreviewOut(BaseModel):
+    """How a list would be read and imported."""
+
+    file: str
+    mapping: str = Field(description="The mapping file (YAML) to correct, keep and send with the import")
+    notes: list[str] = Field(description="What a person should check, such as the datum and its evidence")
+    columns: list[PreviewColumnOut]
+    rows: int
+    good: int = Field(description="Rows that can be imported")
+    outside: int = Field(description="Rows in no registered estate, which need a region")
+    samples: list[PreviewRowOut] = Field(description="The first five rows that can be imported")
+    alike: list[str] = Field(description="Questions about rows at the same point or with the same words")
+    rows_set_aside: list[SetAsideOut] = Field(description=f"At most {MAX_SHOWN}")
+
+
+@router.post("/imports/devices/preview", openapi_extra=FILE_BODY)
+async def preview_device_list(
+    request: Request,
+    viewer: ViewerDep,
+    source: Annotated[
+        str | None,
+        Query(max_length=64, pattern="^[A-Za-z0-9._:-]+$", description="The publisher of this list"),
+    ] = None,
+    name: Annotated[str | None, Query(max_length=200, description="Name of the file")] = None,
+) -> PreviewOut:
+    """Preview the import of a list that people keep by hand. Requires an administrator; nothing is written.
+
+    The mapping is guessed from headings and values, the datum from the boundaries of the estates. With a part
+    `mapping` in the form, that mapping is used.
+    """
+    require_administrator(viewer)
+    async with uploaded_file(request, name=name) as sent:
+        with one_at_a_time(_place, "Another list is being imported. Try again when it has ended."):
+            return await run_in_threadpool(_previewed, request.app.state.settings, viewer, sent, source)
+
+
+def _previewed(settings: Settings, viewer: Viewer, sent: UploadedFile, source: str | None) -> PreviewOut:
+    database = open_database(settings.model_copy(update={"threads": 1}))
+    try:
+        with dry_run(database) as session:
+            found = preview_devices(session, viewer, sent.path, mapping=sent.mapping(), source=source)
+    finally:
+        database.close()
+    return PreviewOut(
+        file=sent.path.name,
+        mapping=mapping_text(found.mapping),
+        notes=found.notes,
+        columns=[PreviewColumnOut.model_validate(each, from_attributes=True) for each in found.columns],
+        rows=found.rows,
+        good=found.good,
+        outside=found.outside,
+        samples=[
+            PreviewRowOut(
+                where=each.where,
+                fields=each.fields,
+                estate=f"{each.estate.source}:{each.estate.source_id}" if each.estate else None,
+            )
+            for each in found.samples
+        ],
+        alike=found.alike,
+        rows_set_aside=[SetAsideOut(where=row.where, reason=row.reason) for row in found.bad[:MAX_SHOWN]],
+    )
 
 
 ReviewId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]

@@ -157,6 +157,20 @@ def encoding_or_chinese(path: Path) -> str:
     )
 
 
+def likely_encoding(path: Path) -> str:
+    """Return UTF-8, GB18030 if the text reads like Chinese, or else CP1252 (western European Windows).
+
+    Raises InvalidInput if the file is binary.
+    """
+    require_supported_file(path, head_of(path))
+    bad = _first_undecodable(path, UTF_8)
+    if bad is None:
+        return UTF_8
+    if _first_undecodable(path, GB18030) is None and _reads_like_chinese(bad[1]):
+        return GB18030
+    return encoding_of(path, (UTF_8, "cp1252"))
+
+
 def _reads_like_chinese(around: bytes) -> bool:
     beyond = [each for each in around.decode(GB18030, "replace") if not each.isascii()]
     common = sum(len(each.encode("gb2312", "ignore")) == 2 for each in beyond)

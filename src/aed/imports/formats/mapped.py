@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
@@ -42,7 +43,39 @@ def read_mapped(
     """Yield a record for each row below the header."""
     reader = _Reader(header, mapping, source or mapping.source)
     for row in islice(rows, header.rows_before, None):
-        yield reader.record(unit, row.number, row.cells)
+        if mapping.kept_by_hand:
+            if is_remark(row.cells, header):
+                continue
+            cells = [*row.cells, *[""] * (len(header.names) - len(row.cells))]
+            row = row._replace(cells=cells)
+        if row.wrong is not None:
+            raw = dict(zip(header.names, row.cells, strict=False))
+            yield Record(unit, row.number, {}, row.wrong, raw=raw)
+        else:
+            yield reader.record(unit, row.number, row.cells)
+
+
+_TOTAL: Final = re.compile(
+    r"(?:合\s*计|总\s*计|小\s*计|共\s*计|合計|總計|小計|total|sous-total|summe|gesamt)\b.*|共.{1,8}台"
+)
+
+
+def is_remark(cells: Sequence[str], header: Header) -> bool:
+    """Return whether a row of a list that is kept by hand is no device.
+
+    It is a total (合计), the header again, or a remark in a single cell.
+    """
+    given = [values.plain(cell) for cell in cells if cell.strip()]
+    if not given or _TOTAL.fullmatch(given[0]):
+        return True
+    if len(set(given)) == 1:
+        return True
+    named = {values.plain(name) for name in header.names}
+    return sum(cell in named for cell in given) > len(given) / 2
+
+
+def _is_longitude(number: str) -> bool:
+    return abs(float(number)) > 90.0
 
 
 def read_objects(
@@ -189,20 +222,24 @@ class _RowReader:
 
     def _position(self, mapping: Mapping, header: Header) -> None:
         rule = mapping.position
-        if rule.text is None:
+        if rule.lat is not None or rule.lon is not None:
             for name, names in (("lat", rule.lat), ("lon", rule.lon)):
                 cell, column = self._cell(header, names)
                 if cell:
                     self.fields[name] = values.degrees(cell)
                 if column:
                     self.columns[name] = column
-            return
-        cell, column = self._cell(header, rule.text)
+            if rule.order is None or {"lat", "lon"} <= self.fields.keys():
+                return
+        given = [self._cell(header, names) for names in (rule.text, rule.lon, rule.lat) if names]
+        cell, column = next((each for each in given if each[0]), ("", given[0][1]))
         both = values.pair(cell)
         first, second = ("lat", "lon") if rule.order == "lat,lon" else ("lon", "lat")
         if both is not None:
+            if rule.lat is not None and _is_longitude(both[0]) != _is_longitude(both[1]):
+                first, second = ("lon", "lat") if _is_longitude(both[0]) else ("lat", "lon")
             self.fields |= {first: both[0], second: both[1]}
-        elif cell:
+        elif cell and rule.lat is None:
             self.fields |= {first: cell, second: cell}
         if column:
             self.columns |= {"lat": column, "lon": column}
@@ -272,6 +309,11 @@ class _RowReader:
 
     def _date(self, name: str, written: str, rule: FieldRule, column: str | None) -> None:
         found = values.date_of(written, day_first=rule.day_first)
+        month = values.month_of(written) if found is None else None
+        if (
+            month is not None
+        ):  # "use by 2027-05" lasts the month; a check in it may have been on its first day
+            found = month[0] if name == "last_checked_on" else month[1]
         placeholders = {values.plain(each) for each in rule.placeholders}
         if values.plain(written) in placeholders or (found and found.isoformat() in placeholders):
             self.find(

@@ -135,7 +135,8 @@ type FieldRuleIn = Annotated[FieldRule, BeforeValidator(_field_rule)]
 class PositionRule(_MappingModel):
     """Where to read the position: two columns, or one text with both numbers.
 
-    Examples of such a text are `(121.5,25.0)` and `POINT (121.5 25.0)`.
+    Examples of such a text are `(121.5,25.0)` and `POINT (121.5 25.0)`. With `lat`, `lon` and `order`, a row
+    that has no number in one of the two columns may have both in the other, or in `text`.
     """
 
     lat: Names | None = None
@@ -145,10 +146,9 @@ class PositionRule(_MappingModel):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        columns = self.lat is not None and self.lon is not None
-        if columns == (self.text is not None) or (self.lat is None) != (self.lon is None):
+        if (self.lat is None and self.text is None) or (self.lat is None) != (self.lon is None):
             raise ValueError("give `lat` and `lon`, or `text` and `order`")
-        if (self.text is None) != (self.order is None):
+        if self.text is not None and self.order is None:
             raise ValueError("`text` requires `order`: lat,lon or lon,lat")
         return self
 
@@ -270,6 +270,9 @@ class Mapping(_MappingModel):
     constants: dict[str, str] = {}
     hours: HoursRule | None = None
     flags: list[FlagRule] = []
+    kept_by_hand: bool = False
+    """Whether the list is a worksheet that people keep: totals and remarks between its rows are skipped,
+    merged cells count for each of their rows, and a device's estate is the one whose boundary contains it."""
     other_columns: Literal["report", "ignore", "keep"] = "report"
     """What to do with unread columns: report them once, ignore them, or keep them in
     `access_instructions`."""

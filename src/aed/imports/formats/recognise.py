@@ -293,7 +293,7 @@ def _of_workbook(
     path: Path, form: DeviceFormat | None, mapping: Mapping | None, source: str | None
 ) -> RecordReader:
     first_lines: list[FileLine] = []
-    for _, found in sheets(path):
+    for _, found in sheets(path, fill_merged=mapping is not None and mapping.kept_by_hand):
         first, rows = headers.peeked(found)
         first_lines = first_lines or first[:1]
         if mapping is None and (form in (DeviceFormat.XLSX, DeviceFormat.CSV) or _is_own(first)):

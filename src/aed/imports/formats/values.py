@@ -81,8 +81,14 @@ def degrees(text: str) -> str:
 
 
 def pair(text: str) -> tuple[str, str] | None:
-    """Return the two numbers of `(121.5,25.0)`, `POINT (121.5 25.0)` and the like, in their order."""
-    numbers = re.findall(r"[+-]?[0-9]{1,4}(?:\.[0-9]{1,20})?", unicodedata.normalize("NFKC", text[:200]))
+    """Return the two numbers of `(121.5,25.0)`, `POINT (121.5 25.0)` and the like, in their order.
+
+    With decimal commas, as in `48,8566; 2,3522`, both must have one.
+    """
+    written = unicodedata.normalize("NFKC", text[:200])
+    numbers = re.findall(r"[+-]?[0-9]{1,4}(?:\.[0-9]{1,20})?", written)
+    if len(numbers) == 4 and "." not in written:
+        numbers = [each.replace(",", ".") for each in re.findall(r"[+-]?[0-9]{1,3},[0-9]{3,20}", written)]
     return (numbers[0], numbers[1]) if len(numbers) == 2 else None
 
 
@@ -95,6 +101,23 @@ _EAST: Final = re.compile(
     r"(令和|平成|民國|民国)?\s*([0-9]{1,4}|元)[年년]\s*([0-9]{1,2})[月월]\s*([0-9]{1,2})[日일]?"
 )
 _ERAS: Final = {"令和": 2018, "平成": 1988, "民國": 1911, "民国": 1911, None: 0}
+
+
+_MONTH: Final = re.compile(
+    r"(?P<year>[0-9]{4})\s*[-/.年]\s*(?P<month>[0-9]{1,2})\s*[月월]?(?:底|末)?"
+    r"|(?P<month_>[0-9]{1,2})\s*[-/.]\s*(?P<year_>[0-9]{4})"
+)
+
+
+def month_of(text: str) -> tuple[date, date] | None:
+    """Return the first and last day of a month such as 2027年5月, 2027.5 or 12/2026; None for other text."""
+    found = _MONTH.fullmatch(unicodedata.normalize("NFKC", text).strip()[:40])
+    if found is None:
+        return None
+    year, month = int(found["year"] or found["year_"]), int(found["month"] or found["month_"])
+    if not (EARLIEST.year <= year <= LATEST.year and 1 <= month <= 12):
+        return None
+    return date(year, month, 1), date(year, month, monthrange(year, month)[1])
 
 
 def date_of(text: str, *, day_first: bool = True) -> date | None:

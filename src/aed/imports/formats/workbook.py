@@ -140,9 +140,11 @@ def is_workbook(head: bytes) -> bool:
     return head.startswith(b"PK\x03\x04")
 
 
-def sheets(path: Path) -> Iterator[tuple[str, Iterator[FileLine]]]:
+def sheets(path: Path, *, fill_merged: bool = False) -> Iterator[tuple[str, Iterator[FileLine]]]:
     """Yield the sheets that are not empty, each with its rows that are not blank.
 
+    `fill_merged`: repeat the value of merged cells in each of them, and state why a row with a formula cannot
+    be read reliably.
     Raises InvalidInput if the file is not a workbook or would not fit into memory.
     """
     _refuse_bombs(path)
@@ -151,7 +153,7 @@ def sheets(path: Path) -> Iterator[tuple[str, Iterator[FileLine]]]:
             for name in workbook.sheet_names[:MAX_SHEETS]:
                 sheet = workbook.get_sheet_by_name(name)
                 if sheet.start is not None:
-                    yield name, _rows(sheet)
+                    yield name, _filled_rows(path, name, sheet) if fill_merged else _rows(sheet)
     except (CalamineError, ValueError, OverflowError) as error:
         raise _damaged(path, str(error)) from None
 
@@ -212,6 +214,29 @@ def _wrong_with(row: FileLine, merged: Mapping[int, str], formulas: Mapping[int,
             "applies to one row or all. Split them and fill in each cell"
         )
     return formulas.get(row.number)
+
+
+def _filled_rows(path: Path, name: str, sheet: CalamineSheet) -> Iterator[FileLine]:
+    ranges = sorted((sheet.merged_cell_ranges or [])[:MAX_MERGED])
+    formulas = formulas_without_value(path, name)
+    current: list[tuple[int, int, int, str]] = []  # last row, columns, value
+    starts = dict(ranges)
+    by_row: dict[int, list[int]] = {}
+    for row, column in starts:
+        by_row.setdefault(row, []).append(column)
+    for number, values in enumerate(sheet.iter_rows()):
+        cells = [_text(cell)[:MAX_CELL_LENGTH] for cell in values]
+        current = [each for each in current if each[0] >= number]
+        for column in by_row.get(number, []):
+            last_row, last_column = starts[number, column]
+            value = cells[column] if column < len(cells) else ""
+            current.append((last_row, column, last_column, value))
+        is_blank = not any(cells)
+        for _, first_column, last_column, value in current:
+            for column in range(first_column, min(last_column + 1, len(cells))):
+                cells[column] = cells[column] or value
+        if not is_blank:
+            yield FileLine(number + 1, cells, formulas.get(number + 1))
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[FileLine]:
