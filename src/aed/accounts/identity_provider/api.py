@@ -10,17 +10,20 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aed import clock
-from aed.accounts.authentication import ViewerDep, client_address, session_key_in_cookie
+from aed.accounts.authentication import ViewerDep, client_address
 from aed.accounts.identity_provider import actions as identity_provider
 from aed.accounts.identity_provider.actions import ProviderCallback
 from aed.accounts.people.queries import identities_of
 from aed.accounts.people.schemas import IdentityOut
-from aed.accounts.sessions import csrf_token, sign_out
-from aed.accounts.sign_in.requests import OWN_PAGE, TOO_MANY_SIGN_INS, set_sign_in_cookie
-from aed.accounts.sign_in.rules import PROVIDER_COOKIE, PROVIDER_TIMEOUT, Browser
+from aed.accounts.sign_in.requests import (
+    TOO_MANY_SIGN_INS,
+    ReturnTo,
+    redirect_to_provider,
+    return_from_provider,
+)
+from aed.accounts.sign_in.rules import PROVIDER_COOKIE, Browser
 from aed.accounts.sign_in.schemas import SignedInOut
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
-from aed.database.session import transaction
 from aed.errors import NotSignedIn
 from aed.http.parameters import RowId, SettingsDep, one_at_a_time
 from aed.http.query import ANY_PARAMETER
@@ -38,15 +41,7 @@ def start_provider_sign_in(
     request: Request,
     database: DatabaseDep,
     settings: SettingsDep,
-    return_to: Annotated[
-        str | None,
-        Query(
-            max_length=500,
-            pattern=OWN_PAGE,
-            description="Path of the page to go to after sign-in",
-            examples=["/"],
-        ),
-    ] = None,
+    return_to: ReturnTo = None,
 ) -> RedirectResponse:
     """Redirect the browser to the identity provider; 404 if none is configured."""
     identity_provider.require_configured(settings.sign_in_provider)
@@ -58,17 +53,7 @@ def start_provider_sign_in(
             return_to=return_to,
             at=clock.now(),
         )
-    answer = RedirectResponse(sent.url, status_code=303, headers={"Cache-Control": "no-store"})
-    answer.set_cookie(
-        PROVIDER_COOKIE,
-        sent.browser_key,
-        max_age=int(PROVIDER_TIMEOUT.total_seconds()),
-        path="/",
-        secure=True,
-        httponly=True,
-        samesite="lax",
-    )
-    return answer
+    return redirect_to_provider(sent.url, browser_key=sent.browser_key)
 
 
 @router.get(
@@ -103,21 +88,7 @@ def complete_provider_sign_in(
             lasts=lasts,
             at=clock.now(),
         )
-    before = session_key_in_cookie(request)
-    if before is not None:
-        with transaction(database) as session:  # its cookie is overwritten, so nobody could end it later
-            sign_out(session, before, at=clock.now())
-    going_on = RedirectResponse(return_to, status_code=303) if return_to is not None else None
-    answer = going_on if going_on is not None else response
-    set_sign_in_cookie(answer, done.key, lasts=lasts)
-    answer.delete_cookie(PROVIDER_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
-    return going_on or SignedInOut(
-        person_id=done.person_id,
-        name=done.name,
-        csrf_token=csrf_token(done.key),
-        expires_at=done.expires_at,
-        needs_second_factor=done.needs_second_factor,
-    )
+    return return_from_provider(request, response, database, done, return_to, lasts=lasts, at=clock.now())
 
 
 @router.get("/people/{person_id}/identities")

@@ -11,28 +11,25 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aed import clock
-from aed.accounts.authentication import client_address, session_key_in_cookie
+from aed.accounts.authentication import client_address
 from aed.accounts.platform_sign_in import actions
 from aed.accounts.platform_sign_in.actions import Platform, PlatformApp
 from aed.accounts.platform_sign_in.schemas import WechatSignInIn
-from aed.accounts.sessions import csrf_token, sign_out
 from aed.accounts.sign_in.requests import (
-    OWN_PAGE,
     TOO_MANY_SIGN_INS,
     FindPersonDep,
-    set_cookie,
-    set_sign_in_cookie,
+    ReturnTo,
+    redirect_to_provider,
+    return_from_provider,
 )
 from aed.accounts.sign_in.rules import (
     PROVIDER_COOKIE,
-    PROVIDER_TIMEOUT,
     Browser,
     NewAccount,
     address_key,
 )
 from aed.accounts.sign_in.schemas import SessionTokenOut, SignedInOut
 from aed.database.dependencies import DatabaseDep
-from aed.database.session import transaction
 from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 from aed.http.parameters import SettingsDep
 from aed.http.query import ANY_PARAMETER
@@ -79,15 +76,7 @@ def start_platform_sign_in(
     settings: SettingsDep,
     platform: Platform,
     app: PlatformAppDep,
-    return_to: Annotated[
-        str | None,
-        Query(
-            max_length=500,
-            pattern=OWN_PAGE,
-            description="Path of the page to go to after sign-in",
-            examples=["/"],
-        ),
-    ] = None,
+    return_to: ReturnTo = None,
 ) -> RedirectResponse:
     """Redirect the browser to WeCom or DingTalk; 404 if no app is configured there."""
     base = settings.public_url or str(request.base_url).rstrip("/")
@@ -100,9 +89,7 @@ def start_platform_sign_in(
         return_to=return_to,
         at=clock.now(),
     )
-    answer = RedirectResponse(sent.url, status_code=303, headers={"Cache-Control": "no-store"})
-    set_cookie(answer, PROVIDER_COOKIE, sent.browser_key, lasts=PROVIDER_TIMEOUT)
-    return answer
+    return redirect_to_provider(sent.url, browser_key=sent.browser_key)
 
 
 @router.get(
@@ -140,21 +127,7 @@ def complete_platform_sign_in(
         lasts=lasts,
         at=clock.now(),
     )
-    before = session_key_in_cookie(request)
-    if before is not None:
-        with transaction(database) as session:  # its cookie is overwritten, so nobody could end it later
-            sign_out(session, before, at=clock.now())
-    going_on = RedirectResponse(return_to, status_code=303) if return_to is not None else None
-    answer = going_on if going_on is not None else response
-    set_sign_in_cookie(answer, done.key, lasts=lasts)
-    answer.delete_cookie(PROVIDER_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
-    return going_on or SignedInOut(
-        person_id=done.person_id,
-        name=done.name,
-        csrf_token=csrf_token(done.key),
-        expires_at=done.expires_at,
-        needs_second_factor=done.needs_second_factor,
-    )
+    return return_from_provider(request, response, database, done, return_to, lasts=lasts, at=clock.now())
 
 
 def _browser(request: Request) -> Browser:

@@ -111,13 +111,7 @@ def sign_in(
         database, given, find_person, settings, phone=phone, browser=browser, lasts=lasts, at=at
     )
     keep_session(request, response, database, done.key, phone=phone, lasts=lasts, at=at)
-    return SignedInOut(
-        person_id=done.person_id,
-        name=done.name,
-        csrf_token=csrf_token(done.key),
-        expires_at=done.expires_at,
-        needs_second_factor=done.needs_second_factor,
-    )
+    return SignedInOut.of(done)
 
 
 @router.post("/sign-in/token", dependencies=[SIGN_IN_TURN])

@@ -11,7 +11,7 @@ from aed.accounts.fields import Id, Name
 from aed.accounts.people.rules import Language
 from aed.accounts.people.schemas import WrittenPhone
 from aed.accounts.security_log import SecurityEvent, SecurityEventKind
-from aed.accounts.sessions import SignIn
+from aed.accounts.sessions import SignIn, csrf_token
 from aed.accounts.sign_in.rules import MAX_PASSWORD_LENGTH, NewSession
 
 Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
@@ -78,6 +78,16 @@ class SignedInOut(BaseModel):
     needs_second_factor: bool = Field(
         description="A second factor (/v1/sign-in/second-factor) is required before anything else"
     )
+
+    @classmethod
+    def of(cls, done: NewSession) -> Self:
+        return cls(
+            person_id=done.person_id,
+            name=done.name,
+            csrf_token=csrf_token(done.key),
+            expires_at=done.expires_at,
+            needs_second_factor=done.needs_second_factor,
+        )
 
 
 class SessionTokenOut(BaseModel):
