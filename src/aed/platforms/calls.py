@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
@@ -19,6 +19,8 @@ from aed.http.outbound_urls import target_of
 RENEWED_BEFORE_SECONDS: Final = 300
 """A new token is fetched so long before the old one ends: within these minutes both are valid."""
 LONGEST_TOKEN_SECONDS: Final = 7200
+TOKEN_REFUSED: Final = (40001, 40014, 42001)
+"""The access token is wrong, or has expired."""
 
 
 class PlatformFailed(AedError):
@@ -128,28 +130,50 @@ class AccessToken:
             self._lock.release()
 
 
-def with_token(
-    token: AccessToken,
-    ask: Callable[[str], dict[str, Any]],
-    *,
-    is_refused: Callable[[dict[str, Any]], bool],
-    until: float,
-) -> dict[str, Any]:
-    """Return what `ask` answers with the access token; once more with another one if that is refused."""
-    refused = None
-    for _ in range(2):
-        given = token.get(until=until, refused=refused)
-        said = ask(given)
-        if not is_refused(said):
-            break
-        refused = given
-    return said
-
-
 def code_of(reply: Mapping[str, Any]) -> int:
     """Return the result code `errcode` of a response; 0 is success, and so is a response without one."""
     code = reply.get("errcode", 0)
     return code if isinstance(code, int) else -1
+
+
+def call_with_token(
+    api: PlatformApi,
+    token: AccessToken,
+    method: str,
+    url: str,
+    *,
+    until: float,
+    query: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
+    result_of: Callable[[Mapping[str, Any]], int] = code_of,
+) -> dict[str, Any]:
+    """Return the response of an interface that takes the access token; ask again if that is refused.
+
+    Raises PlatformFailed.
+    """
+    refused = None
+    for _ in range(2):
+        given = token.get(until=until, refused=refused)
+        asked = {"access_token": given, **(query or {})}
+        _, reply = api.call(method, url, query=asked, body=body, until=until)
+        if result_of(reply) not in TOKEN_REFUSED:
+            break
+        refused = given
+    return reply
+
+
+def require_success(code: int, *, busy: Collection[int], platform: str, settings: str) -> None:
+    """Raise PlatformFailed unless the result code is 0: to try again, or to correct the settings."""
+    if code in busy:
+        raise PlatformFailed("{platform} is busy. Try again in a minute.", platform=platform)
+    if code:
+        raise refused_server(platform, code, settings)
+
+
+def token_in(reply: Mapping[str, Any], *, platform: str) -> tuple[str, float]:
+    """Return the access token of a response, and its lifetime in seconds. Raises PlatformFailed."""
+    seconds = reply.get("expires_in")
+    return text_at(reply, "access_token", platform=platform), seconds if isinstance(seconds, int) else 0
 
 
 def text_at(reply: Mapping[str, Any], name: str, *, platform: str) -> str:

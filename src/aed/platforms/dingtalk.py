@@ -19,15 +19,16 @@ from aed.platforms.calls import (
     PlatformApi,
     PlatformFailed,
     PlatformUser,
+    call_with_token,
     code_of,
     refused_server,
+    require_success,
     text_at,
-    with_token,
+    token_in,
 )
 from aed.settings import Dingtalk, Settings
 
 NAME: Final = "DingTalk"
-TOKEN_REFUSED: Final = (40001, 40014, 42001)
 TOO_OFTEN: Final = (90002, 90018)
 """The app, or the whole organisation, has called too often within a minute."""
 BUSY: Final = (-1, *TOO_OFTEN)
@@ -114,13 +115,8 @@ class DingtalkApp:
         return result if isinstance(result, Mapping) else {}
 
     def _call(self, path: str, body: Mapping[str, Any], until: float) -> dict[str, Any]:
-        def ask(token: str) -> dict[str, Any]:
-            query = {"access_token": token}
-            return self.api.call("POST", self._url(path), query=query, body=body, until=until)[1]
-
-        return with_token(
-            self.token, ask, is_refused=lambda said: result_of(said) in TOKEN_REFUSED, until=until
-        )
+        url = self._url(path)
+        return call_with_token(self.api, self.token, "POST", url, body=body, result_of=result_of, until=until)
 
     def _require_ok(self, status: int, said: Mapping[str, Any]) -> None:
         if status == 429 or status >= 500:
@@ -129,11 +125,7 @@ class DingtalkApp:
             raise refused_server(NAME, str(said.get("code", status))[:80], "AED_DINGTALK__")
 
     def _require_success(self, said: Mapping[str, Any]) -> None:
-        code = result_of(said)
-        if code in BUSY:
-            raise PlatformFailed("{platform} is busy. Try again in a minute.", platform=NAME)
-        if code:
-            raise refused_server(NAME, code, "AED_DINGTALK__")
+        require_success(result_of(said), busy=BUSY, platform=NAME, settings="AED_DINGTALK__")
 
     def _fetch_token(self, _by_force: bool, until: float) -> tuple[str, float]:
         """Fetch the token: DingTalk hands out the same one while it is valid."""
@@ -143,8 +135,7 @@ class DingtalkApp:
         }
         _, said = self.api.call("GET", self._url("/gettoken"), query=query, until=until)
         self._require_success(said)
-        seconds = said.get("expires_in")
-        return text_at(said, "access_token", platform=NAME), seconds if isinstance(seconds, int) else 0
+        return token_in(said, platform=NAME)
 
     def _url(self, path: str) -> str:
         return self.settings.url.rstrip("/") + path

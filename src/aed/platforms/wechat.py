@@ -15,16 +15,15 @@ from aed.platforms.calls import (
     AccessToken,
     PlatformApi,
     PlatformFailed,
+    call_with_token,
     code_of,
     refused_server,
     text_at,
-    with_token,
+    token_in,
 )
 from aed.settings import Settings, Wechat
 
 NAME: Final = "WeChat"
-TOKEN_REFUSED: Final = (40001, 40014, 42001)
-"""The access token is wrong, or has expired."""
 BUSY: Final = (-1, 45011)
 """WeChat is busy, or was asked too often within a minute."""
 CODE_REFUSED: Final = (40029, 40163, 41008)
@@ -106,15 +105,7 @@ class WechatApp:
         return code_of(self._with_token("/cgi-bin/message/subscribe/send", message, until=until))
 
     def _with_token(self, path: str, body: Mapping[str, Any], *, until: float) -> dict[str, Any]:
-        """Call an interface with the access token; once more with another token if that one is refused."""
-
-        def ask(token: str) -> dict[str, Any]:
-            query = {"access_token": token}
-            return self.api.call("POST", self._url(path), query=query, body=body, until=until)[1]
-
-        return with_token(
-            self.token, ask, is_refused=lambda said: code_of(said) in TOKEN_REFUSED, until=until
-        )
+        return call_with_token(self.api, self.token, "POST", self._url(path), body=body, until=until)
 
     def _fetch_token(self, by_force: bool, until: float) -> tuple[str, float]:
         """Fetch the stable token: every process gets the same one, and fetching it ends no other."""
@@ -127,8 +118,7 @@ class WechatApp:
         _, reply = self.api.call("POST", self._url("/cgi-bin/stable_token"), body=body, until=until)
         if code_of(reply):
             raise self._failure(code_of(reply))
-        seconds = reply.get("expires_in")
-        return text_at(reply, "access_token", platform=NAME), seconds if isinstance(seconds, int) else 0
+        return token_in(reply, platform=NAME)
 
     def _failure(self, code: int) -> TooBusy | PlatformFailed:
         if code in BUSY:

@@ -15,17 +15,16 @@ from aed.http.outbound import OutboundClient
 from aed.platforms.calls import (
     AccessToken,
     PlatformApi,
-    PlatformFailed,
     PlatformUser,
+    call_with_token,
     code_of,
-    refused_server,
+    require_success,
     text_at,
-    with_token,
+    token_in,
 )
 from aed.settings import Settings, Wecom
 
 NAME: Final = "WeCom"
-TOKEN_REFUSED: Final = (40001, 40014, 42001)
 CODE_REFUSED: Final = (40029, 42003)
 BUSY: Final = (-1, 45009, 45033)
 
@@ -116,20 +115,11 @@ class WecomApp:
         body: Mapping[str, Any] | None,
         until: float,
     ) -> dict[str, Any]:
-        def ask(token: str) -> dict[str, Any]:
-            given = {"access_token": token, **query}
-            return self.api.call(method, self._url(path), query=given, body=body, until=until)[1]
-
-        return with_token(
-            self.token, ask, is_refused=lambda said: code_of(said) in TOKEN_REFUSED, until=until
-        )
+        url = self._url(path)
+        return call_with_token(self.api, self.token, method, url, query=query, body=body, until=until)
 
     def _require_success(self, said: Mapping[str, Any]) -> None:
-        code = code_of(said)
-        if code in BUSY:
-            raise PlatformFailed("{platform} is busy. Try again in a minute.", platform=NAME)
-        if code:
-            raise refused_server(NAME, code, "AED_WECOM__")
+        require_success(code_of(said), busy=BUSY, platform=NAME, settings="AED_WECOM__")
 
     def _fetch_token(self, _by_force: bool, until: float) -> tuple[str, float]:
         """Fetch the token: WeCom hands out the same one while it is valid."""
@@ -139,8 +129,7 @@ class WecomApp:
         }
         _, said = self.api.call("GET", self._url("/cgi-bin/gettoken"), query=query, until=until)
         self._require_success(said)
-        seconds = said.get("expires_in")
-        return text_at(said, "access_token", platform=NAME), seconds if isinstance(seconds, int) else 0
+        return token_in(said, platform=NAME)
 
     def _url(self, path: str) -> str:
         return self.settings.url.rstrip("/") + path

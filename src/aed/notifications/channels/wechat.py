@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from aed.accounts.people.rules import Language
 from aed.errors import TooBusy
 from aed.notifications.rules import Delivery, PermanentFailure, TemporaryFailure
-from aed.platforms.calls import PlatformFailed
-from aed.platforms.wechat import TOKEN_REFUSED, WechatApp
+from aed.platforms.calls import TOKEN_REFUSED, PlatformFailed
+from aed.platforms.wechat import WechatApp
 from aed.settings import WechatTemplate
 
 SECONDS: Final = 15.0

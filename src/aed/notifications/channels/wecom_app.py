@@ -8,8 +8,8 @@ from typing import Final
 
 from aed.notifications.channels.bots import text_of
 from aed.notifications.rules import Delivery, PermanentFailure, TemporaryFailure
-from aed.platforms.calls import PlatformFailed, code_of
-from aed.platforms.wecom import TOKEN_REFUSED, WecomApp
+from aed.platforms.calls import TOKEN_REFUSED, PlatformFailed, code_of
+from aed.platforms.wecom import WecomApp
 
 SECONDS: Final = 15.0
 MAX_BYTES: Final = 2048
