@@ -13,7 +13,7 @@ from aed.accounts.permissions import Audience
 
 _WIDTH: Final = 400.0
 _MARGIN: Final = 30.0
-_LABEL: Final = 16.0
+_LABEL: Final = 20.0
 _FILLS: Final = {
     Audience.ESTATE: "#fff",
     Audience.NEIGHBOURS: "#9cc9ee",
@@ -77,7 +77,7 @@ def sketch(
                 y - 9,
                 _FILLS[step],
                 x - 12 if is_left else x + 12,
-                y + 6,
+                y + 7,
                 _LABEL,
                 "end" if is_left else "start",
                 words,
