@@ -6,7 +6,9 @@ import csv
 import getpass
 from pathlib import Path
 
+import openpyxl
 import pytest
+import xlsxwriter
 
 from aed.database.session import Database
 from tests import make
@@ -193,3 +195,55 @@ def test_a_list_kept_by_hand_is_guessed_saved_and_imported(
     )
     again = aed("import", "devices", path, "--guess", "--yes", "--region", "CN-33")
     assert "0 new, 0 changed, 1 unchanged" in again.out
+
+
+def test_what_the_linter_can_mend_is_mended_by_kind_and_shown(aed: Aed, region: None, tmp_path: Path) -> None:
+    rows = [
+        DEVICE | {"source_id": "1", "lat": PATIENT.lon, "lon": PATIENT.lat},
+        DEVICE | {"source_id": "2", "pads_expire_on": "2027年5月"},
+        DEVICE | {"source_id": "3", "opening_hours": "周一至周五 8:00-18:00"},
+        DEVICE | {"source_id": "4", "lat": f"{PATIENT.lat}".replace(".", ",")},
+    ]
+    path = table(tmp_path, *rows)
+
+    swapped = aed("import", "devices", path, "--fix", "coordinates_swapped", "--dry-run")
+    everything = aed("import", "devices", path, "--fix", "all")
+
+    assert "1 value mended in 1 row." in swapped.out
+    assert "1 new, 0 changed, 0 unchanged, 3 set aside." in swapped.out
+    assert "4 values mended in 4 rows." in everything.out
+    assert "2027-05-31" in everything.out
+    assert "4 new, 0 changed, 0 unchanged, 0 set aside." in everything.out
+    assert "--fix cannot mend 'floors'" in aed("import", "devices", path, "--fix", "floors", fails=True).err
+
+
+def test_rows_set_aside_come_back_as_the_same_workbook_with_reasons(
+    aed: Aed, region: None, tmp_path: Path
+) -> None:
+    path, aside = tmp_path / "台账.xlsx", tmp_path / "aside.xlsx"
+    header = ["序号", "项目名称", "安装位置", "经度", "纬度"]
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("AED台账")
+        sheet.merge_range(0, 0, 0, 4, "湖畔花园AED台账")
+        good = ["1", "湖畔花园", "大堂", f"{PATIENT.lon}", f"{PATIENT.lat}"]
+        bad = ["2", "湖畔花园", "会所", "", f"{PATIENT.lat}"]
+        for line, row in enumerate([header, good, bad], start=1):
+            for place, cell in enumerate(row):
+                sheet.write_string(line, place, cell)
+
+    saved = tmp_path / "lakeside.yaml"
+    aed("import", "devices", path, "--guess", "--save-mapping", saved)
+    result = aed("import", "devices", path, "--mapping", saved, "--region", "CN-33", "--bad-rows", aside)
+
+    assert "1 new, 0 changed, 0 unchanged, 1 set aside." in result.out
+    book = openpyxl.load_workbook(aside)
+    assert book.sheetnames == ["AED台账"]
+    rows = [[cell.value or "" for cell in row] for row in book["AED台账"].iter_rows()]
+    assert rows[1:] == [[*header, "set_aside_why"], [*bad, "lon: is required"]]
+    book["AED台账"]["D3"] = f"{PATIENT.lon}"
+    book.save(aside)
+    again = aed("import", "devices", aside, "--mapping", saved, "--region", "CN-33")
+    assert "1 new, 0 changed, 0 unchanged, 0 set aside." in again.out
+    assert "gone" not in again.out
+    others = aed("import", "devices", path, "--guess", "--yes", "--region", "CN-33", "--source", "other")
+    assert "Merged with devices of another list: 1." in others.out

@@ -238,6 +238,51 @@ def test_formulas_macros_and_hundreds_of_hidden_columns_do_no_harm(tmp_path: Pat
     assert "never calculated" in (records[1].wrong or "")
 
 
+# --- Maps ---
+
+KML = """<?xml version="1.0" encoding="UTF-8"?>
+<kml xmlns="http://www.opengis.net/kml/2.2"><Document><Folder>
+<Placemark><name>1号楼大堂</name><description><![CDATA[<p>前台旁</p>]]></description>
+<ExtendedData><Data name="电池有效期"><value>2027年5月</value></Data></ExtendedData>
+<Point><coordinates>120.0998,30.2911,0</coordinates></Point></Placemark>
+<Placemark><name>road</name><LineString><coordinates>1,2 3,4</coordinates></LineString></Placemark>
+</Folder></Document></kml>"""
+
+
+@pytest.mark.parametrize("name", ["map.kml", "map.kmz"])
+def test_the_points_of_a_map_service_are_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name.endswith(".kmz"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("doc.kml", KML)
+    else:
+        path.write_text(KML, encoding="utf-8")
+
+    (found,) = devices_of(path)
+
+    assert (found.lat, found.lon, found.place_zh) == (30.2911, 120.0998, "1号楼大堂")
+    assert found.access_instructions_zh == "前台旁"
+    assert found.battery_expires_on == date(2027, 5, 31)
+    with pytest.raises(InvalidInput, match="is KML"):
+        read_devices(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("<kml><Document/></kml>", "no placemark with a point"),
+        ("<kml><Document>", "not complete KML"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><kml>&a;</kml>', "XML entities"),
+    ],
+)
+def test_a_map_without_points_or_damaged_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "map.kml"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(InvalidInput, match=says):
+        guess_mapping(path)
+
+
 # --- In the register ---
 
 

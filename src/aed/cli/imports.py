@@ -16,7 +16,7 @@ from aed import clock
 from aed.cli.context import operator, reading, trying_much, writing_much
 from aed.cli.import_report import print_preview, print_report
 from aed.cli.language import either
-from aed.cli.screen import counting, say, table
+from aed.cli.screen import counting, plural, say, table
 from aed.errors import InvalidInput
 from aed.files.spreadsheets import escape_formula
 from aed.imports.batches import BadRow, ImportReport, NothingImported, Progress, refuse_bad_rows
@@ -24,10 +24,14 @@ from aed.imports.devices.actions import DeviceReport, import_devices
 from aed.imports.devices.preview import preview_devices
 from aed.imports.devices.rules import thresholds_in
 from aed.imports.estates import import_buildings, import_estates
+from aed.imports.findings import FindingKind, shown
 from aed.imports.formats.guess import mapping_text
 from aed.imports.formats.mapping import Mapping, mapping_of
+from aed.imports.formats.marked import write_set_aside
 from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.formats.table import SET_ASIDE_COLUMNS
+from aed.imports.lint.fixes import MENDABLE, fixes_in
+from aed.imports.lint.linting import lint_list
 from aed.imports.responders import import_responders
 from aed.settings import load_settings
 
@@ -38,7 +42,8 @@ Strict = Annotated[bool, typer.Option("--strict", help="Import nothing if any ro
 BadRows = Annotated[
     Path | None,
     typer.Option(
-        help="Write the rows set aside to this CSV file, with reasons; corrected, it can be imported"
+        help="Write the rows set aside to this file, with reasons; corrected, it can be imported. A .csv has "
+        "the register's columns; an .xlsx (devices only) has the sheet and columns of the list"
     ),
 ]
 SHOWN = 20
@@ -73,6 +78,14 @@ def devices(
         typer.Option(metavar="NAME", help="With --guess: save the mapping as NAME.yaml, for --mapping"),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="With --guess: import at once")] = False,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND",
+            help="Mend the findings of this kind, as `aed lint` would have them, and show each before and "
+            "after; may be repeated, or `all`",
+        ),
+    ] = None,
     partial: Annotated[
         bool,
         typer.Option(
@@ -102,9 +115,11 @@ def devices(
             ),
             field="guess",
         )
+    kinds = _mended_kinds(fix or [])
     if guess:
         by = _guessed(file, by, source, save_mapping)
         if not yes:
+            _fixes(file, form, by, kinds)
             say(
                 either(
                     "Nothing was imported. Check the columns above; then import with --guess --yes, or with "
@@ -113,6 +128,8 @@ def devices(
                 )
             )
             return
+
+    fixes = _fixes(file, form, by, kinds)
 
     def run(session: Session, progress: Progress) -> DeviceReport:
         return import_devices(
@@ -127,10 +144,24 @@ def devices(
             is_partial=partial,
             is_shrink_accepted=accept_shrink,
             thresholds=thresholds_in(load_settings()),
+            fixes=fixes,
             progress=progress,
         )
 
-    report = _import("devices", run, file, strict, bad_rows, is_dry_run=dry_run)
+    def write(report: DeviceReport, target: Path) -> None:
+        if target.suffix.lower() != ".xlsx" or report.first_row is None:
+            write_bad_rows(report.bad, target)
+            return
+        write_set_aside(
+            file,
+            target,
+            {row.number: row.reason for row in report.bad},
+            first=report.first_row,
+            encodings=by.encodings if by is not None else (),
+            fill_merged=by is not None and by.kept_by_hand,
+        )
+
+    report = _import("devices", run, file, strict, bad_rows, is_dry_run=dry_run, write=write)
     print_report(report, in_detail=dry_run)
     if dry_run:
         say("Nothing was written: this was a dry run.")
@@ -139,6 +170,45 @@ def devices(
 def _yaml(path: Path) -> Path:
     """Return the path of a mapping file that may be named without its ending."""
     return path if path.suffix or path.exists() else path.with_name(f"{path.name}.yaml")
+
+
+def _mended_kinds(named: Sequence[str]) -> list[FindingKind]:
+    if "all" in named:
+        return list(MENDABLE)
+    known = [kind.value for kind in MENDABLE]
+    unknown = next((name for name in named if name not in known), None)
+    if unknown is not None:
+        raise InvalidInput(
+            either(
+                f"--fix cannot mend '{unknown}'. It can mend: {', '.join(known)}, or all.",
+                f"--fix 不能修正“{unknown}”。可修正：{'、'.join(known)}，或 all（全部）。",
+            ),
+            field="fix",
+        )
+    return [FindingKind(name) for name in named]
+
+
+def _fixes(
+    file: Path, form: DeviceFormat | None, mapping: Mapping | None, kinds: Sequence[FindingKind]
+) -> dict[int, dict[str, str]]:
+    """Return the corrections of these kinds by row, and print each before and after."""
+    if not kinds:
+        return {}
+    with lint_list(file, on=clock.now().date(), form=form, mapping=mapping) as linted:
+        found = list(fixes_in(linted, kinds))
+    fixes: dict[int, dict[str, str]] = {}
+    for each in found:
+        fixes.setdefault(each.number, {}).update(each.fields)
+    if found:
+        rows = [(each.where, shown(each.kind), each.before, each.after) for each in found[:SHOWN]]
+        table(either("Mended", "已修正"), ["where", "what", "before", "after"], rows)
+    say(
+        either(
+            f"{plural(len(found), 'value')} mended in {plural(len(fixes), 'row')}.",
+            f"在 {len(fixes)} 行中修正了 {len(found)} 处。",
+        )
+    )
+    return fixes
 
 
 def _guessed(file: Path, mapping: Mapping | None, source: str | None, save: Path | None) -> Mapping:
@@ -219,6 +289,7 @@ def _import[ReportT: ImportReport](
     bad_rows: Path | None,
     *,
     is_dry_run: bool = False,
+    write: Callable[[ReportT, Path], None] | None = None,
 ) -> ReportT:
     """Run one import in one transaction and print its result.
 
@@ -227,7 +298,9 @@ def _import[ReportT: ImportReport](
     try:
         with trying_much() if is_dry_run else writing_much() as session, counting(what) as progress:
             report = run(session, progress)
-            if bad_rows is not None:
+            if bad_rows is not None and write is not None:
+                write(report, bad_rows)
+            elif bad_rows is not None:
                 write_bad_rows(report.bad, bad_rows)
             refuse_bad_rows(report, file.name, is_strict=strict)
     except NothingImported as refused:

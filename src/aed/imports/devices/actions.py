@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import batched
 from pathlib import Path
@@ -35,7 +35,7 @@ from aed.imports.devices.decisions import check_name
 from aed.imports.devices.import_rows import ImportedRow, ListEntry, RegisterBefore, RowImporter, list_entry
 from aed.imports.devices.missing import ListedDevices, MissingDevices, mark_missing
 from aed.imports.devices.rules import Thresholds
-from aed.imports.formats.mapping import Mapping
+from aed.imports.formats.mapping import Mapping as ListMapping
 from aed.imports.formats.recognise import DeviceFormat, read_devices
 from aed.imports.formats.records import Record, RecordReader
 from aed.imports.formats.table import SET_ASIDE_COLUMNS
@@ -51,18 +51,19 @@ def import_devices(
     *,
     at: datetime,
     form: DeviceFormat | None = None,
-    mapping: Mapping | None = None,
+    mapping: ListMapping | None = None,
     region: str | None = None,
     source: str | None = None,
     is_partial: bool = False,
     is_shrink_accepted: bool = False,
     thresholds: Thresholds | None = None,
+    fixes: Mapping[int, Mapping[str, str]] | None = None,
     progress: Progress | None = None,
 ) -> DeviceReport:
     """Import devices from a file.
 
     `region`: region of new devices whose row names neither estate nor region. `source`: the publisher of the
-    list, for formats that several bodies publish.
+    list, for formats that several bodies publish. `fixes`: corrected fields, by the row's number in the file.
 
     Imports all good rows, or raises and the caller rolls back.
 
@@ -94,7 +95,7 @@ def import_devices(
         names_region=lambda: parts.names_region,
     )
     rows = valid_rows(
-        parts.seen_in(records),
+        _with_fixes(parts.seen_in(records, report), fixes or {}),
         TypeAdapter(DeviceRow),
         known=columns(DeviceRow),
         report=report,
@@ -145,15 +146,23 @@ class _Parts:
     names_region = False
     """Whether a row names a region or an estate."""
 
-    def seen_in(self, records: Iterable[Record]) -> Iterator[Record]:
+    def seen_in(self, records: Iterable[Record], report: DeviceReport) -> Iterator[Record]:
         for record in records:
-            if SET_ASIDE_COLUMNS[0] in record.raw:
+            if report.first_row is None and record.raw:
+                report.first_row = record
+            if any(name in record.raw for name in SET_ASIDE_COLUMNS):
                 self.is_put_right = True
             if not self.names_region:
                 self.names_region = any(
                     str(record.fields.get(name) or "").strip() for name in ("region", "estate")
                 )
             yield record
+
+
+def _with_fixes(records: Iterable[Record], fixes: Mapping[int, Mapping[str, str]]) -> Iterator[Record]:
+    for record in records:
+        fixed = fixes.get(record.number)
+        yield record if fixed is None else replace(record, fields={**record.fields, **fixed})
 
 
 def _with_estates(
@@ -235,6 +244,8 @@ class DeviceReport(ImportReport):
     """Number of rows that contradict another source, so that a person must decide."""
     unnamed: int = 0
     """Number of bad rows that do not identify their device."""
+    first_row: Record | None = None
+    """The first row of the file, by which `formats.marked` recognises the file again."""
     added: list[ImportedRow] = field(default_factory=list)
     amended: list[ImportedRow] = field(default_factory=list)
     matched: list[ImportedRow] = field(default_factory=list)

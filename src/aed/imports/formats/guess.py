@@ -25,6 +25,7 @@ from aed.imports.formats.files import (
     require_supported_file,
 )
 from aed.imports.formats.headers import ROWS_BEFORE_THE_HEADER, Header, header_of
+from aed.imports.formats.kml import is_kml, kml_rows
 from aed.imports.formats.mapped import is_remark
 from aed.imports.formats.mapping import Mapping
 from aed.imports.formats.values import understood
@@ -89,7 +90,7 @@ _HEADINGS: Final[tuple[tuple[_Role, re.Pattern[str]], ...]] = tuple(
         ("floor", r".*(楼层|層|层数|所在层|floor|étage|stockwerk|etage|geschoss).*"),
         (
             "access_instructions",
-            r".*(备注|说明|取用|remark|notes?\b|remarque|observation|bemerkung|hinweis|comment).*",
+            r".*(备注|说明|取用|description|remark|notes?\b|remarque|observation|bemerkung|hinweis|comment).*",
         ),
         (
             "spot",
@@ -265,6 +266,9 @@ def mapping_text(mapping: Mapping) -> str:
 
 def _tables(path: Path) -> Iterator[_Table]:
     head = head_of(path)
+    if is_kml(path, head):
+        yield _Table(None, "utf-8", ",", list(islice(kml_rows(path), ROWS_SAMPLED)))
+        return
     if is_workbook(head):
         for name, found in sheets(path, fill_merged=True):
             yield _Table(name, "utf-8", ",", list(islice(found, ROWS_SAMPLED)))
@@ -550,7 +554,7 @@ def _shown(found: _Columns, mapping: Mapping) -> tuple[GuessedColumn, ...]:
 
 
 def _notes_of_file(path: Path) -> Iterator[str]:
-    if is_workbook(head_of(path)):
+    if is_workbook(head_of(path)) and not is_kml(path, head_of(path)):
         with zipfile.ZipFile(path) as archive:
             if any(name.lower().endswith("vbaproject.bin") for name in archive.namelist()):
                 yield "The workbook contains macros; they were not run."

@@ -16,6 +16,7 @@ from aed.imports.formats.files import FileLine
 from aed.imports.formats.headers import Header, header_of, spelled
 from aed.imports.formats.mapping import WORDS, FieldRule, Mapping, Names, Transform
 from aed.imports.formats.records import Record
+from aed.imports.formats.table import PASSED_OVER
 from aed.imports.formats.values import hours_of
 from aed.imports.rules import printable
 from aed.registry.devices.rules import EntryMode
@@ -127,7 +128,7 @@ class _Reader:
             for name, rule in mapping.fields.items()
         }
         read = {column for names in mapping.read_columns() if (column := header.column(names))}
-        ignored = set(map(spelled, mapping.ignored_columns))
+        ignored = set(map(spelled, (*mapping.ignored_columns, *PASSED_OVER)))
         self._others = [name for name in header.names if name not in read and spelled(name) not in ignored]
         self._told_others = mapping.other_columns != "report"
 

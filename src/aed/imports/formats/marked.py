@@ -23,7 +23,7 @@ from aed.imports.formats.headers import header_of
 from aed.imports.formats.json_stream import is_json, json_object, objects, shape_of
 from aed.imports.formats.osm import is_pbf, read_pbf
 from aed.imports.formats.records import Record
-from aed.imports.formats.table import LINT_COLUMN
+from aed.imports.formats.table import LINT_COLUMN, SET_ASIDE_COLUMNS
 from aed.imports.formats.workbook import is_workbook, sheets
 
 type Mark = tuple[int, str]
@@ -77,6 +77,50 @@ def write_marked(
     except OSError as error:
         raise InvalidInput(
             "{out} cannot be written: {strerror}.", field="marked", out=out, strerror=error.strerror
+        ) from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_set_aside(
+    path: Path,
+    out: Path,
+    reasons: Mapping[int, str],
+    *,
+    first: Record,
+    encodings: Sequence[str] = (),
+    fill_merged: bool = False,
+) -> None:
+    """Write a workbook with the rows of a table that were set aside: its sheet, its columns, and the reason.
+
+    The titles and the header stay; corrected, the workbook can be imported as the list was. `reasons`: by the
+    row's number. Raises InvalidInput if it cannot be written.
+    """
+    if is_workbook(head_of(path)):
+        found = _sheets(path, first, fill_merged=fill_merged)
+        name, rows = next(((name, rows) for name, rows, is_list in found if is_list), ("list", iter(())))
+    else:
+        encoding, delimiter = _written_in(path, first, encodings)
+        name, rows = "list", csv_rows(path, encoding=encoding, delimiter=delimiter)
+    kept = (row for row in rows if row.number < first.number or row.number in reasons)
+    width = len(first.raw)
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    try:
+        with workbook(unfinished, is_row_by_row=True) as book:
+            sheet = book.add_worksheet(name)
+            wrong = book.add_format({"bg_color": "#FFC7CE", "font_color": "#9C0006"})
+            for number, row in enumerate(kept):
+                for place, cell in enumerate(row.cells[:width]):
+                    if cell:
+                        sheet.write_string(number, place, cell[:MAX_SHEET_CELL_LENGTH])
+                if row.number in reasons:
+                    sheet.write_string(number, width, reasons[row.number], wrong)
+                elif _is_header(row.cells, tuple(first.raw)):
+                    sheet.write_string(number, width, SET_ASIDE_COLUMNS[1])
+        unfinished.replace(out)
+    except OSError as error:
+        raise InvalidInput(
+            "{out} cannot be written: {strerror}.", field="bad-rows", out=out, strerror=error.strerror
         ) from None
     finally:
         unfinished.unlink(missing_ok=True)
@@ -161,10 +205,13 @@ def _is_header(cells: Sequence[str], names: tuple[str, ...]) -> bool:
     return header_of(cells[: len(names)]).names == header_of(names).names
 
 
-def _sheets(path: Path, first: Record) -> Iterator[tuple[str, Iterator[FileLine], bool]]:
+def _sheets(
+    path: Path, first: Record, *, fill_merged: bool = False
+) -> Iterator[tuple[str, Iterator[FileLine], bool]]:
     """Yield the sheets of a workbook: name, rows, and whether it holds the list."""
-    chosen = next((name for name, rows in sheets(path) if _holds(rows, first)), None)
-    for name, rows in sheets(path):
+    found = sheets(path, fill_merged=fill_merged)
+    chosen = next((name for name, rows in found if _holds(rows, first)), None)
+    for name, rows in sheets(path, fill_merged=fill_merged):
         yield name, rows, name == chosen
 
 

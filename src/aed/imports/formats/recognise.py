@@ -22,6 +22,7 @@ from aed.imports.formats.files import (
 )
 from aed.imports.formats.geojson import features, may_be_features, members_of, not_geojson, raw_of, read_own
 from aed.imports.formats.json_stream import JsonShape, json_object, objects, shape_of
+from aed.imports.formats.kml import is_kml, kml_rows
 from aed.imports.formats.mapping import FileKind, Mapping, built_in_mappings
 from aed.imports.formats.osm import PREFIX, is_pbf, read_overpass, read_pbf
 from aed.imports.formats.records import Record, RecordReader
@@ -82,6 +83,8 @@ def read_devices(
         mapping = next((each for each in built_in_mappings() if each.name == form), None)
     if is_pbf(head) or form is DeviceFormat.OSM_PBF:
         return _reading(DeviceFormat.OSM_PBF, read_pbf(path))
+    if is_kml(path, head):
+        return _of_kml(path, mapping, source)
     if is_workbook(head) or form is DeviceFormat.XLSX:
         return _of_workbook(path, form, mapping, source)
     require_supported_file(path, head)
@@ -326,6 +329,23 @@ def _of_workbook(
         name=path.name,
         shown=shown,
     )
+
+
+# --- KML ---
+
+
+def _of_kml(path: Path, mapping: Mapping | None, source: str | None) -> RecordReader:
+    if mapping is None:
+        raise InvalidInput(
+            "{name} is KML, which differs from map to map. Guess its mapping first (--guess, or a preview).",
+            field="file",
+            name=path.name,
+        )
+    first, rows = headers.peeked(kml_rows(path))
+    header = headers.header_among(first, mapping, is_named=True)
+    if header is None:
+        raise headers.no_header(path.name, mapping, first)
+    return _mapped(mapping, mapped.read_mapped(rows, header, mapping, unit="row", source=source), source)
 
 
 # --- JSON ---

@@ -211,6 +211,8 @@ def _refused(record: Record, name: str, kind: str, reason: str) -> Finding:
         is_out_of_range = kind in ("greater_than_equal", "less_than_equal")
         what = FindingKind.DATE_IMPOSSIBLE if is_out_of_range else FindingKind.DATE_UNREADABLE
         meant = values.date_of(read or "") if not is_out_of_range else None
+        if meant is None and not is_out_of_range and (month := values.month_of(read or "")) is not None:
+            meant = month[0] if name == "last_checked_on" else month[1]
         right = meant.isoformat() if meant else "A date such as 2027-05-31."
     elif name == "opening_hours":
         what = FindingKind.HOURS_NOT_UNDERSTOOD
