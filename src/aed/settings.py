@@ -1049,8 +1049,8 @@ class Settings(BaseSettings):
     wecom: Wecom = Field(default_factory=Wecom, description="An app in WeCom")
     dingtalk: Dingtalk = Field(default_factory=Dingtalk, description="An app in DingTalk")
     worker_lease_seconds: int = Field(
-        20, ge=2, le=45, description="Seconds of silence after which another worker takes over"
-    )  # a dead worker is replaced within a minute: the lease, and a quarter of it until the next attempt
+        11, ge=2, le=45, description="Seconds of silence after which another worker takes over"
+    )  # a dead worker is replaced within 15 s: the lease, and a quarter of it until the next attempt
     job_runs_keep_days: int = Field(
         30, ge=1, description="Days after which runs of jobs are deleted, except the last run of each job"
     )

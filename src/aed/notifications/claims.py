@@ -361,12 +361,13 @@ def release(session: Session, letters: Sequence[Delivery], *, by: str) -> None:
         )
 
 
-def release_claims_of(session: Session, by: str) -> int:
-    """Release the claims of a worker that has ended; return how many there were."""
+def release_claims_of(session: Session, by: str, *, channel: Channel | None = None) -> int:
+    """Release the claims of a worker that has ended, or those on a channel; return how many there were."""
+    of_channel = () if channel is None else (OutboxMessage.channel == channel,)
     return _change(
         session,
         update(OutboxMessage)
-        .where(OutboxMessage.claim == by, *_WAITING)
+        .where(OutboxMessage.claim == by, *of_channel, *_WAITING)
         .values(claim=None, claimed_until=None),
     )
 

@@ -17,6 +17,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from aed.database.session import Database, read_session, transaction
+from aed.deadlines import answer_within
 from aed.errors import DatabaseUnavailable
 from aed.notifications import claims
 from aed.notifications.channels import Deliver
@@ -33,8 +34,10 @@ ORDERING_KEY_SECONDS: Final = 1.0
 """After this time, the rest of an ordering key is released, so that a slow one does not delay others."""
 RECORDED_WITHIN_SECONDS: Final = 0.05
 """Deliveries are recorded within this time: one that is not recorded is repeated after a crash."""
-_TRY_RECORDING_SECONDS: Final = 40.0
-"""How long to wait for a database that restarts: only this process knows what was sent."""
+DATABASE_SECONDS: Final = 5.0
+"""The deadline of each claim and each record: after it, the next attempt takes a new connection."""
+_TRY_RECORDING_SECONDS: Final = LEASE.total_seconds() - DATABASE_SECONDS
+"""How long to wait for a database that is gone: only this process knows what was sent."""
 _STOP_BEFORE_LEASE_SECONDS: Final = 45.0
 """No attempt begins so shortly before the claim ends: it could overlap with another worker's attempt."""
 
@@ -114,12 +117,13 @@ def send_channel(
     3. Record each outcome as soon as it is known. A delivery that could not be recorded is repeated: at least
        once, with the same idempotency key.
 
-    Stops early if the channel is down, or if `goes_on` returns False.
+    Stops early if the channel is down, or if `goes_on` returns False. Raises DatabaseUnavailable within
+    DATABASE_SECONDS if nothing can be claimed.
     """
     total = Sent()
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"aed-{channel}") as pool:
         while goes_on() and outages.is_over(channel):
-            with transaction(database) as session:
+            with answer_within(DATABASE_SECONDS), transaction(database) as session:
                 unwanted = claims.give_up_expired(session, at=now())
                 letters = claims.claim(session, channel=channel, by=by, at=now(), most=outages.most(channel))
             if not letters:
@@ -149,7 +153,7 @@ class _Batch:
         until = time.monotonic() + _TRY_RECORDING_SECONDS
         while True:
             try:
-                with transaction(self.database) as session:
+                with answer_within(DATABASE_SECONDS), transaction(self.database) as session:
                     self._record(session)
             except DatabaseUnavailable:
                 if time.monotonic() > until:
@@ -243,7 +247,7 @@ def _send_batch(
 def _is_still_wanted(database: Database, letter: Delivery, by: str) -> bool:
     """Return True if the message has not been cancelled; False if the database does not answer."""
     try:
-        with read_session(database) as session:
+        with answer_within(DATABASE_SECONDS), read_session(database) as session:
             return claims.is_still_wanted(session, letter, by=by)
     except DatabaseUnavailable:
         return False

@@ -16,10 +16,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from aed.database.session import open_database, read_session, transaction
+from aed.deadlines import answer_within
 from aed.errors import AedError
 from aed.notifications import claims
 from aed.notifications.channels import Deliver
-from aed.notifications.jobs import Outages, Sent, send_channel
+from aed.notifications.jobs import DATABASE_SECONDS, Outages, Sent, send_channel
 from aed.notifications.rules import Channel
 from aed.settings import Settings
 from aed.worker import queries
@@ -34,6 +35,10 @@ POLL_SECONDS: Final = 1.0
 """How often due jobs are looked for, in memory."""
 DELIVERY_POLL_SECONDS: Final = 0.5
 STOP_SECONDS: Final = 20.0
+MIN_RENEWAL_SECONDS: Final = 2.5
+"""Opening a connection takes psycopg up to 2 s."""
+POLLER_SECONDS: Final = 20.0
+"""The deadline of a poller: after it, the next run takes a new connection to a database that was silent."""
 KEPT_CONNECTIONS: Final = 3
 """Pooled connections kept between jobs, which start together and then wait. SpatiaLite's take 2 to 10 MB
 each.
@@ -52,7 +57,9 @@ class Worker:
        the clock of this machine does not matter.
     2. If the database does not answer for the duration of the lease, the worker assumes that it was replaced,
        and starts nothing. Jobs still running cannot commit once another worker has the lease.
-    3. A worker that takes over the lease releases the claims and runs of the previous holder.
+    3. Each step at the database has a deadline of its own, so that a server that is frozen or cut off holds
+       up neither the lease nor the messages; a job alone may wait for its statement.
+    4. A worker that takes over the lease releases the claims and runs of the previous holder.
     """
 
     def __init__(
@@ -76,6 +83,8 @@ class Worker:
         self._held_until = float("-inf")
         self._clock: tuple[datetime, float] = (datetime.min.replace(tzinfo=UTC), 0.0)
         self._outages = Outages()
+        self._interrupted: set[Channel] = set()
+        """Channels on which sending ended with an error."""
         self._lock = threading.Lock()
         self._going_on: dict[str, str] = {}
         """Jobs that are running, by name, with their tokens."""
@@ -149,7 +158,8 @@ class Worker:
 
     def _renew(self) -> None:
         asked = _seconds()
-        with transaction(self._keeping) as session:
+        deadline = answer_within(max(MIN_RENEWAL_SECONDS, self._lasts.total_seconds() / 3))
+        with deadline, transaction(self._keeping) as session:
             taken = take_lease(session, token=self._token, holder=self._name, lasts=self._lasts)
             if taken is None:
                 lost = self._held_until > float("-inf")
@@ -188,10 +198,11 @@ class Worker:
             self._start(f"watch {watch.name}", token, "jobs", partial(self._poll, watch, token))
 
     def _poll(self, watch: Poller, token: str) -> None:
-        watch.run(fenced(self._database, token), self._settings, self.now)
+        with answer_within(POLLER_SECONDS):
+            watch.run(fenced(self._database, token), self._settings, self.now)
 
     def _run(self, job: Job, due: datetime, token: str) -> None:
-        with read_session(self._database) as session:
+        with answer_within(DATABASE_SECONDS), read_session(self._database) as session:
             last = queries.completed_due_times(session, job.name)
         now = self.now()
         if last is not None and last.ended_at is not None and last.due_at >= due:
@@ -202,7 +213,7 @@ class Worker:
             if again > now:
                 return
         database = fenced(self._database, token)
-        with transaction(database) as session:
+        with answer_within(DATABASE_SECONDS), transaction(database) as session:
             run_id = begin_run(
                 session,
                 job.name,
@@ -229,7 +240,7 @@ class Worker:
         until = _seconds() + 2 * self._lasts.total_seconds()
         while True:
             try:
-                with transaction(self._keeping) as session:
+                with answer_within(DATABASE_SECONDS), transaction(self._keeping) as session:
                     is_kept = end_run(
                         session,
                         run_id,
@@ -256,16 +267,20 @@ class Worker:
             return
         token = self._token
         try:
-            with read_session(self._keeping) as session:
+            with answer_within(DATABASE_SECONDS), read_session(self._keeping) as session:
                 due = claims.due_channels(session, at=self.now())
         except AedError as error:
             log.warning("outbox not read", reason=error.detail)
             return
-        for channel in due:
+        for channel in {*due, *self._interrupted}:
             if channel in self._channels and self._outages.is_over(channel):
                 self._start(f"channel {channel}", token, "channels", partial(self._send, channel, token))
 
     def _send(self, channel: Channel, token: str) -> None:
+        if channel in self._interrupted:  # what this worker claimed there last is not being sent
+            with answer_within(DATABASE_SECONDS), transaction(self._database) as session:
+                claims.release_claims_of(session, token, channel=channel)
+        self._interrupted.add(channel)
         sent: Sent = send_channel(
             self._database,
             self.now,
@@ -275,6 +290,7 @@ class Worker:
             outages=self._outages,
             goes_on=lambda: self.acts and self._token == token,
         )
+        self._interrupted.discard(channel)
         if sent != Sent():
             log.info(
                 "messages",
