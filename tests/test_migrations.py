@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,49 @@ def test_readiness_distinguishes_a_missing_schema_from_an_outdated_one(
         assert behind.status_code == 503
         assert "0000" in behind.json()["detail"]
         assert migrations.head() in behind.json()["detail"]
+
+        with empty.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        ahead = client.get("/readyz")
+        assert ahead.status_code == 200, "a rolling upgrade migrates first"
+        assert "9999" in ahead.json()["warnings"][0]
+
+
+def test_upgrades_at_the_same_time_are_one(empty: Database) -> None:
+    url = empty.engine.url.render_as_string(hide_password=False)
+    others = [open_database(Settings(database_url=url)) for _ in range(2)]
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(migrations.upgrade, each) for each in others]:
+            done.result()
+
+    assert revision(empty) == migrations.head()
+    for each in others:
+        each.close()
+
+
+def test_an_upgrade_waits_for_a_table_in_use_and_goes_on_from_the_last_revision(postgres_url: str) -> None:
+    url = copy_database(postgres_url.rsplit("/", 1)[0] + "/template1", "in_use")
+    database = open_database(Settings(database_url=url, lock_timeout_ms=100))
+    migrations.upgrade(database)
+    migrations.downgrade(database, "0052")
+    holder = database.engine.connect()
+    holder.execute(text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
+    tried: list[float] = []
+
+    def release(seconds: float) -> None:
+        tried.append(seconds)
+        holder.rollback()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aed.migrations.sleep", release)
+        migrations.upgrade(database)
+
+    assert len(tried) == 1
+    assert revision(database) == migrations.head()
+    holder.close()
+    database.close()
+    drop_database(url)
 
 
 def test_every_request_to_a_database_without_a_schema_is_answered_with_advice(

@@ -75,7 +75,7 @@ from aed.incidents.live import api as live_api
 from aed.incidents.live.api import LiveBoard, LiveRecords
 from aed.issuers import api as issuers_api
 from aed.lookup import api as lookup_api
-from aed.migrations import has_schema, head
+from aed.migrations import has_schema, head, is_newer
 from aed.notifications import api as notifications_api
 from aed.notifications import outbox
 from aed.personal_data import api as personal_data_api
@@ -386,8 +386,9 @@ def _add_health(app: FastAPI) -> None:
 
     @app.get("/readyz", tags=["health"])
     def readyz(request: Request, database: DatabaseDep) -> Ready:
-        """Check that the database answers and has the schema of this version.
+        """Check that the database answers and has the schema of this version, or of a newer one.
 
+        A newer schema serves the release before it, so that an upgrade does not interrupt the service.
         `warnings` lists what needs attention soon, such as a holiday calendar that ends.
         """
         with read_session(database) as session:
@@ -396,7 +397,9 @@ def _add_health(app: FastAPI) -> None:
             revision = session.scalar(text("SELECT version_num FROM alembic_version"))
             is_current = revision == head()
             warnings = calendar_warnings(session, database_now(session)) if is_current else []
-        if revision != head():
+        if is_newer(revision):
+            warnings = [f"The database is at schema {revision}, newer than {head()}: upgrade the program."]
+        elif revision != head():
             raise DatabaseUnavailable(
                 "The database is at schema {revision}, the program at {head}: run `aed db upgrade`.",
                 revision=revision,

@@ -22,7 +22,7 @@ from aed import migrations
 from aed.backup.archive import CHUNK_BYTES, BackupContents, Manifest, Progress, Write, read_payload
 from aed.backup.tables import count_rows, is_as_new, own_tables, schema_revision
 from aed.database.schema import prepare_database
-from aed.database.session import Database, translate_database_errors
+from aed.database.session import Database, lift_statement_timeout, translate_database_errors
 from aed.errors import BackupFailed, BackupUnusable, Conflict
 
 PROGRAMS = Path("/usr/lib/postgresql")
@@ -163,7 +163,7 @@ class _Counting:
 def _load_dump(connection: Connection, program: Path, dump: Path, loaded: _Counting) -> None:
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)
-    connection.exec_driver_sql("SET statement_timeout = 0")  # the lock_timeout of the settings still applies
+    lift_statement_timeout(connection)  # the lock_timeout of the settings still applies
     prepare_database(connection)
     with raw.cursor() as cursor:
         _drop_own(cursor)
@@ -323,6 +323,7 @@ def _server_major(connection: Connection) -> int:
 
 
 def _without_timeouts(connection: Connection) -> None:
+    lift_statement_timeout(connection)
     for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
         connection.exec_driver_sql(f"SET {name} = 0")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Final
 
 import psycopg
@@ -48,7 +49,7 @@ class BoundedConnection(psycopg.Connection[Any]):
         """Wait until the deadline of `aed.deadlines`, and at most `max_silence_seconds`."""
         left = seconds_left()
         limit = self.max_silence_seconds if left is None else min(left, self.max_silence_seconds)
-        if timeout is not None and timeout <= limit:
+        if limit == inf or (timeout is not None and timeout <= limit):
             return super().wait(gen, interval, timeout)
         if limit > 0:
             started = time.monotonic()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from select import POLLIN, poll
 from typing import Any, Final
@@ -325,6 +326,17 @@ def not_after_wall_clock(session: Session, at: datetime) -> datetime:
     """Return the earlier of `at` and the session's real time (see `with_wall_clock`); `at` if it has none."""
     now = session.info.get(WALL_CLOCK)
     return at if now is None else min(at, now)
+
+
+def lift_statement_timeout(connection: Connection) -> None:
+    """Let the statements of this connection take their time. (SQLite has no such limit.)
+
+    For migrations and backups. Locks are still waited for no longer than the settings say.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        driver: Any = connection.connection.driver_connection
+        driver.max_silence_seconds = inf
 
 
 def exclusive_lock(session: Session, what: str) -> None:

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from time import sleep
+from typing import Any, Final
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from aed.database.schema import prepare_database
-from aed.database.session import Database
+from aed.database.session import Database, lift_statement_timeout
 from aed.errors import Conflict
+
+log = structlog.get_logger("aed")
+
+LOCK_PAUSES_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
+"""Pauses between attempts to lock a table that is in use."""
+UPGRADE_WAIT_MS: Final = 600_000
+"""How long an upgrade of SQLite waits for another."""
+_LOCK_ERRORS: Final = ("55P03", "40P01")
+"""SQLSTATE of a lock that was not available in time, and of a deadlock."""
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -25,14 +41,56 @@ def config(connection: Connection | None = None) -> Config:
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """The database's schema is at `revision`. A database that is there already stays as it is."""
-    with database.engine.connect() as connection:
+    """Upgrade the schema to `revision`; a database that is there already stays as it is.
+
+    1. Wait until no other upgrade runs: whoever comes second finds the work done.
+    2. Wait for a table's lock no longer than the settings say, so that requests behind it do not wait longer;
+       then try again from the last revision that was completed.
+
+    Raises Conflict if the revision is unknown, OperationalError if a table stays locked for minutes.
+    """
+    with database.engine.connect() as connection, _only_upgrade(connection):
         with connection.begin():
             prepare_database(connection)
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SET statement_timeout = 0")
-            connection.commit()
-        upgrade_on(connection, revision)
+        for pause_seconds in (*LOCK_PAUSES_SECONDS, None):
+            try:
+                upgrade_on(connection, revision)
+                connection.commit()
+            except OperationalError as error:
+                if pause_seconds is None or getattr(error.orig, "sqlstate", None) not in _LOCK_ERRORS:
+                    raise
+                connection.rollback()
+                log.warning("a table is in use; the upgrade tries again", seconds=pause_seconds)
+                sleep(pause_seconds)  # another process holds the lock, and does not say when it ends
+            else:
+                return
+
+
+@contextmanager
+def _only_upgrade(connection: Connection) -> Iterator[None]:
+    """Exclude other upgrades of the database within the block, however long they take."""
+    if connection.dialect.name == "sqlite":
+        # Its transactions begin by taking the write lock, and the upgrade is one transaction.
+        driver: Any = connection.connection.driver_connection
+        before = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+        driver.execute(f"PRAGMA busy_timeout = {UPGRADE_WAIT_MS}")
+        try:
+            yield
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {before}")
+        return
+    lift_statement_timeout(connection)
+    key = {"key": zlib.crc32(b"upgrade")}
+    lock_timeout = connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
+    connection.exec_driver_sql("SET lock_timeout = 0")
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), key)
+    connection.exec_driver_sql(f"SET lock_timeout = '{lock_timeout}'")
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
         connection.commit()
 
 
@@ -65,6 +123,11 @@ def head() -> str:
     found = ScriptDirectory.from_config(config()).get_current_head()
     assert found is not None
     return found
+
+
+def is_newer(revision: str | None) -> bool:
+    """Return True for a revision beyond the head, which a newer program made. Revisions are numbers."""
+    return revision is not None and revision.isdecimal() and int(revision) > int(head())
 
 
 def is_known(revision: str) -> bool:
