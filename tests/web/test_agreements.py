@@ -146,6 +146,9 @@ def test_an_agreement_of_next_week_is_not_in_force_yet(
 
     page = client.get(pages[PartyRole.OWNERS_COMMITTEE], headers=browser).text
     assert "Confirmed, not yet in force" in page
+    manager = account_with(session, Role.ESTATE_MANAGER, estate=session.get_one(Estate, made.estate_id))
+    session.commit()
+    assert "Confirmed, not yet in force" in client.get("/agreements", headers=browser | manager).text
     assert session.get_one(Device, device.id).audience == "estate"
 
 

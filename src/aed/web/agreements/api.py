@@ -55,11 +55,19 @@ def show_agreements(request: Request, session: ReadSession, viewer: ViewerDep) -
     """List the agreements of the viewer's estates and regions, those that wait for a decision first."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Sign in to see the agreements of your estate.")
+    now = clock.now()
     found = agreement_queries.agreements(session, viewer, estate_id=None, limit=MAX_LISTED)
     decisions = agreement_queries.decisions_of(session, [each.id for each in found])
-    rows = [(each, agreement_queries.waits_for(each, decisions[each.id])) for each in found]
+    today_at = {
+        estate_id: now.astimezone(ZoneInfo(time_zone_of(session, estate_id))).date()
+        for estate_id in {each.estate_id for each in found}
+    }
+    rows = []
+    for each in found:
+        waits_for = agreement_queries.waits_for(each, decisions[each.id])
+        rows.append((each, waits_for, page.state_label(each, waits_for, today_at[each.estate_id])))
     rows.sort(key=lambda row: (not row[1], -row[0].id))
-    names = {each.estate_id: agreement_queries.estate_row(session, each.estate_id) for each, _ in rows}
+    names = {each.estate_id: agreement_queries.estate_row(session, each.estate_id) for each, _, _ in rows}
     managed = [
         each
         for each in estate_queries.estates(session, viewer, limit=MAX_LISTED)
@@ -71,7 +79,7 @@ def show_agreements(request: Request, session: ReadSession, viewer: ViewerDep) -
         rows=rows,
         estates=names,
         managed=managed,
-        today=clock.now().date(),
+        today=now.date(),
         **page.LABELS,
     )
 
