@@ -179,6 +179,50 @@ def test_columns_without_known_headings_are_found_by_their_values(tmp_path: Path
     assert any("By their values" in note for note in guess.notes)
 
 
+@pytest.mark.parametrize(
+    ("heading", "cell", "field"),
+    [
+        ("点位名称", "大堂", "place"),
+        ("详细地址（门牌）", "文一路1号", "place"),
+        ("責任人及电话", "张伟 13800000001", "keeper_phone"),
+        ("电池到期日", "2027年5月", "battery_expires_on"),
+        ("电池更换日期", "2024-05-01", None),
+        ("电极片下次更换日期", "2027-05-01", "pads_expire_on"),
+        ("儿童电极片有效期至", "2027.5", "child_pads_expire_on"),
+        ("最近一次巡检时间", "2026-11-01", "last_checked_on"),
+        ("下次巡检日期", "2026-12-01", None),
+        ("电池型号", "M5070A", None),
+        ("设备编号", "A-1", "source_id"),
+        ("生产厂家", "迈瑞", "maker"),
+        ("规格型号", "C2", "model"),
+        ("可使用时间段", "24小时", "opening_hours"),
+        ("所在楼层", "3楼", "floor"),
+        ("备注信息", "找保安", "access_instructions"),
+    ],
+)
+def test_headings_of_practice_are_understood(
+    tmp_path: Path, heading: str, cell: str, field: str | None
+) -> None:
+    path = csv_file(tmp_path, [heading, "地點LNG", "地點LAT"], [cell, "120.0998", "30.2911"])
+
+    columns = {each.heading: each.field for each in guess_mapping(path).columns}
+
+    assert columns == {heading: field, "地點LNG": "lon", "地點LAT": "lat"}
+
+
+def test_a_published_list_is_guessed(tmp_path: Path) -> None:
+    path = lists.SHARED / "taiwan" / "twaed_sample.csv"
+    if not path.is_file():
+        pytest.skip(f"{path} is not on this machine")
+
+    guess = guess_mapping(path)
+    columns = {each.heading: each.field for each in guess.columns}
+
+    assert guess.header_row == 1
+    assert (columns["地點LAT"], columns["地點LNG"], columns["場所名稱"]) == ("lat", "lon", "place")
+    assert len(list(read_devices(path, mapping=guess.mapping))) == 300
+
+
 def test_exchanged_headings_of_coordinates_are_noticed(tmp_path: Path) -> None:
     guess = guess_mapping(csv_file(tmp_path, ["位置", "纬度", "经度"], ["大堂", "120.0998", "30.2911"]))
 

@@ -170,7 +170,7 @@ def interpret_pair(lat: str, lon: str) -> tuple[float, float] | None:
 
 def interpret_degrees(text: str) -> float | None:
     """Return the degrees that a text clearly means, or None."""
-    written = unicodedata.normalize("NFKC", text).strip().upper()[:60]
+    written = unicodedata.normalize("NFKC", text).replace("′′", '"').strip().upper()[:60]  # NFKC splits ″
     number = number_of(written)
     if number is not None:
         return number

@@ -16,6 +16,7 @@ import yaml
 
 from aed.errors import InvalidInput
 from aed.geo import Datum
+from aed.imports.coordinates import interpret_degrees
 from aed.imports.formats import values
 from aed.imports.formats.files import (
     FileLine,
@@ -41,8 +42,18 @@ MIN_SHARE: Final = 0.5
 type _Role = str
 """What a column holds: a field of the register, a part of the position or place, or the row's number."""
 
+_SIMPLIFIED: Final = str.maketrans(
+    "場稱責負聯電號話經緯編點單園區樓層備註說開時間業務檢廠製維護極貼兒項棟築標規營對員裝擺產資",
+    "场称责负联电号话经纬编点单园区楼层备注说开时间业务检厂制维护极贴儿项栋筑标规营对员装摆产资",
+)
+_EDGE: Final = "(?:(?<![a-zà-ž])(?=[a-zà-ž])|(?<=[a-zà-ž])(?![a-zà-ž]))"
+"""The edge of a word in letters, also beside Chinese characters and digits."""
+_PAST: Final = (
+    r"(?!.*(?<!下次)(更换|更換|生产|安装|出厂|购买|replaced|installed|remplac|achat|ersetzt|getauscht))"
+)
+"""Not the day on which a part was fitted, which is no expiry."""
 _HEADINGS: Final[tuple[tuple[_Role, re.Pattern[str]], ...]] = tuple(
-    (role, re.compile(pattern))
+    (role, re.compile(pattern.replace(r"\b", _EDGE)))
     for role, pattern in (
         ("number", r"序号|顺序|no\.?|nr\.?|n°|#|num(éro)?|lfd\.? ?nr\.?|pos\.?|item"),
         (
@@ -54,19 +65,22 @@ _HEADINGS: Final[tuple[tuple[_Role, re.Pattern[str]], ...]] = tuple(
         ("lat", r".*(纬度|緯度|北纬|北緯|breitengrad|latitude)|.*\b(lat|breite)\b.*|y|y坐标"),
         (
             "child_pads_expire_on",
-            r".*(儿童|小儿|child|pediatric|pédiatri|enfant|kinder).*(电极|贴片|pads?|[ée]lectrode|elektrode).*",
+            _PAST
+            + r".*(儿童|小儿|child|pediatric|pédiatri|enfant|kinder).*"
+            + r"(电极|贴片|pads?|[ée]lectrode|elektrode).*",
         ),
-        ("battery_expires_on", r".*(电池|電池|batter|akku|\bpile).*"),
-        ("pads_expire_on", r".*(电极|電極|贴片|\bpads?\b|[ée]lectrode|elektrode|耗材).*"),
+        ("battery_expires_on", _PAST + r".*(电池|電池|batter|akku|\bpile).*"),
+        ("pads_expire_on", _PAST + r".*(电极|電極|贴片|\bpads?\b|[ée]lectrode|elektrode|耗材).*"),
         (
             "last_checked_on",
-            r".*(巡检|检查|点检|检测|维护|last check|inspection|vérification|maintenance|prüfung|wartung"
+            r"(?!.*(下次|next|prochain|nächste)).*(巡检|检查|点检|检测|维护|last check|inspection"
+            r"|vérification|maintenance|prüfung|wartung"
             r"|kontrolle).*",
         ),
         ("keeper_phone", r".*(电话|電話|手机|联系方式|phone|mobile|mobil|telefon|téléphone|\btél?\b).*"),
         (
             "keeper_name",
-            r".*(负责人|責任人|责任人|管理员|管理人|联系人|保管人|keeper|contact|responsable|verantwort|ansprechpartner"
+            r".*(负责人|责任|管理员|管理人|联系人|保管|keeper|contact|responsable|verantwort|ansprechpartner"
             r"|kontakt).*",
         ),
         (
@@ -80,7 +94,7 @@ _HEADINGS: Final[tuple[tuple[_Role, re.Pattern[str]], ...]] = tuple(
         ),
         (
             "id",
-            r".*(设备|点位|资产|aed|device).{0,2}(编号|编码|号|id)|编号|编码|id|identifiant|kennung|inventarn.*",
+            r".*(设备|点位|资产|aed|device).{0,2}(编号|编码|号|id)|编号|编码|.*\bid|identifiant|kennung|inventarn.*",
         ),
         (
             "maker",
@@ -107,6 +121,7 @@ _HEADINGS: Final[tuple[tuple[_Role, re.Pattern[str]], ...]] = tuple(
         ),
     )
 )
+_KEEPER: Final = re.compile("负责|責任|责任|管理|联系人|保管")
 _DATES: Final = ("pads_expire_on", "child_pads_expire_on", "battery_expires_on", "last_checked_on")
 _PLACE: Final[tuple[_Role, ...]] = ("name", "address", "spot")
 _SINGLE: Final[tuple[_Role, ...]] = ("maker", "model", "serial", "keeper_name")
@@ -125,6 +140,10 @@ _LANGUAGES: Final = {
     ),
 }
 _COUNTS_FROM_ONE: Final = ("ja", "ko", "zh", None)
+_NUMBER: Final = re.compile(r"[0-9][0-9:./-]*")
+MAX_HEADING_LENGTH: Final = 40
+MAX_CHINESE_LENGTH: Final = 16
+"""Maximum number of Chinese characters in a heading; longer texts are descriptions."""
 _DEGREES: Final = re.compile(r"[+-]?[0-9]{1,3}[.,][0-9]{3,}")
 
 
@@ -216,7 +235,10 @@ def guess_mapping(path: Path, *, source: str | None = None) -> Guess:
     if phones:
         fields["keeper_phone"] = {"columns": phones[:1], "transform": "phone"}
         if "keeper_name" not in fields:
-            fields["keeper_name"] = found.named("name", "keeper_phone")[:1]
+            is_of_both = _KEEPER.search(_plain(phones[0])) is not None
+            fields["keeper_name"] = (phones if is_of_both else place)[:1]
+            if not fields["keeper_name"]:
+                del fields["keeper_name"], fields["keeper_phone"]
     for role in _DATES:
         if names := found.named(role):
             fields[role] = {
@@ -294,7 +316,8 @@ def _best_table(path: Path) -> _Columns:
             roles = _roles(row.cells)
             known = len(set(roles.values()))
             has_position = len({"lat", "lon", "text"} & set(roles.values()))
-            score = known + has_position, sum(bool(cell.strip()) for cell in row.cells)
+            numbers = sum(_NUMBER.fullmatch(cell.strip()) is not None for cell in row.cells)
+            score = known + has_position - numbers, sum(bool(cell.strip()) for cell in row.cells)
             if known >= MIN_HEADINGS and (best is None or score > best[0]):
                 header = header_of(row.cells, rows_before=count)
                 below = [each.cells for each in table.rows[count:] if not is_remark(each.cells, header)]
@@ -326,6 +349,7 @@ def _row_number(found: _Columns) -> int:
 def _plain(heading: str) -> str:
     """Normalise a heading; drop what stands in brackets, such as a unit or an example."""
     text = " ".join(unicodedata.normalize("NFKC", heading).casefold().replace("_", " ").split())
+    text = text.translate(_SIMPLIFIED)
     return (re.sub(r"[(（【\[][^)）】\]]*[)）】\]]?", "", text).strip(" *:：") or text)[:60]
 
 
@@ -333,7 +357,9 @@ def _roles(cells: Sequence[str]) -> dict[int, _Role]:
     roles: dict[int, _Role] = {}
     for place, cell in enumerate(cells):
         heading = _plain(cell)
-        if heading and len(heading) <= 40 and not heading.replace(".", "").isdigit():
+        chinese = sum("一" <= sign <= "龥" for sign in heading)
+        is_short = len(heading) <= MAX_HEADING_LENGTH and chinese <= MAX_CHINESE_LENGTH
+        if heading and is_short and not heading.replace(".", "").isdigit():
             found = next((role for role, pattern in _HEADINGS if pattern.fullmatch(heading)), None)
             if found is not None:
                 roles[place] = found
@@ -368,9 +394,7 @@ def _checked_roles(found: _Columns, notes: list[str]) -> dict[int, _Role]:
 
 
 def _is_degrees(cell: str) -> bool:
-    return re.fullmatch(r"[+-]?[0-9]{1,3}(?:\.[0-9]+)?", values.degrees(cell)) is not None or (
-        values.pair(cell) is not None
-    )
+    return interpret_degrees(cell) is not None or values.pair(cell) is not None
 
 
 def _is_date(cell: str) -> bool:
@@ -464,11 +488,12 @@ def _position_by_value(found: _Columns, notes: list[str]) -> tuple[int | None, i
 
 
 def _wordiest(found: _Columns) -> int | None:
-    """Return the unused column with the longest words."""
+    """Return the column with the longest words among those whose headings mean nothing else."""
+    known = _roles(found.header.names)
     lengths = {
         place: sum(map(len, cells)) / len(cells)
         for place, cells in found.cells.items()
-        if cells and place not in found.roles and not any(cell.replace(".", "").isdigit() for cell in cells)
+        if cells and place not in known and all(any(map(str.isalpha, cell)) for cell in cells)
     }
     best = max(lengths, key=lambda place: lengths[place], default=None)
     return best if best is not None and lengths[best] >= 3 else None
