@@ -1,0 +1,17 @@
+"""Routes of my page.
+
+own_page.py       /me
+residence.py      /me/estate, /residence
+certificates.py   /me/certificate, /certificates
+offer.py          /me/offer
+own_data.py       /me/data, /me/erasure
+"""
+
+from fastapi import APIRouter
+
+from aed.http.query import ANY_PARAMETER
+from aed.web.my_page.api import certificates, offer, own_data, own_page, residence
+
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
+for part in (own_page, residence, certificates, offer, own_data):
+    router.include_router(part.router)

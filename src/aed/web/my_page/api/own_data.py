@@ -1,0 +1,60 @@
+"""Routes: all that is stored about me, and its erasure."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from aed import clock
+from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.people import queries as people_queries
+from aed.accounts.sessions import SESSION_COOKIE
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.personal_data import actions as personal_data
+from aed.personal_data.schemas import OwnDataOut
+from aed.web.my_page.page import OTHER_TABLE, TABLES
+from aed.web.my_page.requests import NO_STORE, Text, person_of
+from aed.web.render import render
+
+router = APIRouter()
+
+
+@router.get("/me/data")
+def show_data(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
+    """Show all that is stored about the person."""
+    if viewer.person_id is None:
+        return RedirectResponse("/sign-in?next=/me/data", 303)
+    person = people_queries.require_self_or_administrator(session, viewer, viewer.person_id)
+    data = OwnDataOut.of(session, person, at=clock.now())
+    held = [(TABLES.get(each.table, OTHER_TABLE), each) for each in data.held if each.rows]
+    return render(request, "my_page/data.html.jinja", headers=NO_STORE, held=held, data=data)
+
+
+@router.get("/me/data.json")
+def download_data(session: ReadSession, viewer: ViewerDep) -> Response:
+    """Download all that is stored about the person."""
+    person = people_queries.require_self_or_administrator(session, viewer, person_of(viewer))
+    data = OwnDataOut.of(session, person, at=clock.now())
+    name = {"Content-Disposition": f'attachment; filename="person-{person.id}.json"'}
+    return Response(data.model_dump_json(indent=1), media_type="application/json", headers=NO_STORE | name)
+
+
+@router.get("/me/erasure")
+def show_erasure(request: Request, viewer: ViewerDep) -> Response:
+    """Ask once more before the person's data is erased."""
+    if viewer.person_id is None:
+        return RedirectResponse("/sign-in?next=/me/erasure", 303)
+    return render(request, "my_page/erasure.html.jinja", headers=NO_STORE, is_done=False, is_unsure=False)
+
+
+@router.post("/me/erasure")
+def erase(request: Request, session: WriteSession, viewer: FormViewerDep, is_sure: Text = "") -> Response:
+    """Erase the person's data, if they have ticked that they are sure."""
+    person_id = person_of(viewer)
+    template = "my_page/erasure.html.jinja"
+    if is_sure != "yes":
+        return render(request, template, status=422, headers=NO_STORE, is_done=False, is_unsure=True)
+    personal_data.erase(session, viewer, person_id, at=clock.now())
+    response = render(request, template, headers=NO_STORE, is_done=True, is_unsure=False)
+    response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+    return response
