@@ -96,7 +96,7 @@ _NAMES = ("keeper_phone",)
 
 
 def _each_json(change: Callable[..., str]) -> None:
-    """The keepers' numbers in what lists say; and a sentence that told one says no more than its end."""
+    """Change the keepers' numbers in texts of lists; a sentence with a number keeps only its last digits."""
     connection = op.get_bind()
     ring = keyring_of(connection.dialect)
     for name, column in FIELDS:
@@ -184,7 +184,7 @@ def _add_consents() -> None:
         sqlite_where=sa.text("withdrawn_at IS NULL"),
     )
     op.create_index(op.f("ix_consents_person_id"), "consents", ["person_id"], unique=False)
-    # Whoever is called today is called because a list says that the person agreed: that is put down.
+    # Everyone who is called today is called because a list says that they agreed: record that.
     now = sa.bindparam("now", datetime.now(UTC), type_=MOMENT)
     for kind, also in (
         ("being_called", ""),

@@ -1,4 +1,4 @@
-"""Reminders: what was due when, whom it is for, in which message it was told."""
+"""Reminders: what was due when, whom it is for, in which message it was sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dispatch centres, what they have told, and messages and secrets for programs."""
+"""Dispatch centres, what they have reported, and messages and secrets for programs."""
 
 from __future__ import annotations
 

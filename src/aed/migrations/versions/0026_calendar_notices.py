@@ -1,4 +1,4 @@
-"""Which thresholds before the end of a holiday calendar administrators were told of."""
+"""Thresholds before the end of a holiday calendar of which administrators were notified."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def resume_agreement(session: Session, found: Agreement, *, by: str, is_region: 
     if found.suspended_at is None:
         raise Conflict("Agreement {agreement_id} is not suspended.", agreement_id=found.id)
     if by != found.suspended_by and not is_region:
-        raise Conflict("Only whoever suspended the agreement, or the region, can resume it.")
+        raise Conflict("Only the party that suspended the agreement, or the region, can resume it.")
     found.suspended_at, found.suspended_by, found.suspension_reason = None, None, None
     _record(session, by, found, "resumed", at=at)
     refresh_devices(session, [each.device_id for each in found.shares], at=at)

@@ -161,7 +161,7 @@ def suspend_agreement(
 def resume_agreement(
     session: WriteSession, viewer: ViewerDep, agreement_id: AgreementId, response: Response
 ) -> AgreementOut:
-    """End a suspension. For whoever suspended the agreement, and for the region."""
+    """End a suspension. For the party that suspended the agreement, and for the region."""
     found = _for_change(session, viewer, agreement_id)
     is_region = True
     try:

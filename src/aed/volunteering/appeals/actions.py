@@ -85,7 +85,7 @@ def vote_on_appeal(
 ) -> ServiceAppeal:
     """Vote on an appeal for one's party. Two of three parties decide.
 
-    1. Whoever did, recorded, confirmed, disputed or voided the service does not vote, nor a relative.
+    1. People who did, recorded, confirmed, disputed or voided the service do not vote, nor do relatives.
     2. Granted: a void record is recorded anew and confirmed; a held one is released.
 
     Raises NotSignedIn, NotAllowed, NotFound, Conflict.

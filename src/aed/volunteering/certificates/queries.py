@@ -69,7 +69,7 @@ def by_number(session: Session, number: str) -> ServiceCertificate | None:
 
 
 def by_key(session: Session, key: str) -> ServiceCertificate | None:
-    """Return the proof that was issued under a key. visibility: for whoever issues it again."""
+    """Return the proof that was issued under a key. visibility: for the person who issues it again."""
     return session.scalar(select(ServiceCertificate).where(ServiceCertificate.key == key))
 
 

@@ -176,7 +176,7 @@ def record_by_source(
 ) -> ServiceRecord | None:
     """Return the first record of a source.
 
-    visibility: for whoever records it, to recognise that it was recorded.
+    visibility: for the person who records it, to recognise that it was recorded.
     """
     return session.scalar(
         select(ServiceRecord).where(
