@@ -22,7 +22,7 @@ from aed.sharing.decisions.actions import create_link
 from aed.sharing.decisions.schemas import LinkIn
 from aed.sharing.regional_rules.actions import set_rules
 from aed.sharing.regional_rules.queries import rules_of_region, rules_of_version
-from aed.sharing.regional_rules.schemas import RegionRulesIn
+from aed.sharing.regional_rules.schemas import SharingRulesIn
 from aed.sharing.rules import RULES, PartyRole, SharingRules, start_of
 from tests import make
 from tests.accounts.everyone import signed_in
@@ -41,7 +41,7 @@ def estate(session: Session, city: Region) -> Estate:
 
 
 def rules(session: Session, region: str = "city", **numbers: Any) -> SharingRules:
-    given = RegionRulesIn.model_validate({"region": region, **numbers})
+    given = SharingRulesIn.model_validate({"region": region, **numbers})
     return set_rules(session, ADMINISTRATOR, given, at=NOW)
 
 
@@ -119,7 +119,7 @@ def test_notices_links_and_checks_follow_the_regions_numbers(session: Session, e
 
 def test_only_the_region_sets_its_rules(session: Session, city: Region) -> None:
     with pytest.raises(AedError):
-        set_rules(session, ANYONE, RegionRulesIn(region="city"), at=NOW)
+        set_rules(session, ANYONE, SharingRulesIn(region="city"), at=NOW)
     rules(session)
     entries = session.scalars(select(AuditEntry).where(AuditEntry.subject == AuditSubject.AGREEMENT)).all()
     assert [each.action for each in entries] == ["rules"]

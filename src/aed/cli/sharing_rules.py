@@ -14,13 +14,13 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.fields import Fields, taking, validated
 from aed.cli.screen import say, table
 from aed.sharing.regional_rules import actions, queries
-from aed.sharing.regional_rules.schemas import RegionRulesIn
+from aed.sharing.regional_rules.schemas import SharingRulesIn
 
 _LISTS: Final = ("parties", "notice_days", "cost_reminder_days")
 sharing_rules = typer.Typer(no_args_is_help=True)
 
 
-@sharing_rules.command("set", cls=taking(RegionRulesIn))
+@sharing_rules.command("set", cls=taking(SharingRulesIn))
 def set_sharing_rules(given: Fields) -> None:
     """Set the rules of region=… for agreements drafted from now on; the other values are the defaults.
 
@@ -28,7 +28,7 @@ def set_sharing_rules(given: Fields) -> None:
     """
     with writing() as session:
         made = actions.set_rules(
-            session, operator(), validated(RegionRulesIn, _values(given)), at=clock.now()
+            session, operator(), validated(SharingRulesIn, _values(given)), at=clock.now()
         )
         say(f"Agreements drafted from now on follow the rules {made.version}.")
 

@@ -232,6 +232,6 @@ class RegionRules(Table):
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
     numbers: Mapped[dict[str, Any]]
-    """See `regional_rules.schemas.RulesIn`."""
+    """See `regional_rules.schemas.SharingRulesNumbers`."""
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(200))

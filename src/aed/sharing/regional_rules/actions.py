@@ -11,11 +11,11 @@ from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code
 from aed.sharing.models import RegionRules
 from aed.sharing.regional_rules.queries import as_rules
-from aed.sharing.regional_rules.schemas import RegionRulesIn
+from aed.sharing.regional_rules.schemas import SharingRulesIn
 from aed.sharing.rules import SharingRules
 
 
-def set_rules(session: Session, who: Viewer, new: RegionRulesIn, *, at: datetime) -> SharingRules:
+def set_rules(session: Session, who: Viewer, new: SharingRulesIn, *, at: datetime) -> SharingRules:
     """Set the rules of a region for the agreements drafted from now on. For the region's administrator.
 
     Earlier agreements keep the rules that they were made under. Raises NotFound, NotSignedIn, NotAllowed.

@@ -13,20 +13,20 @@ from aed.accounts.regions.queries import region_by_code
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import OfRegion
 from aed.sharing.regional_rules import actions, queries
-from aed.sharing.regional_rules.schemas import RegionRulesIn, RulesOut
+from aed.sharing.regional_rules.schemas import SharingRulesIn, SharingRulesOut
 from aed.sharing.rules import RULES, SharingRules
 
 router = APIRouter(tags=["agreements"])
 RulesVersion = Annotated[str, Path(max_length=32, examples=[RULES.version])]
 
 
-def _out(session: Session, rules: SharingRules) -> RulesOut:
+def _out(session: Session, rules: SharingRules) -> SharingRulesOut:
     region, created_at = queries.origin_of(session, rules)
-    return RulesOut.of(rules, region=region, created_at=created_at)
+    return SharingRulesOut.of(rules, region=region, created_at=created_at)
 
 
 @router.get("/sharing-rules")
-def get_sharing_rules(session: ReadSession, region: OfRegion = None) -> RulesOut:
+def get_sharing_rules(session: ReadSession, region: OfRegion = None) -> SharingRulesOut:
     """Get the rules for new agreements of a region: its own, those of a region above it, or the defaults."""
     if region is None:
         return _out(session, RULES)
@@ -34,15 +34,15 @@ def get_sharing_rules(session: ReadSession, region: OfRegion = None) -> RulesOut
 
 
 @router.get("/sharing-rules/{rules_version}")
-def get_sharing_rules_of_version(session: ReadSession, rules_version: RulesVersion) -> RulesOut:
+def get_sharing_rules_of_version(session: ReadSession, rules_version: RulesVersion) -> SharingRulesOut:
     """Get the rules that an agreement was made under, by its `rules_version`."""
     return _out(session, queries.rules_of_version(session, rules_version))
 
 
 @router.post("/sharing-rules", status_code=201)
 def set_sharing_rules(
-    session: WriteSession, viewer: ViewerDep, new: RegionRulesIn, response: Response
-) -> RulesOut:
+    session: WriteSession, viewer: ViewerDep, new: SharingRulesIn, response: Response
+) -> SharingRulesOut:
     """Set the rules of a region for the agreements drafted from now on. For the region's administrator.
 
     Earlier agreements keep the rules that they were made under.

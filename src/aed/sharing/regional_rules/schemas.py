@@ -13,7 +13,7 @@ from aed.sharing.rules import RULES, PartyRole, SharingRules
 Days = Annotated[int, Field(ge=0, le=366)]
 
 
-class RulesIn(BaseModel):
+class SharingRulesNumbers(BaseModel):
     """The rules of a region for agreements. Values that are left out have their defaults."""
 
     model_config = ConfigDict(extra="forbid")
@@ -59,7 +59,7 @@ class RulesIn(BaseModel):
 _EXAMPLE: dict[str, Any] = {"region": "CN-33", "min_ready_percent": 95, "max_trial_days": 60}
 
 
-class RegionRulesIn(RulesIn):
+class SharingRulesIn(SharingRulesNumbers):
     """New rules of a region, for the agreements that are drafted from now on."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
@@ -67,7 +67,7 @@ class RegionRulesIn(RulesIn):
     region: str = Field(max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")
 
 
-class RulesOut(RulesIn):
+class SharingRulesOut(SharingRulesNumbers):
     """Rules for agreements, with their version."""
 
     version: str
