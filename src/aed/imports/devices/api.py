@@ -367,7 +367,7 @@ class PreviewRowOut(BaseModel):
     estate: str | None = Field(description="The estate whose boundary contains it, as source:id")
 
 
-class PreviewOut(BaseModel):
+class ImportPreviewOut(BaseModel):
     """How a list would be read and imported."""
 
     file: str
@@ -391,7 +391,7 @@ async def preview_device_list(
         Query(max_length=64, pattern="^[A-Za-z0-9._:-]+$", description="The publisher of this list"),
     ] = None,
     name: Annotated[str | None, Query(max_length=200, description="Name of the file")] = None,
-) -> PreviewOut:
+) -> ImportPreviewOut:
     """Preview the import of a list that people keep by hand. Requires an administrator; nothing is written.
 
     The mapping is guessed from headings and values, the datum from the boundaries of the estates. With a part
@@ -403,14 +403,16 @@ async def preview_device_list(
             return await run_in_threadpool(_previewed, request.app.state.settings, viewer, sent, source)
 
 
-def _previewed(settings: Settings, viewer: Viewer, sent: UploadedFile, source: str | None) -> PreviewOut:
+def _previewed(
+    settings: Settings, viewer: Viewer, sent: UploadedFile, source: str | None
+) -> ImportPreviewOut:
     database = open_database(settings.model_copy(update={"threads": 1}))
     try:
         with dry_run(database) as session:
             found = preview_devices(session, viewer, sent.path, mapping=sent.mapping(), source=source)
     finally:
         database.close()
-    return PreviewOut(
+    return ImportPreviewOut(
         file=sent.path.name,
         mapping=mapping_text(found.mapping),
         notes=found.notes,
