@@ -27,6 +27,7 @@ from aed.incidents.rules import LOCATION_KEPT_FOR
 from aed.notifications.claims import give_up_expired, remove_dead_links
 from aed.notifications.jobs import delete_messages
 from aed.notifications.short_links import delete_expired_links
+from aed.planning.coverage.jobs import compute_region_previews
 from aed.responders.live import live_places
 from aed.settings import Settings
 from aed.sharing.agreements.jobs import notify_of_endings
@@ -92,6 +93,12 @@ def agreement_notices(database: Database, settings: Settings, now: Now) -> Count
     with transaction(database) as session:
         reported = send_trial_reports(session, at=now(), public_url=settings.public_url)
         return {"notified": notify_of_endings(session, at=now()), "reported": reported}
+
+
+def region_previews(database: Database, settings: Settings, now: Now) -> Counts:
+    return compute_region_previews(
+        database, now, network_of=lambda: network_at(settings.walking_network), settings=settings
+    )
 
 
 def cost_cases(database: Database, _settings: Settings, now: Now) -> Counts:

@@ -86,6 +86,11 @@ TIMETABLE: Final = (
         "Keeps the audience of devices in step when an agreement or an insurance begins or ends",
     ),
     _job(
+        "region-previews",
+        every(minutes=1),
+        "Computes the previews of a step by every estate of a region that were asked for",
+    ),
+    _job(
         "agreement-notices",
         daily("02:00"),
         "Notifies the parties before an agreement ends, and reports on trials that ended",

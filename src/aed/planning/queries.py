@@ -64,10 +64,42 @@ class PlannedDevice(NamedTuple):
         return Position(self.lat, self.lon)
 
 
+class PlannedEstate(NamedTuple):
+    id: int
+    name_en: str
+    name_zh: str
+    neighbourhood: str | None
+    region_code: str
+    time_zone: str
+    holiday_calendar: str | None
+
+
 class PastArrest(NamedTuple):
     lat: float
     lon: float
     at: datetime
+
+
+def estates_in(session: Session, region_ids: Collection[int]) -> list[PlannedEstate]:
+    """Return the active estates of these regions.
+
+    visibility: the caller has checked that the viewer plans for these regions.
+    """
+    rows = session.execute(
+        select(
+            Estate.id,
+            Estate.name_en,
+            Estate.name_zh,
+            Estate.neighbourhood,
+            Region.code,
+            func.coalesce(Estate.time_zone, Region.time_zone),
+            Region.holiday_calendar,
+        )
+        .join(Region, Region.id == Estate.region_id)
+        .where(Estate.state == EstateState.ACTIVE, Estate.region_id.in_(region_ids))
+        .order_by(Estate.id)
+    )
+    return [PlannedEstate(*row) for row in rows]
 
 
 def buildings_in(session: Session, region_ids: Collection[int]) -> list[PlannedBuilding]:

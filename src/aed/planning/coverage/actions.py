@@ -9,12 +9,22 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_estate_manager
+from aed.accounts.regions.models import Region
+from aed.accounts.regions.queries import region_by_code
 from aed.errors import NotFound
 from aed.planning.bands import next_monday
-from aed.planning.coverage.models import CoveragePreview
+from aed.planning.coverage.models import CoveragePreview, RegionPreview
 from aed.planning.coverage.previewing import compute
-from aed.planning.coverage.schemas import PreviewOut, PreviewResult, StepIn
-from aed.planning.permissions import require_estate_reader
+from aed.planning.coverage.rules import RegionPreviewState
+from aed.planning.coverage.schemas import (
+    PreviewOut,
+    PreviewResult,
+    RegionPreviewOut,
+    RegionResult,
+    RegionStepIn,
+    StepIn,
+)
+from aed.planning.permissions import require_estate_reader, require_region_planner
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Estate
 from aed.settings import Settings
@@ -108,4 +118,62 @@ def preview_out(found: CoveragePreview, estate: Estate) -> PreviewOut:
         inputs_hash=found.inputs_hash,
         step=StepIn.model_validate(inputs["step"] | {"residents": inputs["residents"]}),
         result=PreviewResult.model_validate(found.result),
+    )
+
+
+def ask_region_preview(
+    session: Session, viewer: Viewer, step: RegionStepIn, *, at: datetime
+) -> tuple[RegionPreview, Region]:
+    """Ask for a preview of a step by every estate of a region; a job computes it.
+
+    Raises NotFound, NotSignedIn, NotAllowed.
+    """
+    region = region_by_code(session, step.region)
+    require_region_planner(viewer, region.id)
+    made = RegionPreview(
+        region_id=region.id,
+        step=step.model_dump(mode="json"),
+        state=RegionPreviewState.WAITING,
+        asked_at=at,
+        estates_done=0,
+    )
+    session.add(made)
+    session.flush()
+    return made, region
+
+
+def region_preview(session: Session, viewer: Viewer, preview_id: int) -> tuple[RegionPreview, Region]:
+    """Return a preview of a region. Raises NotFound, NotSignedIn, NotAllowed.
+
+    visibility: for those who plan for the region, checked once it is known.
+    """
+    row = session.execute(
+        select(RegionPreview, Region)
+        .join(Region, Region.id == RegionPreview.region_id)
+        .where(RegionPreview.id == preview_id)
+    ).one_or_none()
+    if row is None:
+        require_region_planner(viewer, 0)
+        raise NotFound(
+            "There is no preview {preview_id}, or you may not see it.",
+            field="preview_id",
+            preview_id=preview_id,
+        )
+    found, region = row
+    require_region_planner(viewer, region.id)
+    return found, region
+
+
+def region_preview_out(found: RegionPreview, region: Region) -> RegionPreviewOut:
+    return RegionPreviewOut(
+        id=found.id,
+        region=region.code,
+        step=RegionStepIn.model_validate(found.step),
+        state=found.state,
+        asked_at=found.asked_at,
+        estates_done=found.estates_done,
+        estates_total=found.estates_total,
+        week_from=found.week_from,
+        finished_at=found.finished_at,
+        result=None if found.result is None else RegionResult.model_validate(found.result),
     )

@@ -10,7 +10,14 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.planning.coverage import actions
 from aed.planning.coverage.formats import preview_pdf
-from aed.planning.coverage.schemas import PreviewLine, PreviewOut, PreviewPage, StepIn
+from aed.planning.coverage.schemas import (
+    PreviewLine,
+    PreviewOut,
+    PreviewPage,
+    RegionPreviewOut,
+    RegionStepIn,
+    StepIn,
+)
 
 router = APIRouter(tags=["planning"])
 
@@ -77,3 +84,25 @@ def get_coverage_preview_pdf(session: ReadSession, viewer: ViewerDep, preview_id
         "Content-Disposition": f'attachment; filename="aed-coverage-{preview_id}.pdf"',
     }
     return Response(preview_pdf(out), media_type="application/pdf", headers=headers)
+
+
+@router.post("/region-previews", status_code=202)
+def create_region_preview(
+    response: Response, session: WriteSession, viewer: ViewerDep, step: RegionStepIn
+) -> RegionPreviewOut:
+    """Ask for a preview of the same step by every estate of a region; a job computes it within minutes.
+
+    For managers and administrators of the region. Nothing else changes. Intervals, never a promise.
+    """
+    made, region = actions.ask_region_preview(session, viewer, step, at=clock.now())
+    response.headers["Location"] = f"/v1/region-previews/{made.id}"
+    return actions.region_preview_out(made, region)
+
+
+@router.get("/region-previews/{preview_id}")
+def get_region_preview(session: ReadSession, viewer: ViewerDep, preview_id: RowId) -> RegionPreviewOut:
+    """Get a preview of a region: how many estates are done, and the result once all are.
+
+    For managers and administrators of the region.
+    """
+    return actions.region_preview_out(*actions.region_preview(session, viewer, preview_id))

@@ -1,14 +1,15 @@
-"""Previews that were made, each with its inputs, so that it can be made again."""
+"""Previews that were made, each with its inputs, so that it can be made again; and those of regions."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.database.types import BigIntId, Table
+from aed.database.types import BigIntId, Table, enum_column
+from aed.planning.coverage.rules import RegionPreviewState
 
 
 class CoveragePreview(Table):
@@ -23,3 +24,21 @@ class CoveragePreview(Table):
     """SHA-256 of `inputs` as canonical JSON: the same inputs have the same hash and the same result."""
     inputs: Mapped[dict[str, Any]]
     result: Mapped[dict[str, Any]]
+
+
+class RegionPreview(Table):
+    """A preview of the same step for every estate of a region, computed by a job."""
+
+    __tablename__ = "region_previews"
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
+    step: Mapped[dict[str, Any]]
+    state: Mapped[RegionPreviewState] = mapped_column(enum_column(RegionPreviewState))
+    asked_at: Mapped[datetime]
+    estates_done: Mapped[int] = mapped_column(default=0)
+    estates_total: Mapped[int | None]
+    week_from: Mapped[date | None]
+    """Monday of the week that was previewed."""
+    finished_at: Mapped[datetime | None]
+    result: Mapped[dict[str, Any] | None]

@@ -172,13 +172,13 @@ def compute(
     result = PreviewResult(
         bands=[_band_out(each, gates[each.band], names) for each in gains],
         year=YearOut(
-            arrests=_range(year.arrests),
-            device_first=_range(year.device_first),
-            survivors_larsen=_range(year.larsen),
-            survivors_valenzuela=_range(year.valenzuela),
-            uses=_range(year.uses),
-            money=_range(year.money, 0),
-            cost_per_survivor=_range(year.cost_per_survivor, -3) if year.cost_per_survivor else None,
+            arrests=range_out(year.arrests),
+            device_first=range_out(year.device_first),
+            survivors_larsen=range_out(year.larsen),
+            survivors_valenzuela=range_out(year.valenzuela),
+            uses=range_out(year.uses),
+            money=range_out(year.money, 0),
+            cost_per_survivor=range_out(year.cost_per_survivor, -3) if year.cost_per_survivor else None,
         ),
         reciprocity=ReciprocityOut(
             by_own=round(mutual.by_own),
@@ -266,21 +266,21 @@ def _band_out(gain: BandGain, gates: dict[int, Range], names: Mapping[int, Gate]
         ],
         before_ambulance_residents=round(gain.before_ambulance.residents),
         before_ambulance_outsiders=round(gain.before_ambulance.outsiders),
-        arrests=_range(gain.arrests),
-        in_reach=_range(gain.in_reach),
+        arrests=range_out(gain.arrests),
+        in_reach=range_out(gain.in_reach),
         gates=[
             GateUse(
                 gate_id=gate,
                 name_en=names[gate].name_en,
                 name_zh=names[gate].name_zh,
-                strangers=_range(each),
+                strangers=range_out(each),
             )
             for gate, each in sorted(gates.items())
         ],
     )
 
 
-def _range(found: Range, digits: int = 8) -> RangeOut:
+def range_out(found: Range, digits: int = 8) -> RangeOut:
     low, middle, high = (round(each, digits) for each in found)
     return RangeOut(low=low, middle=middle, high=high)
 

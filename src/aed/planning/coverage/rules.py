@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -29,6 +30,14 @@ _WEIGHTS: Final = np.array([WEIGHTS_OF_HOURS[hour % 24] for hour in range(HOURS)
 ARRESTS_BY_HOUR: Final[Floats] = _WEIGHTS / _WEIGHTS.sum()
 """(168,) share of a week's arrests in each hour."""
 BAND_BY_HOUR: Final = tuple(band_at(hour // 24, hour % 24) for hour in range(HOURS))
+
+
+class RegionPreviewState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    """It stopped with an error, which the log has."""
 
 
 class Pattern(NamedTuple):

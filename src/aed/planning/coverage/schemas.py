@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aed.accounts.fields import Id
 from aed.accounts.permissions import Audience
 from aed.planning.bands import Band
+from aed.planning.coverage.rules import RegionPreviewState
 from aed.planning.residents import PopulationSource
 from aed.registry.estates.rules import Passage
 from aed.registry.fields import OpeningHours
@@ -178,3 +179,69 @@ class PreviewLine(BaseModel):
 class PreviewPage(BaseModel):
     previews: list[PreviewLine]
     next: str | None
+
+
+class RegionStepIn(BaseModel):
+    """The same step for every estate of a region: all its devices in service."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"region": "CN-33", "audience": "neighbours", "hours": "20:00-08:00"}]
+        },
+    )
+
+    region: str = Field(max_length=32, description="Code of the region")
+    audience: Literal[Audience.NEIGHBOURS, Audience.DISPATCH, Audience.PUBLIC]
+    hours: OpeningHours | None = Field(
+        None, description="Hours of the step, within the devices' own; default: whenever they are accessible"
+    )
+
+
+class EstateGain(BaseModel):
+    """What one estate gives and gets if it alone takes the step."""
+
+    estate_id: Id
+    name_en: str
+    name_zh: str
+    devices: int
+    residents: int
+    outsiders: list[int] = Field(
+        description="People who gain a device within five minutes, by part of the week: day, evening, night, "
+        "weekend"
+    )
+    arrests: RangeOut
+    survivors_larsen: RangeOut
+    survivors_valenzuela: RangeOut
+    uses: RangeOut
+    money: RangeOut
+    by_own: int = Field(description="Own residents with a device of their own within five minutes")
+    by_others_today: int
+    if_neighbours_follow: int
+
+
+class RegionResult(BaseModel):
+    """Each estate as if it alone took the step, those that give most first."""
+
+    estates: list[EstateGain]
+    left_out: int = Field(description="Estates without a device in service or without buildings around")
+    outsiders: list[int] = Field(
+        description="Sum over estates by part of the week; people near two estates count twice"
+    )
+    if_all_follow: int = Field(description="Residents who gain a device if all estates take the step")
+    is_estimated: bool = Field(description="Some walks are estimated from straight lines")
+
+
+class RegionPreviewOut(BaseModel):
+    """A preview of a whole region: how far it is, and the result once it is done."""
+
+    id: Id
+    region: str
+    step: RegionStepIn
+    state: RegionPreviewState
+    asked_at: datetime
+    estates_done: int
+    estates_total: int | None = Field(description="Unknown until it runs")
+    week_from: date | None
+    finished_at: datetime | None
+    result: RegionResult | None
