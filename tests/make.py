@@ -53,9 +53,9 @@ from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerIn
 from aed.notifications.models import OutboxMessage
 from aed.notifications.short_links import find_link
-from aed.planning.coverage.actions import make_preview
-from aed.planning.coverage.models import CoveragePreview
-from aed.planning.coverage.schemas import StepIn
+from aed.planning.coverage.actions import ask_region_preview, make_preview
+from aed.planning.coverage.models import CoveragePreview, RegionPreview
+from aed.planning.coverage.schemas import RegionStepIn, StepIn
 from aed.registry.changes import RegistryChange
 from aed.registry.devices import actions as device_actions
 from aed.registry.devices.models import Device
@@ -590,6 +590,12 @@ def declaration(session: Session, *, estate: Estate, of: Person | None = None) -
     session.add(made)
     session.flush()
     return made
+
+
+def region_preview(session: Session, code: str = "CN-33") -> RegionPreview:
+    """Ask for a preview of opening every estate of a region to everyone."""
+    step = RegionStepIn(region=code, audience=Audience.PUBLIC)
+    return ask_region_preview(session, ADMINISTRATOR, step, at=NOW)[0]
 
 
 def coverage_preview(session: Session, of: Estate) -> CoveragePreview:

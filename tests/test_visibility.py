@@ -439,6 +439,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "photo_id": [1],
         "report_id": [1],
         "preview_id": [coverage.id],
+        "region_preview_id": [make.region_preview(session).id],
         "sighting_id": [1],
         "recall_id": [recall.id],
         "confirmation_request": ["ask_made_up"],

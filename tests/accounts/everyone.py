@@ -177,6 +177,7 @@ def build(session: Session) -> Everyone:
         "report_id": make.report(session, device).id,
         "declaration_id": make.declaration(session, estate=estate).id,
         "preview_id": make.coverage_preview(session, estate).id,
+        "region_preview_id": make.region_preview(session, estate.region.code).id,
         "sighting_id": make.sighting(session).id,
         "recall_id": make.recall(session).id,
         "retrieval_id": make.retrieval(session, device).id,

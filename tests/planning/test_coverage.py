@@ -13,8 +13,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import Audience, Role
 from aed.accounts.regions.models import Region
+from aed.database.session import Database
 from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.lookup.answer import answer_lookup
@@ -24,8 +25,11 @@ from aed.planning.coverage import previewing
 from aed.planning.coverage.actions import preview_out
 from aed.planning.coverage.computing import ProposedStep, patterns_of
 from aed.planning.coverage.formats import preview_pdf
+from aed.planning.coverage.jobs import compute_region_previews
+from aed.planning.coverage.models import RegionPreview
+from aed.planning.coverage.regional import preview_region
 from aed.planning.coverage.rules import BAND_BY_HOUR, Pattern
-from aed.planning.coverage.schemas import PreviewResult, StepIn
+from aed.planning.coverage.schemas import PreviewResult, RegionResult, RegionStepIn, StepIn
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Estate
 from aed.registry.estates.rules import Passage
@@ -358,3 +362,101 @@ def test_the_command_prints_and_writes_a_preview(session: Session, aed: Aed, tmp
     aed("coverage", here.id, "-o", tmp_path / "a.pdf", warns=True)
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
     aed("coverage", here.id, "--audience", "estate", fails=True)
+
+
+def test_each_estate_of_a_region_has_the_gains_of_its_own_preview(session: Session) -> None:
+    network = street_grid(900, seed=2)
+    middle = grid_position(900, 0.5, 0.5)
+    estates = []
+    for number in range(3):
+        centre = east_of(middle, metres=230 * number)
+        estate = make.estate(session, around=centre, neighbourhood="lake")
+        make.device(session, of=estate, at=east_of(centre, metres=100), audience="estate", floor=number)
+        make.gate(session, estate, at=east_of(centre, metres=110), opening_hours="06:00-23:00")
+        for metres in (-90, -30, 30, 90):
+            make.building(session, estate, at=north_of(centre, metres=metres), floors=5)
+        estates.append(estate)
+    bare = make.estate(session, around=north_of(middle, metres=600))
+    region = session.get_one(Region, bare.region_id)
+    told: list[tuple[int, int]] = []
+
+    found = preview_region(
+        session,
+        region,
+        RegionStepIn(region=region.code, audience=Audience.NEIGHBOURS, hours="20:00-12:00"),
+        network=network,
+        settings=Settings(),
+        monday=MONDAY,
+        progress=lambda done, total: told.append((done, total)),
+    )
+
+    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    assert found.left_out == 1
+    assert sum(found.outsiders) > 0
+    assert {each.estate_id for each in found.estates} == {each.id for each in estates}
+    for each in found.estates:
+        estate = session.get_one(Estate, each.estate_id)
+        alone = preview(session, estate, network, hours="20:00-12:00")
+        assert each.outsiders == [gained for _, gained in gains(alone).values()]
+        assert each.arrests == alone.year.arrests
+        assert each.survivors_larsen == alone.year.survivors_larsen
+        assert each.by_own == alone.reciprocity.by_own
+        assert each.if_neighbours_follow == alone.reciprocity.if_neighbours_follow
+
+
+def test_a_region_is_previewed_by_a_job_that_tells_how_far_it_is(
+    session: Session, client: TestClient, database: Database, nobody: Desk
+) -> None:
+    here, _ = two_estates(session)
+    region = session.get_one(Region, here.region_id)
+    planner = desk(session, client, Role.ESTATE_MANAGER, region=region)
+    of_estate = desk(session, client, Role.ESTATE_MANAGER, estate=here)
+    body = {"region": region.code, "audience": "neighbours"}
+    session.commit()
+
+    assert nobody.post("/v1/region-previews", body).status_code == 401
+    assert of_estate.post("/v1/region-previews", body).status_code == 403
+    assert planner.post("/v1/region-previews", body | {"audience": "estate"}).status_code == 422
+    asked = planner.post("/v1/region-previews", body)
+    where = asked.headers["Location"]
+    assert (asked.status_code, asked.json()["state"]) == (202, "waiting")
+    assert of_estate.get(where).status_code == 403
+
+    counts = compute_region_previews(database, lambda: make.NOW, network_of=lambda: None, settings=Settings())
+
+    assert counts == {"done": 1, "failed": 0}
+    done = planner.get(where).json()
+    assert (done["state"], done["estates_done"], done["estates_total"]) == ("done", 2, 2)
+    assert done["result"]["estates"][0]["estate_id"] == here.id
+    assert done["result"]["estates"][0]["outsiders"] == [21, 21, 21, 21]
+    assert compute_region_previews(
+        database, lambda: make.NOW, network_of=lambda: None, settings=Settings()
+    ) == {"done": 0, "failed": 0}
+
+
+def test_a_preview_of_a_region_that_fails_says_so(
+    session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_estates(session)
+    asked = make.region_preview(session)
+    session.commit()
+
+    def broken(*_given: Any, **_more: Any) -> None:
+        raise RuntimeError("disk on fire")
+
+    monkeypatch.setattr("aed.planning.coverage.jobs.preview_region", broken)
+
+    assert compute_region_previews(
+        database, lambda: make.NOW, network_of=lambda: None, settings=Settings()
+    ) == {"done": 0, "failed": 1}
+    session.expire_all()
+    assert session.get_one(RegionPreview, asked.id).state == "failed"
+
+
+def test_the_command_previews_a_region(session: Session, aed: Aed, tmp_path: Path) -> None:
+    two_estates(session)
+    session.commit()
+
+    printed = aed("coverage-region", "CN-33", "-o", tmp_path / "a.json", warns=True).out
+    assert "1 estates left out" in printed
+    assert RegionResult.model_validate_json((tmp_path / "a.json").read_bytes()).outsiders == [21] * 4

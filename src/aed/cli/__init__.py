@@ -48,6 +48,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "coverage.coverage",
         "Preview what a proposed step of an estate gives and gets, and keep the preview.",
     ),
+    "coverage-region": (
+        "coverage.coverage_region",
+        "Preview the same step for every estate of a region.",
+    ),
     "placement": (
         "placement.placement",
         "Rank what to open, buy and move in a region, within a budget.",

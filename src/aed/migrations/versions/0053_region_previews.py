@@ -15,9 +15,7 @@ STATES = ("waiting", "running", "done", "failed")
 
 
 def upgrade() -> None:
-    state = sa.Enum(
-        *STATES, name="regionpreviewstate", native_enum=False, create_constraint=True, length=32
-    )
+    state = sa.Enum(*STATES, name="regionpreviewstate", native_enum=False, create_constraint=True, length=32)
     op.create_table(
         "region_previews",
         sa.Column("id", KEY, nullable=False),

@@ -142,7 +142,7 @@ def ask_region_preview(
     return made, region
 
 
-def region_preview(session: Session, viewer: Viewer, preview_id: int) -> tuple[RegionPreview, Region]:
+def region_preview(session: Session, viewer: Viewer, region_preview_id: int) -> tuple[RegionPreview, Region]:
     """Return a preview of a region. Raises NotFound, NotSignedIn, NotAllowed.
 
     visibility: for those who plan for the region, checked once it is known.
@@ -150,14 +150,14 @@ def region_preview(session: Session, viewer: Viewer, preview_id: int) -> tuple[R
     row = session.execute(
         select(RegionPreview, Region)
         .join(Region, Region.id == RegionPreview.region_id)
-        .where(RegionPreview.id == preview_id)
+        .where(RegionPreview.id == region_preview_id)
     ).one_or_none()
     if row is None:
         require_region_planner(viewer, 0)
         raise NotFound(
             "There is no preview {preview_id}, or you may not see it.",
-            field="preview_id",
-            preview_id=preview_id,
+            field="region_preview_id",
+            preview_id=region_preview_id,
         )
     found, region = row
     require_region_planner(viewer, region.id)

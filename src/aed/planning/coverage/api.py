@@ -99,10 +99,10 @@ def create_region_preview(
     return actions.region_preview_out(made, region)
 
 
-@router.get("/region-previews/{preview_id}")
-def get_region_preview(session: ReadSession, viewer: ViewerDep, preview_id: RowId) -> RegionPreviewOut:
+@router.get("/region-previews/{region_preview_id}")
+def get_region_preview(session: ReadSession, viewer: ViewerDep, region_preview_id: RowId) -> RegionPreviewOut:
     """Get a preview of a region: how many estates are done, and the result once all are.
 
     For managers and administrators of the region.
     """
-    return actions.region_preview_out(*actions.region_preview(session, viewer, preview_id))
+    return actions.region_preview_out(*actions.region_preview(session, viewer, region_preview_id))
