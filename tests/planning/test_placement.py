@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Audience, Role
 from aed.errors import InvalidInput, NotAllowed, NotSignedIn
-from aed.planning.placement.formats import out_of
+from aed.planning.placement.formats import out_of, xlsx_of
 from aed.planning.placement.queries import place
 from aed.planning.placement.schemas import PlacementIn, PlacementOut
 from aed.registry.estates.models import Estate
@@ -239,3 +239,56 @@ def test_the_command_prints_the_list_and_writes_files(session: Session, aed: Aed
     )
     rows = list(openpyxl.load_workbook(tmp_path / "a.xlsx").worksheets[0].iter_rows(values_only=True))
     assert rows[2][2] == "'=shop"
+
+
+def test_a_site_must_have_what_is_needed(session: Session) -> None:
+    street(session, 1)
+    place = {"lat": make.PATIENT.lat, "lon": make.PATIENT.lon}
+    sites = [
+        {"name": "has all", "position": place, "power": True, "signal": True, "camera": False},
+        {"name": "no power", "position": place, "power": False, "signal": True},
+        {"name": "unknown", "position": place, "signal": True},
+        {"name": "no consent", "position": place, "power": True, "signal": True, "consent": False},
+    ]
+
+    found = ask(session, candidates=sites, site_needs=["power", "signal"], every_building=True)
+
+    assert [line.key for line in found.lines] == [None, "buy:has all"]
+    assert found.options == 1
+    assert found.sites_left_out == {"power": 2, "consent": 1}
+    facts = found.lines[1].site
+    assert facts is not None
+    assert facts.model_dump() == {
+        "power": True,
+        "camera": False,
+        "signal": True,
+        "staff": None,
+        "consent": True,
+    }
+    rows = list(openpyxl.load_workbook(BytesIO(xlsx_of(found))).worksheets[0].iter_rows(values_only=True))
+    shown = dict(zip(rows[0], rows[2], strict=True))
+    assert shown["供电 power"] == "是 yes"
+    assert shown["监控 camera"] == "否 no"
+    assert shown["有人值守 staff"] == "未知 unknown"
+    assert rows[1][rows[0].index("供电 power")] is None
+    basis = list(openpyxl.load_workbook(BytesIO(xlsx_of(found))).worksheets[1].iter_rows(values_only=True))
+    assert ("sites left out 未列入的地点：无供电 power", 2) in basis
+
+
+def test_demand_counts_only_in_hours_with_enough_responders(session: Session) -> None:
+    street(session, 2, apart=2_000.0)
+    for hours in ("Mo-Su 23:00-08:00", "24/7"):
+        make.responder(session, at=make.north_of(make.PATIENT, metres=100), place_hours=hours)
+
+    everybody = ask(session, every_building=True, max_devices=2)
+    with_one = ask(session, every_building=True, max_devices=2, min_responders=1)
+    with_two = ask(session, every_building=True, max_devices=2, min_responders=2)
+    with_three = ask(session, every_building=True, max_devices=2, min_responders=3)
+
+    assert everybody.unattended == 0
+    assert with_one.total == pytest.approx(everybody.total / 2)
+    assert with_one.unattended == pytest.approx(everybody.total / 2)
+    week = 0.45 * 60 + 0.85 * 15 + 0.95 * 63 + 0.7 * 30
+    assert with_two.total == pytest.approx(with_one.total * 0.95 * 63 / week, rel=1e-3)
+    assert with_three.total == 0
+    assert len(with_three.lines) == 1

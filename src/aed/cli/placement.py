@@ -26,6 +26,7 @@ from aed.planning.placement.schemas import (
     PlacementIn,
     PlacementOut,
     Prices,
+    SiteNeed,
 )
 from aed.settings import load_settings
 
@@ -42,11 +43,21 @@ def placement(
     ] = 5,
     candidates: Annotated[
         Path | None,
-        typer.Option(help="Sites as .csv: name, lat, lon; also price, opening_hours, estate_id, consent"),
+        typer.Option(
+            help="Sites as .csv: name, lat, lon; also price, opening_hours, estate_id, consent, "
+            "power, camera, signal, staff"
+        ),
     ] = None,
     every_building: Annotated[
         bool, typer.Option("--every-building", help="Every building's door is a site too")
     ] = False,
+    need: Annotated[
+        list[SiteNeed] | None, typer.Option(help="What each site must have; unknown is not enough")
+    ] = None,
+    min_responders: Annotated[
+        int,
+        typer.Option(min=0, max=50, help="Count demand only in hours with so many responders nearby"),
+    ] = 0,
     open_existing: Annotated[
         bool, typer.Option(help="Existing devices may be opened to more people and hours")
     ] = True,
@@ -89,6 +100,8 @@ def placement(
         "prices": _prices(price or []),
         "candidates": [_candidate(row) for row in _read(candidates)] if candidates is not None else [],
         "every_building": every_building,
+        "site_needs": need or [],
+        "min_responders": min_responders,
         "open_existing": open_existing,
         "movable": move or [],
         "max_per_estate": max_per_estate,

@@ -27,6 +27,7 @@ from aed.registry.devices.rules import DeviceState, EntryMode, access_at
 from aed.registry.estates.models import Building, Estate, EstatePace
 from aed.registry.estates.rules import EstateState
 from aed.settings import Arrival
+from aed.walking.travel import Pace, pace_at
 
 MIN_PROBABILITY = 0.5
 """A device counts in an hour if the lookup takes it to be accessible with at least this probability."""
@@ -249,3 +250,13 @@ class HoursOfDevices:
         access = access_at(hours, device.entry)
         band = hour_band(at, self._calendar)
         return accessible_probability(access, place, band, self._numbers) >= MIN_PROBABILITY
+
+
+def device_pace(device: PlannedDevice, numbers: Arrival) -> Pace:
+    """Return how fast people fetch a device: its estate's own pace if drills have measured it."""
+    return pace_at(
+        is_in_estate=device.estate_id is not None,
+        seconds_per_metre=device.seconds_per_metre,
+        pick_up_seconds=device.pick_up_seconds,
+        numbers=numbers,
+    )

@@ -17,10 +17,10 @@ from aed.planning.arrests import Range, arrests_at_home, product
 from aed.planning.bands import BANDS, HOURS, Band
 from aed.planning.coverage.reading import PlannedWorld
 from aed.planning.coverage.rules import ARRESTS_BY_HOUR, BAND_BY_HOUR, Bools, Floats, Pattern
-from aed.planning.queries import PlannedDevice
+from aed.planning.queries import PlannedDevice, device_pace
 from aed.planning.walks import WalksToDoors
 from aed.settings import Settings
-from aed.walking.travel import Pace, floor_seconds, pace_at
+from aed.walking.travel import Pace, floor_seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +114,7 @@ class _Fetches:
         self._may: dict[tuple[int, Audience], Bools] = {}
         self._local = np.full(step.before.door_count, -1, dtype=np.intp)
         self._local[step.world.door_numbers] = np.arange(len(step.world.buildings))
-        self._paces = {each.id: device_pace(each, step.settings) for each in step.world.devices}
+        self._paces = {each.id: device_pace(each, step.settings.arrival) for each in step.world.devices}
         self._buildings = {
             each.id: _building_of(step.world, each) for each in step.world.devices if each.floor
         }
@@ -171,7 +171,7 @@ class _Fetches:
 def _hours_alike(step: ProposedStep) -> list[list[int]]:
     """Return the hours of a week in groups with the same devices, gates and step."""
     devices = step.world.devices
-    paces = [device_pace(each, step.settings) for each in devices]
+    paces = [device_pace(each, step.settings.arrival) for each in devices]
     states = [
         walks.states(timetable)
         for walks in ((step.before,) if step.before is step.after else (step.before, step.after))
@@ -201,15 +201,6 @@ def _building_of(world: PlannedWorld, device: PlannedDevice) -> int:
     return nearest if away[nearest] <= BUILDING_METRES else -1
 
 
-def device_pace(device: PlannedDevice, settings: Settings) -> Pace:
-    return pace_at(
-        is_in_estate=device.estate_id is not None,
-        seconds_per_metre=device.seconds_per_metre,
-        pick_up_seconds=device.pick_up_seconds,
-        numbers=settings.arrival,
-    )
-
-
 def gates_used(step: ProposedStep, patterns: Sequence[Pattern]) -> dict[Band, dict[int, Range]]:
     """Return the strangers a year by band and gate.
 
@@ -230,7 +221,7 @@ def gates_used(step: ProposedStep, patterns: Sequence[Pattern]) -> dict[Band, di
         for device in world.devices:
             if device.id not in world.proposed or not step.access[device.id][hour]:
                 continue
-            pace = device_pace(device, step.settings)
+            pace = device_pace(device, step.settings.arrival)
             reached, one_way = walks.seconds_to_doors(device.position, pace, hour, within_seconds=reach)
             times = dict(zip(reached.tolist(), one_way.tolist(), strict=True))
             ways = walks.gates_passed(

@@ -12,7 +12,7 @@ from aed.files.spreadsheets import escape_formula, workbook
 from aed.planning.bands import BANDS
 from aed.planning.placement.queries import PlacementAnswer
 from aed.planning.placement.rules.ranking import RankedOption
-from aed.planning.placement.schemas import HeldOutYear, Objective, PlacementLine, PlacementOut
+from aed.planning.placement.schemas import HeldOutYear, Objective, PlacementLine, PlacementOut, SiteFacts
 from aed.registry.fields import PositionOut
 
 
@@ -72,6 +72,8 @@ def out_of(answer: PlacementAnswer) -> PlacementOut:
         cells=answer.cells,
         buildings_out_of_reach=problem.out_of_reach,
         walks_estimated=answer.walks_estimated,
+        unattended=_rounded(answer.unattended),
+        sites_left_out=answer.sites_left_out,
         held_out=[
             HeldOutYear(
                 year=each.year,
@@ -111,6 +113,7 @@ def _line(line: RankedOption, answer: PlacementAnswer) -> PlacementLine:
             device_id=None,
             position=None,
             bands=[],
+            site=None,
         )
     thing = answer.things[line.option.key]
     return PlacementLine(
@@ -123,6 +126,7 @@ def _line(line: RankedOption, answer: PlacementAnswer) -> PlacementLine:
         device_id=thing.device_id,
         position=PositionOut(lat=thing.position.lat, lon=thing.position.lon),
         bands=[band for band, is_open in zip(BANDS, line.option.bands, strict=True) if is_open],
+        site=None if thing.site is None else SiteFacts.model_validate(thing.site, from_attributes=True),
     )
 
 
@@ -157,6 +161,11 @@ _COLUMNS: Final = (
     ("name_zh", "名称"),
     ("name_en", "name"),
     ("bands", "可用时段"),
+    ("power", "供电"),
+    ("camera", "监控"),
+    ("signal", "手机信号"),
+    ("staff", "有人值守"),
+    ("consent", "业主同意"),
     ("gain", "新增"),
     ("covered", "累计"),
     ("covered_percent", "累计%"),
@@ -170,6 +179,22 @@ _COLUMNS: Final = (
     ("lon", "经度"),
     ("key", "标识"),
 )
+
+
+_LACKS_ZH: Final = {
+    "consent": "未获业主同意",
+    "power": "无供电",
+    "camera": "无监控",
+    "signal": "无手机信号",
+    "staff": "无人值守",
+}
+
+
+def _yes_or_no(line: PlacementLine, name: str) -> str | None:
+    """Return a fact of the site: 是 yes, 否 no, 未知 unknown; None where the line is no site."""
+    if line.site is None:
+        return None
+    return {True: "是 yes", False: "否 no", None: "未知 unknown"}[getattr(line.site, name)]
 
 
 def xlsx_of(out: PlacementOut) -> bytes:
@@ -186,6 +211,7 @@ def xlsx_of(out: PlacementOut) -> bytes:
                 "bands": ", ".join(line.bands),
                 "lat": line.position.lat if line.position is not None else None,
                 "lon": line.position.lon if line.position is not None else None,
+                **{name: _yes_or_no(line, name) for name in SiteFacts.model_fields},
             }
             for column, (name, _) in enumerate(_COLUMNS):
                 value = cells[name]
@@ -204,6 +230,11 @@ def xlsx_of(out: PlacementOut) -> bytes:
             ("cells 需求点", out.cells),
             ("buildings out of reach 无法覆盖的楼栋", out.buildings_out_of_reach),
             ("walks from straight lines 按直线估算", out.walks_estimated),
+            ("demand without responders 无急救志愿者时段的需求（未计入）", out.unattended),
+            *(
+                (f"sites left out 未列入的地点：{_LACKS_ZH[name]} {name}", count)
+                for name, count in out.sites_left_out.items()
+            ),
             *(
                 (
                     f"held out 留出 {year.year}",

@@ -32,6 +32,15 @@ class DemandSource(StrEnum):
     """The real incidents of the region, or those that are sent along."""
 
 
+class SiteNeed(StrEnum):
+    """What a site for a device may have to have."""
+
+    POWER = "power"
+    CAMERA = "camera"
+    SIGNAL = "signal"
+    STAFF = "staff"
+
+
 class Candidate(BaseModel):
     """A site for a new device."""
 
@@ -42,10 +51,10 @@ class Candidate(BaseModel):
     estate_id: Id | None = None
     opening_hours: OpeningHours | None = Field(None, description="When the site is open; default: always")
     price: Money | None = Field(None, description="Price of this site over all years; default: by `prices`")
-    power: bool | None = None
-    camera: bool | None = None
-    signal: bool | None = None
-    staff: bool | None = None
+    power: bool | None = Field(None, description="Mains, for a heated cabinet; default: unknown")
+    camera: bool | None = Field(None, description="The cabinet is in sight of one; default: unknown")
+    signal: bool | None = Field(None, description="Mobile signal, to call from there; default: unknown")
+    staff: bool | None = Field(None, description="Somebody is there while it is open; default: unknown")
     consent: bool = Field(True, description="Sites without the owner's consent are left out")
 
 
@@ -109,7 +118,21 @@ class PlacementIn(BaseModel):
     budget: Money
     prices: Prices = Field(default_factory=Prices)
     candidates: list[Candidate] = Field(default_factory=list, max_length=MAX_CANDIDATES)
+    site_needs: list[SiteNeed] = Field(
+        default_factory=list,
+        description="Sites that have not all of these, or of which it is unknown, are left out, as are doors",
+    )
     every_building: bool = Field(False, description="Every building's door is a site too")
+    min_responders: int = Field(
+        0,
+        ge=0,
+        le=50,
+        description="Count demand only in hours with so many responders nearby by their registered hours; "
+        "0: count it at all hours",
+    )
+    responder_metres: float = Field(
+        500, ge=50, le=3_000, description="How far such a responder may be, by the straight line"
+    )
     open_existing: bool = Field(True, description="Existing devices may be opened to more people and hours")
     movable: list[Id] = Field(
         default_factory=list,
@@ -131,6 +154,16 @@ class PlacementIn(BaseModel):
     max_seconds: float = Field(60, ge=1, le=60, description="Time for the search; the answer says the gap")
 
 
+class SiteFacts(BaseModel):
+    """What is known of a candidate; null: unknown."""
+
+    power: bool | None
+    camera: bool | None
+    signal: bool | None
+    staff: bool | None
+    consent: bool
+
+
 class PlacementLine(BaseModel):
     """One line of the ranked answer; rank 0 is to do nothing."""
 
@@ -150,6 +183,7 @@ class PlacementLine(BaseModel):
     spent: float = Field(description="Cost of all lines to this one")
     cost_per_unit: float | None
     bands: list[Band] = Field(description="When the device is then available")
+    site: SiteFacts | None = Field(description="Of a candidate that was sent along")
 
 
 class HeldOutYear(BaseModel):
@@ -179,6 +213,8 @@ class PlacementOut(BaseModel):
     cells: int
     buildings_out_of_reach: int = Field(description="Buildings of the floor that nothing can reach")
     walks_estimated: int = Field(description="Sites whose walks are estimated from straight lines")
+    unattended: float = Field(description="Demand left out, in hours with fewer than `min_responders`")
+    sites_left_out: dict[str, int] = Field(description="Candidates left out, by what they lack")
     held_out: list[HeldOutYear]
     seconds: float = Field(description="Time that the answer took")
     notes_en: list[str]

@@ -98,12 +98,14 @@ def gap_table(
     }
     everybody = None
     if len(asked) > MAX_READ_SINGLY:
-        everybody = _People(queries.places_around(session, box=None, valid_from=_day_before(at)))
+        everybody = RegisteredPeople(queries.places_around(session, box=None, valid_from=_day_before(at)))
     done = 0
     for estate in asked:
         those = houses[estate.id]
         box = _box_around([house.position for house in those], metres)
-        people = everybody or _People(queries.places_around(session, box=box, valid_from=_day_before(at)))
+        people = everybody or RegisteredPeople(
+            queries.places_around(session, box=box, valid_from=_day_before(at))
+        )
         calendar = calendars.get(estate.holiday_calendar or "")
         week, today = (
             CalendarWeek.coming(at, estate.time_zone),
@@ -178,7 +180,7 @@ def _box_around(positions: Sequence[Position], metres: float) -> BoundingBox:
 # --- people ---------------------------------------------------------------------------------------------
 
 
-class _People:
+class RegisteredPeople:
     """Rows of `places_around` as arrays, with an index by latitude."""
 
     def __init__(self, rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
