@@ -42,6 +42,7 @@ from aed.walking.file import save_network
 from aed.walking.network import WalkingNetwork
 from tests.bench.bare import dijkstra_on, nearest_on_postgis, nearest_on_spatialite
 from tests.bench.client import Line, request
+from tests.bench.coverage import coverage
 from tests.bench.filling import fill_postgis, fill_spatialite
 from tests.bench.imports import imports
 from tests.bench.incidents import from_post_to_calls, plans_alone
@@ -54,6 +55,7 @@ from tests.bench.ratio import Ratio
 from tests.bench.reminders import reminders
 from tests.bench.rounds import Timing, by_turns
 from tests.bench.server import SAME_BYTES, Running, serving
+from tests.bench.shares import CITIES, shares
 from tests.bench.tiles import tiles
 from tests.bench.training import training
 from tests.bench.watchers import watched
@@ -527,7 +529,11 @@ def main() -> None:
     if "placement" in wanted:
         for ratio in placement():
             say(str(ratio))
-    if wanted == ["placement"]:
+    if "coverage" in wanted:
+        with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
+            for ratio in coverage(Path(name)):
+                say(ratio)
+    if not set(wanted) - {"placement", "coverage"}:
         return
     with postgres() as server_url:
         if "lookup" in wanted:
@@ -536,6 +542,14 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
                 say(f"\n{'map tiles':<52} {'':>6} {'at most':>8}")
                 for ratio in map_tiles(server_url, Path(name)):
+                    say(ratio)
+        if "shares" in wanted:
+            with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
+                centres = city_centres(CITIES, first=middle_of_grid(NODES))
+                population = Population(centres, len(centres), AT.date(), gates_everywhere=False)
+                for ratio in shares(
+                    lambda kind: on_postgis(server_url, kind, population), centres, Path(name), AT
+                ):
                     say(ratio)
         if "training" in wanted:
             with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:

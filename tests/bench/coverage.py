@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from statistics import median
 
 import numpy as np
 
+from aed.accounts.permissions import Audience
+from aed.accounts.regions.queries import region_by_code
+from aed.database.session import open_database, read_session
 from aed.geo import Position
+from aed.planning.coverage.previewing import compute
+from aed.planning.coverage.regional import preview_region
+from aed.planning.coverage.schemas import RegionStepIn, StepIn
+from aed.registry.estates import queries as estate_queries
+from aed.settings import Settings
+from tests.bench.filling import fill_some_on_spatialite
 from tests.bench.population import METRES_PER_DEGREE, Row, point, square
-from tests.walking.grids import SOUTH_WEST
+from tests.bench.ratio import Ratio
+from tests.make import ADMINISTRATOR
+from tests.walking.grids import SOUTH_WEST, street_grid
 
 ESTATES, A_ROW = 1_200, 40
 BUILDINGS_AN_ESTATE, DEVICES_AN_ESTATE = 20, 3
 PITCH_METRES, HALF_METRES = 280.0, 125.0
 TABLES = ("regions", "estates", "gates", "buildings", "devices")
 REGION = "CN-999"
+MONDAY = date(2026, 9, 21)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +113,54 @@ class CityOfEstates:
 def _at(east: float, north: float) -> Position:
     across = METRES_PER_DEGREE * math.cos(math.radians(SOUTH_WEST.lat))
     return Position(SOUTH_WEST.lat + north / METRES_PER_DEGREE, SOUTH_WEST.lon + east / across)
+
+
+def coverage(folder: Path) -> Iterator[Ratio]:
+    """Measure previews of single estates among the others, and of the whole city, in seconds of work."""
+    city, url = CityOfEstates(), f"sqlite:///{folder / 'city.sqlite'}"
+    fill_some_on_spatialite(folder / "city.sqlite", city, TABLES)
+    network = street_grid(int((city.side_metres / 60) ** 2))
+    settings = Settings(database_url=url)
+    database = open_database(settings)
+    try:
+        with read_session(database) as session:
+            taken = []
+            for estate_id in range(601, 601 + 9):
+                estate = estate_queries.estate(session, ADMINISTRATOR, estate_id)
+                began = time.process_time()
+                compute(
+                    session,
+                    ADMINISTRATOR,
+                    estate,
+                    StepIn(audience=Audience.NEIGHBOURS),
+                    network=network,
+                    settings=settings,
+                    monday=MONDAY,
+                )
+                taken.append(time.process_time() - began)
+            yield Ratio(
+                f"preview of an estate among {ESTATES:,} : 3 s",
+                median(taken) / 3.0,
+                1.0,
+                f"{median(taken):.2f} s of CPU, {ESTATES * BUILDINGS_AN_ESTATE:,} buildings, SpatiaLite",
+            )
+            region = region_by_code(session, REGION)
+            began, began_wall = time.process_time(), time.perf_counter()
+            found = preview_region(
+                session,
+                region,
+                RegionStepIn(region=REGION, audience=Audience.NEIGHBOURS),
+                network=network,
+                settings=settings,
+                monday=MONDAY,
+                progress=lambda _done, _total: None,
+            )
+            seconds, wall = time.process_time() - began, time.perf_counter() - began_wall
+            yield Ratio(
+                f"previews of {len(found.estates):,} estates in one run : 60 s",
+                seconds / 60.0,
+                1.0,
+                f"{seconds:.0f} s of CPU in {wall:.0f} s, SpatiaLite",
+            )
+    finally:
+        database.close()
