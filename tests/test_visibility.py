@@ -27,6 +27,7 @@ SOURCE = Path(aed.__file__).parent
 GUARDED = {
     "Device": "devices",
     "CoveragePreview": "coverage_previews",
+    "RegionPreview": "region_previews",
     "Estate": "estates",
     "Gate": "gates",
     "Building": "buildings",

@@ -512,7 +512,18 @@ def machine() -> str:
     )
 
 
-PARTS = ("lookup", "tiles", "training", "outbox", "incidents", "live", "pages", "placement")
+PARTS = (
+    "lookup",
+    "tiles",
+    "training",
+    "outbox",
+    "incidents",
+    "live",
+    "pages",
+    "placement",
+    "coverage",
+    "shares",
+)
 
 
 def main() -> None:

@@ -129,7 +129,7 @@ def ask_region_preview(
     Raises NotFound, NotSignedIn, NotAllowed.
     """
     region = region_by_code(session, step.region)
-    require_region_planner(viewer, region.id)
+    require_region_planner(viewer, region.id, writes=True)
     made = RegionPreview(
         region_id=region.id,
         step=step.model_dump(mode="json"),

@@ -52,6 +52,7 @@ def compute_region_previews(
 
 
 def _next(database: Database) -> int | None:
+    """visibility: for the scheduler; asked for by people who plan for the region."""
     open_states = (RegionPreviewState.WAITING, RegionPreviewState.RUNNING)
     with transaction(database) as session:
         found = session.scalar(
@@ -103,6 +104,7 @@ def _finish(
     monday: date | None = None,
     result: RegionResult | None = None,
 ) -> None:
+    """visibility: for the scheduler."""
     with transaction(database) as session:
         row = session.get_one(RegionPreview, preview_id)
         row.state, row.finished_at, row.week_from = state, at, monday
