@@ -139,6 +139,7 @@ class Candidates:
         self._bands: dict[tuple[str, str | None, int | None], HourBand] = {}
         """Hour bands, by time zone, holiday calendar and calendar version."""
         self._accesses: dict[_Hours, AccessAt] = {}
+        self._shared: dict[tuple[str, str, str | None, int | None], bool] = {}
         self._paces: dict[tuple[bool, float | None, float | None], Pace] = {}
         self._buildings = Buildings(connection, settings.arrival)
 
@@ -217,11 +218,21 @@ class Candidates:
         return self._settings.emergency_number_elsewhere
 
     def _is_shared(self, row: DeviceNearby) -> bool:
-        """Return True if the viewer may see the device now, and not only at other hours."""
-        if row.hours_of_sharing is None:
+        """Return True if the viewer may see the device now, and not only at other hours.
+
+        Evaluated once for all devices with the same hours, time zone and calendar.
+        """
+        text = row.hours_of_sharing
+        if text is None:
             return True
-        calendar = nearby_queries.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
-        return is_open_at(row.hours_of_sharing, self._question.at, row.time_zone, calendar)
+        hours = text, row.time_zone, row.holiday_calendar, row.calendar_version
+        shared = self._shared.get(hours)
+        if shared is None:
+            calendar = nearby_queries.calendar_of(
+                self._connection, row.holiday_calendar, row.calendar_version
+            )
+            shared = self._shared[hours] = is_open_at(text, self._question.at, row.time_zone, calendar)
+        return shared
 
     def _evaluated(self, number: int) -> NearbyDevice:
         row = self.rows[number]
