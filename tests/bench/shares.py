@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from sqlalchemy import func, insert, literal, select, text, update
+from sqlalchemy import func, insert, literal, select, update
 
 from aed.accounts.permissions import ANYONE, Audience
 from aed.database.session import Database, open_database, transaction
@@ -37,13 +37,11 @@ def share_every_device(url: str) -> int:
 
     The devices stay visible to the same people in these hours.
     """
-    database = open_database(Settings(database_url=url))
+    database = open_database(Settings(database_url=url, statement_timeout_ms=600_000))
     try:
         with transaction(database) as session:
             if count := session.scalar(select(func.count()).select_from(DeviceShare)):
                 return count
-            if database.engine.dialect.name == "postgresql":
-                session.execute(text("SET LOCAL statement_timeout = 0"))
             session.execute(
                 insert(Agreement).from_select(
                     [
