@@ -1,8 +1,8 @@
 """`python -m tests.bench`: fill two databases, send requests to the real application, print ratios.
 
 `python -m tests.bench training` measures only people and training; `outbox` messages; `incidents` alerts for
-patients; `live` locations of phones on duty beside lookups; `pages` pages against the JSON of the same
-question; `tiles` map tiles at each zoom; `lookup` everything else.
+patients; `live` locations of phones on duty beside lookups; `timebank` the ledger; `pages` pages against the
+JSON of the same question; `tiles` map tiles at each zoom; `lookup` everything else.
 
 AED_BENCH_SIZE=small uses 50,000 devices instead of 1,000,000, for a quick trial; a number, as many.
 AED_BENCH_POSTGRES=URL fills databases aed_bench_* on that server and reuses them in later runs.
@@ -57,6 +57,7 @@ from tests.bench.rounds import Timing, by_turns
 from tests.bench.server import SAME_BYTES, Running, serving
 from tests.bench.shares import CITIES, shares
 from tests.bench.tiles import tiles
+from tests.bench.timebank import ENTRIES, time_bank
 from tests.bench.training import training
 from tests.bench.watchers import watched
 from tests.commands import KEY
@@ -523,6 +524,7 @@ PARTS = (
     "placement",
     "coverage",
     "shares",
+    "timebank",
 )
 
 
@@ -577,6 +579,14 @@ def main() -> None:
                 for ratio in chain(
                     outbox(f"sqlite:///{name}/outbox.sqlite", Path(name), "SpatiaLite"),
                     on_an_empty_one(server_url, lambda url: outbox(url, Path(name), "PostGIS")),
+                ):
+                    say(ratio)
+        if "timebank" in wanted:
+            with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
+                say(f"\n{'time bank':<52} {'':>6} {'at most':>8}")
+                for ratio in chain(
+                    time_bank(f"sqlite:///{name}/bank.sqlite", "SpatiaLite", entries=ENTRIES // 2),
+                    on_an_empty_one(server_url, lambda url: time_bank(url, "PostGIS", entries=ENTRIES)),
                 ):
                     say(ratio)
         if "live" in wanted:

@@ -21,8 +21,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aed.database.types import BigIntId, Table, enum_column
 from aed.timebank.rules import ONCE_KINDS, REGIONAL_KINDS, AccountKind, Currency, LedgerKind, Relation
 
-_REGIONAL = text("kind IN ({})".format(", ".join(f"'{kind}'" for kind in REGIONAL_KINDS)))
-_PERSONAL = text("kind = 'person'")
+IS_REGIONAL = text("kind IN ({})".format(", ".join(f"'{kind}'" for kind in REGIONAL_KINDS)))
+"""The condition of the index by region: SQLite uses it only for queries that repeat the condition."""
 _OF_ESTATE = text("kind = 'estate'")
 _ONCE = text("kind IN ({})".format(", ".join(f"'{kind}'" for kind in ONCE_KINDS)))
 
@@ -35,22 +35,15 @@ class LedgerAccount(Table):
         UniqueConstraint("id", "currency"),
         CheckConstraint("(kind = 'person') = (person_id IS NOT NULL)", name="person"),
         CheckConstraint("kind <> 'estate' OR estate_id IS NOT NULL", name="estate"),
-        Index(
-            "uq_ledger_accounts_person",
-            "person_id",
-            "currency",
-            unique=True,
-            sqlite_where=_PERSONAL,
-            postgresql_where=_PERSONAL,
-        ),
+        Index("uq_ledger_accounts_person", "person_id", "currency", unique=True),
         Index(
             "uq_ledger_accounts_region",
             "region_id",
             "kind",
             "currency",
             unique=True,
-            sqlite_where=_REGIONAL,
-            postgresql_where=_REGIONAL,
+            sqlite_where=IS_REGIONAL,
+            postgresql_where=IS_REGIONAL,
         ),
         Index(
             "uq_ledger_accounts_estate",

@@ -103,7 +103,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_accounts")),
         sa.UniqueConstraint("id", "currency", name=op.f("uq_ledger_accounts_id_currency")),
     )
-    _unique("uq_ledger_accounts_person", "ledger_accounts", ["person_id", "currency"], "kind = 'person'")
+    op.create_index("uq_ledger_accounts_person", "ledger_accounts", ["person_id", "currency"], unique=True)
     _unique("uq_ledger_accounts_region", "ledger_accounts", ["region_id", "kind", "currency"], REGIONAL)
     _unique("uq_ledger_accounts_estate", "ledger_accounts", ["estate_id", "currency"], "kind = 'estate'")
     op.create_index("ix_ledger_accounts_active_at", "ledger_accounts", ["active_at"])

@@ -14,7 +14,7 @@ from aed.accounts.audit_log import NOTHING_BEFORE, keyed_hash, moment_text, sign
 from aed.database.idempotency import require_same_content
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict
-from aed.timebank.models import LedgerAccount, LedgerEntry
+from aed.timebank.models import IS_REGIONAL, LedgerAccount, LedgerEntry
 from aed.timebank.rules import AccountKind, Currency, LedgerKind, to_points
 
 LEDGER_LOCK: Final = "time bank ledger"
@@ -51,7 +51,10 @@ def lock_ledger(session: Session) -> None:
     Take this lock before reading what a decision depends on, such as a balance or the stock of goods.
     """
     session.flush()
-    exclusive_lock(session, LEDGER_LOCK)
+    held_by = (session.get_transaction(), session.get_nested_transaction())
+    if session.info.get(LEDGER_LOCK) != held_by:
+        exclusive_lock(session, LEDGER_LOCK)
+        session.info[LEDGER_LOCK] = held_by
 
 
 def post(session: Session, context: PostingContext, postings: Sequence[Posting]) -> list[LedgerEntry]:
@@ -246,6 +249,7 @@ def regional_account(
     lock_ledger(session)
     found = session.scalar(
         select(LedgerAccount.id).where(
+            IS_REGIONAL,
             LedgerAccount.kind == kind,
             LedgerAccount.region_id == region_id,
             LedgerAccount.currency == currency,

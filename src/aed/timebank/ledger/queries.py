@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, func, select, union_all
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
@@ -55,59 +55,36 @@ def statement(
 
     visibility: the caller has read the account with `account`.
     """
-    sides = [
-        _side(account_id, LedgerEntry.from_account_id == account_id, limit, before_number),
-        _side(account_id, LedgerEntry.to_account_id == account_id, limit, before_number),
-    ]
-    both = union_all(*(select(each) for each in sides)).subquery()
-    rows = session.execute(
-        select(
-            both.c.number,
-            both.c.at,
-            both.c.kind,
-            both.c.amount,
-            both.c.record,
-            both.c.rules_version,
-            both.c.reason,
-            LedgerAccount.kind.label("counter_kind"),
+    pays, receives = LedgerEntry.from_account_id == account_id, LedgerEntry.to_account_id == account_id
+    rows: list[LedgerEntry] = []
+    for side in (pays, receives):  # each with its own index
+        found = select(LedgerEntry).where(side).order_by(LedgerEntry.number.desc()).limit(limit)
+        if before_number is not None:
+            found = found.where(LedgerEntry.number < before_number)
+        rows += session.scalars(found)
+    rows = sorted(rows, key=lambda each: -each.number)[:limit]
+    others = {each.from_account_id for each in rows} | {each.to_account_id for each in rows}
+    kinds = {
+        row.id: row.kind
+        for row in session.execute(
+            select(LedgerAccount.id, LedgerAccount.kind).where(LedgerAccount.id.in_(others))
         )
-        .join(LedgerAccount, LedgerAccount.id == both.c.counter_account_id)
-        .order_by(both.c.number.desc())
-        .limit(limit)
+    }
+    return [_line(each, account_id, kinds) for each in rows]
+
+
+def _line(entry: LedgerEntry, account_id: int, kinds: Mapping[int, AccountKind]) -> StatementLine:
+    is_paid = entry.from_account_id == account_id
+    return StatementLine(
+        entry.number,
+        entry.at,
+        entry.kind,
+        -entry.amount if is_paid else entry.amount,
+        entry.record,
+        kinds[entry.to_account_id if is_paid else entry.from_account_id],
+        entry.rules_version,
+        entry.reason,
     )
-    return [
-        StatementLine(
-            row.number,
-            row.at,
-            row.kind,
-            row.amount,
-            row.record,
-            row.counter_kind,
-            row.rules_version,
-            row.reason,
-        )
-        for row in rows
-    ]
-
-
-def _side(account_id: int, side: ColumnElement[bool], limit: int, before_number: int | None):  # type: ignore[no-untyped-def] # a subquery
-    """visibility: for `statement`."""
-    pays = LedgerEntry.from_account_id == account_id
-    found = select(
-        LedgerEntry.number,
-        LedgerEntry.at,
-        LedgerEntry.kind,
-        case((pays, -LedgerEntry.amount), else_=LedgerEntry.amount).label("amount"),
-        LedgerEntry.record,
-        LedgerEntry.rules_version,
-        LedgerEntry.reason,
-        case((pays, LedgerEntry.to_account_id), else_=LedgerEntry.from_account_id).label(
-            "counter_account_id"
-        ),
-    ).where(side)
-    if before_number is not None:
-        found = found.where(LedgerEntry.number < before_number)
-    return found.order_by(LedgerEntry.number.desc()).limit(limit).subquery()
 
 
 def minutes_served(session: Session, person_id: int) -> int:

@@ -1,0 +1,255 @@
+"""The time bank: balance and statement, postings a second against bare inserts, and a night's run.
+
+AED_BENCH_ENTRIES=N is the number of entries on PostGIS (default 2,000,000), and half of it on SpatiaLite.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from sqlalchemy import insert, select, text
+
+from aed.accounts.audit_log import NOTHING_BEFORE, signing_key
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import TokenRole, Viewer
+from aed.cli.server import bring_up_to_date
+from aed.database.bulk import insert_many
+from aed.database.session import Database, open_database, transaction
+from aed.settings import Settings
+from aed.timebank.giving.jobs import run_night
+from aed.timebank.ledger.actions import credit_service
+from aed.timebank.ledger.posting import (
+    Posting,
+    PostingContext,
+    hash_of_entry,
+    post,
+    regional_account,
+)
+from aed.timebank.ledger.queries import accounts_of, statement
+from aed.timebank.models import LedgerAccount, LedgerEntry
+from aed.timebank.rules import AccountKind, Currency, LedgerKind, ServiceKind
+from tests import make
+from tests.bench.ratio import Ratio
+from tests.bench.rounds import by_turns
+from tests.make import NOW
+
+ENTRIES = int(os.environ.get("AED_BENCH_ENTRIES", "2000000"))
+ENTRIES_A_PERSON = 73
+"""20,000,000 entries of 275,707 people."""
+AT_ONCE = 20_000
+POSTED = 400
+MAX_READ_MILLISECONDS, MIN_A_SECOND, MAX_RATIO, MAX_NIGHT_SECONDS = 20.0, 200.0, 3.0, 60.0
+
+
+def time_bank(url: str, what: str, *, entries: int) -> Iterator[Ratio]:
+    """Fill an empty database with entries of many people, and measure."""
+    settings = Settings.model_validate({"database_url": url, "statement_timeout_ms": 600_000})
+    database = open_database(settings)
+    try:
+        bring_up_to_date(database)
+        began = time.perf_counter()
+        people, estate_id = _fill(database, entries)
+        yield Ratio(
+            f"filling with {entries:,} entries, {what}",
+            (time.perf_counter() - began) / entries * 1e6,
+            None,
+            f"microseconds an entry with its triggers; {len(people):,} people",
+        )
+        yield from _reads(database, people, what)
+        yield from _postings(database, people, estate_id, what)
+        yield from _nights(database, what)
+    finally:
+        database.close()
+
+
+def _fill(database: Database, entries: int) -> tuple[list[int], int]:
+    count = max(50, entries // ENTRIES_A_PERSON)
+    with transaction(database) as session:
+        estate = make.estate(session)
+        session.execute(
+            insert(Person), [{"name": str(number), "phone": f"+86138{number:08}"} for number in range(count)]
+        )
+        people = list(session.scalars(select(Person.id)))  # visibility: invented
+        session.execute(
+            insert(LedgerAccount),
+            [
+                {
+                    "kind": AccountKind.PERSON,
+                    "currency": currency,
+                    "region_id": estate.region_id,
+                    "estate_id": estate.id,
+                    "person_id": person_id,
+                    "minimum": 0,
+                    "opened_at": NOW,
+                }
+                for person_id in people
+                for currency in Currency
+            ],
+        )
+        issuance = {
+            currency: regional_account(
+                session, AccountKind.ISSUANCE, currency, region_id=estate.region_id, at=NOW
+            )
+            for currency in Currency
+        }
+        accounts = session.execute(
+            select(LedgerAccount.id, LedgerAccount.currency).where(LedgerAccount.kind == AccountKind.PERSON)
+        ).all()
+        estate_id = estate.id
+    before, number = NOTHING_BEFORE, 0
+    while number < entries:
+        with transaction(database) as session:
+            key_id, key = signing_key(session, used_before=None)
+            rows = []
+            for _ in range(min(AT_ONCE, entries - number)):
+                number += 1
+                left_out = int(len(accounts) * 0.7 * number / entries)  # they are not active any more
+                account = accounts[left_out + number * 7919 % (len(accounts) - left_out)]
+                entry = LedgerEntry(
+                    number=number,
+                    at=_moment(number, entries),
+                    kind=LedgerKind.EARN,
+                    currency=account.currency,
+                    from_account_id=issuance[account.currency],
+                    to_account_id=account.id,
+                    amount=60,
+                    record=f"bench:{number}",
+                    rules_version="default-1",
+                    posted_by="bench",
+                    key_id=key_id,
+                )
+                entry.hash = before = hash_of_entry(key, before, entry)
+                rows.append({name.key: getattr(entry, name.key) for name in LedgerEntry.__table__.columns})
+            insert_many(session, LedgerEntry, rows)
+    if database.engine.dialect.name == "postgresql":
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE ledger_accounts"))
+            connection.execute(text("ANALYZE ledger_entries"))
+    return people, estate_id
+
+
+def _moment(number: int, entries: int) -> datetime:
+    """Spread the entries over four years before now, so that some accounts expire."""
+    return NOW - timedelta(days=1460) * (1 - number / entries)
+
+
+def _reads(database: Database, people: list[int], what: str) -> Iterator[Ratio]:
+    with database.read_sessions() as session:
+
+        def balance(person_id: int) -> None:
+            viewer = Viewer(role=TokenRole.MEMBER, name="bench", person_id=person_id)
+            assert len(accounts_of(session, viewer, person_id)) == 2
+            session.expunge_all()
+
+        def lines(person_id: int) -> None:
+            viewer = Viewer(role=TokenRole.MEMBER, name="bench", person_id=person_id)
+            points = accounts_of(session, viewer, person_id)[1]
+            statement(session, points.id, limit=50)
+            session.expunge_all()
+
+        timings = by_turns({"balance": (balance, people), "statement": (lines, people)}, rounds=5, a_round=40)
+    for name, timing in timings.items():
+        yield Ratio(
+            f"{name}, ms, {what}",
+            timing.percentile(0.99) / 1e3,
+            MAX_READ_MILLISECONDS,
+            f"p99; median {timing.micros / 1e3:.2f} ms",
+        )
+
+
+def _postings(database: Database, people: list[int], estate_id: int, what: str) -> Iterator[Ratio]:
+    """Credit service, two entries in each transaction, and insert the same rows into a bare table."""
+    columns = ", ".join(column.key for column in LedgerEntry.__table__.columns)
+    with database.engine.begin() as connection:
+        connection.execute(text(f"CREATE TABLE bare AS SELECT {columns} FROM ledger_entries WHERE 1 = 0"))  # noqa: S608 - constants
+
+    def credit(number: int) -> None:
+        with transaction(database) as session:
+            credit_service(
+                session,
+                record_id=10**9 + number,
+                person_id=people[len(people) // 2 + number % (len(people) // 2)],
+                estate_id=estate_id,
+                minutes=7,
+                kind=ServiceKind.PATROL,
+                at=NOW,
+                by="bench",
+            )
+
+    values = ", ".join(f":{column.key}" for column in LedgerEntry.__table__.columns)
+    statement = text(f"INSERT INTO bare ({columns}) VALUES ({values})")  # noqa: S608 - constants
+    row = {column.key: "x" * 60 for column in LedgerEntry.__table__.columns} | {
+        "number": 1,
+        "at": "2026-09-22 02:00:00",
+        "from_account_id": 1,
+        "to_account_id": 2,
+        "amount": 60,
+        "reverses": None,
+        "served_on": None,
+        "key_id": "x" * 8,
+    }
+
+    def bare(number: int) -> None:
+        with transaction(database) as session:
+            session.execute(statement, [row, row])
+
+    def posted(number: int) -> None:
+        with transaction(database) as session:
+            post(
+                session,
+                PostingContext(NOW, "bench", "default-1"),
+                [
+                    Posting(LedgerKind.EARN, Currency.POINTS, issuance, account, 60, f"p:{number}:{each}")
+                    for each in range(2)
+                ],
+            )
+
+    with transaction(database) as session:
+        account, region_id = session.execute(
+            select(LedgerAccount.id, LedgerAccount.region_id).where(  # visibility: invented
+                LedgerAccount.kind == AccountKind.PERSON, LedgerAccount.currency == Currency.POINTS
+            )
+        ).first() or (0, 0)
+        issuance = regional_account(
+            session, AccountKind.ISSUANCE, Currency.POINTS, region_id=region_id, at=NOW
+        )
+    credited, posts, bares = (_seconds(step, POSTED) for step in (credit, posted, bare))
+    a_second = 2 * POSTED / credited
+    yield Ratio(
+        f"{MIN_A_SECOND:.0f} postings a second / measured, {what}",
+        MIN_A_SECOND / a_second,
+        1.0,
+        f"{a_second:.0f} postings a second by one process, two in each transaction, all checks included",
+    )
+    yield Ratio(
+        f"posting against bare inserts, {what}",
+        posts / bares,
+        MAX_RATIO,
+        f"two entries signed and checked {posts / POSTED * 1e3:.2f} ms, two bare rows "
+        f"{bares / POSTED * 1e3:.2f} ms, each in a transaction; a credit {credited / POSTED * 1e3:.2f} ms",
+    )
+
+
+def _seconds(step: Callable[[int], None], count: int) -> float:
+    for number in range(20):
+        step(10**6 + number)
+    began = time.perf_counter()
+    for number in range(count):
+        step(number)
+    return time.perf_counter() - began
+
+
+def _nights(database: Database, what: str) -> Iterator[Ratio]:
+    """Run the first night, which expires what is due since a year, and the next one."""
+    for name, at in (("first night, a year's arrears", NOW), ("night", NOW + timedelta(days=1))):
+        began = time.perf_counter()
+        counts = run_night(database, at)
+        yield Ratio(
+            f"{name}, s, {what}",
+            time.perf_counter() - began,
+            MAX_NIGHT_SECONDS,
+            f"{counts['expired']:,} accounts expired, {counts['notified']:,} people notified",
+        )
