@@ -12,15 +12,19 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Role, Viewer
+from aed.accounts.regions.models import Region
 from aed.database.session import Database, transaction
 from aed.errors import AedError
 from aed.timebank.families import actions as families
 from aed.timebank.giving import actions as giving
 from aed.timebank.giving.jobs import expire_points, settle_inheritances
+from aed.timebank.goods import actions as goods_actions
+from aed.timebank.goods.models import Goods, GoodsOrder
 from aed.timebank.ledger import actions as ledger
 from aed.timebank.models import Inheritance, LedgerAccount, LedgerEntry
 from aed.timebank.rules import (
@@ -28,10 +32,15 @@ from aed.timebank.rules import (
     UNITS_PER_POINT,
     AccountKind,
     Currency,
+    ExchangeState,
     LedgerKind,
+    OfferKind,
+    OrderState,
     Relation,
     ServiceKind,
 )
+from aed.timebank.services import actions as services
+from aed.timebank.services.models import ServiceExchange
 from tests import make
 from tests.examples import examples
 from tests.make import ADMINISTRATOR, NOW
@@ -50,6 +59,8 @@ class World:
     region_id: int
     people: tuple[int, ...]
     viewers: tuple[Viewer, ...]
+    goods_id: int
+    offer_id: int
 
 
 def build(session: Session) -> World:
@@ -62,9 +73,14 @@ def build(session: Session) -> World:
         )
         families.confirm_relative(session, viewers[other], declared.id, at=NOW)
     for each in people:
-        make.credited(session, each, estate, minutes=30 * 60)
+        make.credited(session, each, estate, minutes=110 * 60)
     families.open_family(session, viewers[0], name="F", at=NOW)
-    return World(estate.id, estate.region_id, tuple(each.id for each in people), tuple(viewers))
+    goods = make.goods(session, estate)
+    offer = services.offer_service(
+        session, viewers[3], kind=OfferKind.LESSON, title="Lesson", price=UNITS_PER_POINT, at=NOW
+    )
+    ids = tuple(each.id for each in people)
+    return World(estate.id, estate.region_id, ids, tuple(viewers), goods.id, offer.id)
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -192,12 +208,101 @@ class LedgerMachine(RuleBasedStateMachine):
             )
         )
 
+    @rule(who=PEOPLE, quantity=st.sampled_from([1, 4, 9]))
+    def order(self, who: int, quantity: int) -> None:
+        key = self.new_key()
+        self.twice(
+            lambda: goods_actions.place_order(
+                self.session,
+                self.viewers[who],
+                goods_id=self.world.goods_id,
+                quantity=quantity,
+                key=key,
+                at=self.at,
+            )
+        )
+
+    @rule(number=RECORDS, is_collected=st.booleans())
+    def end_order(self, number: int, is_collected: bool) -> None:
+        found = self.session.scalars(select(GoodsOrder).order_by(GoodsOrder.id)).all()
+        if not found:
+            return
+        order = found[number % len(found)]
+        if is_collected:
+            manager = make.person_with_role(
+                self.session, Role.ADMINISTRATOR, region=self.session.get_one(Region, self.world.region_id)
+            )
+            self.twice(
+                lambda: goods_actions.collect_order(
+                    self.session, manager, order.id, code=order.code, at=self.at
+                )
+            )
+        else:
+            self.twice(
+                lambda: goods_actions.cancel_order(
+                    self.session, oneself(self.session.get_one(Person, order.person_id)), order.id, at=self.at
+                )
+            )
+
+    @rule(who=PEOPLE, minutes=st.sampled_from([7, 60, 600]))
+    def ask_for_lesson(self, who: int, minutes: int) -> None:
+        key = self.new_key()
+        self.twice(
+            lambda: services.ask_for_service(
+                self.session,
+                self.viewers[who],
+                self.world.offer_id,
+                starts_at=self.at,
+                minutes=minutes,
+                key=key,
+                at=self.at,
+            )
+        )
+
+    @rule(number=RECORDS, who=PEOPLE, what=st.sampled_from(["agree_on", "confirm", "confirm", "cancel"]))
+    def go_on_with_lesson(self, number: int, who: int, what: str) -> None:
+        found = self.session.scalars(select(ServiceExchange.id).order_by(ServiceExchange.id)).all()
+        if not found:
+            return
+        action = getattr(services, f"{what}_service")
+        exchange_id = found[number % len(found)]
+        self.twice(lambda: action(self.session, self.viewers[who], exchange_id, at=self.at))
+
+    @invariant()
+    def what_is_held_is_of_open_orders_lessons_and_records(self) -> None:
+        if not hasattr(self, "session"):
+            return
+        goods = self.session.get_one(Goods, self.world.goods_id, populate_existing=True)
+        sold = self.session.scalar(
+            select(func.sum(GoodsOrder.quantity)).where(GoodsOrder.state != OrderState.CANCELLED)
+        )
+        assert goods.stock + (sold or 0) == 10, "never oversold"
+        orders = select(func.sum(GoodsOrder.amount)).where(GoodsOrder.state == OrderState.HELD)
+        lessons = select(func.sum(ServiceExchange.amount)).where(
+            ServiceExchange.state == ExchangeState.AGREED
+        )
+        signs = {LedgerKind.HOLD: 1, LedgerKind.RELEASE: -1}
+        records = sum(
+            signs[row.kind] * row.amount
+            for row in self.session.execute(
+                select(LedgerEntry.kind, LedgerEntry.amount).where(
+                    LedgerEntry.kind.in_(signs), LedgerEntry.record.startswith("service:")
+                )
+            )
+        )
+        held = self.session.scalar(
+            select(func.sum(LedgerAccount.balance)).where(LedgerAccount.kind == AccountKind.SUSPENSE)
+        )
+        due = (self.session.scalar(orders) or 0) + (self.session.scalar(lessons) or 0) + records
+        assert (held or 0) == due
+
     @rule(days=st.sampled_from([1, 40, 400, 1100]))
     def nights(self, days: int) -> None:
         self.at += timedelta(days=days)
 
         def night() -> None:
             expire_points(self.session, self.world.region_id, after_id=0, at=self.at)
+            goods_actions.cancel_uncollected(self.session, at=self.at)
             settle_inheritances(self.session, at=self.at)
 
         self.twice(night)
