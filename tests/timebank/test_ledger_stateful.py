@@ -301,8 +301,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.at += timedelta(days=days)
 
         def night() -> None:
-            expire_points(self.session, self.world.region_id, after_id=0, at=self.at)
             goods_actions.cancel_uncollected(self.session, at=self.at)
+            expire_points(self.session, self.world.region_id, after_id=0, at=self.at)
             settle_inheritances(self.session, at=self.at)
 
         self.twice(night)

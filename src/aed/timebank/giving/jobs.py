@@ -40,6 +40,8 @@ def run_night(database: Database, at: datetime) -> dict[str, int]:
     """
     counts = {"expired": 0, "notified": 0, "cancelled": 0, "inherited": 0}
     with transaction(database) as session:
+        counts["cancelled"] = cancel_uncollected(session, at=at)  # first: their points may expire
+    with transaction(database) as session:
         regions = _regions_with_accounts(session)
     for region_id in regions:
         after_id: int | None = 0
@@ -48,8 +50,6 @@ def run_night(database: Database, at: datetime) -> dict[str, int]:
                 after_id, expired, notified = expire_points(session, region_id, after_id=after_id, at=at)
             counts["expired"] += expired
             counts["notified"] += notified
-    with transaction(database) as session:
-        counts["cancelled"] = cancel_uncollected(session, at=at)
     with transaction(database) as session:
         counts["inherited"] = settle_inheritances(session, at=at)
     return counts
