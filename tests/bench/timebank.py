@@ -191,6 +191,8 @@ def _postings(database: Database, people: list[int], estate_id: int, what: str) 
         "reverses": None,
         "served_on": None,
         "key_id": "x" * 8,
+        "kind": "earn",
+        "currency": "points",
     }
 
     def bare(number: int) -> None:
