@@ -134,7 +134,15 @@ from aed.upkeep.retrievals.schemas import RetrievalIn
 from aed.upkeep.rules import DueKind, Fact, FaultKind, ReminderLevel
 from aed.volunteering.certificates import actions as proof_actions
 from aed.volunteering.certificates.schemas import ServiceCertificateIn, ServiceIssuerIn
-from aed.volunteering.models import ServiceCertificate, ServiceIssuer, ServiceRecord, Volunteer
+from aed.volunteering.models import (
+    PlatformBatch,
+    ServiceCertificate,
+    ServiceIssuer,
+    ServiceRecord,
+    Volunteer,
+)
+from aed.volunteering.platforms import actions as batch_actions
+from aed.volunteering.platforms.schemas import BatchIn
 from aed.volunteering.records import actions as service_actions
 from aed.volunteering.records.schemas import ServiceIn
 from aed.volunteering.volunteers import actions as volunteer_actions
@@ -1117,3 +1125,18 @@ def service_certificate(
     }
     new = ServiceCertificateIn.model_validate(fields | given)
     return proof_actions.issue_certificate(session, who, new, at=NOW + timedelta(days=8))
+
+
+def service_batch(session: Session, of: Estate, **given: Any) -> PlatformBatch:
+    """Put the estate's confirmed service of 2026 into a batch for 志愿汇."""
+    if session.get(ServiceIssuer, of.id) is None:
+        service_issuer(session, of)
+    fields = {
+        "platform": "zhiyuanhui",
+        "reference": f"batch-{next(_numbers)}",
+        "estate_id": of.id,
+        "from_on": "2026-01-01",
+        "until_on": "2026-12-31",
+    }
+    new = BatchIn.model_validate(fields | given)
+    return batch_actions.prepare_batch(session, ADMINISTRATOR, new, at=NOW)

@@ -171,6 +171,7 @@ PREDICATES = {
     "agreement_visible_to",
     "service_visible_to",
     "certificates_visible_to",
+    "batches_visible_to",
     "volunteers_visible_to",
     "seen_by",  # the same for enrolments
 }
@@ -461,6 +462,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "rules_version": ["2026-1"],
         "record_id": [1],
         "appeal_id": [1],
+        "batch_id": [1],
         "service_number": ["SC-2026-0A1B2C3D4E"],
         "party_key": ["agr_made_up"],
         "text_hash": ["0" * 64],
@@ -484,6 +486,8 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "/v1/calendar.ics": ["key=cal_nobodys"],
         "/v1/statistics": ["year=2026"],
         "/v1/time-bank/goods": ["region=CN-33"],
+        "/v1/regions/{region}/service-report": ["from=2026-01-01&until=2026-12-31"],
+        "/v1/regions/{region}/service-report.{ending}": ["from=2026-01-01&until=2026-12-31"],
         "/v1/statistics/cases": ["year=2026"],
         "/ogc/collections/{collection_id}/items": ["", "bbox=119,29,121,31&limit=1"],
     }

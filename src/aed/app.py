@@ -123,7 +123,9 @@ from aed.upkeep.retrievals import api as retrievals_api
 from aed.upkeep.sightings import api as sightings_api
 from aed.volunteering.appeals import api as service_appeals_api
 from aed.volunteering.certificates import api as service_certificates_api
+from aed.volunteering.platforms import api as service_batches_api
 from aed.volunteering.records import api as service_records_api
+from aed.volunteering.report import api as service_report_api
 from aed.volunteering.volunteers import api as volunteers_api
 from aed.walking.file import network_at
 from aed.web import api as web_api
@@ -241,6 +243,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         awards_api,
         calendars_api,
         service_records_api,
+        service_batches_api,
+        service_report_api,
         service_certificates_api,
         service_appeals_api,
         volunteers_api,

@@ -47,6 +47,7 @@ from aed.upkeep.jobs import (
     send_calendar_notices,
     send_reminders,
 )
+from aed.volunteering.platforms.jobs import send_batches
 from aed.volunteering.records.jobs import collect
 from aed.walking.file import network_at
 from aed.worker.jobs import Now
@@ -134,6 +135,11 @@ def calendar_notices(database: Database, settings: Settings, now: Now) -> Counts
 
 def service_records(database: Database, _settings: Settings, now: Now) -> Counts:
     return {"recorded": collect(database, now())}
+
+
+def service_batches(database: Database, settings: Settings, now: Now) -> Counts:
+    answered = send_batches(database, now(), is_private_allowed=settings.notify_allow_private)
+    return {"answered": answered}
 
 
 def forget_sign_ins(database: Database, settings: Settings, now: Now) -> Counts:

@@ -133,6 +133,12 @@ TIMETABLE: Final = (
         every(minutes=10),
         "Records checks, drills, sessions and calls of volunteers as service",
     ),
+    _job(
+        "service-batches",
+        every(hours=1),
+        "Sends batches of service records to volunteer platforms",
+        asks_others=True,
+    ),
     _job("forget-sign-ins", every(hours=1), "Deletes expired sessions and sign-in codes"),
     _job("forget-live-places", every(minutes=1), "Deletes expired locations of phones"),
     _job(

@@ -142,7 +142,7 @@ def build(session: Session) -> Everyone:
     party = party_of(session, agreement.id, PartyRole.OWNERS_COMMITTEE)
     _, party_key = create_link(session, party, LinkIn(), by="test", at=clock.now())
     manager = make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate)
-    make.registered(session, viewer_of_person(session, resident.id), estate)
+    make.registered(session, viewer_of_person(session, resident.id), estate, number="330106000123")
     patrol = make.service(session, viewer_of_person(session, resident.id), estate)
     confirmed = service_actions.confirm_record(session, manager, patrol.id, rating=None, at=clock.now())
     refused = make.service(session, viewer_of_person(session, resident.id), estate, minutes=30, ended_at=NOW)
@@ -155,6 +155,7 @@ def build(session: Session) -> Everyone:
     exchange = make.service_exchange(session, estate, resident)
     everyone.known = {
         "appeal_id": appeal.id,
+        "batch_id": make.service_batch(session, estate).id,
         "service_number": make.service_certificate(session, of=resident, on=estate).number,
         "record_id": confirmed.id,
         "link_key": short_link(session, "/", FAR_FUTURE).removeprefix("/l/"),

@@ -64,6 +64,8 @@ QUERIES = {
     "GET /v1/labels.pdf": {"device_id": "device_id"},
     "GET /v1/statistics": {"year": "2026"},
     "GET /v1/time-bank/goods": {"region": "CN-33"},
+    "GET /v1/regions/{region}/service-report": {"from": "2026-01-01", "until": "2026-12-31"},
+    "GET /v1/regions/{region}/service-report.{ending}": {"from": "2026-01-01", "until": "2026-12-31"},
     "GET /v1/statistics/cases": {"year": "2026"},
 }
 LIST: dict[str, Any] = {

@@ -1,0 +1,53 @@
+"""Send prepared batches to the platforms' webhooks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from aed.accounts.permissions import SCHEDULER
+from aed.database.session import Database, transaction
+from aed.notifications import queries as endpoint_queries
+from aed.notifications.channels.posting import Post
+from aed.notifications.rules import DeliveryFailed
+from aed.volunteering.platforms import actions, queries
+from aed.volunteering.platforms.adapters import HttpAdapter, PlatformAdapter
+
+MAX_ATTEMPTS: Final = 24
+
+
+def send_batches(database: Database, now: datetime, *, is_private_allowed: bool) -> int:
+    """Send the batches that name an endpoint; return how many were answered. Once an hour, at most a day."""
+    with transaction(database) as session:
+        ids = queries.batches_to_send(session, max_attempts=MAX_ATTEMPTS)
+    answered = 0
+    for batch_id in ids:
+        with transaction(database) as session:
+            name = queries.batch(session, SCHEDULER, batch_id).endpoint
+            endpoint = endpoint_queries.endpoint(session, name) if name is not None else None
+            if endpoint is None or endpoint.secret is None:
+                continue
+            adapter = HttpAdapter(endpoint.address, endpoint.secret, Post(is_private_allowed))
+        answered += send_batch(database, batch_id, adapter, now)
+    return answered
+
+
+def send_batch(database: Database, batch_id: int, adapter: PlatformAdapter, now: datetime) -> bool:
+    """Give one batch to a platform, outside of any transaction; return True if all its rows are answered.
+
+    A failure is stored with the batch, which is then sent again under the same reference.
+    """
+    with transaction(database) as session:
+        batch = queries.batch(session, SCHEDULER, batch_id)
+        submission = actions.submission_of(session, batch)
+        batch.attempts += 1
+    try:
+        answers, failure = adapter.submit(submission, at=now), None
+    except DeliveryFailed as error:
+        answers, failure = [], error.detail
+    with transaction(database) as session:
+        batch = queries.batch(session, SCHEDULER, batch_id)
+        batch.failure = failure
+        numbers = {each.number for each in submission.rows}
+        actions.take_answer(session, batch, [each for each in answers if each.number in numbers], at=now)
+        return batch.answered_at is not None
