@@ -226,7 +226,7 @@ def test_imported_hours_are_recorded_once_and_rejected_rows_come_back(
         "Z3,3301,社区清扫,2026-09-01 10:00,2026-09-01 11:00",
         "Z4,3301,社区清扫,yesterday,2026-09-01 11:00",
     ]
-    new = HoursIn(platform="zhiyuanhui", estate_id=estate.id, content="\n".join(lines))  # type: ignore[arg-type]
+    new = HoursIn(platform="zhiyuanhui", estate_id=estate.id, content="\n".join(lines))
 
     done = actions.import_hours(session, manager, new, at=NOW)
     again = actions.import_hours(session, manager, new, at=NOW)

@@ -30,14 +30,14 @@ router = APIRouter(tags=["volunteering"])
 BatchId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 
-class TableFormat(StrEnum):
+class BatchFileFormat(StrEnum):
     CSV = "csv"
     XLSX = "xlsx"
 
 
 MEDIA_TYPES: Final = {
-    TableFormat.CSV: "text/csv; charset=utf-8",
-    TableFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    BatchFileFormat.CSV: "text/csv; charset=utf-8",
+    BatchFileFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -83,13 +83,13 @@ def get_service_batch(session: ReadSession, viewer: ViewerDep, batch_id: BatchId
 
 @router.get("/service-batches/{batch_id}/file.{ending}", response_class=Response, responses=FILE)
 def get_service_batch_file(
-    session: ReadSession, viewer: ViewerDep, batch_id: BatchId, ending: TableFormat
+    session: ReadSession, viewer: ViewerDep, batch_id: BatchId, ending: BatchFileFormat
 ) -> Response:
     """Download a batch as the platform's CSV or XLSX, to upload it there."""
     require_signed_in(viewer)
     found = queries.batch(session, viewer, batch_id)
     rows = actions.submission_of(session, found).rows
-    write = csv_of if ending is TableFormat.CSV else xlsx_of
+    write = csv_of if ending is BatchFileFormat.CSV else xlsx_of
     name = f"{found.platform}-{found.reference}.{ending}"
     return Response(
         write(found.platform, rows),
