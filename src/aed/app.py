@@ -145,6 +145,7 @@ from aed.web.reminders import api as reminder_pages_api
 from aed.web.render import HEADERS
 from aed.web.reports import api as web_reports_api
 from aed.web.sign_up import api as sign_up_api
+from aed.web.time_bank import api as time_bank_pages_api
 from aed.worker import api as worker_api
 
 log = structlog.get_logger("aed")
@@ -295,6 +296,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(coverage_pages_api.router)
     app.include_router(sign_up_api.router)
     app.include_router(my_page_api.router)
+    app.include_router(time_bank_pages_api.router)
     app.include_router(reminder_pages_api.router)
     app.include_router(map_api.router)
     app.include_router(web_api.router)

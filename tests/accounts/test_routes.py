@@ -72,12 +72,16 @@ LIST: dict[str, Any] = {
     "content": b"source,source_id,region,lat,lon,place_en\ntown,1,CN-33,30.29,120.1,Lobby\n",
     "headers": {"Content-Type": "text/csv"},
 }
+A_KEY = "00000000-0000-4000-8000-000000000001"
 BODIES: dict[str, dict[str, Any]] = {
     "POST /estates/{estate_id}/coverage": {"data": {"audience": "public"}},
     "POST /certificates/{declaration_id}": {"data": {"answer": "no"}},
     "POST /demo": {"data": {"part": "dispatcher"}},
     "POST /learn/enrolments/{enrolment_id}": {"data": {"change": "withdraw"}},
     "POST /learn/enrolments/{enrolment_id}/{link_key}": {"data": {"change": "withdraw"}},
+    "POST /me/time-bank/volunteer": {"data": {"estate_id": "1"}},
+    "POST /me/time-bank/service": {"data": {"key": A_KEY, "source": "other"}},
+    "POST /me/time-bank/orders": {"data": {"goods_id": "999999", "key": A_KEY}},
     "POST /me/offer/pause": {"data": {"days": "1"}},
     "POST /residence/{person_id}/{estate_id}/{manager_id}/{link_key}": {"data": {"answer": "no"}},
     "POST /v1/sign-in": {"json": {"phone": PHONE, "password": PASSWORD}},

@@ -1,0 +1,297 @@
+"""Routes of the volunteer's time bank, and of the service that others confirm."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Final
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.permissions import Viewer
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.errors import AedError, InvalidInput
+from aed.http.query import ANY_PARAMETER
+from aed.timebank.goods import actions as goods_actions
+from aed.timebank.ledger import queries as ledger
+from aed.timebank.permissions import require_person
+from aed.timebank.regional_rules.queries import rules_at
+from aed.timebank.rules import AccountKind, Currency, OrderState, PriorityGroup
+from aed.translation import detail_of
+from aed.volunteering.records import actions as service_actions
+from aed.volunteering.records import queries as service
+from aed.volunteering.records.schemas import ServiceIn
+from aed.volunteering.rules import OF_CALLS, ServiceSource
+from aed.volunteering.volunteers import actions as volunteer_actions
+from aed.volunteering.volunteers.schemas import VolunteerIn
+from aed.web.language import language_of
+from aed.web.render import render
+from aed.web.time_bank import queries
+from aed.web.time_bank.page import (
+    GROUPS,
+    ORDERS,
+    SOURCES,
+    entry_line,
+    hours_and_minutes,
+    points_text,
+    service_line,
+)
+from aed.web.words import noop
+
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
+
+NO_STORE: Final = {"Cache-Control": "no-store"}
+MAX_SHOWN: Final = 20
+MAX_TO_CONFIRM: Final = 100
+BY_HAND: Final = (ServiceSource.PATROL, ServiceSource.OTHER)
+"""What a volunteer records on the page."""
+NOTHING_TYPED: Final = dict.fromkeys(("source", "activity", "day", "begins", "ends"), "")
+BAD_FORM: Final = noop("Say what you did, on which day, and from when until when.")
+
+RecordId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+OrderId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+Text = Annotated[str, Form(max_length=300)]
+
+
+@router.get("/me/time-bank")
+def show_time_bank(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
+    """Show minutes, points, service, goods and orders of the signed-in person."""
+    if viewer.person_id is None:
+        return RedirectResponse("/sign-in?next=/me/time-bank", 303)
+    return _page(request, session, viewer)
+
+
+def _page(
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    *,
+    status: int = 200,
+    problem: str = "",
+    at_section: str = "",
+    typed: dict[str, str] | None = None,
+) -> Response:
+    """Render the page; `problem` is shown in the section with that name, beside what was typed."""
+    person_id = require_person(viewer)
+    volunteer = queries.volunteer_of(session, person_id)
+    zone = ZoneInfo(service.time_zone_of(session, volunteer.estate_id)) if volunteer else ZoneInfo("UTC")
+    accounts = {
+        each.currency: each
+        for each in ledger.accounts_of(session, viewer, person_id)
+        if each.kind is AccountKind.PERSON
+    }
+    minutes, points = accounts.get(Currency.MINUTES), accounts.get(Currency.POINTS)
+    region_id = points.region_id if points else volunteer.region_id if volunteer else None
+    rules = rules_at(session, region_id, clock.now()) if region_id is not None else None
+    served = minutes.balance if minutes else 0
+    goods = (
+        goods_actions.catalogue(session, region_id, limit=MAX_SHOWN, after_id=0)
+        if region_id is not None
+        else []
+    )
+    return render(
+        request,
+        "time_bank/time_bank.html.jinja",
+        status=status,
+        headers=NO_STORE,
+        problem=problem,
+        at_section=at_section,
+        typed=typed or NOTHING_TYPED,
+        volunteer=volunteer,
+        estates=queries.estates_to_join(session, viewer),
+        served=hours_and_minutes(served),
+        missing=hours_and_minutes(max(0, rules.spend_from_minutes - served) if rules else 0),
+        points=points_text(points.balance if points else 0),
+        to_confirm=len(queries.service_to_confirm(session, viewer, limit=MAX_TO_CONFIRM)),
+        service=[
+            service_line(each, zone) for each in queries.latest_service(session, person_id, limit=MAX_SHOWN)
+        ],
+        entries=[
+            entry_line(each, zone)
+            for each in (ledger.statement(session, points.id, limit=MAX_SHOWN) if points else [])
+        ],
+        goods=[
+            (each, points_text(each.price), [GROUPS[PriorityGroup(group)] for group in each.first_for])
+            for each in goods
+        ],
+        orders=[
+            (order, found, points_text(order.amount), ORDERS[order.state], order.state is OrderState.HELD)
+            for order, found in queries.latest_orders(session, person_id, limit=MAX_SHOWN)
+        ],
+        sources={each.value: SOURCES[each] for each in BY_HAND},
+        today=f"{clock.now().astimezone(zone):%Y-%m-%d}",
+        key=str(uuid4()),
+    )
+
+
+def _refused(
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    error: AedError,
+    *,
+    section: str,
+    typed: dict[str, str] | None = None,
+) -> Response:
+    """Render the page with a refusal in its section. Raises the error if it is not the reader's."""
+    if error.status >= 500 or viewer.person_id is None:
+        raise error
+    problem = detail_of(error, language_of(request))
+    return _page(
+        request, session, viewer, status=error.status, problem=problem, at_section=section, typed=typed
+    )
+
+
+@router.post("/me/time-bank/volunteer")
+def join_team(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    estate_id: Annotated[int, Form(ge=1, le=2**63 - 1)],
+) -> Response:
+    """Register the signed-in person as a volunteer of their estate."""
+    person_id = require_person(viewer)
+    try:
+        with session.begin_nested():
+            new = VolunteerIn(estate_id=estate_id)
+            volunteer_actions.register_volunteer(session, viewer, person_id, new, at=clock.now())
+    except AedError as error:
+        return _refused(request, session, viewer, error, section="volunteer")
+    return RedirectResponse("/me/time-bank", 303)
+
+
+@router.post("/me/time-bank/service")
+def record_own_service(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    key: Annotated[UUID, Form()],
+    source: Annotated[str, Form(max_length=20)] = "",
+    activity: Text = "",
+    day: Annotated[str, Form(max_length=10)] = "",
+    begins: Annotated[str, Form(max_length=8)] = "",
+    ends: Annotated[str, Form(max_length=8)] = "",
+) -> Response:
+    """Record a patrol or another service of the signed-in person, which another person confirms."""
+    person_id = require_person(viewer)
+    typed = {"source": source, "activity": activity, "day": day, "begins": begins, "ends": ends}
+    try:
+        volunteer = queries.volunteer_of(session, person_id)
+        if volunteer is None:
+            raise InvalidInput("Join the volunteers of your estate first.", field="person_id")
+        zone = ZoneInfo(service.time_zone_of(session, volunteer.estate_id))
+        started_at, ended_at = _period(day, begins, ends, zone)
+        new = ServiceIn(
+            key=key,
+            source=ServiceSource(source),
+            person_id=person_id,
+            estate_id=volunteer.estate_id,
+            activity=activity,
+            started_at=started_at,
+            ended_at=ended_at,
+        )
+        with session.begin_nested():
+            service_actions.record_service(session, viewer, new, at=clock.now())
+    except AedError as error:
+        return _refused(request, session, viewer, error, section="record", typed=typed)
+    except ValueError:  # a day, a time, or a field that the schema refuses
+        return _page(request, session, viewer, status=422, problem=BAD_FORM, at_section="record", typed=typed)
+    return RedirectResponse("/me/time-bank#service", 303)
+
+
+def _period(day: str, begins: str, ends: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return start and end; an end before the start is on the next day. Raises ValueError."""
+    on = date.fromisoformat(day)
+    start = datetime.combine(on, time.fromisoformat(begins), zone)
+    end = datetime.combine(on, time.fromisoformat(ends), zone)
+    return start, end if end > start else end + timedelta(days=1)
+
+
+@router.post("/me/time-bank/orders")
+def order_goods(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    goods_id: Annotated[int, Form(ge=1, le=2**63 - 1)],
+    key: Annotated[UUID, Form()],
+) -> Response:
+    """Order one piece of goods; the same form sent twice is one order."""
+    try:
+        with session.begin_nested():
+            goods_actions.place_order(
+                session, viewer, goods_id=goods_id, quantity=1, key=str(key), at=clock.now()
+            )
+    except AedError as error:
+        return _refused(request, session, viewer, error, section="goods")
+    return RedirectResponse("/me/time-bank#orders", 303)
+
+
+@router.post("/me/time-bank/orders/{order_id}/cancellation")
+def cancel_own_order(
+    request: Request, session: WriteSession, viewer: FormViewerDep, order_id: OrderId
+) -> Response:
+    """Cancel an order that is not collected."""
+    try:
+        with session.begin_nested():
+            goods_actions.cancel_order(session, viewer, order_id, at=clock.now())
+    except AedError as error:
+        return _refused(request, session, viewer, error, section="orders")
+    return RedirectResponse("/me/time-bank#orders", 303)
+
+
+@router.get("/service")
+def show_service_to_confirm(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
+    """Show the service of others that waits for the signed-in person."""
+    if viewer.person_id is None:
+        return RedirectResponse("/sign-in?next=/service", 303)
+    return _service_page(request, session, viewer)
+
+
+def _service_page(
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    *,
+    status: int = 200,
+    problem: str = "",
+    at_record: int | None = None,
+) -> Response:
+    require_person(viewer)
+    found = queries.service_to_confirm(session, viewer, limit=MAX_TO_CONFIRM)
+    zones = {each: ZoneInfo(service.time_zone_of(session, each)) for each in {one.estate_id for one in found}}
+    return render(
+        request,
+        "time_bank/service.html.jinja",
+        status=status,
+        headers=NO_STORE,
+        lines=[
+            service_line(each, zones[each.estate_id], shows_time=each.source not in OF_CALLS)
+            for each in found
+        ],
+        hours_and_minutes=hours_and_minutes,
+        problem=problem,
+        at_record=at_record if at_record in {each.id for each in found} else None,
+    )
+
+
+@router.post("/service/{record_id}/confirmation")
+def confirm_service(
+    request: Request, session: WriteSession, viewer: FormViewerDep, record_id: RecordId
+) -> Response:
+    """Confirm another person's service."""
+    try:
+        with session.begin_nested():
+            service_actions.confirm_record(session, viewer, record_id, rating=None, at=clock.now())
+    except AedError as error:
+        if error.status >= 500 or viewer.person_id is None:
+            raise
+        problem = detail_of(error, language_of(request))
+        return _service_page(
+            request, session, viewer, status=error.status, problem=problem, at_record=record_id
+        )
+    return RedirectResponse("/service", 303)
