@@ -25,6 +25,7 @@ from sqlalchemy import Connection, func, inspect, make_url, select, table, text
 from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
+import aed.tables  # noqa: F401 - backups hold every table
 from aed import migrations
 from aed.accounts.permissions import TokenRole
 from aed.backup import postgres, whole

@@ -34,6 +34,7 @@ from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 
 from aed import clock
+from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import Role, TokenRole
 from aed.app import create_app
 from aed.certificates.models import PersonPair
@@ -47,6 +48,8 @@ from aed.sharing.decisions.actions import create_link
 from aed.sharing.decisions.queries import party as party_of
 from aed.sharing.decisions.schemas import LinkIn
 from aed.sharing.rules import PartyRole
+from aed.volunteering.appeals.actions import open_appeal
+from aed.volunteering.records import actions as service_actions
 from tests import make
 from tests.apps import app_on
 from tests.examples import examples
@@ -259,6 +262,19 @@ def make_known(session: Session) -> dict[str, int | str]:
     }
     made["relative_declaration_id"] = make.relative(session, person).id
     made["inheritance_id"] = make.inheritance(session, estate).id
+    manager = make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate)
+    make.registered(session, viewer_of_person(session, person.id), estate, number="330106000124")
+    volunteer = make.volunteer(session, estate, number="330106000125")
+    patrol = make.service(session, volunteer, estate)
+    service_actions.confirm_record(session, manager, patrol.id, rating=None, at=clock.now())
+    refused = make.service(session, volunteer, estate, minutes=30, ended_at=NOW)
+    service_actions.void_record(session, manager, refused.id, reason="Nobody saw it", at=clock.now())
+    made |= {
+        "record_id": patrol.id,
+        "appeal_id": open_appeal(session, volunteer, refused.id, reason="I was there", at=clock.now()).id,
+        "batch_id": make.service_batch(session, estate).id,
+        "service_number": make.service_certificate(session, of=person, on=estate).number,
+    }
     made["calendar_id"] = make.calendar(session, of=person)[0]
     session.commit()
     return made
@@ -346,6 +362,24 @@ WITHOUT_VERSION = {
     "POST /v1/sharing-rules": 201,
     "POST /v1/cost-cases/{cost_case_id}/payment": 200,
     "POST /v1/cost-cases/{cost_case_id}/waiver": 409,  # an earlier example has paid it
+    "POST /v1/service-records": 403,  # needs a person, as do all decisions on service
+    "POST /v1/service-records/{record_id}/confirmation": 403,
+    "POST /v1/service-records/{record_id}/objections": 403,
+    "POST /v1/service-records/{record_id}/release": 403,
+    "POST /v1/service-records/{record_id}/dispute": 403,
+    "POST /v1/service-records/{record_id}/upholding": 403,
+    "POST /v1/service-records/{record_id}/voiding": 403,
+    "POST /v1/service-records/{record_id}/corrections": 403,
+    "POST /v1/service-records/{record_id}/appeal": 403,
+    "POST /v1/service-appeals/{appeal_id}/votes": 403,
+    "POST /v1/service-hours": 403,
+    "POST /v1/service-batches": 409,  # the platform has all of it in a batch
+    "POST /v1/service-batches/{batch_id}/answer": 200,
+    "POST /v1/service-certificates": 404,  # person 1 is no volunteer
+    "PUT /v1/estates/{estate_id}/service-issuer": 200,
+    "PUT /v1/estates/{estate_id}/appeal-panel/{party_role}": 200,
+    "PUT /v1/estates/{estate_id}/leads/{person_id}/buildings": 409,  # the person is no lead
+    "PUT /v1/volunteers/{person_id}": 200,
     "POST /v1/time-bank/donations": 403,  # needs a person, as do all that use own points
     "POST /v1/time-bank/family": 403,
     "POST /v1/time-bank/family/deposits": 403,

@@ -21,10 +21,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aed.database.types import BigIntId, Table, enum_column
 from aed.timebank.rules import ONCE_KINDS, REGIONAL_KINDS, AccountKind, Currency, LedgerKind, Relation
 
-IS_REGIONAL = text("kind IN ({})".format(", ".join(f"'{kind}'" for kind in REGIONAL_KINDS)))
-"""The condition of the index by region: SQLite uses it only for queries that repeat the condition."""
+IS_REGIONAL = text("({})".format(" OR ".join(f"kind = '{kind}'" for kind in REGIONAL_KINDS)))
+"""The condition of the index by region: SQLite uses it only for queries that repeat the condition.
+
+Not `IN`, which PostgreSQL writes differently after a backup was restored.
+"""
 _OF_ESTATE = text("kind = 'estate'")
-_ONCE = text("kind IN ({})".format(", ".join(f"'{kind}'" for kind in ONCE_KINDS)))
+_ONCE = text("({})".format(" OR ".join(f"kind = '{kind}'" for kind in ONCE_KINDS)))
 
 
 class LedgerAccount(Table):

@@ -37,8 +37,11 @@ ENTRY_KINDS = (
     "release",
     "transfer",
 )
-ONCE = "kind IN ('earn', 'spend', 'gift', 'donate', 'inherit', 'expire', 'transfer')"
-REGIONAL = "kind IN ('region_pool', 'care_pool', 'suspense', 'issuance')"
+ONCE = (
+    "(kind = 'earn' OR kind = 'spend' OR kind = 'gift' OR kind = 'donate' OR kind = 'inherit' "
+    "OR kind = 'expire' OR kind = 'transfer')"
+)
+REGIONAL = "(kind = 'region_pool' OR kind = 'care_pool' OR kind = 'suspense' OR kind = 'issuance')"
 ACTIVE = "('spend', 'gift', 'donate', 'hold', 'transfer')"
 FITS = """
     /* visibility: triggers show nothing */ SELECT 1 FROM ledger_entries

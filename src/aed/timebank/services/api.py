@@ -16,9 +16,9 @@ from aed.timebank.services.schemas import (
     ExchangeIn,
     ExchangeOut,
     ExchangePage,
-    OfferIn,
-    OfferOut,
-    OfferPage,
+    ServiceOfferIn,
+    ServiceOfferOut,
+    ServiceOfferPage,
 )
 
 router = APIRouter(tags=["time bank"])
@@ -28,14 +28,16 @@ RowPath = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 @router.get("/time-bank/offers")
 def list_service_offers(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
-) -> OfferPage:
+) -> ServiceOfferPage:
     """List what members of your region offer to do."""
     found = actions.offers(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
-    return OfferPage(offers=[OfferOut.of(each) for each in found[:limit]], next=next_cursor(found, limit))
+    return ServiceOfferPage(
+        offers=[ServiceOfferOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
+    )
 
 
 @router.post("/time-bank/offers", status_code=201)
-def offer_service(session: WriteSession, viewer: ViewerDep, new: OfferIn) -> OfferOut:
+def offer_service(session: WriteSession, viewer: ViewerDep, new: ServiceOfferIn) -> ServiceOfferOut:
     """Offer to do something for members of your region."""
     made = actions.offer_service(
         session,
@@ -45,7 +47,7 @@ def offer_service(session: WriteSession, viewer: ViewerDep, new: OfferIn) -> Off
         price=units_of(new.points_per_hour),
         at=clock.now(),
     )
-    return OfferOut.of(made)
+    return ServiceOfferOut.of(made)
 
 
 @router.delete("/time-bank/offers/{offer_id}", status_code=204)

@@ -13,7 +13,7 @@ from aed.timebank.schemas import Key, Points
 from aed.timebank.services.models import ServiceExchange, ServiceOffer
 
 
-class OfferIn(BaseModel):
+class ServiceOfferIn(BaseModel):
     """A service to offer."""
 
     model_config = ConfigDict(
@@ -26,7 +26,7 @@ class OfferIn(BaseModel):
     points_per_hour: Points
 
 
-class OfferOut(BaseModel):
+class ServiceOfferOut(BaseModel):
     """A service that a member offers."""
 
     id: int
@@ -46,10 +46,10 @@ class OfferOut(BaseModel):
         )
 
 
-class OfferPage(BaseModel):
+class ServiceOfferPage(BaseModel):
     """A page of offers."""
 
-    offers: list[OfferOut]
+    offers: list[ServiceOfferOut]
     next: str | None = Field(None, description="Cursor of the next page, if there is one")
 
 

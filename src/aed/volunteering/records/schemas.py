@@ -31,7 +31,7 @@ class ServiceProofIn(BaseModel):
     lat: float | None = Field(None, ge=-90, le=90, description="WGS-84, as `lon`")
     lon: float | None = Field(None, ge=-180, le=180)
     taken_at: Moment | None = None
-    photo_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    photo_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$", examples=["0" * 64])] | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
