@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from sqlalchemy.orm import Session
 
 from aed.accounts.regions.models import Region
@@ -200,6 +199,8 @@ def attended(
     )
     shares = np.zeros_like(cells.weights)
     if len(people):
+        from scipy.spatial import cKDTree  # imported here to save 8 MB of memory
+
         across = METRES_PER_DEGREE * math.cos(math.radians(float(lat.mean())))
         places = cKDTree(np.column_stack((people.lats * METRES_PER_DEGREE, people.lons * across)))
         here = np.column_stack((lat * METRES_PER_DEGREE, lon * across))
