@@ -9,9 +9,8 @@ own_data.py       /me/data, /me/erasure
 
 from fastapi import APIRouter
 
-from aed.http.query import ANY_PARAMETER
 from aed.web.my_page.api import certificates, offer, own_data, own_page, residence
 
-router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
+router = APIRouter()
 for part in (own_page, residence, certificates, offer, own_data):
     router.include_router(part.router)

@@ -22,6 +22,7 @@ from aed.certificates.declarations.schemas import DeclarationIn
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput
 from aed.http.parameters import PublicAddress, RowId
+from aed.http.query import ANY_PARAMETER
 from aed.responders import queries as responder_queries
 from aed.web.my_page import queries
 from aed.web.my_page.requests import MAX_SHOWN, NO_STORE, person_of
@@ -30,7 +31,7 @@ from aed.web.photo_form import PhotoForm, receive_photo_form
 from aed.web.render import render
 from aed.web.words import noop
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
 NO_PHOTO: Final = noop("Add a photo of the card, so that it can be compared.")
 BAD_PHOTO: Final = noop("This photo cannot be read. Choose another: JPEG, PNG or WebP.")

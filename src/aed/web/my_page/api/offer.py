@@ -17,6 +17,7 @@ from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput
 from aed.geo import coordinates_in
+from aed.http.query import ANY_PARAMETER
 from aed.registry.fields import PositionIn
 from aed.responders import queries as responder_queries
 from aed.responders.actions import offering
@@ -31,7 +32,7 @@ from aed.web.my_page.rules import HOURS, pause_end
 from aed.web.render import render
 from aed.web.words import noop
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
 BAD_PLACE: Final = noop("Choose your estate, or enter coordinates such as 30.2901, 120.1003.")
 NO_CONSENT: Final = noop("Without this consent nobody may call you.")

@@ -10,13 +10,14 @@ from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.people import queries as people_queries
 from aed.accounts.sessions import SESSION_COOKIE
 from aed.database.dependencies import ReadSession, WriteSession
+from aed.http.query import ANY_PARAMETER
 from aed.personal_data import actions as personal_data
 from aed.personal_data.schemas import OwnDataOut
 from aed.web.my_page.page import OTHER_TABLE, TABLES
 from aed.web.my_page.requests import NO_STORE, Text, person_of
 from aed.web.render import render
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
 
 @router.get("/me/data")

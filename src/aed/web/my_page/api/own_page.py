@@ -21,6 +21,7 @@ from aed.accounts.sessions import SESSION_COOKIE, end_sessions
 from aed.certificates.declarations import queries as declarations
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import SettingsDep
+from aed.http.query import ANY_PARAMETER
 from aed.incidents.alerts import queries as alert_queries
 from aed.notifications.channels.web_push import public_key
 from aed.responders import queries as responder_queries
@@ -33,7 +34,7 @@ from aed.web.my_page.rules import PAUSES
 from aed.web.render import render
 from aed.web.words import noop
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
 BAD_NAME: Final = noop("Enter your name. Leave out unusual characters.")
 

@@ -15,13 +15,14 @@ from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import PublicAddress
+from aed.http.query import ANY_PARAMETER
 from aed.notifications.short_links import opens
 from aed.registry.estates import residence
 from aed.registry.estates.models import Estate
 from aed.web.my_page.requests import NO_STORE, Text, person_of
 from aed.web.render import render
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
 PersonId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 EstateId = Annotated[int, Path(ge=1, le=2**63 - 1)]
