@@ -26,7 +26,7 @@ class ServiceIssuerIn(BaseModel):
                     "kind": "residents_committee",
                     "name": "幸福社区居民委员会",
                     "responsible": "吴敏",
-                    "contact": "0571-0555 0101",
+                    "contact": "+86 571 5550 0101",
                 }
             ]
         },
