@@ -143,7 +143,7 @@ def test_without_signal_the_stranger_sees_the_same_list(open_page: OpenPage, dis
     phone = phone_at(open_page, district, NIGHT, geolocation=SOUTH_BANK, permissions=["geolocation"])
     phone.goto("/")
     phone.locator("#locate").click()
-    expect(phone.locator("#kept")).to_be_visible()
+    expect(phone.locator("#kept")).to_have_attribute("data-maps", "kept", timeout=30_000)
 
     phone.context.set_offline(True)
     phone.reload()
