@@ -165,6 +165,21 @@ def test_only_the_present_representative_decides(case: Case, session: Session) -
     assert case.send("person 1", "POST", f"{path}/decisions", decision).status_code == 201
 
 
+def test_amending_the_representative_ends_the_links_of_that_party_only(case: Case) -> None:
+    case.text["parties"][0]["representative"] = {"name": "Wang 1", "phone": "+86 138 0000 0001"}
+    agreement = case.propose(case.draft())
+    links = {party: case.link(agreement, party) for party in PARTIES}
+    case.text["parties"][0]["representative"] = {"name": "Wang 2", "phone": "+86 138 0000 0002"}
+    changed = case.send(
+        "administrator", "PUT", f"/{agreement['id']}", case.text, version=agreement["version"]
+    )
+    assert changed.status_code == 200, changed.text
+
+    ended = {party: case.send("nobody", "GET", link).status_code for party, link in links.items()}
+    role = case.text["parties"][0]["role"]
+    assert ended == {party: 404 if party == role else 200 for party in PARTIES}
+
+
 def test_a_manager_and_an_administrator_who_lost_their_role_act_no_more(case: Case, session: Session) -> None:
     estate = session.get_one(Estate, case.estate_id)
     grants = {}

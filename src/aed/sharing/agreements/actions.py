@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.audit_log import AuditSubject, add_audit_entry
@@ -23,7 +23,7 @@ from aed.hours.timetable import Opening
 from aed.sharing import rules
 from aed.sharing.agreements import queries
 from aed.sharing.agreements.schemas import AgreementDraft, AgreementIn, ShareIn
-from aed.sharing.models import Agreement, AgreementParty, DeviceShare
+from aed.sharing.models import Agreement, AgreementParty, DeviceShare, PartyLink
 from aed.sharing.regional_rules.queries import rules_of_region, rules_of_version
 from aed.sharing.rules import (
     AgreementKind,
@@ -61,7 +61,7 @@ def draft_agreement(session: Session, who: Viewer, new: AgreementDraft, *, at: d
     _put_text(session, made, new)
     session.add(made)
     session.flush()
-    _put_parties_and_shares(session, made, new)
+    _put_parties_and_shares(session, made, new, at=at)
     add_audit_entry(
         session, who.name, AuditSubject.AGREEMENT, made.id, "drafted", at=at, text_hash=made.text_hash
     )
@@ -90,7 +90,7 @@ def amend_agreement(
         )
     before = found.text_hash
     _put_text(session, found, new)
-    _put_parties_and_shares(session, found, new)
+    _put_parties_and_shares(session, found, new, at=at)
     add_audit_entry(
         session,
         who.name,
@@ -408,8 +408,10 @@ def _require_consistent(session: Session, found: Agreement, new: AgreementIn, by
             )
 
 
-def _put_parties_and_shares(session: Session, found: Agreement, new: AgreementIn) -> None:
+def _put_parties_and_shares(session: Session, found: Agreement, new: AgreementIn, *, at: datetime) -> None:
     """Store the parties, by role, and the shares of an agreement that is not confirmed.
+
+    The links of a party that another person decides for now stop working.
 
     visibility: for the estate's manager, whom the caller has checked.
     """
@@ -427,6 +429,8 @@ def _put_parties_and_shares(session: Session, found: Agreement, new: AgreementIn
             person = find_or_add_person(
                 session, name=given.representative.name, phone=given.representative.phone
             )
+            if party.id is not None and party.representative_id != person.id:
+                revoke_links(session, party, at=at)
             party.representative_id = person.id
     for share in session.scalars(select(DeviceShare).where(DeviceShare.agreement_id == found.id)):
         session.delete(share)
@@ -444,6 +448,16 @@ def _put_parties_and_shares(session: Session, found: Agreement, new: AgreementIn
             )
         )
     session.flush()
+
+
+def revoke_links(session: Session, party: AgreementParty, *, at: datetime) -> None:
+    """Let the links of a party stop working."""
+    session.execute(
+        update(PartyLink)
+        .where(PartyLink.party_id == party.id, PartyLink.revoked_at.is_(None))
+        .values(revoked_at=at)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _supersede(session: Session, found: Agreement) -> set[int]:

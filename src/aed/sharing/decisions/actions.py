@@ -6,7 +6,6 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from aed.accounts.audit_log import AuditSubject, add_audit_entry
@@ -14,7 +13,7 @@ from aed.accounts.people.actions import find_or_add_person
 from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, InvalidInput
 from aed.sharing.agreements import queries as agreement_queries
-from aed.sharing.agreements.actions import require_preview
+from aed.sharing.agreements.actions import require_preview, revoke_links
 from aed.sharing.agreements.schemas import RepresentativeIn
 from aed.sharing.decisions.schemas import LinkIn, PartyDecisionIn
 from aed.sharing.models import Agreement, AgreementParty, PartyDecision, PartyLink
@@ -133,7 +132,7 @@ def create_link(
     A link without a mandate replaces the party's earlier ones; a delegate's link does not.
     """
     if given.mandate is None:
-        _revoke_links(session, party, at=at)
+        revoke_links(session, party, at=at)
     key = KEY_PREFIX + secrets.token_urlsafe(24)
     made = PartyLink(
         party_id=party.id,
@@ -159,7 +158,7 @@ def change_representative(
     """Let another person decide for a party. Its links stop working; its decisions stay."""
     person = find_or_add_person(session, name=given.name, phone=given.phone)
     party.representative_id = person.id
-    _revoke_links(session, party, at=at)
+    revoke_links(session, party, at=at)
     session.flush()
     add_audit_entry(
         session,
@@ -170,13 +169,4 @@ def change_representative(
         at=at,
         party=str(party.role),
         person=person.id,
-    )
-
-
-def _revoke_links(session: Session, party: AgreementParty, *, at: datetime) -> None:
-    session.execute(
-        update(PartyLink)
-        .where(PartyLink.party_id == party.id, PartyLink.revoked_at.is_(None))
-        .values(revoked_at=at)
-        .execution_options(synchronize_session=False)
     )
