@@ -15,7 +15,7 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.registry.estates.models import Estate
-from aed.timebank.families.actions import declare_relative
+from aed.timebank.families.actions import declare_relative, end_relative
 from aed.timebank.ledger.posting import balance_of, find_person_account
 from aed.timebank.rules import Currency, Relation
 from aed.volunteering.models import ServiceEvent, ServiceRecord
@@ -101,6 +101,23 @@ def test_neither_the_volunteer_nor_the_recorder_nor_a_relative_confirms(session:
         with pytest.raises(NotAllowed):
             cast.confirm(record)
         cast.confirm(record, cast.second)
+
+
+def test_a_relative_who_ends_the_declaration_confirms_nothing_for_a_year(
+    session: Session, cast: Cast
+) -> None:
+    record = make.service(session, cast.wu, cast.estate)
+    assert cast.wu.person_id is not None
+    declared = declare_relative(
+        session, cast.manager, relative_id=cast.wu.person_id, relation=Relation.CHILD, at=NOW
+    )
+    end_relative(session, cast.manager, declared.id, at=NOW)
+
+    with pytest.raises(NotAllowed):
+        cast.confirm(record)
+    declared.ended_at = NOW - timedelta(days=RULES.relative_days)
+    session.flush()
+    assert cast.confirm(record).state is ServiceState.CONFIRMED
 
 
 def test_a_token_confirms_nothing(session: Session, cast: Cast) -> None:

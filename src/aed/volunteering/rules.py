@@ -114,6 +114,8 @@ class ServiceRules:
     """A photo may be taken that long before or after the service."""
     max_confirmations_a_day: int = 60
     """Records that one person may confirm in a day."""
+    relative_days: int = 366
+    """A relative counts as one for so long after the declaration ended."""
     ring_days: int = 90
     """Days for which confirmations count towards a ring."""
     ring_length: int = 4

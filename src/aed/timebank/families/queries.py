@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import Session
@@ -11,9 +12,9 @@ from aed.timebank.models import FamilyMember, Relative
 
 
 def are_relatives(session: Session, person_id: int, other_id: int, *, confirmed_only: bool = False) -> bool:
-    """Return True if one of the two declared the other as a relative.
+    """Return True if one of the two has declared the other as a relative.
 
-    visibility: for decisions about the two: gifts, and who may confirm whose service.
+    visibility: for decisions about the two: who may give points to whom.
     """
     pair = or_(
         and_(Relative.person_id == person_id, Relative.relative_id == other_id),
@@ -22,6 +23,21 @@ def are_relatives(session: Session, person_id: int, other_id: int, *, confirmed_
     found = exists().where(pair, Relative.ended_at.is_(None))
     if confirmed_only:
         found = exists().where(pair, Relative.ended_at.is_(None), Relative.confirmed_at.is_not(None))
+    return bool(session.scalar(select(found)))
+
+
+def were_relatives(session: Session, person_id: int, other_id: int, *, since: datetime) -> bool:
+    """Return True if the two are declared relatives, or were at any time since a moment.
+
+    Otherwise a relative could end the declaration, confirm the service, and declare again.
+
+    visibility: for the decision who may confirm whose service.
+    """
+    pair = or_(
+        and_(Relative.person_id == person_id, Relative.relative_id == other_id),
+        and_(Relative.person_id == other_id, Relative.relative_id == person_id),
+    )
+    found = exists().where(pair, or_(Relative.ended_at.is_(None), Relative.ended_at > since))
     return bool(session.scalar(select(found)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -13,13 +13,14 @@ from aed.accounts.regions.queries import region_of_estate
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.registry.holidays.queries import holiday_calendar
 from aed.sharing.rules import PartyRole
-from aed.timebank.families.queries import are_relatives
+from aed.timebank.families.queries import were_relatives
 from aed.volunteering.appeals import queries
 from aed.volunteering.models import AppealVote, PanelMember, ServiceAppeal, ServiceRecord
 from aed.volunteering.permissions import own_person_id
 from aed.volunteering.records import actions as record_actions
 from aed.volunteering.records import queries as record_queries
 from aed.volunteering.rules import (
+    RULES,
     AppealState,
     Period,
     ServiceEventKind,
@@ -98,10 +99,11 @@ def vote_on_appeal(
     if party is None:
         raise NotAllowed("Only members of the estate's appeal panel vote.")
     involved = (record.person_id, record.confirmed_by_id, record.recorded_by_id)
+    lately = at - timedelta(days=RULES.relative_days)
     if (
         person_id in involved
         or who.name in queries.deciders_of(session, record.id)
-        or are_relatives(session, person_id, record.person_id)
+        or were_relatives(session, person_id, record.person_id, since=lately)
     ):
         raise NotAllowed("You took part in this, or are a relative: ask the region for another member.")
     if found.state is not AppealState.OPEN:

@@ -18,7 +18,7 @@ from aed.accounts.permissions import Role, Viewer
 from aed.database.idempotency import require_same_content
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from aed.timebank.families.queries import are_relatives
+from aed.timebank.families.queries import were_relatives
 from aed.timebank.ledger import actions as ledger
 from aed.training.models import TrainingSession
 from aed.volunteering import rules
@@ -208,7 +208,7 @@ def confirm_record(
         raise NotAllowed("Another person must confirm your service.")
     if confirmer_id == found.recorded_by_id:
         raise NotAllowed("Service that you recorded must be confirmed by another person.")
-    if are_relatives(session, confirmer_id, found.person_id):
+    if were_relatives(session, confirmer_id, found.person_id, since=at - timedelta(days=RULES.relative_days)):
         raise NotAllowed("A relative of the volunteer cannot confirm their service.")
     today = queries.confirmations_since(session, confirmer_id, at - timedelta(days=1))
     if today >= RULES.max_confirmations_a_day:
