@@ -232,6 +232,7 @@ def test_a_keeper_whose_number_came_with_a_list_checks_on_the_first_try(
     phone.goto(f"/d/{number}")  # as scanned from its label
     phone.locator("main a[href$='/check']").first.click()
     sign_in(phone, district, keeper)
+    expect(phone.locator("#check-page")).to_have_attribute("data-ready", "yes")
     phone.locator("[name=all]").click()
 
     expect(phone.locator("#status")).to_contain_text("巡检合格")
