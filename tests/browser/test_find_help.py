@@ -66,6 +66,7 @@ def test_the_page_does_not_move_when_its_script_arrives(page: Page) -> None:
     page.goto("/", wait_until="commit")
     expect(page.locator("footer")).to_be_visible()
     expect(page.locator("#locate")).to_be_hidden()
+    expect(page.locator(".emergency").first).not_to_have_css("background-color", "rgba(0, 0, 0, 0)")  # styled
     before = page.locator("#elsewhere").bounding_box()
     held.pop().continue_()
     expect(page.locator("#locate")).to_be_visible()
