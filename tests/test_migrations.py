@@ -215,7 +215,7 @@ def test_an_upgrade_waits_for_a_table_in_use_and_goes_on_from_the_last_revision(
         holder.rollback()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aed.migrations.sleep", release)
+        patch.setattr("aed.migrations.sleep", release)  # the lock ends during the pause, at any speed
         migrations.upgrade(database)
 
     assert len(tried) == 1

@@ -408,7 +408,7 @@ class ArrestRates(BaseModel):
     # bystander applied an AED at home (Weisfeldt 2011).
     fetched: Interval = Field(
         (0.054, 0.208, 0.42),
-        description="Share of arrests to which somebody really fetches a device in reach",
+        description="Share of arrests for which a device in reach is really fetched",
     )
     # Low: Smith 2022, Eur Heart J Acute Cardiovasc Care 11:20, abstract (a responder accepted in 5.4 % of
     # arrests in the East Midlands, in 1.3 % in London). Middle: Andelius 2020, JACC 76:43, with its editorial

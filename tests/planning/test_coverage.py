@@ -378,7 +378,7 @@ def test_each_estate_of_a_region_has_the_gains_of_its_own_preview(session: Sessi
         estates.append(estate)
     bare = make.estate(session, around=north_of(middle, metres=600))
     region = session.get_one(Region, bare.region_id)
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
 
     found = preview_region(
         session,
@@ -387,10 +387,10 @@ def test_each_estate_of_a_region_has_the_gains_of_its_own_preview(session: Sessi
         network=network,
         settings=Settings(),
         monday=MONDAY,
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: reported.append((done, total)),
     )
 
-    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    assert reported == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     assert found.left_out == 1
     assert sum(found.outsiders) > 0
     assert {each.estate_id for each in found.estates} == {each.id for each in estates}
@@ -444,6 +444,7 @@ def test_a_preview_of_a_region_that_fails_says_so(
     def broken(*_given: Any, **_more: Any) -> None:
         raise RuntimeError("disk on fire")
 
+    # a failure that no input causes
     monkeypatch.setattr("aed.planning.coverage.jobs.preview_region", broken)
 
     assert compute_region_previews(

@@ -380,6 +380,7 @@ def test_what_dingtalk_accepted_and_did_not_deliver_has_failed(
 def test_a_message_counts_as_delivered_if_dingtalk_does_not_tell_its_result(
     deliver: Deliver, server: SmallPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # the same queries without the pauses
     monkeypatch.setattr(dingtalk_app, "RESULT_WAITS_SECONDS", (0.0, 0.0))
     server.send_results = [{}, {}]
     deliver(letter(), at=NOW)

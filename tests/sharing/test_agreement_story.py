@@ -1,4 +1,4 @@
-"""An estate opens step by step, told over HTTP with a moved clock: the whole story of an agreement."""
+"""An estate opens step by step, over HTTP with a moved clock: the whole story of an agreement."""
 
 from __future__ import annotations
 
@@ -146,6 +146,7 @@ def story(
         schedule.job_called(name).run(database, settings, lambda: at)
 
     made = Story(session, client, run)
+    # the story lasts two years; the server runs in this process
     monkeypatch.setattr("aed.clock.now", lambda: made.now)
     return made
 

@@ -39,7 +39,7 @@ LATER = NOW + timedelta(hours=1)
 
 
 class Platform:
-    """A server of a platform: it refuses, answers too late or twice, as told by `behaviour`."""
+    """A server of a platform: it refuses, answers too late or twice, as `behaviour` says."""
 
     def __init__(self) -> None:
         self.behaviour: list[str] = []

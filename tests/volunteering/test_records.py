@@ -240,6 +240,7 @@ def test_a_photo_from_elsewhere_at_another_time_or_used_before_is_flagged(
 
 
 def test_a_confirmer_reaches_a_limit(session: Session, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    # one in place of 60
     monkeypatch.setattr(actions, "RULES", type(RULES)(max_confirmations_a_day=1))
     cast.confirm(make.service(session, cast.li, cast.estate))
 

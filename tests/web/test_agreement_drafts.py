@@ -207,7 +207,7 @@ def test_two_tabs_do_not_replace_each_other_unseen(desk: Desk) -> None:
     assert desk.post(path, first | {"gates": "East gate"}).status_code == 303
     late = desk.post(path, second | {"gates": "West gate"})
     assert late.status_code == 409
-    assert "Somebody else has changed this draft" in late.text
+    assert "Another person has changed this draft" in late.text
     again = fields_of(late.text)
     assert again["gates"] == "West gate"
     assert desk.post(path, again).status_code == 303

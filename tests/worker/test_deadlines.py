@@ -137,7 +137,7 @@ def test_a_claim_whose_commit_was_not_confirmed_is_sent_at_once(server: Server, 
             return found
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(claims, "claim", claim_and_lose)
+            patch.setattr(claims, "claim", claim_and_lose)  # only the answer is lost: the commit is real
             started = time.monotonic()
             message_id = enqueue_text(database)
             assert eventually(lambda: is_sent(database, message_id))

@@ -128,7 +128,7 @@ class SharingYear:
 
     counts: Counter[str] = field(default_factory=Counter)
     offered_outside: list[tuple[date, int, str]] = field(default_factory=list)
-    """(day, device, to whom) of devices offered to somebody outside an agreement."""
+    """(day, device, to whom) of devices offered to anyone outside an agreement."""
     dark: list[tuple[date, int]] = field(default_factory=list)
     """(day, device) of devices that nobody but the estate can have fetched, without a rule."""
     not_offered: list[tuple[date, int, str]] = field(default_factory=list)

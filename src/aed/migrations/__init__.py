@@ -43,7 +43,7 @@ def config(connection: Connection | None = None) -> Config:
 def upgrade(database: Database, revision: str = "head") -> None:
     """Upgrade the schema to `revision`; a database that is there already stays as it is.
 
-    1. Wait until no other upgrade runs: whoever comes second finds the work done.
+    1. Wait until no other upgrade runs: the second one finds the work done.
     2. Wait for a table's lock no longer than the settings say, so that requests behind it do not wait longer;
        then try again from the last revision that was completed.
 

@@ -262,7 +262,7 @@ def may_order(
     groups: Collection[PriorityGroup],
     at: datetime,
 ) -> bool:
-    """Return True if somebody of these groups may have goods that are kept for others until `first_until`.
+    """Return True if a person of these groups may have goods that are kept for others until `first_until`.
 
     A person over 80 is over 60 too.
     """

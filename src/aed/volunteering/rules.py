@@ -71,7 +71,7 @@ class ServiceEventKind(StrEnum):
 
 
 class FlagKind(StrEnum):
-    """Why the points of a record are held until somebody has looked at it. A flag is not a finding."""
+    """Why the points of a record are held until it is looked into. A flag is not a finding."""
 
     LONG_DAY = "long_day"
     TWO_SITES = "two_sites"

@@ -53,7 +53,7 @@ def deliver(letter: Delivery, app: DingtalkApp | None, *, at: datetime) -> None:
 def _require_delivered(app: DingtalkApp, task_id: object, user_id: str, *, until: float) -> None:
     """Query the result of a message. Raises PermanentFailure or TemporaryFailure if it was not delivered."""
     for seconds in RESULT_WAITS_SECONDS:
-        time.sleep(seconds)
+        time.sleep(seconds)  # DingTalk does not call back; this thread sends only this message
         try:
             result = app.send_result(task_id, until=until)
         except PlatformFailed:

@@ -41,7 +41,7 @@ def compute_region_previews(
     while (preview_id := _next(database)) is not None:
         try:
             monday, result = _computed(database, preview_id, now(), network_of(), settings)
-        except Exception:
+        except Exception:  # logged, and the row says so: one broken preview must not stop the others
             log.exception("region preview", preview=preview_id)
             _finish(database, preview_id, RegionPreviewState.FAILED, now())
             counts["failed"] += 1
@@ -70,7 +70,7 @@ def _next(database: Database) -> int | None:
 def _computed(
     database: Database, preview_id: int, at: datetime, network: WalkingNetwork | None, settings: Settings
 ) -> tuple[date, RegionResult]:
-    """visibility: asked for by somebody who plans for the region."""
+    """visibility: asked for by a planner of the region."""
 
     def progress(done: int, total: int) -> None:
         if done % ESTATES_A_STEP and done != total:

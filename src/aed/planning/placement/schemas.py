@@ -54,7 +54,7 @@ class Candidate(BaseModel):
     power: bool | None = Field(None, description="Mains, for a heated cabinet; default: unknown")
     camera: bool | None = Field(None, description="The cabinet is in sight of one; default: unknown")
     signal: bool | None = Field(None, description="Mobile signal, to call from there; default: unknown")
-    staff: bool | None = Field(None, description="Somebody is there while it is open; default: unknown")
+    staff: bool | None = Field(None, description="Staffed while it is open; default: unknown")
     consent: bool = Field(True, description="Sites without the owner's consent are left out")
 
 

@@ -47,7 +47,7 @@ def declare_relative(session: WriteSession, viewer: ViewerDep, new: RelativeIn) 
 def confirm_relative(
     session: WriteSession, viewer: ViewerDep, relative_declaration_id: DeclarationId
 ) -> RelativeOut:
-    """Confirm that you are the relative whom somebody declared."""
+    """Confirm that you are the relative whom another person declared."""
     return RelativeOut.of(actions.confirm_relative(session, viewer, relative_declaration_id, at=clock.now()))
 
 

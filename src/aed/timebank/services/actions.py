@@ -174,7 +174,7 @@ def agree_on_service(session: Session, viewer: Viewer, exchange_id: int, *, at: 
 def confirm_service(session: Session, viewer: Viewer, exchange_id: int, *, at: datetime) -> ServiceExchange:
     """Confirm that it was done. Once both sides have, the provider has the points.
 
-    For the provider, and for the person it was done for or somebody with their mandate. Raises NotSignedIn,
+    For the provider, and for the person it was done for or another with their mandate. Raises NotSignedIn,
     NotAllowed, NotFound; Conflict before the agreement, or after a cancellation.
     """
     exchange, offer = _exchange(session, viewer, exchange_id)

@@ -42,7 +42,7 @@ MAX_VALUE: Final = 50_000
 MAX_PREVIEWS: Final = 20
 MAX_EARLIER: Final = 200
 CHANGED: Final = noop(
-    "Somebody else has changed this draft in the meantime. Look at it again before you save: "
+    "Another person has changed this draft in the meantime. Look at it again before you save: "
     "saving replaces their text by yours."
 )
 EDITABLE: Final = (AgreementState.DRAFT, AgreementState.PROPOSED)
