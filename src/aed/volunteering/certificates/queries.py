@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from sqlalchemy import ColumnElement, false, or_, select, true
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.errors import NotFound
 from aed.sharing.rules import start_of
 from aed.volunteering.models import ServiceCertificate, ServiceIssuer, ServiceRecord
-from aed.volunteering.permissions import MANAGES
 from aed.volunteering.rules import ServiceState
+from aed.volunteering.volunteers.queries import managed_by
 
 
 def certificates_visible_to(viewer: Viewer) -> ColumnElement[bool]:
@@ -21,19 +21,9 @@ def certificates_visible_to(viewer: Viewer) -> ColumnElement[bool]:
 
     visibility: it is a predicate itself.
     """
-    if viewer.is_administrator:
-        return true()
-    parts: list[ColumnElement[bool]] = []
-    if viewer.person_id is not None:
-        parts.append(ServiceCertificate.person_id == viewer.person_id)
-    for held in viewer.role_assignments:
-        if held.role in MANAGES:
-            parts.append(
-                ServiceCertificate.estate_id == held.estate_id
-                if held.estate_id is not None
-                else ServiceCertificate.region_id.in_(held.region_ids)
-            )
-    return or_(*parts) if parts else false()
+    of = ServiceCertificate
+    managed = managed_by(viewer, estate_id=of.estate_id, region_id=of.region_id)
+    return managed if viewer.person_id is None else or_(managed, of.person_id == viewer.person_id)
 
 
 def certificate(session: Session, viewer: Viewer, number: str) -> ServiceCertificate:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from sqlalchemy import ColumnElement, Row, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, Row, exists, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.permissions import Viewer
 from aed.errors import NotFound
 from aed.sharing.rules import start_of
 from aed.volunteering.models import PlatformBatch, PlatformRow, ServiceRecord, Volunteer
-from aed.volunteering.permissions import MANAGES
 from aed.volunteering.platforms.mapping import MAX_ROWS
 from aed.volunteering.rules import BatchState, RowState, ServiceState, VolunteerPlatform
+from aed.volunteering.volunteers.queries import managed_by
 
 
 def batches_visible_to(viewer: Viewer) -> ColumnElement[bool]:
@@ -22,16 +22,7 @@ def batches_visible_to(viewer: Viewer) -> ColumnElement[bool]:
 
     visibility: it is a predicate itself.
     """
-    if viewer.is_administrator:
-        return true()
-    parts = [
-        PlatformBatch.estate_id == held.estate_id
-        if held.estate_id is not None
-        else PlatformBatch.region_id.in_(held.region_ids)
-        for held in viewer.role_assignments
-        if held.role in MANAGES
-    ]
-    return or_(*parts) if parts else false()
+    return managed_by(viewer, estate_id=PlatformBatch.estate_id, region_id=PlatformBatch.region_id)
 
 
 def batch(session: Session, viewer: Viewer, batch_id: int) -> PlatformBatch:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from shapely import Point
 from shapely.ops import nearest_points
-from sqlalchemy import ColumnElement, and_, false, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.permissions import Role, TokenRole, TokenScope, Viewer
@@ -23,7 +23,6 @@ from aed.volunteering.models import (
     ServiceProof,
     ServiceRecord,
 )
-from aed.volunteering.permissions import MANAGES
 from aed.volunteering.rules import (
     OF_CALLS,
     RULES,
@@ -33,6 +32,7 @@ from aed.volunteering.rules import (
     ServiceState,
     is_posted,
 )
+from aed.volunteering.volunteers.queries import managed_by
 
 
 def service_visible_to(viewer: Viewer) -> ColumnElement[bool]:
@@ -45,9 +45,7 @@ def service_visible_to(viewer: Viewer) -> ColumnElement[bool]:
 
     visibility: it is a predicate itself.
     """
-    if viewer.is_administrator:
-        return true()
-    parts: list[ColumnElement[bool]] = []
+    parts = [managed_by(viewer, estate_id=ServiceRecord.estate_id, region_id=ServiceRecord.region_id)]
     if viewer.person_id is not None:
         parts += [
             ServiceRecord.person_id == viewer.person_id,
@@ -57,22 +55,13 @@ def service_visible_to(viewer: Viewer) -> ColumnElement[bool]:
         viewer.role is TokenRole.MEMBER and TokenScope.WRITE in viewer.scopes and viewer.estate_id is not None
     ):
         parts.append(ServiceRecord.estate_id == viewer.estate_id)
-    for held in viewer.role_assignments:
-        if held.role in MANAGES:
-            parts.append(
-                ServiceRecord.estate_id == held.estate_id
-                if held.estate_id is not None
-                else ServiceRecord.region_id.in_(held.region_ids)
-            )
-        elif held.role is Role.LEAD and held.estate_id is not None:
-            buildings = select(LeadBuilding.building_id).where(LeadBuilding.person_id == viewer.person_id)
-            parts.append(
-                and_(
-                    ServiceRecord.estate_id == held.estate_id,
-                    ServiceRecord.building_id.in_(buildings),
-                )
-            )
-    return or_(*parts) if parts else false()
+    buildings = select(LeadBuilding.building_id).where(LeadBuilding.person_id == viewer.person_id)
+    parts += [
+        and_(ServiceRecord.estate_id == held.estate_id, ServiceRecord.building_id.in_(buildings))
+        for held in viewer.role_assignments
+        if held.role is Role.LEAD and held.estate_id is not None
+    ]
+    return or_(*parts)
 
 
 def record(session: Session, viewer: Viewer, record_id: int, *, for_update: bool = False) -> ServiceRecord:

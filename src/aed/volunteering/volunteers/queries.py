@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, false, or_, select, true
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
 from aed.accounts.permissions import Viewer
 from aed.errors import NotFound
@@ -14,24 +14,30 @@ from aed.volunteering.models import LeadBuilding, Volunteer
 from aed.volunteering.permissions import MANAGES
 
 
-def volunteers_visible_to(viewer: Viewer) -> ColumnElement[bool]:
-    """Select the viewer themself, and the volunteers of estates that they manage.
+def managed_by(
+    viewer: Viewer, *, estate_id: InstrumentedAttribute[int], region_id: InstrumentedAttribute[int]
+) -> ColumnElement[bool]:
+    """Select the rows of estates and regions that the viewer manages: all, for the network's administrator.
 
     visibility: it is a predicate itself.
     """
     if viewer.is_administrator:
         return true()
-    parts: list[ColumnElement[bool]] = []
-    if viewer.person_id is not None:
-        parts.append(Volunteer.person_id == viewer.person_id)
-    for held in viewer.role_assignments:
-        if held.role in MANAGES:
-            parts.append(
-                Volunteer.estate_id == held.estate_id
-                if held.estate_id is not None
-                else Volunteer.region_id.in_(held.region_ids)
-            )
+    parts = [
+        estate_id == held.estate_id if held.estate_id is not None else region_id.in_(held.region_ids)
+        for held in viewer.role_assignments
+        if held.role in MANAGES
+    ]
     return or_(*parts) if parts else false()
+
+
+def volunteers_visible_to(viewer: Viewer) -> ColumnElement[bool]:
+    """Select the viewer themself, and the volunteers of estates that they manage.
+
+    visibility: it is a predicate itself.
+    """
+    managed = managed_by(viewer, estate_id=Volunteer.estate_id, region_id=Volunteer.region_id)
+    return managed if viewer.person_id is None else or_(managed, Volunteer.person_id == viewer.person_id)
 
 
 def volunteer(session: Session, viewer: Viewer, person_id: int) -> Volunteer:
