@@ -13,7 +13,7 @@ from aed.errors import NotFound
 from aed.sharing.rules import start_of
 from aed.volunteering.models import ServiceCertificate, ServiceIssuer, ServiceRecord
 from aed.volunteering.rules import ServiceState
-from aed.volunteering.volunteers.queries import managed_by
+from aed.volunteering.volunteers.queries import in_managed_estates
 
 
 def certificates_visible_to(viewer: Viewer) -> ColumnElement[bool]:
@@ -22,7 +22,7 @@ def certificates_visible_to(viewer: Viewer) -> ColumnElement[bool]:
     visibility: it is a predicate itself.
     """
     of = ServiceCertificate
-    managed = managed_by(viewer, estate_id=of.estate_id, region_id=of.region_id)
+    managed = in_managed_estates(viewer, estate_id=of.estate_id, region_id=of.region_id)
     return managed if viewer.person_id is None else or_(managed, of.person_id == viewer.person_id)
 
 

@@ -14,7 +14,7 @@ from aed.sharing.rules import start_of
 from aed.volunteering.models import PlatformBatch, PlatformRow, ServiceRecord, Volunteer
 from aed.volunteering.platforms.mapping import MAX_ROWS
 from aed.volunteering.rules import BatchState, RowState, ServiceState, VolunteerPlatform
-from aed.volunteering.volunteers.queries import managed_by
+from aed.volunteering.volunteers.queries import in_managed_estates
 
 
 def batches_visible_to(viewer: Viewer) -> ColumnElement[bool]:
@@ -22,7 +22,7 @@ def batches_visible_to(viewer: Viewer) -> ColumnElement[bool]:
 
     visibility: it is a predicate itself.
     """
-    return managed_by(viewer, estate_id=PlatformBatch.estate_id, region_id=PlatformBatch.region_id)
+    return in_managed_estates(viewer, estate_id=PlatformBatch.estate_id, region_id=PlatformBatch.region_id)
 
 
 def batch(session: Session, viewer: Viewer, batch_id: int) -> PlatformBatch:

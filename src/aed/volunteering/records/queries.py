@@ -32,7 +32,7 @@ from aed.volunteering.rules import (
     ServiceState,
     is_posted,
 )
-from aed.volunteering.volunteers.queries import managed_by
+from aed.volunteering.volunteers.queries import in_managed_estates
 
 
 def service_visible_to(viewer: Viewer) -> ColumnElement[bool]:
@@ -45,7 +45,7 @@ def service_visible_to(viewer: Viewer) -> ColumnElement[bool]:
 
     visibility: it is a predicate itself.
     """
-    parts = [managed_by(viewer, estate_id=ServiceRecord.estate_id, region_id=ServiceRecord.region_id)]
+    parts = [in_managed_estates(viewer, estate_id=ServiceRecord.estate_id, region_id=ServiceRecord.region_id)]
     if viewer.person_id is not None:
         parts += [
             ServiceRecord.person_id == viewer.person_id,

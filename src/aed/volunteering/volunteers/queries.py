@@ -14,7 +14,7 @@ from aed.volunteering.models import LeadBuilding, Volunteer
 from aed.volunteering.permissions import MANAGES
 
 
-def managed_by(
+def in_managed_estates(
     viewer: Viewer, *, estate_id: InstrumentedAttribute[int], region_id: InstrumentedAttribute[int]
 ) -> ColumnElement[bool]:
     """Select the rows of estates and regions that the viewer manages: all, for the network's administrator.
@@ -36,7 +36,7 @@ def volunteers_visible_to(viewer: Viewer) -> ColumnElement[bool]:
 
     visibility: it is a predicate itself.
     """
-    managed = managed_by(viewer, estate_id=Volunteer.estate_id, region_id=Volunteer.region_id)
+    managed = in_managed_estates(viewer, estate_id=Volunteer.estate_id, region_id=Volunteer.region_id)
     return managed if viewer.person_id is None else or_(managed, Volunteer.person_id == viewer.person_id)
 
 
