@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import func, insert, literal, select, text, update
 
 from aed.accounts.permissions import ANYONE, Audience
 from aed.database.session import Database, open_database, transaction
@@ -90,7 +90,11 @@ def share_every_device(url: str) -> int:
             session.execute(
                 update(Device).values(sharing_hours=HOURS, audience_outside_hours=Audience.ESTATE.value)
             )
-            return session.scalar(select(func.count()).select_from(DeviceShare)) or 0
+            count = session.scalar(select(func.count()).select_from(DeviceShare)) or 0
+        if database.engine.dialect.name == "postgresql":  # the update has left a dead copy of every row
+            with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("VACUUM (FULL, ANALYZE) devices"))
+        return count
     finally:
         database.close()
 
