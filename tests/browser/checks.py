@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,8 @@ SCREENS: Final = ROOT / ".state/screens"
 NARROWEST: Final = 320
 """WCAG 2.2, 1.4.10: no horizontal scrolling down to this width."""
 TOUCH_PIXELS: Final = 44
+MANY_BEATS: Final = re.compile(r"^([3-9]|\d\d)$")
+"""What the metronome shows from its third beat on; on a busy machine some numbers are never seen."""
 
 _SESSIONS: Final[WeakKeyDictionary[Page, CDPSession]] = WeakKeyDictionary()
 """One for each page, since opening one takes longer than most expressions."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from aed.accounts.sessions import SESSION_COOKIE
 from tests.browser.site import Site, running_site
@@ -32,6 +32,10 @@ ARGUMENTS: Final = (
     "--disable-sync",
 )
 HEIGHT: Final = 844
+PATIENCE: Final = 60_000
+"""Milliseconds until a page that does not change counts as broken, also on a busy machine."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def open_page(chromium: Browser, site: Site, view: View) -> Iterator[OpenPage]:
             has_touch=view.width < 600,
             **options,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         context.route(lambda url: urlsplit(url).netloc != urlsplit(site.address).netloc, refuse)
         if session_key is not None:

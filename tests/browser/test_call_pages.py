@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,7 +16,7 @@ from aed.incidents.models import Alert, StoredReply
 from aed.incidents.rules import AlertState, StopReason, Task
 from aed.registry.devices.cabinet_codes import set_cabinet_code
 from tests import make
-from tests.browser.checks import check
+from tests.browser.checks import MANY_BEATS, check
 from tests.browser.conftest import OpenPage, Site, View
 from tests.make import ADMINISTRATOR, PATIENT
 
@@ -85,7 +84,7 @@ def test_a_person_accepts_fetches_and_arrives(page: Page, view: View, call: str)
     tap(page, "there")
     expect(page.locator("#cpr")).to_have_attribute("open", "")
     page.locator("#metronome").click()
-    expect(page.locator("#beat")).to_have_text(re.compile(r"^([3-9]|\d\d+)$"))  # a busy browser skips one
+    expect(page.locator("#beat")).to_have_text(MANY_BEATS)
     page.locator("#metronome").click()
     check(page, view, "call-there")
 
@@ -106,7 +105,7 @@ def test_taps_without_signal_are_kept_and_sent_once(
     expect(second.locator("#tap-status.waiting")).to_be_visible()  # another tab sends it too
     for each in (page, second):
         each.evaluate("window.hasSignal = true")
-        expect(each.locator("#call")).to_have_attribute("data-state", "accepted", timeout=20_000)
+        expect(each.locator("#call")).to_have_attribute("data-state", "accepted")
     assert replies(site, call).count("accept") == 1
 
 
@@ -131,7 +130,7 @@ def test_a_change_is_shown_without_a_tap(page: Page, view: View, site: Site, cal
         alert.state, alert.stop_reason = AlertState.STOPPED, StopReason.OVER
 
     change(site, call, stop)
-    expect(page.locator("#call")).to_have_attribute("data-live", "no", timeout=25_000)
+    expect(page.locator("#call")).to_have_attribute("data-live", "no")
     expect(page.locator("#cpr")).to_be_hidden()
     check(page, view, "call-over")
 

@@ -31,12 +31,12 @@ def test_an_exercise_is_watched_from_two_windows(page: Page, view: View) -> None
         phones.first.locator("button").click()
     phone = opened.value
     phone.locator('button[value="accept"]').click()
-    expect(phone.locator("#call")).to_have_attribute("data-state", "accepted", timeout=15_000)
+    expect(phone.locator("#call")).to_have_attribute("data-state", "accepted")
     comes = "Comes" if view.language == "en" else "已接受"
-    expect(page.locator("#board")).to_contain_text(comes, timeout=15_000)
+    expect(page.locator("#board")).to_contain_text(comes)
     page.locator('form[action$="/end"] button').click()
     expect(page.locator("#board")).to_have_attribute("data-live", "no")
-    expect(phone.locator("#call")).to_have_attribute("data-live", "no", timeout=25_000)
+    expect(phone.locator("#call")).to_have_attribute("data-live", "no")
     check(page, view, "demo-exercise-over")
 
 

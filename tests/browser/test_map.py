@@ -17,7 +17,7 @@ HERE = "/?lat=30.290005&lon=120.10156"
 
 
 def wait_for_map(page: Page) -> None:
-    expect(page.locator("#map-place")).to_have_attribute("data-ready", "true", timeout=30_000)
+    expect(page.locator("#map-place")).to_have_attribute("data-ready", "true")
 
 
 @pytest.fixture

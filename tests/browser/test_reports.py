@@ -57,7 +57,7 @@ def test_the_place_is_pointed_out_on_the_map(open_page: OpenPage, view: View) ->
     page = open_page()
     page.goto("/report")
     page.locator("#open-map").click()
-    expect(page.locator("#map-place")).to_have_attribute("data-ready", "true", timeout=30_000)
+    expect(page.locator("#map-place")).to_have_attribute("data-ready", "true")
     page.locator("#map canvas").click(position={"x": 40, "y": 60})
     expect(page.locator("#where")).to_have_value(re.compile(r"30\.\d{6}, 120\.\d{6}"))
     expect(page.locator("#locate-status")).not_to_be_empty()
