@@ -32,15 +32,8 @@ from aed.volunteering.volunteers.schemas import VolunteerIn
 from aed.web.language import language_of
 from aed.web.render import render
 from aed.web.time_bank import queries
-from aed.web.time_bank.page import (
-    GROUPS,
-    ORDERS,
-    SOURCES,
-    entry_line,
-    hours_and_minutes,
-    points_text,
-    service_line,
-)
+from aed.web.time_bank.page import entry_line, service_line
+from aed.web.time_bank_words import GROUPS, ORDERS, SOURCES, hours_and_minutes, points_text
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])

@@ -1,0 +1,60 @@
+"""The time bank in words, for the volunteer's pages and those of the desk."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aed.timebank.rules import LedgerKind, OrderState, PriorityGroup, to_points
+from aed.volunteering.rules import ServiceSource, ServiceState
+from aed.web.words import noop
+
+SOURCES: Final = {
+    ServiceSource.CHECK: noop("AED check"),
+    ServiceSource.DRILL: noop("Drill"),
+    ServiceSource.SESSION_TAUGHT: noop("Training taught"),
+    ServiceSource.SESSION_HELPED: noop("Help with a training"),
+    ServiceSource.CALL: noop("First aid on a call"),
+    ServiceSource.GUIDE: noop("Showed the way on a call"),
+    ServiceSource.PATROL: noop("Patrol"),
+    ServiceSource.OTHER: noop("Other service"),
+}
+STATES: Final = {
+    ServiceState.PENDING: noop("Waits to be confirmed"),
+    ServiceState.CONFIRMED: noop("Confirmed"),
+    ServiceState.DISPUTED: noop("In dispute"),
+    ServiceState.VOID: noop("Void"),
+}
+ENTRIES: Final = {
+    LedgerKind.EARN: noop("Earned by service"),
+    LedgerKind.SPEND: noop("Exchanged"),
+    LedgerKind.GIFT: noop("Gift"),
+    LedgerKind.DONATE: noop("Donation"),
+    LedgerKind.INHERIT: noop("Inheritance"),
+    LedgerKind.EXPIRE: noop("Expired"),
+    LedgerKind.REVERSE: noop("Reversed"),
+    LedgerKind.OVERFLOW: noop("Over the limit, to the care pool"),
+    LedgerKind.HOLD: noop("Held"),
+    LedgerKind.RELEASE: noop("Given back"),
+    LedgerKind.TRANSFER: noop("Moved between your accounts"),
+}
+ORDERS: Final = {
+    OrderState.HELD: noop("Ready to be collected"),
+    OrderState.COLLECTED: noop("Collected"),
+    OrderState.CANCELLED: noop("Cancelled"),
+}
+GROUPS: Final = {
+    PriorityGroup.OVER_60: noop("people over 60"),
+    PriorityGroup.OVER_80: noop("people over 80"),
+    PriorityGroup.DISABLED: noop("disabled people"),
+}
+
+
+def points_text(units: int) -> str:
+    """Return units as points with at most two decimals, rounded down."""
+    text = f"{to_points(units):.2f}".rstrip("0").rstrip(".")
+    return text.replace("-", "−")
+
+
+def hours_and_minutes(minutes: int) -> dict[str, int]:
+    """Return whole hours and the minutes beyond them."""
+    return {"hours": minutes // 60, "minutes": minutes % 60}
