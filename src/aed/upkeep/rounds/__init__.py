@@ -1,0 +1,1 @@
+"""Inspection rounds: devices in walking order within their hours, assigned to inspectors."""
