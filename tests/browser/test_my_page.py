@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from datetime import date
 
+import pyotp
 from playwright.sync_api import expect
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from aed import clock
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
+from aed.accounts.sign_in.models import SecondFactor
+from aed.accounts.sign_in.rules import RECOVERY_CODE_COUNT
 from aed.notifications.models import OutboxMessage
 from aed.registry.estates.models import Estate
 from aed.responders.models import Responder
@@ -52,6 +55,51 @@ def test_the_pages_of_signing_in(open_page: OpenPage, view: View) -> None:
     page.locator("main button").first.click()
     expect(page.locator("#code-error")).to_be_visible()
     check(page, view, "sign-in-wrong")
+
+
+def test_a_dispatcher_sets_up_the_second_factor_that_the_region_requires(
+    open_page: OpenPage, site: Site, view: View
+) -> None:
+    number = f"138 0013 66{VIEWS.index(view):02d}"
+    with site.database.write_sessions() as session, session.begin():
+        region = make.region(session, f"XA-{VIEWS.index(view)}")
+        region.needs_second_factor = True
+        make.role(session, make.person(session, phone=number), Role.DISPATCHER, region=region)
+    page = open_page(java_script_enabled=False)
+    page.goto("/sign-in?next=/learn")
+    page.locator("#phone").fill(number)
+    page.locator("main button").click()
+    page.locator("#code").fill(newest_code(site))
+    page.locator("main button").first.click()
+    expect(page.locator("ol")).to_be_visible()
+    page.locator("main button").click()
+    key = page.locator("code.key").inner_text()
+    page.locator("#code").fill("000000")
+    page.locator("main button").click()
+    expect(page.locator("#code-error")).to_be_visible()
+    page.locator("#code").fill(pyotp.TOTP(key).now())
+    page.locator("main button").click()
+    expect(page.locator(".codes li")).to_have_count(RECOVERY_CODE_COUNT)
+    page.locator("main a.big").click()
+    expect(page).to_have_url(f"{site.address}/learn")
+
+    with site.database.write_sessions() as session, session.begin():
+        session.execute(delete(SecondFactor))
+    page = open_page()
+    page.goto("/sign-in?next=/learn")
+    page.locator("#phone").fill(number)
+    page.locator("main button").click()
+    page.locator("#code").fill(newest_code(site))
+    page.locator("main button").first.click()
+    expect(page.locator("ol")).to_be_visible()
+    check(page, view, "sign-in-add-app")
+    page.locator("main button").click()
+    expect(page.locator(".qr svg")).to_be_visible()
+    check(page, view, "sign-in-confirm-app")
+    page.locator("#code").fill(pyotp.TOTP(page.locator("code.key").inner_text()).now())
+    page.locator("main button").click()
+    expect(page.locator(".codes li")).to_have_count(RECOVERY_CODE_COUNT)
+    check(page, view, "sign-in-recovery-codes")
 
 
 def test_my_page_from_offer_to_erasure(open_page: OpenPage, site: Site, view: View) -> None:

@@ -7,6 +7,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
+import pyotp
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
@@ -16,6 +17,7 @@ from aed import clock
 from aed.accounts.masking import mask_phone
 from aed.accounts.people.models import Account, Person
 from aed.accounts.permissions import Role
+from aed.accounts.regions.models import Region
 from aed.accounts.sessions import SESSION_COOKIE
 from aed.registry.devices.models import Consumable, Device
 from aed.upkeep.models import Check, Confirmation
@@ -323,6 +325,39 @@ def test_a_keeper_gives_their_second_factor_on_the_page_and_loses_nothing(
     assert (right.status_code, "torn seal" in right.text, 'name="a_' in right.text) == (200, True, True)
     again = browser.post(f"/d/{code}/check/second-factor", data={"code": "000000"})
     assert again.headers["location"] == f"/d/{code}/check", "a double tap"
+
+
+def test_a_keeper_who_needs_a_factor_and_has_none_adds_an_app_and_loses_nothing(
+    browser: TestClient, session: Session
+) -> None:
+    code = kept(session)
+    sign_in(browser, session, code)
+    keeper = session.get_one(Person, session.scalars(select(Account.person_id)).one())
+    region = session.scalars(select(Region)).one()
+    region.needs_second_factor = True
+    make.role(session, keeper, Role.DISPATCHER, region=region)
+    session.commit()
+    browser.cookies.delete(SESSION_COOKIE)
+    held = {"kept": "note=torn+seal&key=" + str(uuid.uuid4())}
+    browser.post(f"/d/{code}/check/code", data={"phone": PHONE} | held)
+    asked = browser.post(
+        f"/d/{code}/check/sign-in", data={"phone": PHONE, "code": codes_sent(session)[-1]} | held
+    )
+    too_early = browser.post(f"/d/{code}/check/second-factor", data=held)
+    for page in (asked.text, too_early.text):
+        assert ('href="/sign-in/second-factor"' in page, "torn" in page, 'id="code"' in page) == (
+            True,
+            True,
+            False,
+        )
+    added = browser.post("/sign-in/second-factor/app").text
+    secret = re.search(r'<code class="key">([A-Z2-7]+)</code>', added)
+    confirm = re.search(r'action="(/sign-in/second-factor/app/[0-9]+)"', added)
+    assert secret is not None
+    assert confirm is not None
+    assert browser.post(confirm[1], data={"code": pyotp.TOTP(secret[1]).at(clock.now())}).status_code == 200
+    after = browser.post(f"/d/{code}/check/second-factor", data=held)
+    assert (after.status_code, "torn seal" in after.text, 'name="a_' in after.text) == (200, True, True)
 
 
 def test_who_has_no_session_is_asked_for_the_number_first(browser: TestClient, session: Session) -> None:

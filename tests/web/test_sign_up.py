@@ -6,16 +6,19 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import pyotp
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from aed import clock
 from aed.accounts.people.models import Account, Person
 from aed.accounts.people.rules import spellings
 from aed.accounts.permissions import Role
 from aed.accounts.sessions import SESSION_COOKIE
+from aed.accounts.sign_in.rules import RECOVERY_CODE_COUNT
 from aed.notifications.models import OutboxMessage
 from aed.settings import Settings
 from aed.web.sign_up.rules import HOME, own_path
@@ -172,6 +175,73 @@ def test_bad_input_gets_a_sentence_and_loses_nothing(phones: Phones, session: Se
     assert phone.post("/sign-in", data={"phone": NEW, "code": code, "name": "Ann"}).status_code == 303
     again = phones().post("/sign-in", data={"phone": NEW, "code": code})
     assert (again.status_code, "wrong or has expired" in again.text) == (422, True)
+
+
+def dispatcher_who_needs_a_factor(session: Session) -> None:
+    """Add a dispatcher whose region requires a second factor, and who has none."""
+    region = make.region(session, "CN-33")
+    region.needs_second_factor = True
+    make.role(session, make.person(session, phone=KNOWN), Role.DISPATCHER, region=region)
+    session.commit()
+
+
+def test_a_dispatcher_without_the_required_factor_adds_an_app_and_is_signed_in(
+    phones: Phones, session: Session
+) -> None:
+    dispatcher_who_needs_a_factor(session)
+    phone = phones()
+    where = sign_up(phone, session, KNOWN)
+    assert where == "/sign-in/second-factor?next=/me"
+    assert "Set up the app" in phone.get(where).text
+    assert phone.get("/me").status_code == 303, "not yet signed in"
+
+    page = phone.post("/sign-in/second-factor/app", data={"next": "/agreements"})
+    secret, confirm = app_shown(page.text)
+    wrong = phone.post(confirm, data={"code": "000000", "next": "/agreements"})
+    assert (wrong.status_code, app_shown(wrong.text)) == (422, (secret, confirm)), "the same app to try again"
+    assert "newest code" in wrong.text
+    done = phone.post(confirm, data={"code": pyotp.TOTP(secret).at(clock.now()), "next": "/agreements"})
+    assert done.status_code == 200
+    recovery = re.findall(r"<li><code>([a-z2-7-]{19})</code>", done.text)
+    assert len(set(recovery)) == RECOVERY_CODE_COUNT
+    assert 'href="/agreements"' in done.text
+    assert phone.get("/me").status_code == 200
+    again = phone.post(confirm, data={"code": "000000", "next": "/agreements"})
+    assert (again.status_code, phone.get(again.headers["location"]).headers["location"]) == (
+        303,
+        "/agreements",
+    ), "a double tap leads on"
+
+    other = phones()
+    where = sign_up(other, session, KNOWN)
+    assert "recovery code" in other.get(where).text
+    assert other.post("/sign-in/second-factor", data={"code": recovery[0]}).status_code == 303
+    assert other.get("/me").status_code == 200
+
+
+def test_another_persons_app_cannot_be_confirmed_or_seen(phones: Phones, session: Session) -> None:
+    dispatcher_who_needs_a_factor(session)
+    phone, other = phones(), phones()
+    sign_up(phone, session, KNOWN)
+    secret, confirm = app_shown(phone.post("/sign-in/second-factor/app").text)
+    sign_up(other, session, NEW, name="Lin")
+    for code in ("000000", pyotp.TOTP(secret).at(clock.now())):
+        refused = other.post(confirm, data={"code": code})
+        assert (refused.status_code, secret in refused.text) == (303, False)
+    assert phone.get("/me").status_code == 303
+    assert phones().post(confirm).headers["location"] == "/sign-in"
+    assert phones().post("/sign-in/second-factor/app").headers["location"] == "/sign-in"
+
+
+def app_shown(page: str) -> tuple[str, str]:
+    """Return the key and the form's address of the app that a page offers to scan."""
+    secret = re.search(r'<code class="key">([A-Z2-7]{32})</code>', page)
+    confirm = re.search(r'action="(/sign-in/second-factor/app/[0-9]+)"', page)
+    assert secret is not None
+    assert confirm is not None
+    assert f"secret={secret[1]}" in page, "the link opens the app"
+    assert "<svg" in page
+    return secret[1], confirm[1]
 
 
 def test_signing_out_here_or_everywhere(phones: Phones, session: Session) -> None:

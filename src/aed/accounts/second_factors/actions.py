@@ -43,7 +43,7 @@ def require_second_factor(session: Session, sign_in: SignIn) -> None:
 
 @dataclass(frozen=True, slots=True)
 class NewApp:
-    """An authenticator app that is being added. The secret is shown once."""
+    """An authenticator app that is being added. The secret is shown until the app is confirmed."""
 
     factor_id: int
     secret: str
@@ -68,9 +68,29 @@ def add_app(session: Session, sign_in: SignIn, name: str, *, at: datetime) -> Ne
     )
     session.add(factor)
     session.flush()
-    person = session.get_one(Person, sign_in.person_id)
-    uri = pyotp.TOTP(secret).provisioning_uri(name=person.name, issuer_name=ISSUER)
-    return NewApp(factor.id, secret, uri)
+    return _new_app(session, factor)
+
+
+def _new_app(session: Session, factor: SecondFactor) -> NewApp:
+    person = session.get_one(Person, factor.person_id)
+    assert factor.secret is not None
+    uri = pyotp.TOTP(factor.secret).provisioning_uri(name=person.name, issuer_name=ISSUER)
+    return NewApp(factor.id, factor.secret, uri)
+
+
+def app_being_added(session: Session, sign_in: SignIn, factor_id: int) -> NewApp:
+    """Return the authenticator app that the person is adding, to show it again after a wrong code.
+
+    Raises NotFound.
+    """
+    return _new_app(session, _unconfirmed(session, sign_in, factor_id))
+
+
+def _unconfirmed(session: Session, sign_in: SignIn, factor_id: int) -> SecondFactor:
+    factor = session.get(SecondFactor, factor_id)
+    if factor is None or factor.person_id != sign_in.person_id or factor.confirmed_at is not None:
+        raise NotFound("No authenticator app is being added under that id. Start again.", field="factor_id")
+    return factor
 
 
 def confirm_app(session: Session, sign_in: SignIn, factor_id: int, code: str, *, at: datetime) -> list[str]:
@@ -79,9 +99,7 @@ def confirm_app(session: Session, sign_in: SignIn, factor_id: int, code: str, *,
     Raises NotFound, NotSignedIn for a wrong code.
     """
     require_second_factor(session, sign_in)
-    factor = session.get(SecondFactor, factor_id)
-    if factor is None or factor.person_id != sign_in.person_id or factor.confirmed_at is not None:
-        raise NotFound("No authenticator app is being added under that id. Start again.", field="factor_id")
+    factor = _unconfirmed(session, sign_in, factor_id)
     if not _accepts_app_code(session, factor, code, at=at):
         raise NotSignedIn(WRONG_CODE)
     return record_factor_added(session, sign_in, factor, at=at)

@@ -26,6 +26,7 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.second_factors.requests import give_second_factor_code
 from aed.accounts.sessions import awaits_second_factor, sign_in_by_key
 from aed.accounts.sign_in import actions as sign_in_actions
+from aed.accounts.sign_in.queries import second_factors
 from aed.accounts.sign_in.requests import SIGN_IN_TURN, browser_of, keep_session, set_cookie
 from aed.accounts.sign_in.rules import CODE_COOKIE, CODE_LIFETIME, KNOWN_BROWSER_COOKIE
 from aed.accounts.sign_in.throttling import known_browser_id
@@ -321,15 +322,21 @@ def _sign_in_page(
     phone: str = "",
     is_known: bool = False,
     step: str = "",
+    person_id: int | None = None,
     kept: str = "",
     problem: str = "",
     status: int = 200,
 ) -> Response:
-    """Show a step of the sign-in; by default the one that this browser has to take next."""
+    """Show a step of the sign-in; by default the one that this browser has to take next.
+
+    `person_id` is whose second factor is asked for, if the browser does not have the session's cookie yet.
+    """
+    key, at = session_key_in_cookie(request), clock.now()
     if not step:
-        key = session_key_in_cookie(request)
-        is_limited = key is not None and awaits_second_factor(session, key, at=clock.now())
+        is_limited = key is not None and awaits_second_factor(session, key, at=at)
         step = "second-factor" if is_limited else "phone"
+    if step == "second-factor" and person_id is None and key is not None:
+        person_id = sign_in_by_key(session, key, at=at).person_id
     device_id, known = _device_id(code), _known_number(request, session, code)
     return render(
         request,
@@ -342,6 +349,7 @@ def _sign_in_page(
         known=mask_phone(known) if known is not None else "",
         is_known=is_known and known is not None,
         step=step,
+        has_factor=person_id is not None and bool(second_factors(session, person_id)),
         kept=kept[:MAX_KEPT],
         problem=problem,
         minutes=int(CODE_LIFETIME.total_seconds() // 60),
@@ -445,7 +453,9 @@ def sign_in(
             )
     if done.needs_second_factor:
         with read_session(database) as session:
-            response = _sign_in_page(request, session, viewer, code, step="second-factor", kept=kept)
+            response = _sign_in_page(
+                request, session, viewer, code, step="second-factor", person_id=done.person_id, kept=kept
+            )
     else:
         response = _after_sign_in(request, database, settings, code, done.person_id, kept, at=at)
     keep_session(request, response, database, done.key, phone=number, lasts=lasts, at=at)
@@ -468,6 +478,8 @@ def give_factor(
         with read_session(database) as session:
             if key is None or not awaits_second_factor(session, key, at=at):
                 return _sign_in_page(request, session, viewer, code, step="phone", kept=kept)
+            if not second_factors(session, sign_in_by_key(session, key, at=at).person_id):
+                return _sign_in_page(request, session, viewer, code, step="second-factor", kept=kept)
         try:
             give_second_factor_code(request, database, key, fields.get("code", "")[:40])
         except NotSignedIn:

@@ -6,6 +6,7 @@ code, can find out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Annotated, Final
@@ -22,15 +23,19 @@ from aed.accounts.authentication import (
     session_key_in_cookie,
 )
 from aed.accounts.people.rules import Language, e164
+from aed.accounts.second_factors import actions as factor_actions
+from aed.accounts.second_factors.actions import NewApp
 from aed.accounts.second_factors.requests import give_second_factor_code
 from aed.accounts.sessions import sign_in_by_key
 from aed.accounts.sign_in import actions
+from aed.accounts.sign_in.queries import second_factors
 from aed.accounts.sign_in.requests import SIGN_IN_TURN, browser_of, keep_session, set_cookie
 from aed.accounts.sign_in.rules import CODE_COOKIE, CODE_LIFETIME, NewAccount, SignUp
-from aed.database.dependencies import DatabaseDep, ReadSession
+from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import read_session
-from aed.errors import InvalidInput, NotSignedIn
-from aed.http.parameters import SettingsDep
+from aed.errors import InvalidInput, NotFound, NotSignedIn
+from aed.files.typesetting import qr_svg
+from aed.http.parameters import RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.web.language import language_of
 from aed.web.render import render
@@ -47,6 +52,10 @@ BAD_CODE: Final = noop(
     "This code is wrong or has expired. Use the newest message, or send yourself a new code."
 )
 BAD_NAME: Final = noop("This name cannot be stored. Leave out unusual characters.")
+
+BAD_APP_CODE: Final = noop("This is not the code that the app shows now. Enter its newest code.")
+APP_NAME: Final = noop("Authenticator app")
+"""The name of an app that is added here."""
 
 Text = Annotated[str, Form(max_length=300)]
 
@@ -81,6 +90,8 @@ def _page(
     phone_error: str = "",
     code_error: str = "",
     name_error: str = "",
+    app: NewApp | None = None,
+    recovery_codes: Sequence[str] = (),
 ) -> Response:
     return render(
         request,
@@ -98,6 +109,9 @@ def _page(
         phone_error=phone_error,
         code_error=code_error,
         name_error=name_error,
+        app=app,
+        app_qr=qr_svg(app.uri) if app is not None else "",
+        recovery_codes=recovery_codes,
     )
 
 
@@ -189,12 +203,13 @@ def show_second_factor(
     viewer: ViewerDep,
     go_to: Annotated[str, Query(alias="next", max_length=300)] = HOME,
 ) -> Response:
-    """Show the form for the code of an authenticator app, or a recovery code."""
+    """Ask for the code of an authenticator app or a recovery code; offer to add an app if there is none."""
     key = session_key_in_cookie(request)
     if viewer.person_id is not None or key is None:
         return RedirectResponse(own_path(go_to) if key is not None else "/sign-in", 303)
-    sign_in_by_key(session, key, at=clock.now())
-    return _page(request, step="second-factor", go_to=go_to)
+    own = sign_in_by_key(session, key, at=clock.now())
+    has_factor = bool(second_factors(session, own.person_id))
+    return _page(request, step="second-factor" if has_factor else "add-app", go_to=go_to)
 
 
 @router.post("/sign-in/second-factor", dependencies=[SIGN_IN_TURN])
@@ -217,3 +232,55 @@ def give_factor(
         except NotSignedIn:
             return _page(request, step="second-factor", status=422, go_to=go_to, code_error=BAD_CODE)
     return RedirectResponse(own_path(go_to), 303)
+
+
+# --- Adding an authenticator app ------------------------------------------------------------------------
+
+
+@router.get("/sign-in/second-factor/app")
+@router.get("/sign-in/second-factor/app/{factor_id}")
+def go_to_second_factor(request: Request) -> Response:
+    """Lead a reload, a bookmark or the language switch of these steps back to the first."""
+    return RedirectResponse(f"/sign-in/second-factor?{request.url.query}", 303)
+
+
+@router.post("/sign-in/second-factor/app", dependencies=[SIGN_IN_TURN])
+def add_app(
+    request: Request,
+    _: FormViewerDep,
+    session: WriteSession,
+    go_to: Annotated[str, Form(alias="next", max_length=300)] = HOME,
+) -> Response:
+    """Begin to add an authenticator app, and show what the app has to scan."""
+    key = session_key_in_cookie(request)
+    if key is None:
+        return RedirectResponse("/sign-in", 303)
+    at = clock.now()
+    own = sign_in_by_key(session, key, at=at, lock=True)
+    app = factor_actions.add_app(session, own, translator(language_of(request))(APP_NAME), at=at)
+    return _page(request, step="confirm-app", go_to=go_to, app=app)
+
+
+@router.post("/sign-in/second-factor/app/{factor_id}", dependencies=[SIGN_IN_TURN])
+def confirm_app(
+    request: Request,
+    _: FormViewerDep,
+    session: WriteSession,
+    factor_id: RowId,
+    code: Text = "",
+    go_to: Annotated[str, Form(alias="next", max_length=300)] = HOME,
+) -> Response:
+    """Activate the app by its first code, and show the recovery codes once."""
+    key = session_key_in_cookie(request)
+    if key is None:
+        return RedirectResponse("/sign-in", 303)
+    at = clock.now()
+    own = sign_in_by_key(session, key, at=at, lock=True)
+    try:
+        codes = factor_actions.confirm_app(session, own, factor_id, code, at=at)
+    except NotFound:  # confirmed by a double tap, or replaced in another tab
+        return RedirectResponse(f"/sign-in/second-factor?next={quote(own_path(go_to))}", 303)
+    except NotSignedIn:
+        app = factor_actions.app_being_added(session, own, factor_id)
+        return _page(request, step="confirm-app", status=422, go_to=go_to, app=app, code_error=BAD_APP_CODE)
+    return _page(request, step="recovery-codes", go_to=go_to, recovery_codes=codes)
