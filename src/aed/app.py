@@ -146,6 +146,7 @@ from aed.web.render import HEADERS
 from aed.web.reports import api as web_reports_api
 from aed.web.sign_up import api as sign_up_api
 from aed.web.time_bank import api as time_bank_pages_api
+from aed.web.time_bank_desk import api as time_bank_desk_api
 from aed.worker import api as worker_api
 
 log = structlog.get_logger("aed")
@@ -297,6 +298,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(sign_up_api.router)
     app.include_router(my_page_api.router)
     app.include_router(time_bank_pages_api.router)
+    app.include_router(time_bank_desk_api.router)
     app.include_router(reminder_pages_api.router)
     app.include_router(map_api.router)
     app.include_router(web_api.router)

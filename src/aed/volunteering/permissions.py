@@ -17,6 +17,11 @@ def manages(viewer: Viewer, *, estate_id: int, region_id: int) -> bool:
     return is_office or viewer.has_role(MANAGES, estate_id=estate_id, region_id=region_id)
 
 
+def manages_any(viewer: Viewer) -> bool:
+    """Return True if the viewer manages an estate, or administers a region or the network."""
+    return viewer.is_administrator or any(held.role in MANAGES for held in viewer.role_assignments)
+
+
 def require_signed_in(viewer: Viewer) -> None:
     if not viewer.is_signed_in:
         raise NotSignedIn("Service records are visible to volunteers and their managers. Sign in.")
@@ -27,6 +32,13 @@ def require_manager(viewer: Viewer, *, estate_id: int, region_id: int) -> None:
     require_signed_in(viewer)
     if not manages(viewer, estate_id=estate_id, region_id=region_id):
         raise NotAllowed("Only the estate's manager or an administrator of its region may do this.")
+
+
+def require_any_manager(viewer: Viewer) -> None:
+    """Require a manager of some estate or an administrator. Raises NotSignedIn, NotAllowed."""
+    require_signed_in(viewer)
+    if not manages_any(viewer):
+        raise NotAllowed("Only an estate's manager or a region's administrator may do this.")
 
 
 def require_self_or_manager(viewer: Viewer, person_id: int, *, estate_id: int, region_id: int) -> None:

@@ -223,7 +223,8 @@ def is_working_day(day: date, calendar: HolidayDates | None) -> bool | None:
 def last_day_to_appeal(decided_on: date, calendar: HolidayDates | None) -> date:
     """Return the last day of the period for an appeal: 15 working days after the decision.
 
-    Make-up workdays count; a day of which it is unknown whether it is one does not, in favour of the person.
+    A panel has as long to decide, from the day of the appeal. Make-up workdays count; a day of which it is
+    unknown whether it is one does not, in favour of the person.
     """
     day, left = decided_on, RULES.appeal_working_days
     while left > 0:

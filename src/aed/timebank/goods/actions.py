@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Row, false, or_, select, true
 from sqlalchemy.orm import Session
 
+from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code, region_of_estate
 from aed.database.idempotency import require_same_content
@@ -291,15 +292,7 @@ def orders_visible_to(viewer: Viewer) -> ColumnElement[bool]:
         GoodsOrder.ordered_by == viewer.name,
         GoodsOrder.payer_account_id.in_(paid),
     ]
-    for held in viewer.role_assignments:
-        if held.role in MANAGERS and not held.is_everywhere:
-            place = (
-                Goods.estate_id == held.estate_id
-                if held.estate_id is not None
-                else Goods.region_id.in_(held.region_ids)
-            )
-            seen.append(GoodsOrder.goods_id.in_(select(Goods.id).where(place)))
-    return or_(*seen)
+    return or_(*seen, GoodsOrder.goods_id.in_(select(Goods.id).where(goods_managed_by(viewer))))
 
 
 def orders(session: Session, viewer: Viewer, *, limit: int, after_id: int) -> Sequence[GoodsOrder]:
@@ -311,6 +304,37 @@ def orders(session: Session, viewer: Viewer, *, limit: int, after_id: int) -> Se
         .order_by(GoodsOrder.id)
         .limit(limit)
     ).all()
+
+
+def orders_to_hand_out(
+    session: Session, viewer: Viewer, *, limit: int
+) -> Sequence[Row[GoodsOrder, Goods, Person]]:
+    """Return the held orders of goods of estates that the viewer manages, oldest first."""
+    return session.execute(
+        select(GoodsOrder, Goods, Person)
+        .join(Goods, Goods.id == GoodsOrder.goods_id)
+        .join(Person, Person.id == GoodsOrder.person_id)
+        .where(GoodsOrder.state == OrderState.HELD, goods_managed_by(viewer))
+        .order_by(GoodsOrder.id)
+        .limit(limit)
+    ).all()
+
+
+def goods_managed_by(viewer: Viewer) -> ColumnElement[bool]:
+    """Select the goods of estates that the viewer manages: all, for the network's administrator.
+
+    visibility: it is a predicate itself.
+    """
+    if viewer.is_administrator:
+        return true()
+    places = [
+        Goods.estate_id == held.estate_id
+        if held.estate_id is not None
+        else Goods.region_id.in_(held.region_ids)
+        for held in viewer.role_assignments
+        if held.role in MANAGERS
+    ]
+    return or_(*places) if places else false()
 
 
 def _order(session: Session, order_id: int) -> GoodsOrder:

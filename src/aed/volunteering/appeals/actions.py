@@ -11,7 +11,6 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_of_estate
 from aed.errors import Conflict, NotAllowed, NotFound
-from aed.registry.holidays.queries import holiday_calendar
 from aed.sharing.rules import PartyRole
 from aed.timebank.families.queries import were_relatives
 from aed.volunteering.appeals import queries
@@ -25,7 +24,6 @@ from aed.volunteering.rules import (
     Period,
     ServiceEventKind,
     ServiceState,
-    last_day_to_appeal,
     outcome_of_votes,
 )
 
@@ -67,9 +65,7 @@ def open_appeal(session: Session, who: Viewer, record_id: int, *, reason: str, a
     if found.decided_at is None or not (found.state is ServiceState.VOID or found.is_held):
         raise Conflict("Service {number} is neither void nor held.", number=found.number)
     zone = ZoneInfo(record_queries.time_zone_of(session, found.estate_id))
-    name = record_queries.calendar_name_of(session, found.estate_id)
-    calendar = holiday_calendar(session, name) if name is not None else None
-    last = last_day_to_appeal(found.decided_at.astimezone(zone).date(), calendar)
+    last = queries.appeal_day(session, found.estate_id, after=found.decided_at)
     if at.astimezone(zone).date() > last:
         raise Conflict("The time to appeal ended on {last}.", last=last)
     if queries.is_appealed(session, found.id):
@@ -92,7 +88,7 @@ def vote_on_appeal(
     Raises NotSignedIn, NotAllowed, NotFound, Conflict.
     """
     person_id = own_person_id(who)
-    found = queries.appeal(session, who, appeal_id)
+    found = queries.appeal(session, who, appeal_id, for_update=True)
     record = found.record
     panel = queries.panel_of(session, record.estate_id)
     party = next((each for each, member in panel.items() if member == person_id), None)

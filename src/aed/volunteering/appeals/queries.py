@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.permissions import Viewer
 from aed.errors import NotFound
+from aed.registry.holidays.queries import holiday_calendar
 from aed.sharing.rules import PartyRole
 from aed.volunteering.models import AppealVote, PanelMember, ServiceAppeal, ServiceEvent, ServiceRecord
-from aed.volunteering.records.queries import service_visible_to
-from aed.volunteering.rules import ServiceEventKind
+from aed.volunteering.records.queries import calendar_name_of, service_visible_to, time_zone_of
+from aed.volunteering.rules import AppealState, ServiceEventKind, last_day_to_appeal
 
 
 def panel_of(session: Session, estate_id: int) -> dict[PartyRole, int]:
@@ -24,36 +27,53 @@ def panel_of(session: Session, estate_id: int) -> dict[PartyRole, int]:
     return {each.party: each.person_id for each in rows}
 
 
+def is_on_a_panel(session: Session, viewer: Viewer) -> bool:
+    """Return True if the viewer decides appeals of an estate. visibility: the viewer's own."""
+    seat = exists().where(PanelMember.person_id == viewer.person_id)
+    return viewer.person_id is not None and bool(session.scalar(select(seat)))
+
+
 def appeals(
-    session: Session, viewer: Viewer, *, limit: int, after_id: int = 0, appeal_id: int | None = None
+    session: Session,
+    viewer: Viewer,
+    *,
+    limit: int,
+    after_id: int = 0,
+    state: AppealState | None = None,
 ) -> Sequence[ServiceAppeal]:
     """Return a page of appeals with their records: the viewer's, those of their panels, and managed ones."""
+    statement = _appeals_visible_to(viewer).where(ServiceAppeal.id > after_id)
+    if state is not None:
+        statement = statement.where(ServiceAppeal.state == state)
+    return session.scalars(statement.order_by(ServiceAppeal.id).limit(limit)).all()
+
+
+def _appeals_visible_to(viewer: Viewer) -> Select[ServiceAppeal]:
+    """visibility: it is a predicate itself."""
     seen = service_visible_to(viewer)
     if viewer.person_id is not None:
         panels = select(PanelMember.estate_id).where(PanelMember.person_id == viewer.person_id)
         seen = or_(seen, ServiceRecord.estate_id.in_(panels))
-    statement = (
+    return (
         select(ServiceAppeal)
         .join(ServiceRecord, ServiceRecord.id == ServiceAppeal.record_id)
-        .where(ServiceAppeal.id > after_id, seen)
+        .where(seen)
         .options(joinedload(ServiceAppeal.record).joinedload(ServiceRecord.person))
-        .order_by(ServiceAppeal.id)
-        .limit(limit)
         .execution_options(populate_existing=True)
     )
-    if appeal_id is not None:
-        statement = statement.where(ServiceAppeal.id == appeal_id).with_for_update(of=ServiceAppeal)
-    return session.scalars(statement).all()
 
 
-def appeal(session: Session, viewer: Viewer, appeal_id: int) -> ServiceAppeal:
-    """Return an appeal with its record, locked. Raises NotFound."""
-    found = appeals(session, viewer, limit=1, appeal_id=appeal_id)
-    if not found:
+def appeal(session: Session, viewer: Viewer, appeal_id: int, *, for_update: bool = False) -> ServiceAppeal:
+    """Return an appeal with its record. Raises NotFound if the viewer may not see it."""
+    statement = _appeals_visible_to(viewer).where(ServiceAppeal.id == appeal_id)
+    if for_update:
+        statement = statement.with_for_update(of=ServiceAppeal)
+    found = session.scalar(statement)
+    if found is None:
         raise NotFound(
             "There is no appeal {appeal_id}, or you may not see it.", field="appeal_id", appeal_id=appeal_id
         )
-    return found[0]
+    return found
 
 
 def votes_on(session: Session, appeal_ids: Collection[int]) -> dict[int, list[AppealVote]]:
@@ -64,6 +84,17 @@ def votes_on(session: Session, appeal_ids: Collection[int]) -> dict[int, list[Ap
     ):
         found[vote.appeal_id].append(vote)
     return found
+
+
+def appeal_day(session: Session, estate_id: int, *, after: datetime) -> date:
+    """Return the day until which a decision can be appealed, or an appeal should be decided.
+
+    visibility: it reveals nothing.
+    """
+    zone = ZoneInfo(time_zone_of(session, estate_id))
+    name = calendar_name_of(session, estate_id)
+    calendar = holiday_calendar(session, name) if name is not None else None
+    return last_day_to_appeal(after.astimezone(zone).date(), calendar)
 
 
 def is_appealed(session: Session, record_id: int) -> bool:

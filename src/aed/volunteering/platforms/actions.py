@@ -16,7 +16,7 @@ from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.volunteering.certificates.queries import issuer_of
 from aed.volunteering.models import PlatformBatch, PlatformRow, ServiceRecord
-from aed.volunteering.permissions import own_person_id, require_manager
+from aed.volunteering.permissions import own_person_id, require_manager, require_signed_in
 from aed.volunteering.platforms import queries
 from aed.volunteering.platforms.adapters import Submission
 from aed.volunteering.platforms.mapping import SubmittedRow, imported_rows
@@ -86,6 +86,25 @@ def prepare_batch(session: Session, who: Viewer, new: BatchIn, *, at: datetime) 
         ],
     )
     return made
+
+
+def prepare_again(session: Session, who: Viewer, batch_id: int, *, at: datetime) -> PlatformBatch:
+    """Put what a platform rejected of a batch into the next batch of the same estate and period.
+
+    With all else that the platform does not have. Asked for twice, it is the same batch. Raises NotSignedIn,
+    NotAllowed, NotFound, Conflict.
+    """
+    require_signed_in(who)
+    found = queries.batch(session, who, batch_id)
+    new = BatchIn(
+        platform=found.platform,
+        reference=f"again-{found.id}",
+        estate_id=found.estate_id,
+        from_on=found.from_on,
+        until_on=found.until_on,
+        endpoint=found.endpoint,
+    )
+    return prepare_batch(session, who, new, at=at)
 
 
 def submission_of(session: Session, batch: PlatformBatch) -> Submission:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement, Row, exists, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, aliased, joinedload
 
 from aed.accounts.permissions import Viewer
 from aed.errors import NotFound
@@ -99,6 +99,33 @@ def records_to_give(
         )
         .order_by(ServiceRecord.id)
         .limit(MAX_ROWS)
+    ).all()
+
+
+def rejected_rows(
+    session: Session, viewer: Viewer, *, limit: int
+) -> Sequence[Row[PlatformRow, PlatformBatch, ServiceRecord, Volunteer]]:
+    """Return rows that a platform rejected and no later batch has, with what they belong to."""
+    later = aliased(PlatformRow)
+    is_given_again = exists().where(
+        later.platform == PlatformRow.platform,
+        later.record_id == PlatformRow.record_id,
+        later.batch_id > PlatformRow.batch_id,
+    )
+    return session.execute(
+        select(PlatformRow, PlatformBatch, ServiceRecord, Volunteer)
+        .join(PlatformBatch, PlatformBatch.id == PlatformRow.batch_id)
+        .join(ServiceRecord, ServiceRecord.id == PlatformRow.record_id)
+        .outerjoin(Volunteer, Volunteer.person_id == ServiceRecord.person_id)
+        .where(
+            PlatformRow.state == RowState.REJECTED,
+            ServiceRecord.state == ServiceState.CONFIRMED,
+            batches_visible_to(viewer),
+            ~is_given_again,
+        )
+        .options(joinedload(ServiceRecord.person))
+        .order_by(PlatformRow.batch_id, PlatformRow.record_id)
+        .limit(limit)
     ).all()
 
 

@@ -1,0 +1,163 @@
+"""Routes of the time bank's desk: what waits for those who manage an estate or a region."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.permissions import Viewer
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.errors import AedError
+from aed.http.parameters import RowId
+from aed.http.query import ANY_PARAMETER
+from aed.timebank.goods import actions as goods_actions
+from aed.translation import detail_of
+from aed.volunteering.appeals import queries as appeal_queries
+from aed.volunteering.permissions import manages_any, require_any_manager
+from aed.volunteering.platforms import actions as platform_actions
+from aed.volunteering.platforms import queries as platform_queries
+from aed.volunteering.records import queries as record_queries
+from aed.volunteering.rules import AppealState
+from aed.web.language import language_of
+from aed.web.render import render
+from aed.web.time_bank_desk import appeals, page, queries, records
+from aed.web.time_bank_words import points_text
+
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
+router.include_router(appeals.router)
+router.include_router(records.router)
+
+MAX_LISTED: Final = 50
+"""Rows of each kind: the oldest wait longest."""
+
+
+@router.get("/time-bank")
+def show_desk(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
+    """Show what waits for the signed-in manager, administrator or member of an appeal panel."""
+    if viewer.person_id is None:
+        return RedirectResponse("/sign-in?next=/time-bank", 303)
+    return _page(request, session, viewer)
+
+
+@router.post("/time-bank/orders/{order_id}/collection")
+def hand_out_order(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    order_id: RowId,
+    code: Annotated[str, Form(max_length=20)] = "",
+) -> Response:
+    """Hand out the goods of an order against its code; a second time changes nothing."""
+    try:
+        with session.begin_nested():
+            goods_actions.collect_order(session, viewer, order_id, code=code.strip(), at=clock.now())
+    except AedError as error:
+        return _refused(request, session, viewer, error, at_order=order_id)
+    return RedirectResponse("/time-bank#orders", 303)
+
+
+@router.post("/time-bank/batches/{batch_id}/next")
+def prepare_batch_again(
+    request: Request, session: WriteSession, viewer: FormViewerDep, batch_id: RowId
+) -> Response:
+    """Put what a platform rejected into the next batch; a second time changes nothing."""
+    try:
+        with session.begin_nested():
+            platform_actions.prepare_again(session, viewer, batch_id, at=clock.now())
+    except AedError as error:
+        return _refused(request, session, viewer, error, at_batch=batch_id)
+    return RedirectResponse("/time-bank#rejected", 303)
+
+
+def _refused(
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    error: AedError,
+    *,
+    at_order: int | None = None,
+    at_batch: int | None = None,
+) -> Response:
+    """Render the desk with why something was refused, beside what it was about."""
+    if error.status not in (409, 422) or viewer.person_id is None:
+        raise error
+    problem = detail_of(error, language_of(request))
+    return _page(
+        request,
+        session,
+        viewer,
+        status=error.status,
+        problem=problem,
+        at_order=at_order,
+        at_batch=at_batch,
+    )
+
+
+def _page(
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    *,
+    status: int = 200,
+    problem: str = "",
+    at_order: int | None = None,
+    at_batch: int | None = None,
+) -> Response:
+    if not appeal_queries.is_on_a_panel(session, viewer):
+        require_any_manager(viewer)
+    held = queries.records_to_settle(session, viewer, limit=MAX_LISTED)
+    open_appeals = appeal_queries.appeals(session, viewer, limit=MAX_LISTED, state=AppealState.OPEN)
+    orders = goods_actions.orders_to_hand_out(session, viewer, limit=MAX_LISTED)
+    rejected = platform_queries.rejected_rows(session, viewer, limit=MAX_LISTED)
+    estate_ids = {
+        *(each.estate_id for each in held),
+        *(each.record.estate_id for each in open_appeals),
+        *(goods.estate_id for _, goods, _ in orders if goods.estate_id is not None),
+    }
+    names = queries.estate_names(session, estate_ids)
+    zones = {each: ZoneInfo(record_queries.time_zone_of(session, each)) for each in estate_ids}
+    flags = record_queries.flags_of(session, [each.id for each in held])
+    votes = appeal_queries.votes_on(session, [each.id for each in open_appeals])
+    now = clock.now()
+    return render(
+        request,
+        "time_bank_desk/desk.html.jinja",
+        status=status,
+        headers={"Cache-Control": "no-store"},
+        problem=problem,
+        at_order=at_order if at_order in {order.id for order, _, _ in orders} else None,
+        at_batch=at_batch if at_batch in {batch.id for _, batch, _, _ in rejected} else None,
+        is_manager=manages_any(viewer),
+        to_confirm=queries.count_to_confirm(session, viewer),
+        held=[
+            page.record_line(
+                each, zone=zones[each.estate_id], estate=names[each.estate_id], flags=flags[each.id]
+            )
+            for each in held
+        ],
+        appeals=[
+            page.appeal_line(
+                each,
+                zone=zones[each.record.estate_id],
+                due=appeal_queries.appeal_day(session, each.record.estate_id, after=each.opened_at),
+                today=now.astimezone(zones[each.record.estate_id]).date(),
+                votes=len(votes[each.id]),
+            )
+            for each in open_appeals
+        ],
+        orders=[
+            (order, goods, person, points_text(order.amount), names.get(goods.estate_id or 0))
+            for order, goods, person in orders
+        ],
+        rejected=[
+            (row, batch, record, volunteer, page.PLATFORMS[row.platform])
+            for row, batch, record, volunteer in rejected
+        ],
+        max_listed=MAX_LISTED,
+    )

@@ -1,0 +1,286 @@
+"""The desk of the time bank: what waits, decisions, appeals, goods, report; what strangers and others get."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.people.models import Account, Person
+from aed.accounts.permissions import Role, Viewer
+from aed.accounts.sessions import SESSION_COOKIE
+from aed.registry.estates.models import Estate
+from aed.settings import Settings
+from aed.sharing.rules import PartyRole
+from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor
+from aed.timebank.rules import OrderState
+from aed.volunteering.appeals import actions as appeal_actions
+from aed.volunteering.models import PlatformBatch, PlatformRow, ServiceAppeal, ServiceRecord
+from aed.volunteering.platforms import actions as platform_actions
+from aed.volunteering.platforms.schemas import RowAnswer
+from aed.volunteering.records import actions as service_actions
+from aed.volunteering.rules import RowState, ServiceState
+from tests import make
+from tests.apps import app_on
+from tests.make import ADMINISTRATOR
+
+HEADERS = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html", "Accept-Language": "en"}
+DESK = "/time-bank"
+
+type SignIn = Callable[[Viewer | None], TestClient]
+
+
+@pytest.fixture
+def browser_of(settings: Settings, session: Session) -> Iterator[SignIn]:
+    """Yield a function that opens the browser of a person, or of a stranger."""
+    with TestClient(app_on(settings)) as opened:
+
+        def new(who: Viewer | None) -> TestClient:
+            client = TestClient(
+                opened.app, base_url="https://testserver", headers=HEADERS, follow_redirects=False
+            )
+            if who is not None:
+                assert who.person_id is not None
+                client.cookies.set(SESSION_COOKIE, make.sign_in(session, who.person_id))
+            session.commit()
+            return client
+
+        yield new
+
+
+@pytest.fixture
+def estate(session: Session) -> Estate:
+    return make.estate(session)
+
+
+@pytest.fixture
+def manager(session: Session, estate: Estate) -> Viewer:
+    return make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate)
+
+
+def confirmed(session: Session, estate: Estate, by: Viewer) -> ServiceRecord:
+    """Return an hour of service of a volunteer that ended an hour ago and was confirmed."""
+    now = clock.now()
+    volunteer = make.volunteer(session, estate, at=now - timedelta(days=30), number="330106000123")
+    record = make.service(session, volunteer, estate, ended_at=now - timedelta(hours=1), at=now)
+    return service_actions.confirm_record(session, by, record.id, rating=None, at=now)
+
+
+def flagged(session: Session, estate: Estate, by: Viewer) -> ServiceRecord:
+    """Return a confirmed record to which a member of the team objects."""
+    record = confirmed(session, estate, by)
+    objector = make.person_with_role(session, Role.RESIDENT, estate=estate)
+    return service_actions.object_to_record(
+        session, objector, record.id, reason="He was abroad <b>", at=clock.now()
+    )
+
+
+def held_order(session: Session, estate: Estate) -> GoodsOrder:
+    person_id = make.volunteer(session, estate).person_id
+    assert person_id is not None
+    return make.goods_order(session, make.goods(session, estate), session.get_one(Person, person_id))
+
+
+def test_strangers_sign_in_and_people_without_an_office_are_refused(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    record = flagged(session, estate, manager)
+    number, page = record.number, f"{DESK}/records/{record.id}"
+    elsewhere = make.person_with_role(session, Role.ESTATE_MANAGER, estate=make.estate(session))
+    stranger, resident = browser_of(None), browser_of(make.volunteer(session, estate))
+
+    for path in (DESK, page):
+        assert stranger.get(path).headers["location"] == f"/sign-in?next={path}"
+    assert resident.get(DESK).status_code == 403
+    assert number not in browser_of(elsewhere).get(DESK).text
+    for client, status in ((stranger, 401), (resident, 404), (browser_of(elsewhere), 404)):
+        assert client.post(page, data={"decision": "void", "reason": "No"}).status_code == status
+    session.refresh(record)
+    assert record.state is ServiceState.CONFIRMED
+
+
+def test_the_desk_says_why_a_record_is_held_and_another_manager_releases_it_once(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    record = flagged(session, estate, manager)
+    second = make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate)
+    path, number = f"{DESK}/records/{record.id}", record.number
+    first_desk, second_desk = browser_of(manager), browser_of(second)
+    form = {"decision": "release", "reason": "He showed the ticket"}
+
+    assert f"Look into {number}" in first_desk.get(DESK).text
+    page = first_desk.get(path).text
+    assert "A member of the team objects: He was abroad &lt;b&gt;" in page
+    assert re.search(r"Earned by service</td><td>\+60 min", page)
+    assert re.search(r"Held</td><td>−1 points", page)
+    assert first_desk.post(path, data=form).status_code == 403, "they confirmed it"
+    assert second_desk.post(path, data=form | {"reason": " "}).status_code == 422
+
+    assert second_desk.post(path, data=form).status_code == 303
+    again = second_desk.post(path, data=form)
+    assert again.status_code == 409
+    assert "has no open flag" in again.text
+    page = second_desk.get(path).text
+    assert re.search(r"Given back</td><td>\+1 points", page)
+    assert page.count("He showed the ticket") == 1
+    assert number not in second_desk.get(DESK).text
+
+
+def test_a_disputed_record_is_voided_and_recorded_anew(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    record = confirmed(session, estate, manager)
+    path = f"{DESK}/records/{record.id}"
+    desk = browser_of(make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate))
+    zone_now = clock.now() + timedelta(hours=8)  # Asia/Shanghai
+
+    assert desk.post(path, data={"decision": "dispute", "reason": "Two patrols"}).status_code == 303
+    assert "In dispute" in desk.get(DESK).text
+    assert desk.post(path, data={"decision": "void", "reason": "Half of it"}).status_code == 303
+    page = desk.get(path).text
+    assert re.search(r"Reversed</td><td>−60 min", page)
+    assert "The volunteer may appeal until" in page
+
+    begins = zone_now - timedelta(hours=2)
+    bad = desk.post(f"{path}/correction", data={"begins": "soon", "ends": "", "activity": "Kept words"})
+    assert bad.status_code == 422
+    assert "Kept words" in bad.text
+    made = desk.post(
+        f"{path}/correction",
+        data={
+            "begins": f"{begins:%Y-%m-%dT%H:%M}",
+            "ends": f"{begins + timedelta(minutes=30):%Y-%m-%dT%H:%M}",
+            "activity": "",
+        },
+    )
+    assert made.status_code == 303
+    session.rollback()
+    anew = session.scalars(select(ServiceRecord).where(ServiceRecord.corrects_id == record.id)).one()
+    assert made.headers["location"] == f"{DESK}/records/{anew.id}"
+    assert (anew.minutes, anew.state) == (30, ServiceState.PENDING)
+    assert "Record it anew" not in desk.get(path).text
+
+
+def test_goods_are_handed_out_by_the_code_and_only_once(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    order = held_order(session, estate)
+    path, code = f"{DESK}/orders/{order.id}/collection", order.code
+    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    desk = browser_of(manager)
+
+    page = desk.get(DESK).text
+    assert "Hand out to" in page
+    assert code not in page
+    refused = desk.post(path, data={"code": wrong})
+    assert refused.status_code == 422
+    assert "not the code" in refused.text
+    assert [desk.post(path, data={"code": code}).status_code for _ in range(2)] == [303, 303]
+    session.refresh(order)
+    assert order.state is OrderState.COLLECTED
+    sponsor = session.scalars(
+        select(Sponsor).join(Goods, Goods.sponsor_id == Sponsor.id).where(Goods.id == order.goods_id)
+    ).one()
+    assert sponsor.committed == order.amount
+    session.rollback()
+    assert "Hand out to" not in desk.get(DESK).text
+
+
+def test_rejected_rows_go_into_the_next_batch_once(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    confirmed(session, estate, manager)
+    batch = make.service_batch(session, estate)
+    row = session.scalars(select(PlatformRow).where(PlatformRow.batch_id == batch.id)).first()
+    assert row is not None
+    record = session.get_one(ServiceRecord, row.record_id)
+    refusal = RowAnswer(number=record.number, accepted=False, reason="Unknown volunteer number")
+    platform_actions.answer_batch(session, manager, batch.id, [refusal], at=clock.now())
+    path = f"{DESK}/batches/{batch.id}/next"
+    desk = browser_of(manager)
+
+    assert "Unknown volunteer number" in desk.get(DESK).text
+    assert [desk.post(path).status_code for _ in range(2)] == [303, 303]
+    assert "Unknown volunteer number" not in desk.get(DESK).text
+    batches = session.scalars(select(PlatformBatch.id).order_by(PlatformBatch.id)).all()
+    assert len(batches) == 2
+    again = session.get_one(PlatformRow, (batches[1], row.record_id))
+    assert again.state is RowState.WAITING
+
+
+def appealed(session: Session, estate: Estate, by: Viewer) -> tuple[ServiceAppeal, dict[PartyRole, Viewer]]:
+    """Return the appeal of a volunteer whose record `by` voided, and the panel of their estate."""
+    record = confirmed(session, estate, by)
+    service_actions.void_record(session, by, record.id, reason="Nobody saw it", at=clock.now())
+    volunteer = viewer_of_person(session, record.person_id)
+    members = {each: make.person_with_role(session, Role.RESIDENT, estate=estate) for each in PartyRole}
+    for party, member in members.items():
+        assert member.person_id is not None
+        appeal_actions.set_panel_member(session, ADMINISTRATOR, estate.id, party, member.person_id)
+    reason = "The guard saw me <i>"
+    return appeal_actions.open_appeal(session, volunteer, record.id, reason=reason, at=clock.now()), members
+
+
+def test_two_parties_grant_an_appeal_and_what_was_reversed_is_shown(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    appeal, members = appealed(session, estate, manager)
+    path = f"{DESK}/appeals/{appeal.id}"
+    first, second, third = (browser_of(each) for each in members.values())
+    grant = {"vote": "grant", "reason": "The guard confirms it"}
+
+    assert f'href="{path}"' in first.get(DESK).text
+    page = first.get(path).text
+    assert "The guard saw me &lt;i&gt;" in page
+    assert re.search(r"Reversed</td><td>−1 points", page)
+    assert first.post(path, data=grant | {"reason": ""}).status_code == 422
+    assert first.post(path, data=grant).status_code == 303
+    again = first.post(path, data=grant)
+    assert again.status_code == 409
+    assert "Your party has voted already" in again.text
+    assert second.post(path, data=grant).status_code == 303
+    late = third.post(path, data={"vote": "dismiss", "reason": "No"})
+    assert late.status_code == 409
+    page = third.get(path).text
+    assert "Granted" in page
+    assert page.count("The guard confirms it") == 2
+    session.rollback()
+    anew = select(ServiceRecord.state).where(ServiceRecord.corrects_id == appeal.record_id)
+    assert session.scalars(anew).all() == [ServiceState.CONFIRMED]
+    session.rollback()
+
+
+def test_the_confirmer_on_the_panel_does_not_vote_and_the_region_names_another(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    appeal, _ = appealed(session, estate, manager)
+    assert manager.person_id is not None
+    centre = PartyRole.SERVICE_CENTRE
+    appeal_actions.set_panel_member(session, ADMINISTRATOR, estate.id, centre, manager.person_id)
+    office = make.person_with_role(session, Role.ADMINISTRATOR, region=make.region(session))
+    member = make.person_with_role(session, Role.KEEPER, estate=estate)
+    assert member.person_id is not None
+    phone = session.get_one(Account, member.person_id).phone
+    path = f"{DESK}/appeals/{appeal.id}"
+    desk, resident = browser_of(manager), browser_of(make.volunteer(session, estate))
+    region = browser_of(office)
+
+    refused = desk.post(path, data={"vote": "dismiss", "reason": "I know"})
+    assert refused.status_code == 403
+    assert "You took part in this" in refused.text
+    assert resident.get(path).status_code == 404
+
+    form = {"party": centre.value, "phone": phone}
+    assert desk.post(f"{path}/panel", data=form).status_code == 403
+    unknown = region.post(f"{path}/panel", data=form | {"phone": "+86 139 9999 9999"})
+    assert unknown.status_code == 422
+    assert "Nobody whom you may see" in unknown.text
+    assert region.post(f"{path}/panel", data=form).status_code == 303
+    assert browser_of(member).post(path, data={"vote": "dismiss", "reason": "No"}).status_code == 303
