@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.audit_log import NOTHING_BEFORE, keyed_hash, moment_text, signing_key
@@ -18,6 +18,13 @@ from aed.timebank.models import IS_REGIONAL, LedgerAccount, LedgerEntry
 from aed.timebank.rules import AccountKind, Currency, LedgerKind, to_points
 
 LEDGER_LOCK: Final = "time bank ledger"
+_LAST_ENTRY: Final = (
+    select(LedgerEntry.number, LedgerEntry.hash, LedgerEntry.key_id)
+    .order_by(LedgerEntry.number.desc())
+    .limit(1)
+)
+_ENTRY_INSERT: Final = insert(LedgerEntry)
+_ENTRY_COLUMNS: Final = tuple(LedgerEntry.__table__.columns.keys())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +78,8 @@ def post(session: Session, context: PostingContext, postings: Sequence[Posting])
     wanted = [each for each in postings if each.amount > 0]
     if not wanted:
         return []
-    last = session.execute(
-        select(LedgerEntry.number, LedgerEntry.hash, LedgerEntry.key_id)
-        .order_by(LedgerEntry.number.desc())
-        .limit(1)
-    ).first()
+    connection = session.connection()
+    last = connection.execute(_LAST_ENTRY).first()
     number, before = (last.number, last.hash) if last is not None else (0, NOTHING_BEFORE)
     key_id, key = signing_key(session, used_before=last.key_id if last is not None else None)
     entries = []
@@ -100,8 +104,9 @@ def post(session: Session, context: PostingContext, postings: Sequence[Posting])
         )
         entry.hash = before = hash_of_entry(key, before, entry)
         entries.append(entry)
-    session.add_all(entries)
-    session.flush()
+    connection.execute(
+        _ENTRY_INSERT, [{name: getattr(entry, name) for name in _ENTRY_COLUMNS} for entry in entries]
+    )
     return entries
 
 
