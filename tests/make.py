@@ -136,6 +136,7 @@ from aed.volunteering.certificates import actions as proof_actions
 from aed.volunteering.certificates.schemas import ServiceCertificateIn, ServiceIssuerIn
 from aed.volunteering.models import (
     PlatformBatch,
+    ProofRequest,
     ServiceCertificate,
     ServiceIssuer,
     ServiceRecord,
@@ -1125,6 +1126,25 @@ def service_certificate(
     }
     new = ServiceCertificateIn.model_validate(fields | given)
     return proof_actions.issue_certificate(session, who, new, at=NOW + timedelta(days=8))
+
+
+def proof_request(session: Session, of: Person, on: Estate) -> ProofRequest:
+    """Add the volunteer's request for a proof of their service of 2026."""
+    made = ProofRequest(
+        key=str(UUID(int=next(_numbers))),
+        person_id=of.id,
+        estate_id=on.id,
+        region_id=on.region_id,
+        purpose="入学",
+        recipient="西湖小学",
+        from_on=date(2026, 1, 1),
+        until_on=date(2026, 12, 31),
+        includes_identity=False,
+        asked_at=NOW,
+    )
+    session.add(made)
+    session.flush()
+    return made
 
 
 def service_batch(session: Session, of: Estate, **given: Any) -> PlatformBatch:

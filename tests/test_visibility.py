@@ -115,6 +115,7 @@ GUARDED = {
     "AppealVote": "appeal_votes",
     "ServiceIssuer": "service_issuers",
     "ServiceCertificate": "service_certificates",
+    "ProofRequest": "proof_requests",
     "PlatformBatch": "platform_batches",
     "PlatformRow": "platform_rows",
     "Mandate": "mandates",
@@ -171,6 +172,7 @@ PREDICATES = {
     "agreement_visible_to",
     "service_visible_to",
     "certificates_visible_to",
+    "requests_visible_to",
     "batches_visible_to",
     "volunteers_visible_to",
     "seen_by",  # the same for enrolments

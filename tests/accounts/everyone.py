@@ -230,6 +230,7 @@ def build(session: Session) -> Everyone:
         "order_id": make.goods_order(session, goods, resident).id,
         "exchange_id": exchange.id,
         "offer_id": exchange.offer_id,
+        "proof_request_id": make.proof_request(session, resident, estate).id,
         "mandate_id": make.mandate(session, resident, make.person(session)).id,
         "inheritance_id": make.inheritance(session, estate).id,
     }

@@ -85,6 +85,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /time-bank/appeals/{appeal_id}": {"data": {"vote": "grant", "reason": "The guard saw it"}},
     "POST /time-bank/appeals/{appeal_id}/panel": {"data": {"party": "service_centre", "phone": PHONE}},
     "POST /time-bank/records/{record_id}": {"data": {"decision": "dispute", "reason": "Two patrols at once"}},
+    "POST /me/time-bank/proofs": {
+        "data": {
+            "key": A_KEY,
+            "purpose": "School",
+            "recipient": "School",
+            "from_on": "2026-01-01",
+            "until_on": "2026-12-31",
+        }
+    },
     "POST /me/offer/pause": {"data": {"days": "1"}},
     "POST /residence/{person_id}/{estate_id}/{manager_id}/{link_key}": {"data": {"answer": "no"}},
     "POST /v1/sign-in": {"json": {"phone": PHONE, "password": PASSWORD}},

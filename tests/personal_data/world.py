@@ -60,7 +60,7 @@ from aed.training.rules import AttendanceState, MarkedBy
 from aed.upkeep.models import Confirmation, ConfirmationRequest, ReminderPreference, Retrieval
 from aed.upkeep.rules import Fact
 from aed.volunteering.appeals.actions import open_appeal, set_panel_member, vote_on_appeal
-from aed.volunteering.models import PlatformBatch, PlatformRow, ServiceCertificate
+from aed.volunteering.models import PlatformBatch, PlatformRow, ProofRequest, ServiceCertificate
 from aed.volunteering.records.actions import confirm_record, void_record
 from aed.volunteering.rules import BatchState, IdType, RowState, ServiceIssuerKind, VolunteerPlatform
 from aed.volunteering.volunteers.actions import assign_buildings
@@ -352,6 +352,20 @@ def _service_of(session: Session, person: Person, estate: Estate) -> None:
             platform=batch.platform,
             state=RowState.REJECTED,
             reason=f"{NAME} is unknown",
+        )
+    )
+    session.add(
+        ProofRequest(
+            key="1",
+            person_id=person.id,
+            estate_id=estate.id,
+            region_id=estate.region_id,
+            purpose=f"School of {NAME}",
+            recipient="A school",
+            from_on=NOW.date(),
+            until_on=NOW.date(),
+            includes_identity=True,
+            asked_at=NOW,
         )
     )
     session.add(

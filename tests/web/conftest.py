@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
 
+from aed.accounts.sessions import SESSION_COOKIE
 from aed.app import create_app
 from aed.settings import Settings
+from tests import make
+from tests.apps import app_on
+
+type SignIn = Callable[[int | None], TestClient]
+HEADERS = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html", "Accept-Language": "en"}
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +29,20 @@ def app() -> FastAPI:
 def browser() -> dict[str, str]:
     """Return the headers of a browser that asks for a page."""
     return {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.fixture
+def browser_of(settings: Settings, session: Session) -> Iterator[SignIn]:
+    """Yield a function that opens the browser of a person, or of a stranger."""
+    with TestClient(app_on(settings)) as opened:
+
+        def new(person_id: int | None) -> TestClient:
+            client = TestClient(
+                opened.app, base_url="https://testserver", headers=HEADERS, follow_redirects=False
+            )
+            if person_id is not None:
+                client.cookies.set(SESSION_COOKIE, make.sign_in(session, person_id))
+            session.commit()
+            return client
+
+        yield new

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, Viewer
-from aed.accounts.sessions import SESSION_COOKIE
 from aed.registry.estates.models import Estate
-from aed.settings import Settings
 from aed.timebank.goods import actions as goods_actions
 from aed.timebank.goods.models import Goods, GoodsOrder
 from aed.timebank.goods.schemas import GoodsIn
@@ -26,30 +22,10 @@ from aed.timebank.rules import UNITS_PER_POINT, Currency, OrderState
 from aed.volunteering.models import ServiceRecord, Volunteer
 from aed.volunteering.rules import ServiceState
 from tests import make
-from tests.apps import app_on
 from tests.make import ADMINISTRATOR
+from tests.web.conftest import SignIn
 
-HEADERS = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html", "Accept-Language": "en"}
 PAGE = "/me/time-bank"
-
-type SignIn = Callable[[int | None], TestClient]
-
-
-@pytest.fixture
-def browser_of(settings: Settings, session: Session) -> Iterator[SignIn]:
-    """Yield a function that opens the browser of a person, or of a stranger."""
-    with TestClient(app_on(settings)) as opened:
-
-        def new(person_id: int | None) -> TestClient:
-            client = TestClient(
-                opened.app, base_url="https://testserver", headers=HEADERS, follow_redirects=False
-            )
-            if person_id is not None:
-                client.cookies.set(SESSION_COOKIE, make.sign_in(session, person_id))
-            session.commit()
-            return client
-
-        yield new
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from aed.volunteering.rules import (
     BatchState,
     FlagKind,
     IdType,
+    ProofState,
     RowState,
     ServiceEventKind,
     ServiceIssuerKind,
@@ -285,6 +286,51 @@ class ServiceCertificate(Table):
     revoked_at: Mapped[datetime | None]
     revoked_by: Mapped[str | None] = mapped_column(String(200))
     revocation_reason: Mapped[str | None] = mapped_column(Text)
+
+
+class ProofRequest(Table):
+    """A volunteer's request for a proof of their service, until it is issued, declined or withdrawn."""
+
+    __tablename__ = "proof_requests"
+    __table_args__ = (
+        UniqueConstraint("person_id", "key"),
+        CheckConstraint("until_on >= from_on", name="period"),
+        CheckConstraint("(declined_at IS NULL) = (declined_by IS NULL)", name="declined_by_somebody"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(36))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"), index=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"))
+    purpose: Mapped[str] = mapped_column(String(200))
+    """What it is needed for, such as an application to a school."""
+    recipient: Mapped[str] = mapped_column(String(200))
+    """Who receives it, such as the school."""
+    from_on: Mapped[date]
+    until_on: Mapped[date]
+    includes_identity: Mapped[bool]
+    """Whether the volunteer wants the number of their identity document on it."""
+    asked_at: Mapped[datetime]
+    certificate_id: Mapped[int | None] = mapped_column(ForeignKey("service_certificates.id"), unique=True)
+    """The proof that was issued for it."""
+    declined_at: Mapped[datetime | None]
+    declined_by: Mapped[str | None] = mapped_column(String(200))
+    decline_reason: Mapped[str | None] = mapped_column(Text)
+    """Told to the volunteer."""
+    withdrawn_at: Mapped[datetime | None]
+
+    person: Mapped[Person] = relationship(lazy="raise")
+    certificate: Mapped[ServiceCertificate | None] = relationship(lazy="raise")
+
+    @property
+    def state(self) -> ProofState:
+        """What became of it."""
+        if self.certificate_id is not None:
+            return ProofState.ISSUED
+        if self.declined_at is not None:
+            return ProofState.DECLINED
+        return ProofState.WITHDRAWN if self.withdrawn_at is not None else ProofState.ASKED
 
 
 class PlatformBatch(Versioned, Table):

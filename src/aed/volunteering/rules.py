@@ -93,6 +93,16 @@ class IdType(StrEnum):
     RESIDENCE_PERMIT = "residence_permit"
 
 
+class ProofState(StrEnum):
+    """What became of a volunteer's request for a proof of service."""
+
+    ASKED = "asked"
+    """Waits for the manager of the estate."""
+    ISSUED = "issued"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceRules:
     """The numbers of these rules; a change of them never changes a record."""
@@ -123,6 +133,8 @@ class ServiceRules:
     notice_days: int = 7
     """Days for which a confirmed record is posted within the team before it can be on a certificate."""
     appeal_working_days: int = 15
+    max_open_proof_requests: int = 3
+    """Requests of one volunteer for a proof that may wait at once."""
     min_count: int = 5
     """Counts of people below that are not shown."""
     collect_days: int = 14

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from aed.timebank.rules import LedgerKind, OrderState, PriorityGroup, to_points
-from aed.volunteering.rules import ServiceSource, ServiceState
+from aed.volunteering.rules import ProofState, ServiceSource, ServiceState
 from aed.web.words import noop
 
 SOURCES: Final = {
@@ -41,6 +41,12 @@ ORDERS: Final = {
     OrderState.HELD: noop("Ready to be collected"),
     OrderState.COLLECTED: noop("Collected"),
     OrderState.CANCELLED: noop("Cancelled"),
+}
+PROOF_STATES: Final = {
+    ProofState.ASKED: noop("Being made: the manager of your estate has it"),
+    ProofState.ISSUED: noop("Issued"),
+    ProofState.DECLINED: noop("Not issued"),
+    ProofState.WITHDRAWN: noop("Withdrawn"),
 }
 GROUPS: Final = {
     PriorityGroup.OVER_60: noop("people over 60"),

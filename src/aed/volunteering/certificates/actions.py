@@ -1,4 +1,4 @@
-"""Issue and revoke proofs of service (志愿服务记录证明) under order 67 of 2020 (民政部令第67号).
+"""Ask for, issue and revoke proofs of service (志愿服务记录证明) under order 67 of 2020 (民政部令第67号).
 
 An issuer is the residents' committee of an estate or a registered team: a property company may not issue one.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
@@ -15,13 +16,13 @@ from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_of_estate
 from aed.database.idempotency import require_same_content
 from aed.database.session import exclusive_lock
-from aed.errors import Conflict, InvalidInput
+from aed.errors import Conflict, InvalidInput, NotAllowed
 from aed.volunteering.certificates import queries
-from aed.volunteering.certificates.schemas import ServiceCertificateIn, ServiceIssuerIn
-from aed.volunteering.models import ServiceCertificate, ServiceIssuer
-from aed.volunteering.permissions import require_manager
+from aed.volunteering.certificates.schemas import ProofRequestIn, ServiceCertificateIn, ServiceIssuerIn
+from aed.volunteering.models import ProofRequest, ServiceCertificate, ServiceIssuer, ServiceRecord
+from aed.volunteering.permissions import own_person_id, require_manager
 from aed.volunteering.records.queries import local_date, time_zone_of
-from aed.volunteering.rules import ServiceIssuerKind, is_property_company
+from aed.volunteering.rules import RULES, ProofState, ServiceIssuerKind, is_property_company
 from aed.volunteering.volunteers.queries import volunteer
 
 
@@ -58,7 +59,8 @@ def issue_certificate(
     """Issue a proof of the service of a volunteer. Sent again under its key, it is the same one.
 
     It counts confirmed records that were posted within the team for seven days, whose points are not held.
-    Raises NotSignedIn, NotAllowed, NotFound; Conflict without an issuer or without such service.
+    Raises NotSignedIn, NotAllowed, NotFound; Conflict without an issuer or without such service, and if the
+    request that it is for has ended.
     """
     region_id = region_of_estate(session, new.estate_id)
     require_manager(who, estate_id=new.estate_id, region_id=region_id)
@@ -71,22 +73,20 @@ def issue_certificate(
             "proof",
         )
         return known
+    request = None
+    if new.request_id is not None:
+        request = _open_request(session, who, new.request_id)
+        if (request.person_id, request.estate_id) != (new.person_id, new.estate_id):
+            raise InvalidInput("This request is about another proof.", field="request_id")
     person = volunteer(session, who, new.person_id)
     issuer = queries.issuer_of(session, new.estate_id)
     if issuer is None:
         raise Conflict("The region has not named an issuer of proofs for this estate.", field="estate_id")
     today = local_date(session, new.estate_id, at)
-    records = queries.provable_records(
-        session,
-        new.person_id,
-        estate_id=new.estate_id,
-        time_zone=time_zone_of(session, new.estate_id),
-        first=new.from_on,
-        last=new.until_on,
-        today=today,
+    records = _provable_records(
+        session, new.person_id, estate_id=new.estate_id, first=new.from_on, last=new.until_on, today=today
     )
-    if not records:
-        raise Conflict("No confirmed service of this period has been posted for seven days yet.")
+    includes_identity = new.includes_identity or (request is not None and request.includes_identity)
     totals: dict[str, list[int]] = defaultdict(list)
     for record in records:
         totals[record.source.value].append(record.minutes)
@@ -104,8 +104,8 @@ def issue_certificate(
             for source, minutes in sorted(totals.items(), key=lambda each: -sum(each[1]))
         ],
         name=person.person.name,
-        id_type=person.id_type if new.includes_identity else None,
-        id_number=person.id_number if new.includes_identity else None,
+        id_type=person.id_type if includes_identity else None,
+        id_number=person.id_number if includes_identity else None,
         volunteer_number=person.number,
         issuer_kind=issuer.kind,
         issuer=issuer.name,
@@ -113,13 +113,16 @@ def issue_certificate(
         responsible=issuer.responsible,
         handler=new.handler,
         contact=issuer.contact,
-        notes=new.notes,
+        notes=new.notes or (queries.notes_of_request(request) if request is not None else None),
         issued_on=today,
         issued_at=at,
         issued_by=who.name,
     )
     session.add(made)
     session.flush()
+    if request is not None:
+        request.certificate_id = made.id
+        session.flush()
     return made
 
 
@@ -133,3 +136,99 @@ def revoke_certificate(
         found.revoked_at, found.revoked_by, found.revocation_reason = at, who.name, reason
         session.flush()
     return found
+
+
+# --- requests of volunteers -----------------------------------------------------------------------------
+
+
+def ask_for_proof(session: Session, who: Viewer, new: ProofRequestIn, *, at: datetime) -> ProofRequest:
+    """Ask for a proof of one's own service. Sent again under its key, it is the same request.
+
+    Raises NotSignedIn, NotAllowed; NotFound for a person who is no volunteer; Conflict without service that
+    a proof could count, or with too many open requests.
+    """
+    person = volunteer(session, who, own_person_id(who))
+    exclusive_lock(session, f"requests for proofs of {person.person_id}")
+    known = queries.request_by_key(session, person.person_id, str(new.key))
+    if known is not None:
+        return known
+    today = local_date(session, person.estate_id, at)
+    _provable_records(
+        session,
+        person.person_id,
+        estate_id=person.estate_id,
+        first=new.from_on,
+        last=new.until_on,
+        today=today,
+    )
+    waiting = queries.proof_requests(session, who, person_id=person.person_id, is_open=True, limit=100)
+    if len(waiting) >= RULES.max_open_proof_requests:
+        raise Conflict(
+            "{count} of your requests wait already. Withdraw one, or wait for its proof.", count=len(waiting)
+        )
+    made = ProofRequest(
+        person_id=person.person_id,
+        estate_id=person.estate_id,
+        region_id=person.region_id,
+        asked_at=at,
+        **new.model_dump() | {"key": str(new.key)},
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def withdraw_request(session: Session, who: Viewer, request_id: int, *, at: datetime) -> ProofRequest:
+    """Withdraw one's request for a proof; a second time changes nothing.
+
+    Raises NotSignedIn, NotAllowed, NotFound; Conflict once it was decided on.
+    """
+    found = queries.proof_request(session, who, request_id)
+    if found.person_id != own_person_id(who):
+        raise NotAllowed("Only the volunteer withdraws a request.")
+    if found.state is not ProofState.WITHDRAWN:
+        found = _open_request(session, who, request_id)
+        found.withdrawn_at = at
+        session.flush()
+    return found
+
+
+def decline_request(
+    session: Session, who: Viewer, request_id: int, *, reason: str, at: datetime
+) -> ProofRequest:
+    """Decline a request for a proof, with the reason that the volunteer reads. For the estate's manager.
+
+    Raises NotSignedIn, NotAllowed, NotFound; Conflict once it has ended.
+    """
+    found = _open_request(session, who, request_id)
+    require_manager(who, estate_id=found.estate_id, region_id=found.region_id)
+    found.declined_at, found.declined_by, found.decline_reason = at, who.name, reason
+    session.flush()
+    return found
+
+
+def _open_request(session: Session, who: Viewer, request_id: int) -> ProofRequest:
+    """Return a request that still waits, locked. Raises NotFound, Conflict."""
+    exclusive_lock(session, f"request for a proof {request_id}")
+    found = queries.proof_request(session, who, request_id)
+    if found.state is not ProofState.ASKED:
+        raise Conflict("This request has ended: somebody has decided on it, or it was withdrawn.")
+    return found
+
+
+def _provable_records(
+    session: Session, person_id: int, *, estate_id: int, first: date, last: date, today: date
+) -> Sequence[ServiceRecord]:
+    """Return the records that a proof counts. Raises Conflict if there are none."""
+    records = queries.provable_records(
+        session,
+        person_id,
+        estate_id=estate_id,
+        time_zone=time_zone_of(session, estate_id),
+        first=first,
+        last=last,
+        today=today,
+    )
+    if not records:
+        raise Conflict("No confirmed service of this period has been posted for seven days yet.")
+    return records

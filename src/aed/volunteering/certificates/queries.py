@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.permissions import Viewer
 from aed.errors import NotFound
 from aed.sharing.rules import start_of
-from aed.volunteering.models import ServiceCertificate, ServiceIssuer, ServiceRecord
+from aed.volunteering.models import ProofRequest, ServiceCertificate, ServiceIssuer, ServiceRecord
 from aed.volunteering.rules import ServiceState
 from aed.volunteering.volunteers.queries import in_managed_estates
 
@@ -92,3 +92,66 @@ def provable_records(
         )
         .order_by(ServiceRecord.started_at, ServiceRecord.id)
     ).all()
+
+
+# --- requests of volunteers -----------------------------------------------------------------------------
+
+
+def requests_visible_to(viewer: Viewer) -> ColumnElement[bool]:
+    """Select the viewer's own requests for proofs, and those of volunteers of estates that they manage.
+
+    visibility: it is a predicate itself.
+    """
+    of = ProofRequest
+    managed = in_managed_estates(viewer, estate_id=of.estate_id, region_id=of.region_id)
+    return managed if viewer.person_id is None else or_(managed, of.person_id == viewer.person_id)
+
+
+def proof_request(session: Session, viewer: Viewer, request_id: int) -> ProofRequest:
+    """Return a request with its volunteer. Raises NotFound if the viewer may not see it."""
+    found = session.scalar(
+        select(ProofRequest)
+        .where(ProofRequest.id == request_id, requests_visible_to(viewer))
+        .options(joinedload(ProofRequest.person))
+        .execution_options(populate_existing=True)
+    )
+    if found is None:
+        raise NotFound(
+            "There is no request {id} for a proof, or you may not see it.", field="request_id", id=request_id
+        )
+    return found
+
+
+def proof_requests(
+    session: Session, viewer: Viewer, *, person_id: int | None = None, is_open: bool, limit: int
+) -> Sequence[ProofRequest]:
+    """Return requests with volunteer and proof, newest first; only those that wait if `is_open`."""
+    statement = select(ProofRequest).where(requests_visible_to(viewer))
+    if person_id is not None:
+        statement = statement.where(ProofRequest.person_id == person_id)
+    if is_open:
+        statement = statement.where(
+            ProofRequest.certificate_id.is_(None),
+            ProofRequest.declined_at.is_(None),
+            ProofRequest.withdrawn_at.is_(None),
+        )
+    return session.scalars(
+        statement.options(joinedload(ProofRequest.person), joinedload(ProofRequest.certificate))
+        .order_by(ProofRequest.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def request_by_key(session: Session, person_id: int, key: str) -> ProofRequest | None:
+    """Return the request that a person sent under a key. visibility: the person's own."""
+    return session.scalar(
+        select(ProofRequest).where(ProofRequest.person_id == person_id, ProofRequest.key == key)
+    )
+
+
+def notes_of_request(request: ProofRequest) -> str:
+    """Return purpose and recipient as they are printed on the proof.
+
+    visibility: of a request that the caller may see.
+    """
+    return f"用途：{request.purpose}；出具给：{request.recipient}"

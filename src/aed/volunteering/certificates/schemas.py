@@ -81,8 +81,29 @@ class ServiceCertificateIn(BaseModel):
     handler: Name = Field(description="经办人")
     includes_identity: bool = Field(False, description="Print the type and number of the identity document")
     notes: Annotated[FreeText, Field(max_length=500)] | None = Field(
-        None, description="备注: training, awards, evaluation"
+        None,
+        description="备注: training, awards, evaluation; by default the purpose and the recipient asked for",
     )
+    request_id: Id | None = Field(None, description="The volunteer's request that it is issued for")
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.until_on < self.from_on:
+            raise ValueError("until_on is before from_on")
+        return self
+
+
+class ProofRequestIn(BaseModel):
+    """What a volunteer needs a proof of their service for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: UUID
+    purpose: Name
+    recipient: Name
+    from_on: Day
+    until_on: Day
+    includes_identity: bool = False
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:

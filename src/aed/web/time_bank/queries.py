@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, joinedload
@@ -11,7 +12,7 @@ from aed.accounts.permissions import Viewer
 from aed.registry.estates.models import Estate
 from aed.timebank.goods.models import Goods, GoodsOrder
 from aed.volunteering.models import ServiceRecord, Volunteer
-from aed.volunteering.records.queries import service_visible_to
+from aed.volunteering.records.queries import service_visible_to, time_zone_of
 from aed.volunteering.rules import ServiceState
 
 
@@ -23,6 +24,11 @@ def volunteer_of(session: Session, person_id: int) -> Volunteer | None:
     return session.scalar(
         select(Volunteer).where(Volunteer.person_id == person_id, Volunteer.ended_at.is_(None))
     )
+
+
+def zone_of(session: Session, volunteer: Volunteer | None) -> ZoneInfo:
+    """Return the time zone of the volunteer's estate; UTC for a person who is no volunteer."""
+    return ZoneInfo(time_zone_of(session, volunteer.estate_id) if volunteer is not None else "UTC")
 
 
 def estates_to_join(session: Session, viewer: Viewer) -> Sequence[Estate]:

@@ -1,4 +1,4 @@
-"""Routes of the volunteer's time bank, and of the service that others confirm."""
+"""Routes of `/me/time-bank`: joining, recording service, ordering goods."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
@@ -22,33 +22,24 @@ from aed.timebank.ledger import queries as ledger
 from aed.timebank.permissions import require_person
 from aed.timebank.regional_rules.queries import rules_at
 from aed.timebank.rules import AccountKind, Currency, OrderState, PriorityGroup
-from aed.translation import detail_of
 from aed.volunteering.records import actions as service_actions
-from aed.volunteering.records import queries as service
 from aed.volunteering.records.schemas import ServiceIn
-from aed.volunteering.rules import OF_CALLS, ServiceSource
+from aed.volunteering.rules import ServiceSource
 from aed.volunteering.volunteers import actions as volunteer_actions
 from aed.volunteering.volunteers.schemas import VolunteerIn
-from aed.web.language import language_of
 from aed.web.render import render
 from aed.web.time_bank import queries
 from aed.web.time_bank.page import entry_line, service_line
+from aed.web.time_bank.requests import MAX_SHOWN, MAX_TO_CONFIRM, NO_STORE, RowId, Text, problem_of
 from aed.web.time_bank_words import GROUPS, ORDERS, SOURCES, hours_and_minutes, points_text
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-NO_STORE: Final = {"Cache-Control": "no-store"}
-MAX_SHOWN: Final = 20
-MAX_TO_CONFIRM: Final = 100
 BY_HAND: Final = (ServiceSource.PATROL, ServiceSource.OTHER)
 """What a volunteer records on the page."""
 NOTHING_TYPED: Final = dict.fromkeys(("source", "activity", "day", "begins", "ends"), "")
 BAD_FORM: Final = noop("Say what you did, on which day, and from when until when.")
-
-RecordId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-OrderId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-Text = Annotated[str, Form(max_length=300)]
 
 
 @router.get("/me/time-bank")
@@ -72,7 +63,7 @@ def _page(
     """Render the page; `problem` is shown in the section with that name, beside what was typed."""
     person_id = require_person(viewer)
     volunteer = queries.volunteer_of(session, person_id)
-    zone = ZoneInfo(service.time_zone_of(session, volunteer.estate_id)) if volunteer else ZoneInfo("UTC")
+    zone = queries.zone_of(session, volunteer)
     accounts = {
         each.currency: each
         for each in ledger.accounts_of(session, viewer, person_id)
@@ -132,9 +123,7 @@ def _refused(
     typed: dict[str, str] | None = None,
 ) -> Response:
     """Render the page with a refusal in its section. Raises the error if it is not the reader's."""
-    if error.status >= 500 or viewer.person_id is None:
-        raise error
-    problem = detail_of(error, language_of(request))
+    problem = problem_of(request, viewer, error)
     return _page(
         request, session, viewer, status=error.status, problem=problem, at_section=section, typed=typed
     )
@@ -177,8 +166,7 @@ def record_own_service(
         volunteer = queries.volunteer_of(session, person_id)
         if volunteer is None:
             raise InvalidInput("Join the volunteers of your estate first.", field="person_id")
-        zone = ZoneInfo(service.time_zone_of(session, volunteer.estate_id))
-        started_at, ended_at = _period(day, begins, ends, zone)
+        started_at, ended_at = _period(day, begins, ends, queries.zone_of(session, volunteer))
         new = ServiceIn(
             key=key,
             source=ServiceSource(source),
@@ -226,7 +214,7 @@ def order_goods(
 
 @router.post("/me/time-bank/orders/{order_id}/cancellation")
 def cancel_own_order(
-    request: Request, session: WriteSession, viewer: FormViewerDep, order_id: OrderId
+    request: Request, session: WriteSession, viewer: FormViewerDep, order_id: RowId
 ) -> Response:
     """Cancel an order that is not collected."""
     try:
@@ -235,56 +223,3 @@ def cancel_own_order(
     except AedError as error:
         return _refused(request, session, viewer, error, section="orders")
     return RedirectResponse("/me/time-bank#orders", 303)
-
-
-@router.get("/service")
-def show_service_to_confirm(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
-    """Show the service of others that waits for the signed-in person."""
-    if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/service", 303)
-    return _service_page(request, session, viewer)
-
-
-def _service_page(
-    request: Request,
-    session: Session,
-    viewer: Viewer,
-    *,
-    status: int = 200,
-    problem: str = "",
-    at_record: int | None = None,
-) -> Response:
-    require_person(viewer)
-    found = queries.service_to_confirm(session, viewer, limit=MAX_TO_CONFIRM)
-    zones = {each: ZoneInfo(service.time_zone_of(session, each)) for each in {one.estate_id for one in found}}
-    return render(
-        request,
-        "time_bank/service.html.jinja",
-        status=status,
-        headers=NO_STORE,
-        lines=[
-            service_line(each, zones[each.estate_id], shows_time=each.source not in OF_CALLS)
-            for each in found
-        ],
-        hours_and_minutes=hours_and_minutes,
-        problem=problem,
-        at_record=at_record if at_record in {each.id for each in found} else None,
-    )
-
-
-@router.post("/service/{record_id}/confirmation")
-def confirm_service(
-    request: Request, session: WriteSession, viewer: FormViewerDep, record_id: RecordId
-) -> Response:
-    """Confirm another person's service."""
-    try:
-        with session.begin_nested():
-            service_actions.confirm_record(session, viewer, record_id, rating=None, at=clock.now())
-    except AedError as error:
-        if error.status >= 500 or viewer.person_id is None:
-            raise
-        problem = detail_of(error, language_of(request))
-        return _service_page(
-            request, session, viewer, status=error.status, problem=problem, at_record=record_id
-        )
-    return RedirectResponse("/service", 303)
