@@ -6,7 +6,7 @@ import io
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -101,6 +101,8 @@ from aed.timebank.rules import (
     ServiceKind,
 )
 from aed.timebank.services.models import ServiceExchange, ServiceOffer
+from aed.timebank.webhooks import actions as webhook_actions
+from aed.timebank.webhooks.models import WebhookEventType
 from aed.training.courses import actions as course_actions
 from aed.training.courses.schemas import CourseIn
 from aed.training.enrolments import actions as enrolment_actions
@@ -933,6 +935,27 @@ def goods(session: Session, estate: Estate) -> Goods:
     session.add(made)
     session.flush()
     return made
+
+
+def webhook(
+    session: Session,
+    *,
+    of: Estate | None = None,
+    to: str = HOOK,
+    events: Collection[str] = tuple(WebhookEventType),
+) -> tuple[int, str]:
+    """Notify a program at the URL `to` of the estate, or of region CN-33; return its id and secret."""
+    made, secret = webhook_actions.add_subscription(
+        session,
+        ADMINISTRATOR,
+        estate_id=of.id if of is not None else None,
+        region=None if of is not None else region(session).code,
+        address=to,
+        events=[WebhookEventType(each) for each in events],
+        at=NOW,
+        is_private_allowed=True,
+    )
+    return made.id, secret
 
 
 def goods_order(session: Session, of: Goods, person: Person) -> GoodsOrder:

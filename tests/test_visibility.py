@@ -119,6 +119,7 @@ GUARDED = {
     "PlatformBatch": "platform_batches",
     "PlatformRow": "platform_rows",
     "Mandate": "mandates",
+    "WebhookSubscription": "webhook_subscriptions",
     "PriorityMember": "priority_members",
     "GoodsOrder": "goods_orders",
     "ServiceOffer": "service_offers",
@@ -159,6 +160,7 @@ OPEN_TO_ALL = {
 PREDICATES = {
     "account_visible_to",
     "orders_visible_to",
+    "subscription_visible_to",
     "visible_to",
     "estate_visible_to",
     "responder_visible_to",
@@ -470,6 +472,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "text_hash": ["0" * 64],
         "region": ["CN-33"],
         "account_id": [1],
+        "webhook_id": [1],
         "issuer_id": [make.issuer(session).id],
         "pair_id": [1],
         "calendar": ["CN"],

@@ -104,6 +104,7 @@ from aed.timebank.ledger import api as ledger_api
 from aed.timebank.mandates import api as mandates_api
 from aed.timebank.regional_rules import api as time_bank_rules_api
 from aed.timebank.services import api as services_api
+from aed.timebank.webhooks import api as webhooks_api
 from aed.training.attendance import api as attendance_api
 from aed.training.courses import api as courses_api
 from aed.training.enrolments import api as enrolments_api
@@ -260,6 +261,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         mandates_api,
         services_api,
         time_bank_rules_api,
+        webhooks_api,
         issuer_rosters_api,
         verification_api,
         declarations_api,

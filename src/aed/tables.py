@@ -33,6 +33,7 @@ import aed.timebank.goods.models
 import aed.timebank.mandates.models
 import aed.timebank.models
 import aed.timebank.services.models
+import aed.timebank.webhooks.models
 import aed.training.models
 import aed.upkeep.models
 import aed.volunteering.models

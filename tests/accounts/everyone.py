@@ -232,6 +232,7 @@ def build(session: Session) -> Everyone:
         "offer_id": exchange.offer_id,
         "proof_request_id": make.proof_request(session, resident, estate).id,
         "mandate_id": make.mandate(session, resident, make.person(session)).id,
+        "webhook_id": make.webhook(session, of=estate)[0],
         "inheritance_id": make.inheritance(session, estate).id,
     }
 

@@ -122,6 +122,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Summarise a year of incidents (Utstein 2014).",
     ),
     "centres": ("centres.centres", "Connect dispatch centres."),
+    "webhooks": ("webhooks.webhooks", "Notify programs of the time bank."),
 }
 """Each command or group: `module.attribute` within this package, and its line in `aed --help`."""
 _CONTEXT_SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {

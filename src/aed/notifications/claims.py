@@ -203,7 +203,9 @@ def _endpoints(session: Session, ids: Collection[int], *, at: datetime) -> dict[
         return {}
     asked = select(EndpointRow).where(EndpointRow.id.in_(ids))
     return {
-        row.id: Endpoint(row.id, row.name, row.address, row.secret, row.old_secret_at(at))
+        row.id: Endpoint(
+            row.id, row.name, row.address, row.secret, row.old_secret_at(at), row.is_closed_when_gone
+        )
         for row in session.scalars(asked)
     }
 

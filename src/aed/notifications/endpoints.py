@@ -66,6 +66,22 @@ def save_endpoint(
     return _add_endpoint(session, given, at=at)
 
 
+def add_webhook(
+    session: Session, name: str, address: str, *, at: datetime, is_private_allowed: bool
+) -> tuple[EndpointRow, str]:
+    """Add a webhook that an answer of 410 closes; return it with its new secret.
+
+    The caller checks who may. Raises InvalidInput for an address to which nothing is sent.
+    """
+    secret = new_secret()
+    given = EndpointInput(name, Channel.WEBHOOK, address, secret)
+    _check(session, given, is_private_allowed=is_private_allowed)
+    made = _add_endpoint(session, given, at=at)
+    made.is_closed_when_gone = True
+    session.flush()
+    return made, secret
+
+
 def subscribe(
     session: Session, who: Viewer, given: EndpointInput, *, at: datetime, is_private_allowed: bool = False
 ) -> EndpointRow:

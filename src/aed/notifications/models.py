@@ -140,6 +140,9 @@ class EndpointRow(Table):
     created_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     """No message is sent there after this moment."""
+    is_closed_when_gone: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """An answer of 410 closes it also after JSON of `enqueue_body`. Not so for dispatch centres: their
+    reports about patients still count."""
 
     def old_secret_at(self, at: datetime) -> str | None:
         """Return the previous secret if it is still valid."""

@@ -82,6 +82,8 @@ class Endpoint:
     secret: str | None
     old_secret: str | None = None
     """The previous secret, while receivers may not know the new one yet."""
+    is_closed_when_gone: bool = False
+    """An answer of 410 closes it also after JSON that was sent as it is."""
 
 
 @dataclass(frozen=True, slots=True)

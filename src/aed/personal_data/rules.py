@@ -480,6 +480,7 @@ ACTOR_COLUMNS: Final = (
     ("service_exchanges", "asked_by"),
     ("service_exchanges", "ended_by"),
     ("time_bank_rules", "created_by"),
+    ("webhook_subscriptions", "created_by"),
     ("place_photos", "chosen_by"),
     ("reviews", "decided_by"),
     ("role_grants", "granted_by"),
@@ -506,6 +507,7 @@ NAMES_NO_PERSON: Final = frozenset(
         ("consents", "stated_by"),
         ("identities", "linked_by"),
         ("issuers", "verified_by"),
+        ("webhook_subscriptions", "endpoint_id"),
     }
 )
 """Columns whose names look like references to people, but that refer to other things."""

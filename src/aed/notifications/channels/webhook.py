@@ -19,8 +19,7 @@ def deliver(letter: Delivery, post: Post, *, at: datetime) -> None:
         raise PermanentFailure("The message has no endpoint, or the endpoint has no secret.")
     body = letter.body.encode() if letter.body is not None else _payload(letter, endpoint)
     secrets = (endpoint.secret, endpoint.old_secret) if endpoint.old_secret else (endpoint.secret,)
-    # The endpoint of a dispatch centre is kept even after 410: its reports about patients still count.
-    gone = (410,) if letter.body is None else ()
+    gone = (410,) if letter.body is None or endpoint.is_closed_when_gone else ()
     post(endpoint.address, body, signed(secrets, letter.key, body, at=at), gone=gone)
 
 

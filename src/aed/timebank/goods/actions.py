@@ -41,6 +41,8 @@ from aed.timebank.rules import (
     may_order,
 )
 from aed.timebank.schemas import units_of
+from aed.timebank.webhooks.actions import WebhookEvent, enqueue_events
+from aed.timebank.webhooks.models import WebhookEventType
 
 COLLECT_WITHIN: Final = timedelta(days=30)
 """Orders that are not collected in this time are cancelled by the nightly job."""
@@ -215,6 +217,21 @@ def place_order(
     context = PostingContext(at, viewer.name, rules_at(session, goods.region_id, at).version)
     hold = Posting(LedgerKind.HOLD, Currency.POINTS, paying.account_id, suspense, units, f"order:{order.id}")
     post(session, context, [hold])
+    placed = WebhookEvent(
+        WebhookEventType.ORDER_PLACED,
+        f"order:{order.id}",
+        1,
+        goods.region_id,
+        goods.estate_id,
+        {
+            "order": order.id,
+            "goods": goods.id,
+            "person": order.person_id,
+            "quantity": quantity,
+            "amount": units,
+        },
+    )
+    enqueue_events(session, [placed], at=at)
     return order
 
 

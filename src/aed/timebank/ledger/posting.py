@@ -16,6 +16,9 @@ from aed.database.session import exclusive_lock
 from aed.errors import Conflict
 from aed.timebank.models import IS_REGIONAL, LedgerAccount, LedgerEntry
 from aed.timebank.rules import AccountKind, Currency, LedgerKind, to_points
+from aed.timebank.webhooks.actions import WebhookEvent, enqueue_events
+from aed.timebank.webhooks.models import WebhookEventType
+from aed.timebank.webhooks.queries import is_any_active
 
 LEDGER_LOCK: Final = "time bank ledger"
 _LAST_ENTRY: Final = (
@@ -25,6 +28,8 @@ _LAST_ENTRY: Final = (
 )
 _ENTRY_INSERT: Final = insert(LedgerEntry)
 _ENTRY_COLUMNS: Final = tuple(LedgerEntry.__table__.columns.keys())
+FOLLOWED_KINDS: Final = (AccountKind.PERSON, AccountKind.FAMILY, AccountKind.GROUP)
+"""Accounts whose changes programs can follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ def post(session: Session, context: PostingContext, postings: Sequence[Posting])
 
     1. Number each entry, and sign it with the one before.
     2. Triggers of the database change the two balances, and refuse one below its minimum.
+    3. Enqueue the changes for the programs that follow these accounts.
 
     Raises Conflict if an account would fall below its minimum: callers check that first.
 
@@ -107,7 +113,57 @@ def post(session: Session, context: PostingContext, postings: Sequence[Posting])
     connection.execute(
         _ENTRY_INSERT, [{name: getattr(entry, name) for name in _ENTRY_COLUMNS} for entry in entries]
     )
+    _enqueue_points_changed(session, entries, at=context.at)
     return entries
+
+
+def _enqueue_points_changed(session: Session, entries: Sequence[LedgerEntry], *, at: datetime) -> None:
+    """Notify the programs that follow the points of people, families and groups.
+
+    visibility: ids and numbers, for programs of those who manage the account's estate or region.
+    """
+    changed = [each for each in entries if each.currency is Currency.POINTS]
+    if not changed or not is_any_active(session):
+        return
+    accounts = {
+        row.id: row
+        for row in session.execute(
+            select(
+                LedgerAccount.id,
+                LedgerAccount.person_id,
+                LedgerAccount.region_id,
+                LedgerAccount.estate_id,
+                LedgerAccount.balance,
+            ).where(
+                LedgerAccount.id.in_(
+                    {id_ for each in changed for id_ in (each.from_account_id, each.to_account_id)}
+                ),
+                LedgerAccount.kind.in_(FOLLOWED_KINDS),
+            )
+        )
+    }
+    events = [
+        WebhookEvent(
+            WebhookEventType.POINTS_CHANGED,
+            f"account:{account.id}",
+            entry.number,
+            account.region_id,
+            account.estate_id,
+            {
+                "account": account.id,
+                "person": account.person_id,
+                "entry": entry.number,
+                "kind": entry.kind,
+                "record": entry.record,
+                "amount": sign * entry.amount,
+                "balance": account.balance,
+            },
+        )
+        for entry in changed
+        for sign, id_ in ((-1, entry.from_account_id), (1, entry.to_account_id))
+        if (account := accounts.get(id_)) is not None
+    ]
+    enqueue_events(session, events, at=at)
 
 
 def post_once(

@@ -20,6 +20,8 @@ from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from aed.timebank.families.queries import were_relatives
 from aed.timebank.ledger import actions as ledger
+from aed.timebank.webhooks.actions import WebhookEvent, enqueue_events
+from aed.timebank.webhooks.models import WebhookEventType
 from aed.training.models import TrainingSession
 from aed.volunteering import rules
 from aed.volunteering.models import ServiceEvent, ServiceFlag, ServiceProof, ServiceRecord, Volunteer
@@ -251,6 +253,22 @@ def _put_confirmed(
             subject=f"device:{device}" if device is not None else None,
             served_on=found.started_at.astimezone(zone).date(),
         )
+    confirmed = WebhookEvent(
+        WebhookEventType.SERVICE_CONFIRMED,
+        f"service:{found.id}",
+        1,
+        found.region_id,
+        found.estate_id,
+        {
+            "service": found.id,
+            "number": found.number,
+            "person": found.person_id,
+            "estate": found.estate_id,
+            "source": found.source,
+            "minutes": found.minutes,
+        },
+    )
+    enqueue_events(session, [confirmed], at=at)
     if by_id is not None:
         for kind, details in _flags(session, found, zone, at=at).items():
             raise_flag(session, found, kind, details, at=at, by=PROGRAM)
