@@ -55,9 +55,9 @@ fuzz: ## try twenty times as many examples in property-based tests (hours; IN=wa
 	AED_TEST_PROFILE=deep $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --timeout 0 -m hypothesis \
 		$(if $(filter command,$(origin IN)),$(IN:%=tests/%))
 
-mutants: ## change the rules at random, and print what no test notices (SEED, COUNT)
+mutants: ## change the rules at random, and print what no test notices (SEED, COUNT, IN=timebank)
 	@$(SETUP)
-	$(BIN)/python -m tests.mutants
+	$(if $(filter command,$(origin IN)),IN="$(IN)") $(BIN)/python -m tests.mutants
 
 bench: ## measure, and print ratios
 	@$(SETUP) test

@@ -1,12 +1,12 @@
 """Change the rules at random, one change at a time, and count how many changes a test notices.
 
-`make mutants SEED=n` draws sixty. Each survivor is printed as a diff: judge by hand whether it means the same
-as before, or whether a test is missing.
+`make mutants SEED=n` draws sixty, with `IN="timebank volunteering"` from those packages only. Each survivor
+is printed as a diff: judge by hand whether it means the same as before, or whether a test is missing.
 
 1. Copy the sources and the tests to a temporary folder.
 2. Draw a place in a rules module: a comparison, a condition, a sum, a number, `min` or `max`.
-3. Run the tests that name the module, then those of its package, on SpatiaLite, until one fails. That one
-   must pass without the change.
+3. Run the rules' own tests, then all that name the module, then those of its package, on SpatiaLite, until
+   one fails. That one must pass without the change.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 COUNT = int(os.environ.get("COUNT", "60"))
+IN = os.environ.get("IN", "").split()
+"""Packages whose rules are changed; none: all."""
 SECONDS = 900
 """A mutant whose tests take longer loops for ever, which counts as noticed."""
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -125,7 +127,7 @@ def is_noticed(mutant: Mutant, folder: Path) -> bool:
 
 
 def tests_of(module: Path) -> list[tuple[str, ...]]:
-    """Return the test files that name the module, and the folder of tests of its package."""
+    """Return the tests of a package's rules, the test files that name the module, and the package's tests."""
     dotted = ".".join(module.with_suffix("").parts)
     files = [
         each.relative_to(ROOT).as_posix()
@@ -133,7 +135,13 @@ def tests_of(module: Path) -> list[tuple[str, ...]]:
         if dotted in each.read_text(encoding="utf-8")
     ]
     package = f"tests/{module.parts[1]}"
-    return [each for each in (tuple(files), (package,) if (ROOT / package).is_dir() else ()) if each]
+    rules = f"{package}/test_rules.py"
+    groups = (
+        (rules,) if rules in files else (),
+        tuple(each for each in files if each != rules),
+        (package,) if (ROOT / package).is_dir() else (),
+    )
+    return [each for each in groups if each]
 
 
 def _fails(tests: tuple[str, ...], folder: Path) -> bool:
@@ -166,6 +174,7 @@ def main() -> None:
         each.relative_to(ROOT / "src")
         for each in sorted((ROOT / "src/aed").rglob("*.py"))
         if "rules" in each.relative_to(ROOT).with_suffix("").parts
+        and (not IN or each.relative_to(ROOT / "src/aed").parts[0] in IN)
     ]
     every = [mutant for module in modules for mutant in mutants_of(module)]
     drawn = random.Random(seed).sample(every, COUNT)
