@@ -176,7 +176,7 @@ def test_columns_without_known_headings_are_found_by_their_values(tmp_path: Path
 
     assert guess.mapping.position.lat == ["乙"]
     assert guess.mapping.position.lon == ["甲"]
-    assert any("By their values" in note for note in guess.notes)
+    assert any("By their values" in str(note) for note in guess.notes)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_exchanged_headings_of_coordinates_are_noticed(tmp_path: Path) -> None:
     guess = guess_mapping(csv_file(tmp_path, ["位置", "纬度", "经度"], ["大堂", "120.0998", "30.2911"]))
 
     assert (guess.mapping.position.lat, guess.mapping.position.lon) == (["经度"], ["纬度"])
-    assert any("holds the latitudes" in note for note in guess.notes)
+    assert any("holds the latitudes" in str(note) for note in guess.notes)
 
 
 # --- Bad input ---
@@ -276,7 +276,7 @@ def test_formulas_macros_and_hundreds_of_hidden_columns_do_no_harm(tmp_path: Pat
     guess = guess_mapping(path)
     records = list(read_devices(path, mapping=guess.mapping))
 
-    assert "The workbook contains macros; they were not run." in guess.notes
+    assert "The workbook contains macros; they were not run." in map(str, guess.notes)
     assert records[0].wrong is None
     assert records[0].fields["lat"] == "30.2911"
     assert "never calculated" in (records[1].wrong or "")
@@ -362,7 +362,7 @@ def test_the_datum_is_guessed_from_the_boundaries_and_said(
     found = preview_devices(session, ADMINISTRATOR, workbook_in(tmp_path, datum))
 
     assert found.mapping.datum is datum
-    assert any(f"The datum is {datum}, by the boundaries of the estates" in note for note in found.notes)
+    assert any(f"The datum is {datum}, by the boundaries of the estates" in str(note) for note in found.notes)
     assert (found.rows, found.good, found.outside, list(found.estates.values())) == (6, 6, 0, [6])
     assert len(found.samples) == 5
     assert found.samples[0].fields["place_zh"] == "湖畔花园 · 1号楼大堂"
@@ -372,7 +372,7 @@ def test_an_unknown_datum_is_said(session: Session, tmp_path: Path) -> None:
     found = preview_devices(session, ADMINISTRATOR, workbook_in(tmp_path, Datum.GCJ02))
 
     assert found.mapping.datum is Datum.WGS84
-    assert any("The datum is not known" in note for note in found.notes)
+    assert any("The datum is not known" in str(note) for note in found.notes)
 
 
 def test_the_estate_is_inferred_from_the_boundary(session: Session, tmp_path: Path) -> None:
@@ -415,7 +415,7 @@ def test_rows_at_one_point_or_with_the_same_words_are_asked_about(session: Sessi
 
     found = preview_devices(session, ADMINISTRATOR, csv_file(tmp_path, HEADINGS[:5], *rows))
 
-    assert found.alike == [
+    assert list(map(str, found.alike)) == [
         "Is line 3 the same device as line 2? Their words are the same: 湖畔花园 · 大堂.",
         "Is line 4 the same device as line 2? They are at the same point.",
     ]

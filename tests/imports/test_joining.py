@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import TokenRole
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.imports.devices import queries
-from aed.imports.devices.actions import DeviceReport, import_devices
+from aed.imports.devices.actions import import_devices
 from aed.imports.devices.decisions import decide, merge_two_devices
+from aed.imports.devices.report import DeviceReport
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
 from aed.registry.changes import changes_of
 from aed.registry.devices.actions import withdraw_device

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aed.cli.language import either
+from aed.cli.language import either, is_chinese
 from aed.cli.screen import plural, say, table
-from aed.imports.devices.actions import DeviceReport
 from aed.imports.devices.import_rows import ImportedRow
 from aed.imports.devices.preview import Preview
+from aed.imports.devices.report import DeviceReport
+from aed.translation import CHINESE, SOURCE, translate
 
 SHOWN = 20
 SHOWN_COLUMNS = 40
@@ -40,7 +41,7 @@ def print_report(report: DeviceReport, *, in_detail: bool) -> None:
 def print_preview(found: Preview) -> None:
     """Print how a list would be read: its columns, five rows, and what a person should check."""
     for note in found.notes:
-        say(note)
+        say(translate(note.template, CHINESE if is_chinese() else SOURCE, note.values))
     not_read = either("not read", "不读取")
     columns = [(each.heading, each.field or not_read, each.example) for each in found.columns[:SHOWN_COLUMNS]]
     if columns:
@@ -67,7 +68,7 @@ def print_preview(found: Preview) -> None:
             )
         )
     for question in found.alike:
-        say(question)
+        say(str(question))
     if found.bad:
         rows = [(row.where, row.reason) for row in found.bad[:SHOWN]]
         table(either("Rows that cannot be imported", "不能导入的行"), ["where", "reason"], rows)

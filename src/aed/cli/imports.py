@@ -20,8 +20,9 @@ from aed.cli.screen import counting, plural, say, table
 from aed.errors import InvalidInput
 from aed.files.spreadsheets import escape_formula
 from aed.imports.batches import BadRow, ImportReport, NothingImported, Progress, refuse_bad_rows
-from aed.imports.devices.actions import DeviceReport, import_devices
+from aed.imports.devices.actions import import_devices
 from aed.imports.devices.preview import preview_devices
+from aed.imports.devices.report import DeviceReport
 from aed.imports.devices.rules import thresholds_in
 from aed.imports.estates import import_buildings, import_estates
 from aed.imports.findings import FindingKind, shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -69,6 +69,17 @@ class Finding:
     """A sentence that describes the problem."""
     right: str | None = None
     """The correction: a value or a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListNote:
+    """A sentence about a whole list: a template, which is the key of its translation, and its values."""
+
+    template: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.template.format_map(self.values) if self.values else self.template
 
 
 CHINESE: Final[Mapping[FindingKind, str]] = {

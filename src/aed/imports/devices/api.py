@@ -21,12 +21,14 @@ from aed.database.session import dry_run, open_database, transaction
 from aed.http.parameters import one_at_a_time
 from aed.imports.batches import refuse_bad_rows
 from aed.imports.devices import queries
-from aed.imports.devices.actions import DeviceReport, import_devices
+from aed.imports.devices.actions import import_devices
 from aed.imports.devices.decisions import decide, merge_two_devices
 from aed.imports.devices.import_rows import ImportedRow
 from aed.imports.devices.missing import MissingDevices
 from aed.imports.devices.models import Review
+from aed.imports.devices.permissions import require_importer
 from aed.imports.devices.preview import preview_devices
+from aed.imports.devices.report import DeviceReport
 from aed.imports.devices.rules import Decision, ReviewKind, thresholds_in
 from aed.imports.formats.guess import mapping_text
 from aed.imports.formats.recognise import DeviceFormat
@@ -304,13 +306,16 @@ async def import_device_list(
     strict: Annotated[bool, Query(description="Import nothing if any row is bad")] = False,
     dry_run: Annotated[bool, Query(description="Report what would be done; write nothing")] = False,
 ) -> ImportOut:
-    """Import a list of devices, as `aed import devices` does. Requires an administrator.
+    """Import a list of devices, as `aed import devices` does.
 
     The body is the file, or a form with the parts `file` and (optional) `mapping`. A file counts as the
     whole list of its source, and is imported in full or not at all; importing it again changes nothing. Bad
     rows are set aside with their line and reason; if nothing is imported, they are in the problem's `errors`.
+
+    Requires an administrator. An estate's manager sends the mapping of a preview, and imports what lies in
+    the estates that they manage.
     """
-    require_administrator(viewer)
+    require_importer(viewer)
     asked = _Asked(
         form=form,
         region=region,
@@ -376,6 +381,10 @@ class ImportPreviewOut(BaseModel):
     columns: list[PreviewColumnOut]
     rows: int
     good: int = Field(description="Rows that can be imported")
+    new: int
+    changed: int
+    unchanged: int
+    matched: int = Field(description="Rows that may be a device which another list has registered")
     outside: int = Field(description="Rows in no registered estate, which need a region")
     samples: list[PreviewRowOut] = Field(description="The first five rows that can be imported")
     alike: list[str] = Field(description="Questions about rows at the same point or with the same words")
@@ -392,12 +401,14 @@ async def preview_device_list(
     ] = None,
     name: Annotated[str | None, Query(max_length=200, description="Name of the file")] = None,
 ) -> ImportPreviewOut:
-    """Preview the import of a list that people keep by hand. Requires an administrator; nothing is written.
+    """Preview the import of a list that people keep by hand; nothing is written.
+
+    Requires an administrator or an estate's manager.
 
     The mapping is guessed from headings and values, the datum from the boundaries of the estates. With a part
     `mapping` in the form, that mapping is used.
     """
-    require_administrator(viewer)
+    require_importer(viewer)
     async with uploaded_file(request, name=name) as sent:
         with one_at_a_time(_place, "Another list is being imported. Try again when it has ended."):
             return await run_in_threadpool(_previewed, request.app.state.settings, viewer, sent, source)
@@ -415,10 +426,14 @@ def _previewed(
     return ImportPreviewOut(
         file=sent.path.name,
         mapping=mapping_text(found.mapping),
-        notes=found.notes,
+        notes=list(map(str, found.notes)),
         columns=[PreviewColumnOut.model_validate(each, from_attributes=True) for each in found.columns],
         rows=found.rows,
         good=found.good,
+        new=found.new,
+        changed=found.changed,
+        unchanged=found.unchanged,
+        matched=len(found.matched),
         outside=found.outside,
         samples=[
             PreviewRowOut(
@@ -428,7 +443,7 @@ def _previewed(
             )
             for each in found.samples
         ],
-        alike=found.alike,
+        alike=list(map(str, found.alike)),
         rows_set_aside=[SetAsideOut(where=row.where, reason=row.reason) for row in found.bad[:MAX_SHOWN]],
     )
 

@@ -35,6 +35,8 @@ class NamedEstate(NamedTuple):
     source_id: str
     name_en: str
     name_zh: str
+    id: int
+    region_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,14 @@ def _estates_around(session: Session, points: Sequence[Position]) -> tuple[np.nd
         north=max(each.lat for each in points) + _SHIFT_DEGREES,
     )
     statement = select(
-        Estate.source, Estate.source_id, Estate.name_en, Estate.name_zh, Estate.boundary
+        Estate.source,
+        Estate.source_id,
+        Estate.name_en,
+        Estate.name_zh,
+        Estate.id,
+        Estate.region_id,
+        Estate.boundary,
     ).where(box, Estate.state == EstateState.ACTIVE)
     rows = session.execute(statement).all()
     shapes = np.array([shape_of(row.boundary) for row in rows], dtype=object)
-    return shapes, [NamedEstate(row.source, row.source_id, row.name_en, row.name_zh) for row in rows]
+    return shapes, [NamedEstate(*row[:-1]) for row in rows]

@@ -107,7 +107,7 @@ class RowImporter:
         4. Store the other entries, and merge them with the claims of other sources about their device.
         """
         known = queries.record_states(self.session, [entry.identity for entry in entries])
-        self._read_estates(entries, known)
+        _read_estates(self.estates, entries, known)
         done: dict[Identity, ImportedRow] = {}
         claims: dict[Identity, dict[str, Any]] = {}
         for entry in entries:
@@ -128,14 +128,6 @@ class RowImporter:
         known = queries.record_states(self.session, list(claims))
         self._put_unmatched(entries, claims, known)
 
-    def _read_estates(self, entries: Sequence[ListEntry], known: Mapping[Identity, RecordState]) -> None:
-        self.estates.load(
-            (entry.fields.get("estate_source") or entry.source, entry.fields["estate"])
-            for entry in entries
-            if "estate" in entry.fields
-            and (entry.identity not in known or known[entry.identity].digest != entry.digest)
-        )
-
     def _mark_present(self, records: Sequence[RecordState]) -> None:
         missing = [record.id for record in records if record.missing_since is not None]
         if missing:
@@ -154,7 +146,12 @@ class RowImporter:
         }
         unknown = [entry.identity for entry in entries if entry.identity not in devices]
         devices |= queries.device_ids(self.session, unknown)
-        found = self._matches({each: claims[each] for each in unknown if each not in devices})
+        found = _matches(
+            self.session,
+            {each: claims[each] for each in unknown if each not in devices},
+            before=self.before,
+            thresholds=self.thresholds,
+        )
         devices |= {identity: match.device_id for identity, match in found.items() if match.is_sure}
         new = [entry for entry in entries if entry.identity not in devices and entry.identity not in found]
         if new and self.region is None and not self.names_region():
@@ -188,14 +185,6 @@ class RowImporter:
             entry.identity: self._taken(entry, new_ids, devices, held, found.get(entry.identity))
             for entry in entries
         }
-
-    def _matches(self, claims: Mapping[Identity, dict[str, Any]]) -> dict[Identity, Match]:
-        """Match entries with devices that other lists have registered."""
-        others = {each: claim for each, claim in claims.items() if self.before.sources - {each[0]}}
-        if not others:
-            return {}
-        last = self.before.last_device_id
-        return match_entries(self.session, others, thresholds=self.thresholds, up_to_id=last)
 
     def _ask_about(
         self,
@@ -292,3 +281,66 @@ def keep(
     ]
     if changed:
         session.execute(update(SourceRecord), changed)
+
+
+def foresee(
+    session: Session,
+    entries: Sequence[ListEntry],
+    *,
+    estates: EstateIds,
+    thresholds: Thresholds,
+    before: RegisterBefore,
+) -> list[PutOutcome | Match]:
+    """Return what importing each entry would do; the match, if it may be a registered device.
+
+    Nothing is written.
+    """
+    known = queries.record_states(session, [entry.identity for entry in entries])
+    _read_estates(estates, entries, known)
+    unregistered = [
+        entry for entry in entries if entry.identity not in known or known[entry.identity].device_id is None
+    ]
+    linked = queries.device_ids(session, [entry.identity for entry in unregistered])
+    claims = {
+        entry.identity: resolved_claims(entry.fields, entry.source, estates)
+        for entry in unregistered
+        if entry.identity not in linked
+    }
+    found = _matches(session, claims, before=before, thresholds=thresholds)
+    outcomes: list[PutOutcome | Match] = []
+    for entry in entries:
+        kept = known.get(entry.identity)
+        if entry.identity in found:
+            outcomes.append(found[entry.identity])
+        elif entry.identity in claims:
+            outcomes.append(PutOutcome.NEW)
+        elif kept is not None and kept.digest == entry.digest and kept.gone_since is None:
+            outcomes.append(PutOutcome.UNCHANGED)
+        else:
+            outcomes.append(PutOutcome.CHANGED)
+    return outcomes
+
+
+def _read_estates(
+    estates: EstateIds, entries: Sequence[ListEntry], known: Mapping[Identity, RecordState]
+) -> None:
+    estates.load(
+        (entry.fields.get("estate_source") or entry.source, entry.fields["estate"])
+        for entry in entries
+        if "estate" in entry.fields
+        and (entry.identity not in known or known[entry.identity].digest != entry.digest)
+    )
+
+
+def _matches(
+    session: Session,
+    claims: Mapping[Identity, dict[str, Any]],
+    *,
+    before: RegisterBefore,
+    thresholds: Thresholds,
+) -> dict[Identity, Match]:
+    """Match entries with devices that other lists have registered."""
+    others = {each: claim for each, claim in claims.items() if before.sources - {each[0]}}
+    if not others:
+        return {}
+    return match_entries(session, others, thresholds=thresholds, up_to_id=before.last_device_id)

@@ -61,6 +61,20 @@ def sources(session: Session) -> list[SourceCounts]:
     return [SourceCounts(*row) for row in session.execute(statement)]
 
 
+def estates_of_source(session: Session, source: str) -> list[tuple[int | None, int]]:
+    """Return the estates and regions of the devices that a source lists.
+
+    visibility: to decide whether the viewer may import that source.
+    """
+    statement = (
+        select(Device.estate_id, Device.region_id)
+        .join(SourceRecord, SourceRecord.device_id == Device.id)
+        .where(SourceRecord.source == source)
+        .distinct()
+    )
+    return [(estate_id, region_id) for estate_id, region_id in session.execute(statement)]
+
+
 class RecordState(NamedTuple):
     """A stored record without its fields."""
 

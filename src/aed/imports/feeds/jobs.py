@@ -18,7 +18,8 @@ from aed.accounts.permissions import TokenRole, TokenScope, Viewer
 from aed.database.session import Database, read_session, transaction
 from aed.errors import AedError, Conflict
 from aed.imports.batches import Progress, refuse_bad_rows
-from aed.imports.devices.actions import DeviceReport, import_devices
+from aed.imports.devices.actions import import_devices
+from aed.imports.devices.report import DeviceReport
 from aed.imports.devices.rules import Thresholds
 from aed.imports.feeds import actions as feed_actions
 from aed.imports.feeds.actions import FeedClaim, FeedOutcome, claim_feed, end_feed

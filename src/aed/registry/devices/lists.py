@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Viewer, require_administrator
+from aed.accounts.permissions import Viewer, require_administrator, require_estate_manager
 from aed.accounts.regions.queries import region_by_code
 from aed.database.bulk import insert_many, reserve_ids
 from aed.database.geometry import point
@@ -61,11 +61,14 @@ def save_devices(
     """Create or amend devices; return (id, outcome) in the order of `given`.
 
     `given` must not contain a device twice. `estate_id` and `region` are replaced together if either is
-    given; `region` is the default for new devices that have neither. Raises the errors of `create_device`;
-    the caller must then roll back.
+    given; `region` is the default for new devices that have neither. Raises NotAllowed for a device of an
+    estate that the viewer does not manage, and the errors of `create_device`; the caller must then roll back.
     """
-    require_administrator(who)
     known = _find_known(session, given, region)
+    if not who.is_administrator:
+        _require_managed(who, given, known)
+    else:
+        require_administrator(who)
     amended = iter(_amend(session, who, [each for each in given if each.device_id is not None], known, at))
     added = iter(_add(session, who, [each for each in given if each.device_id is None], known, at))
     return [
@@ -103,6 +106,16 @@ class _RegisteredDevices:
         if self.default_region_id is None:
             raise InvalidInput("Give the estate or the region that the device belongs to.", field="region")
         return self.default_region_id, None
+
+
+def _require_managed(who: Viewer, given: Sequence[ImportedDevice], known: _RegisteredDevices) -> None:
+    """Require that the viewer manages the estate of each device, before and after."""
+    for each in given:
+        device = known.devices.get(each.device_id or 0)
+        region_id, estate = known.belonging(each.device, device)
+        require_estate_manager(who, estate.id if estate is not None else None, region_id=region_id)
+        if device is not None:
+            require_estate_manager(who, device.estate_id, region_id=device.region_id)
 
 
 def _find_known(session: Session, given: Sequence[ImportedDevice], region: str | None) -> _RegisteredDevices:
