@@ -89,8 +89,8 @@ def test_a_manager_may_not_change_the_list_of_another_estate(session: Session, t
 
     with pytest.raises(InvalidInput, match="list-lake is not free"):
         import_devices(session, manager, path, at=NOW, mapping=mapping)
+    other = mapping.model_copy(update={"source": "osm"})
     with pytest.raises(InvalidInput, match="begins with list-"):
-        other = mapping.model_copy(update={"source": "osm"})
         import_devices(session, manager, path, at=NOW, mapping=other)
     with pytest.raises(InvalidInput, match="Preview the list first"):
         import_devices(session, manager, own_format(tmp_path), at=NOW)

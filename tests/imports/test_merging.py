@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import TokenRole
 from aed.errors import InvalidInput, NotSignedIn
 from aed.imports.devices import queries
-from aed.imports.devices.actions import DeviceReport, import_devices
+from aed.imports.devices.actions import import_devices
 from aed.imports.devices.decisions import decide, update_source
 from aed.imports.devices.models import Review, SourceRecord
+from aed.imports.devices.report import DeviceReport
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
 from aed.registry.changes import RegistryChange, changes_of
 from aed.registry.devices import actions as device_actions
