@@ -127,6 +127,7 @@ GUARDED = {
 }
 """Models that not everyone may see, with their tables."""
 OPEN_TO_ALL = {
+    "replication_heartbeat",  # a moment; read by connections only
     "sharing_rules",  # numbers; shown without who set them
     "time_bank_rules",
     "goods",

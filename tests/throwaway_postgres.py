@@ -23,6 +23,7 @@ from types import FrameType
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, make_url
 
 BIN = Path("/usr/lib/postgresql/17/bin")
@@ -103,6 +104,46 @@ class Server:
             for each in processes:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(each, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End every process of the server at once, as when its host is lost."""
+        _stop(self.process)
+
+    def promote(self) -> None:
+        """Make the standby a primary of its own; the old primary is not told."""
+        with psycopg.connect(_conninfo(self.port, self.password, "postgres"), autocommit=True) as connection:
+            connection.execute("SELECT pg_promote()")
+
+    @contextlib.contextmanager
+    def standby(self) -> Iterator["Server"]:
+        """Start a streaming standby of this server; remove it when the block ends.
+
+        The server needs `wal_level` replica and free `max_wal_senders`.
+        """
+        parent = _reachable_folder(self.user, in_memory=True)
+        folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=parent))
+        with contextlib.ExitStack() as cleaning_up:
+            cleaning_up.callback(shutil.rmtree, folder, ignore_errors=True)
+            owned = cleaning_up.enter_context((folder / OWNED).open("w", encoding="ascii"))
+            fcntl.flock(owned, fcntl.LOCK_EX)
+            if self.user is not None:
+                os.chown(folder, self.user.pw_uid, self.user.pw_gid)
+            source = make_conninfo(host="127.0.0.1", port=self.port, user="aed", password=self.password)
+            backup = [
+                str(BIN / "pg_basebackup"),
+                "-D",
+                str(folder / "data"),
+                "-d",
+                source,
+                "-R",
+                "-X",
+                "fetch",
+            ]
+            command = [*_as_user(self.user), *backup, "--checkpoint=fast", "--no-sync"]
+            subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, check=True)
+            standby = Server(folder, self.user, self.password, *_start(folder, self.user, self.password))
+            cleaning_up.callback(lambda: _stop(standby.process))
+            yield standby
 
     def start(self) -> None:
         self.process, self.port = _start(self.folder, self.user, self.password, port=self.port)

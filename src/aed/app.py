@@ -33,6 +33,8 @@ from aed.certificates.issuer_rosters import api as issuer_rosters_api
 from aed.certificates.verification import api as verification_api
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import database_now, open_database, read_session, unavailability
+from aed.database.standby_requests import ReadFromStandbys
+from aed.database.standbys import standby_reads
 from aed.debrief.outcomes import api as outcomes_api
 from aed.debrief.reports import api as reports_api
 from aed.debrief.statistics import api as statistics_api
@@ -162,6 +164,20 @@ SLOW_PATHS = (
     "/me/certificate",
 )
 """Paths whose answers may take longer than AED_ANSWER_SECONDS: they read a file, or everything."""
+STANDBY_PATHS = (
+    "/",
+    "/v1/nearest",
+    "/v1/export/",
+    "/embed",
+    "/map",
+    "/ogc",
+    "/packs/",
+    "/tiles/",
+)
+"""Paths that read from standbys if there are any: lookups, maps and exports, which may be seconds old.
+
+All others read from the primary: a page that leads to a change must show what is there now.
+"""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -171,7 +187,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
+        if standbys is not None:
+            standbys.start()
         yield
+        if standbys is not None:
+            standbys.close()
         await app.state.live.close()
         await app.state.board.close()
         app.state.database.close()
@@ -195,6 +215,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = open_database(settings)
+    standbys = standby_reads(settings, app.state.database)
     app.state.intake = Intake(app.state.database, resolution=settings.responder_cell_resolution)
     app.state.live = LiveRecords(app.state.database)
     app.state.board = LiveBoard(app.state.database)
@@ -308,6 +329,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_health(app)
     _add_problems(app)
     _describe(app)
+    if standbys is not None:
+        app.add_middleware(
+            ReadFromStandbys,
+            standbys=standbys,
+            max_lag_seconds=settings.max_replication_lag_seconds,
+            paths=STANDBY_PATHS,
+        )
     app.add_middleware(AnswerDeadline, seconds=settings.answer_seconds, slow_paths=SLOW_PATHS)
     app.add_middleware(BodyLimit, limits=body_limits(settings), answer=_answer)
     app.add_middleware(DefaultHeaders)
@@ -323,6 +351,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
         app.state.tracer_provider = provider = tracer_provider(settings.traces_url)
         trace_statements(app.state.database.engine, provider)
+        if standbys is not None:
+            trace_statements(standbys.engine, provider)
         app.add_middleware(RequestTracing, provider=provider)
     return app
 

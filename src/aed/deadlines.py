@@ -1,4 +1,7 @@
-"""The deadline of the current request or task, after which it stops waiting for the database."""
+"""The deadline of the current request or task, after which it stops waiting for the database.
+
+A read that another server can answer, too, waits less for the first one.
+"""
 
 from __future__ import annotations
 
@@ -41,3 +44,21 @@ def seconds_left() -> float | None:
     if deadline is None or deadline.at is None:
         return None
     return max(0.0, deadline.at - time.monotonic())
+
+
+_is_repeatable: ContextVar[bool] = ContextVar("is_repeatable", default=False)
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Mark a read that is repeated on another server if a standby does not answer soon."""
+    token = _is_repeatable.set(True)
+    try:
+        yield
+    finally:
+        _is_repeatable.reset(token)
+
+
+def is_repeatable() -> bool:
+    """True within `repeatable`."""
+    return _is_repeatable.get()

@@ -854,6 +854,14 @@ class Settings(BaseSettings):
         f"sqlite:///{STATE}/aed.sqlite",
         description="Database URL: sqlite:///FILE, or postgresql+psycopg://… with PostGIS",
     )
+    database_read_url: str | None = Field(
+        None,
+        description="URL of the standbys of PostgreSQL that answer lookups and exports; default: the primary "
+        "answers everything",
+    )
+    max_replication_lag_seconds: float = Field(
+        5.0, ge=3, description="Age of a standby's data from which the primary answers in its place"
+    )
     encryption_keys: SecretStr | None = Field(
         None, description="Keys that encrypt personal data, newest first; `aed keys new` makes one"
     )

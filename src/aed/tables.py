@@ -15,6 +15,7 @@ import aed.accounts.sign_in.models
 import aed.accounts.tokens
 import aed.calendars.models
 import aed.certificates.models
+import aed.database.standbys
 import aed.debrief.outcomes.models
 import aed.imports.devices.models
 import aed.imports.feeds.models

@@ -18,6 +18,7 @@ SEEDED = frozenset(
         "audit_keys",
         "audit_log",
         "registry_changes",
+        "replication_heartbeat",
         "holiday_calendars",
         "holiday_days",
         "holiday_years",

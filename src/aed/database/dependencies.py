@@ -9,11 +9,12 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from aed.database.session import Database, read_session, transaction
+from aed.database.standby_requests import READS_FROM
 
 
 def database_of(request: Request) -> Database:
-    """Return the database of the application."""
-    database: Database = request.app.state.database
+    """Return the database of the application, or the standbys of it for a request that may read from them."""
+    database: Database = getattr(request.state, READS_FROM, None) or request.app.state.database
     return database
 
 

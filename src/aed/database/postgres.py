@@ -21,7 +21,7 @@ from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from aed.deadlines import seconds_left
+from aed.deadlines import is_repeatable, seconds_left
 from aed.errors import DatabaseLimitsLost
 
 NETWORK_DEFAULTS: Final[Mapping[str, str | int]] = {
@@ -44,11 +44,15 @@ class BoundedConnection(psycopg.Connection[Any]):
     """A connection that is closed, and raises OperationalError, if the server stays silent too long."""
 
     max_silence_seconds: float = 6.0
+    max_repeatable_seconds: float = inf
+    """The same for a read that another server can answer, too."""
 
     def wait[R](self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
         """Wait until the deadline of `aed.deadlines`, and at most `max_silence_seconds`."""
         left = seconds_left()
         limit = self.max_silence_seconds if left is None else min(left, self.max_silence_seconds)
+        if is_repeatable():
+            limit = min(limit, self.max_repeatable_seconds)
         if limit == inf or (timeout is not None and timeout <= limit):
             return super().wait(gen, interval, timeout)
         if limit > 0:
@@ -66,19 +70,24 @@ def bound_waits(engine: Engine, *, max_silence_seconds: float) -> None:
     """Make the engine's connections BoundedConnections, and drop those to a server that became read-only."""
 
     def connect(
-        _dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]
+        _dialect: Dialect, _entry: ConnectionPoolEntry, _arguments: Any, options: dict[str, Any]
     ) -> BoundedConnection:
-        left = seconds_left()
-        if left is not None:
-            if left < MIN_CONNECT_SECONDS:
-                raise OperationalError("no time is left to connect")
-            options = {**options, "connect_timeout": int(min(left, int(options["connect_timeout"])))}
-        connection = BoundedConnection.connect(*arguments, **options)
-        connection.max_silence_seconds = max_silence_seconds
-        return connection
+        return connect_in_time(options, max_silence_seconds=max_silence_seconds)
 
     event.listen(engine, "do_connect", connect)
     event.listen(engine, "handle_error", _drop_if_read_only)
+
+
+def connect_in_time(options: Mapping[str, Any], *, max_silence_seconds: float) -> BoundedConnection:
+    """Open a connection with the options of libpq. Raises OperationalError, at the deadline at the latest."""
+    left = seconds_left()
+    if left is not None:
+        if left < MIN_CONNECT_SECONDS:
+            raise OperationalError("no time is left to connect")
+        options = {**options, "connect_timeout": int(min(left, int(options["connect_timeout"])))}
+    connection = BoundedConnection.connect(**options)
+    connection.max_silence_seconds = max_silence_seconds
+    return connection
 
 
 def session_settings(*, statement_timeout_ms: int, lock_timeout_ms: int) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import anyio
 from sqlalchemy import (
+    URL,
     Connection,
     Engine,
     create_engine,
@@ -41,6 +42,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from aed.database.encryption.columns import register_keyring
 from aed.database.encryption.keyring import KeyRing
 from aed.database.encryption.keys import keyring_from_settings
+from aed.deadlines import repeatable
 from aed.errors import DatabaseUnavailable, InvalidInput, TooBusy
 from aed.settings import Settings
 
@@ -49,6 +51,7 @@ _LOCK_NOT_AVAILABLE, _UNDEFINED_TABLE = "55P03", "42P01"
 _TEMPORARY: Final = ("08", "40", "57", "25006")
 """Classes of SQLSTATE, and one code, of errors that pass: lost connection, rollback by the server, operator
 intervention, and a server that became a standby."""
+POSTGRESQL_DRIVERS: Final = ("postgresql", "postgresql+psycopg")
 SETTINGS: Final = "settings"
 """Key in a session's `info` of the settings with which the database was opened."""
 WALL_CLOCK: Final = "real_time"
@@ -91,60 +94,15 @@ def open_database(settings: Settings, *, kept: int | None = None) -> Database:
         url = make_url(settings.database_url)
     except (ArgumentError, ValueError) as error:  # ValueError: the port is not a number
         raise InvalidInput("AED_DATABASE_URL is not a database URL.", field="AED_DATABASE_URL") from error
-    kept = settings.threads if kept is None else kept
-    pool = {
-        "pool_size": kept,
-        "max_overflow": settings.threads - kept + 4,
-        "pool_use_lifo": True,  # the connection used last has warm caches
-        "pool_timeout": settings.lock_timeout_ms / 1000,
-    }
     if url.get_backend_name() == "sqlite":
-        if not url.database or url.database == ":memory:":
-            raise InvalidInput("AED_DATABASE_URL must name a database file.", field="AED_DATABASE_URL")
-        try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+        if settings.database_read_url is not None:
             raise InvalidInput(
-                "AED_DATABASE_URL: the folder of {database} cannot be created: {strerror}.",
-                field="AED_DATABASE_URL",
-                database=url.database,
-                strerror=error.strerror,
-            ) from error
-        engine = create_engine(
-            url,
-            **pool,
-            connect_args={"check_same_thread": False},
-            hide_parameters=True,  # what a failing statement was given may be a number, or a code
-        )
-
-        def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-            _prepare_sqlite(connection, busy_timeout_ms=settings.lock_timeout_ms)
-
-        event.listen(engine, "connect", prepare)
-        event.listen(engine, "begin", _begin_sqlite)
-    elif url.drivername in ("postgresql", "postgresql+psycopg"):
-        from aed.database.postgres import (  # SQLite does not need the driver
-            NETWORK_DEFAULTS,
-            bound_waits,
-            require_settings,
-            session_settings,
-        )
-
-        limits = session_settings(
-            statement_timeout_ms=settings.statement_timeout_ms, lock_timeout_ms=settings.lock_timeout_ms
-        )
-        engine = create_engine(
-            url.set(drivername="postgresql+psycopg"),
-            **pool,
-            connect_args={
-                **{name: value for name, value in NETWORK_DEFAULTS.items() if name not in url.query},
-                "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
-            },
-            hide_parameters=True,  # what a failing statement was given may be a number, or a code
-        )
-        bound_waits(engine, max_silence_seconds=settings.statement_timeout_ms / 1000 + 1)
-        require_settings(engine, limits)
-        event.listen(engine, "checkout", _refuse_if_closed)
+                "AED_DATABASE_READ_URL is for standbys of PostgreSQL: a SQLite database has none.",
+                field="AED_DATABASE_READ_URL",
+            )
+        engine = _sqlite_engine(url, settings, kept)
+    elif url.drivername in POSTGRESQL_DRIVERS:
+        engine = postgresql_engine(url, settings, kept)
     else:
         raise InvalidInput(
             "AED_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://.", field="AED_DATABASE_URL"
@@ -166,6 +124,97 @@ def open_database(settings: Settings, *, kept: int | None = None) -> Database:
         keys=keys,
         write_slots=anyio.Semaphore(max(1, settings.threads - 1)),
     )
+
+
+def _pool_options(settings: Settings, kept: int | None) -> dict[str, Any]:
+    kept = settings.threads if kept is None else kept
+    return {
+        "pool_size": kept,
+        "max_overflow": settings.threads - kept + 4,
+        "pool_use_lifo": True,  # the connection used last has warm caches
+        "pool_timeout": settings.lock_timeout_ms / 1000,
+    }
+
+
+def _sqlite_engine(url: URL, settings: Settings, kept: int | None) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise InvalidInput("AED_DATABASE_URL must name a database file.", field="AED_DATABASE_URL")
+    try:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            "AED_DATABASE_URL: the folder of {database} cannot be created: {strerror}.",
+            field="AED_DATABASE_URL",
+            database=url.database,
+            strerror=error.strerror,
+        ) from error
+    engine = create_engine(
+        url,
+        **_pool_options(settings, kept),
+        connect_args={"check_same_thread": False},
+        hide_parameters=True,  # what a failing statement was given may be a number, or a code
+    )
+
+    def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        _prepare_sqlite(connection, busy_timeout_ms=settings.lock_timeout_ms)
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def postgresql_engine(
+    url: URL,
+    settings: Settings,
+    kept: int | None = None,
+    *,
+    prepare: Callable[[Engine], None] = lambda _engine: None,
+) -> Engine:
+    """Create the engine of a PostgreSQL server, whose connections have limits and are checked before use.
+
+    `prepare` may listen to the engine's events before this does.
+    """
+    from aed.database.postgres import bound_waits, require_settings  # SQLite does not need the driver
+
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        **_pool_options(settings, kept),
+        connect_args=_connect_args(url, settings),
+        hide_parameters=True,  # what a failing statement was given may be a number, or a code
+    )
+    event.listen(engine, "checkout", _refuse_if_closed)
+    prepare(engine)
+    bound_waits(engine, max_silence_seconds=max_silence_seconds(settings))
+    require_settings(engine, _limits(settings))
+    return engine
+
+
+def connect_options(url: URL, settings: Settings) -> dict[str, Any]:
+    """Return the options of libpq for a connection to the server at the URL, as `postgresql_engine` has."""
+    _, options = url.set(drivername="postgresql+psycopg").get_dialect()().create_connect_args(url)
+    return {**options, **_connect_args(url, settings)}
+
+
+def _connect_args(url: URL, settings: Settings) -> dict[str, Any]:
+    from aed.database.postgres import NETWORK_DEFAULTS  # SQLite does not need the driver
+
+    return {
+        **{name: value for name, value in NETWORK_DEFAULTS.items() if name not in url.query},
+        "options": " ".join(f"-c {name}={value}" for name, value in _limits(settings).items()),
+    }
+
+
+def _limits(settings: Settings) -> dict[str, str]:
+    from aed.database.postgres import session_settings  # SQLite does not need the driver
+
+    return session_settings(
+        statement_timeout_ms=settings.statement_timeout_ms, lock_timeout_ms=settings.lock_timeout_ms
+    )
+
+
+def max_silence_seconds(settings: Settings) -> float:
+    """Return how long a server may work on a statement without an answer."""
+    return settings.statement_timeout_ms / 1000 + 1
 
 
 def _prepare_sqlite(connection: DBAPIConnection, *, busy_timeout_ms: int) -> None:
@@ -390,11 +439,12 @@ def retry_on_stale_connection[Opened, Answer](
 ) -> Answer:
     """Return the result of `read`; retry once on a new connection if the pooled one was closed.
 
-    After a restart of the database the pool contains closed connections. `opening` is the `read_sessions` of
-    a Database, or its `autocommit_engine.connect`, which saves the 30 microseconds of a Session.
+    After a restart of the database the pool contains closed connections, and a standby may have stopped.
+    `opening` is the `read_sessions` of a Database, or its `autocommit_engine.connect`, which saves the 30
+    microseconds of a Session.
     """
     try:
-        with opening() as opened:
+        with repeatable(), opening() as opened:
             return read(opened)
     except (DBAPIError, PoolTimeout) as error:
         if isinstance(error, PoolTimeout) or not error.connection_invalidated:
