@@ -391,6 +391,7 @@ WITHOUT_VERSION = {
     "POST /v1/time-bank/relatives": 403,
     "POST /v1/time-bank/rules/{region}": 201,
     "POST /v1/time-bank/goods": 201,
+    "PUT /v1/time-bank/goods/{goods_id}": 200,
     "POST /v1/time-bank/goods/{goods_id}/stock": 200,
     "POST /v1/time-bank/mandates": 403,
     "POST /v1/time-bank/offers": 403,

@@ -84,6 +84,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /me/time-bank/orders": {"data": {"goods_id": "999999", "key": A_KEY}},
     "POST /time-bank/appeals/{appeal_id}": {"data": {"vote": "grant", "reason": "The guard saw it"}},
     "POST /time-bank/appeals/{appeal_id}/panel": {"data": {"party": "service_centre", "phone": PHONE}},
+    "POST /time-bank/goods": {"data": {"estate_id": "1"}},
+    "POST /time-bank/sponsors": {"data": {"region": "CN-33", "name": "Baker", "budget": "5"}},
+    "POST /time-bank/sponsors/{sponsor_id}": {"data": {"budget": "100000"}},
     "POST /time-bank/records/{record_id}": {"data": {"decision": "dispute", "reason": "Two patrols at once"}},
     "POST /me/time-bank/proofs": {
         "data": {

@@ -42,10 +42,11 @@ def test_what_waits_a_flagged_record_and_an_appeal(open_page: OpenPage, site: Si
             assert member.person_id is not None
             appeal_actions.set_panel_member(session, ADMINISTRATOR, estate.id, party, member.person_id)
         person = make.person(session)
-        make.goods_order(session, make.goods(session, estate), session.get_one(Person, person.id))
+        goods = make.goods(session, estate)
+        make.goods_order(session, goods, session.get_one(Person, person.id))
         assert second.person_id is not None
         key = make.sign_in(session, second.person_id)
-        record_id, appeal_id = flagged.id, appeal.id
+        record_id, appeal_id, goods_id = flagged.id, appeal.id, goods.id
     page = open_page(session_key=key)
 
     page.goto("/time-bank")
@@ -63,3 +64,12 @@ def test_what_waits_a_flagged_record_and_an_appeal(open_page: OpenPage, site: Si
     page.locator("button[value=grant]").click()
     expect(page.locator("#panel ~ dl", has_text="门岗记录属实")).to_be_visible()
     expect(page.locator("#reason")).to_have_count(0)
+
+    page.goto("/time-bank/goods")
+    check(page, view, "time-bank-desk-goods")
+    page.goto(f"/time-bank/goods/{goods_id}")
+    check(page, view, "time-bank-desk-goods-item")
+    page.locator("#change").fill("−2")
+    page.locator("#stock-reason").fill("破损")
+    page.locator("#stock-reason ~ button").click()
+    expect(page.locator("#stock ~ ul li", has_text="破损")).to_be_visible()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
@@ -19,8 +20,8 @@ from aed.accounts.sessions import SESSION_COOKIE
 from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from aed.sharing.rules import PartyRole
-from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor
-from aed.timebank.rules import OrderState
+from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor, StockChange
+from aed.timebank.rules import UNITS_PER_POINT, OrderState
 from aed.volunteering.appeals import actions as appeal_actions
 from aed.volunteering.models import PlatformBatch, PlatformRow, ServiceAppeal, ServiceRecord
 from aed.volunteering.platforms import actions as platform_actions
@@ -284,3 +285,74 @@ def test_the_confirmer_on_the_panel_does_not_vote_and_the_region_names_another(
     assert "Nobody whom you may see" in unknown.text
     assert region.post(f"{path}/panel", data=form).status_code == 303
     assert browser_of(member).post(path, data={"vote": "dismiss", "reason": "No"}).status_code == 303
+
+
+def test_goods_are_made_changed_and_booked_in_once_with_a_reason(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    sponsor_id = make.goods(session, estate).sponsor_id
+    desk = browser_of(manager)
+    form = {
+        "estate_id": str(estate.id),
+        "sponsor_id": str(sponsor_id),
+        "name_zh": "食用油",
+        "name_en": "Oil",
+        "points": "12.5",
+        "stock": "0",
+        "first_for": ["over_80"],
+        "first_until": "2027-01-01",
+    }
+
+    bad = desk.post(f"{DESK}/goods", data=form | {"points": "cheap", "name_en": "Kept words"})
+    assert bad.status_code == 422
+    assert "Kept words" in bad.text
+    page = desk.post(f"{DESK}/goods", data=form).headers["location"]
+    assert "Out of stock" in desk.get(page).text
+
+    stock = {"change": "10", "reason": "The shop brought them", "key": str(uuid4())}
+    assert [desk.post(f"{page}/stock", data=stock).status_code for _ in range(2)] == [303, 303]
+    assert desk.post(f"{page}/stock", data={"change": "−3", "reason": ""}).status_code == 422
+    refused = desk.post(f"{page}/stock", data={"change": "−11", "reason": "Broken"})
+    assert refused.status_code == 409
+    assert "Only 10 are left" in refused.text
+    assert desk.post(f"{page}/stock", data={"change": "-3", "reason": "Broken"}).status_code == 303
+
+    changed = {"name_zh": "油", "name_en": "Oil", "points": "15"}
+    assert desk.post(page, data=changed).status_code == 303
+    made = session.scalars(select(Goods).where(Goods.name_zh == "油")).one()
+    assert (made.stock, made.price, made.first_for, made.is_open) == (7, 15 * UNITS_PER_POINT, [], False)
+    booked = session.scalars(select(StockChange).order_by(StockChange.id)).all()
+    assert [(each.change, each.reason) for each in booked] == [(10, "The shop brought them"), (-3, "Broken")]
+    session.rollback()
+    elsewhere = browser_of(make.person_with_role(session, Role.ESTATE_MANAGER, estate=make.estate(session)))
+    assert elsewhere.get(page).status_code == 403
+    assert elsewhere.post(f"{page}/stock", data=stock).status_code == 403
+
+
+def test_only_the_region_sets_a_sponsors_budget_and_a_cancelled_order_comes_back(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    order = held_order(session, estate)
+    goods = session.get_one(Goods, order.goods_id)
+    sponsor_id, stock, item = goods.sponsor_id, goods.stock, f"{DESK}/goods/{goods.id}"
+    office = make.person_with_role(session, Role.ADMINISTRATOR, region=make.region(session))
+    desk, region = browser_of(manager), browser_of(office)
+    path = f"{DESK}/sponsors/{sponsor_id}"
+
+    assert desk.post(path, data={"budget": "100"}).status_code == 403
+    refused = region.post(path, data={"budget": "0.5"})
+    assert refused.status_code == 409
+    assert "More than this is ordered already" in refused.text
+    assert region.post(path, data={"budget": "none"}).status_code == 422
+    assert region.post(path, data={"budget": "100"}).status_code == 303
+    assert "99 of 100 points left, 1 ordered" in region.get(f"{DESK}/goods").text
+    new = {"region": "CN-33", "name": "Baker", "budget": "50"}
+    assert desk.post(f"{DESK}/sponsors", data=new).status_code == 403
+    assert region.post(f"{DESK}/sponsors", data=new).status_code == 303
+
+    cancelled = f"{item}/orders/{order.id}/cancellation"
+    assert [desk.post(cancelled).status_code for _ in range(2)] == [303, 303]
+    session.refresh(goods)
+    assert goods.stock == stock + 1
+    session.rollback()
+    assert "100 of 100 points left" in desk.get(f"{DESK}/goods").text

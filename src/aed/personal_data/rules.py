@@ -433,6 +433,7 @@ ALSO_PERSONAL: Final = frozenset(
         ("service_exchanges", "payer_account_id"),
         ("sponsors", "account_id"),
         ("goods", "sponsor_id"),
+        ("stock_changes", "goods_id"),
     }
 )
 """References between rows of one person that already belong to them by another column."""
@@ -474,6 +475,7 @@ ACTOR_COLUMNS: Final = (
     ("inheritances", "settled_by"),
     ("goods_orders", "ended_by"),
     ("goods_orders", "ordered_by"),
+    ("stock_changes", "changed_by"),
     ("ledger_entries", "posted_by"),
     ("mandates", "recorded_by"),
     ("priority_members", "confirmed_by"),

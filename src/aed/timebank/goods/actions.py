@@ -16,8 +16,9 @@ from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code, region_of_estate
 from aed.database.idempotency import require_same_content
 from aed.errors import Conflict, InvalidInput, NotFound
-from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor
-from aed.timebank.goods.schemas import GoodsIn
+from aed.registry.estates.models import Estate
+from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor, StockChange
+from aed.timebank.goods.schemas import GoodsChangeIn, GoodsIn
 from aed.timebank.ledger.posting import (
     Posting,
     PostingContext,
@@ -29,7 +30,13 @@ from aed.timebank.ledger.posting import (
 )
 from aed.timebank.mandates.actions import groups_of, payer
 from aed.timebank.models import LedgerAccount
-from aed.timebank.permissions import MANAGERS, account_visible_to, require_account_manager, require_person
+from aed.timebank.permissions import (
+    MANAGERS,
+    account_visible_to,
+    require_account_manager,
+    require_person,
+    require_signed_in,
+)
 from aed.timebank.regional_rules.queries import rules_at
 from aed.timebank.rules import (
     AccountKind,
@@ -84,6 +91,24 @@ def set_budget(session: Session, viewer: Viewer, sponsor_id: int, *, budget: int
     return found
 
 
+def sponsors(session: Session, viewer: Viewer, *, limit: int, after_id: int = 0) -> Sequence[Sponsor]:
+    """Return a page of the sponsors in the regions of estates that the viewer manages."""
+    require_signed_in(viewer)
+    seen: list[ColumnElement[bool]] = [true()] if viewer.is_administrator else []
+    for held in viewer.role_assignments:
+        if held.role in MANAGERS and held.estate_id is not None:
+            region = select(Estate.region_id).where(Estate.id == held.estate_id)
+            seen.append(Sponsor.region_id.in_(region))
+        elif held.role in MANAGERS:
+            seen.append(Sponsor.region_id.in_(held.region_ids))
+    return session.scalars(
+        select(Sponsor)
+        .where(Sponsor.id > after_id, or_(*seen) if seen else false())
+        .order_by(Sponsor.id)
+        .limit(limit)
+    ).all()
+
+
 def add_goods(session: Session, viewer: Viewer, new: GoodsIn) -> Goods:
     """Add goods to the catalogue of an estate. For its manager. Raises NotSignedIn, NotAllowed, NotFound."""
     region_id = region_of_estate(session, new.estate_id)
@@ -108,19 +133,53 @@ def add_goods(session: Session, viewer: Viewer, new: GoodsIn) -> Goods:
     return goods
 
 
+def amend_goods(session: Session, viewer: Viewer, goods_id: int, new: GoodsChangeIn) -> Goods:
+    """Change name, price and whom the goods are kept for; orders that are placed keep their price.
+
+    For the estate's manager. Raises NotSignedIn, NotAllowed, NotFound.
+    """
+    lock_ledger(session)
+    goods = goods_by_id(session, goods_id)
+    require_account_manager(viewer, estate_id=goods.estate_id, region_id=goods.region_id)
+    goods.name_en, goods.name_zh, goods.price = new.name_en, new.name_zh, units_of(new.points)
+    goods.first_for = [str(each) for each in new.first_for]
+    goods.first_until, goods.is_open = new.first_until, new.is_open
+    session.flush()
+    return goods
+
+
 def change_stock(
-    session: Session, viewer: Viewer, goods_id: int, *, change: int, is_open: bool | None = None
+    session: Session,
+    viewer: Viewer,
+    goods_id: int,
+    *,
+    change: int,
+    reason: str | None,
+    is_open: bool | None = None,
+    key: str | None = None,
+    at: datetime,
 ) -> Goods:
-    """Add to the stock, or take from it; open or close the goods for orders. For the estate's manager.
+    """Add to the stock, or take from it, and keep why; open or close the goods for orders.
+
+    For the estate's manager. `reason` is required with a change. A change counts once for each `key`.
 
     Raises NotSignedIn, NotAllowed, NotFound; Conflict if there are not so many.
     """
     lock_ledger(session)
     goods = goods_by_id(session, goods_id)
     require_account_manager(viewer, estate_id=goods.estate_id, region_id=goods.region_id)
+    known = select(StockChange.id).where(StockChange.goods_id == goods.id, StockChange.key == key)
+    if key is not None and session.scalar(known) is not None:
+        return goods
     if goods.stock + change < 0:
         raise Conflict("Only {stock} are left.", field="change", stock=goods.stock)
     goods.stock += change
+    if change:
+        assert reason is not None
+        made = StockChange(
+            goods_id=goods.id, key=key, change=change, reason=reason, changed_at=at, changed_by=viewer.name
+        )
+        session.add(made)
     if is_open is not None:
         goods.is_open = is_open
     session.flush()
@@ -133,6 +192,23 @@ def goods_by_id(session: Session, goods_id: int) -> Goods:
     if goods is None:
         raise NotFound("There are no goods {id}.", field="goods_id", id=goods_id)
     return goods
+
+
+def managed_goods(session: Session, viewer: Viewer, *, limit: int) -> Sequence[Goods]:
+    """Return the goods of estates that the viewer manages, also those that cannot be ordered."""
+    return session.scalars(
+        select(Goods).where(goods_managed_by(viewer)).order_by(Goods.is_open.desc(), Goods.id).limit(limit)
+    ).all()
+
+
+def stock_changes(session: Session, goods_id: int, *, limit: int) -> Sequence[StockChange]:
+    """Return the changes of the stock, newest first. visibility: of goods that the caller manages."""
+    return session.scalars(
+        select(StockChange)
+        .where(StockChange.goods_id == goods_id)
+        .order_by(StockChange.id.desc())
+        .limit(limit)
+    ).all()
 
 
 def catalogue(session: Session, region_id: int, *, limit: int, after_id: int) -> Sequence[Goods]:

@@ -17,6 +17,7 @@ from aed.timebank.goods.models import GoodsOrder
 from aed.timebank.goods.schemas import (
     BudgetIn,
     CollectionIn,
+    GoodsChangeIn,
     GoodsIn,
     GoodsOut,
     GoodsPage,
@@ -25,6 +26,7 @@ from aed.timebank.goods.schemas import (
     OrderPage,
     SponsorIn,
     SponsorOut,
+    SponsorPage,
     StockIn,
 )
 from aed.timebank.permissions import require_signed_in
@@ -40,6 +42,17 @@ RegionQuery = Annotated[
 def _out(order: GoodsOrder, viewer: Viewer) -> OrderOut:
     shows_code = viewer.person_id == order.person_id or viewer.name == order.ordered_by
     return OrderOut.of(order, shows_code=shows_code)
+
+
+@router.get("/time-bank/sponsors")
+def list_sponsors(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
+) -> SponsorPage:
+    """List the sponsors in the regions of estates that you manage, with their budgets."""
+    found = actions.sponsors(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
+    return SponsorPage(
+        sponsors=[SponsorOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
+    )
 
 
 @router.post("/time-bank/sponsors", status_code=201)
@@ -77,11 +90,26 @@ def add_goods(session: WriteSession, viewer: ViewerDep, new: GoodsIn) -> GoodsOu
     return GoodsOut.of(actions.add_goods(session, viewer, new))
 
 
+@router.put("/time-bank/goods/{goods_id}")
+def amend_goods(session: WriteSession, viewer: ViewerDep, goods_id: RowPath, new: GoodsChangeIn) -> GoodsOut:
+    """Change the name, the price and whom goods are kept for. For the estate's manager."""
+    return GoodsOut.of(actions.amend_goods(session, viewer, goods_id, new))
+
+
 @router.post("/time-bank/goods/{goods_id}/stock")
 def change_stock(session: WriteSession, viewer: ViewerDep, goods_id: RowPath, new: StockIn) -> GoodsOut:
     """Add to the stock or take from it, open or close the goods. For the estate's manager."""
     return GoodsOut.of(
-        actions.change_stock(session, viewer, goods_id, change=new.change, is_open=new.is_open)
+        actions.change_stock(
+            session,
+            viewer,
+            goods_id,
+            change=new.change,
+            reason=new.reason,
+            key=str(new.key) if new.key is not None else None,
+            is_open=new.is_open,
+            at=clock.now(),
+        )
     )
 
 

@@ -54,6 +54,26 @@ class Goods(Table):
     is_open: Mapped[bool]
 
 
+class StockChange(Table):
+    """Goods that came in or went out otherwise than by an order, and why."""
+
+    __tablename__ = "stock_changes"
+    __table_args__ = (
+        CheckConstraint("change <> 0", name="change"),
+        UniqueConstraint("goods_id", "key"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    goods_id: Mapped[int] = mapped_column(ForeignKey("goods.id"))
+    key: Mapped[str | None] = mapped_column(String(36))
+    """Chosen by the client: the same change sent again counts once."""
+    change: Mapped[int]
+    """How many came in, or went out (below 0)."""
+    reason: Mapped[str] = mapped_column(String(300))
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[str] = mapped_column(String(200))
+
+
 class GoodsOrder(Table):
     """An order, whose points are held until the goods are collected or the order is cancelled."""
 

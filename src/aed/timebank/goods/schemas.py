@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.fields import Code, Id, Moment, Name
+from aed.accounts.fields import Code, FreeText, Id, Moment, Name
 from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor
 from aed.timebank.rules import OrderState, PaidFrom, PriorityGroup, to_points
 from aed.timebank.schemas import Key, Points
@@ -54,6 +54,13 @@ class SponsorOut(BaseModel):
         )
 
 
+class SponsorPage(BaseModel):
+    """A page of sponsors."""
+
+    sponsors: list[SponsorOut]
+    next: str | None = Field(None, description="Cursor of the next page, if there is one")
+
+
 class GoodsIn(BaseModel):
     """Goods to add to the catalogue of an estate."""
 
@@ -85,13 +92,41 @@ class GoodsIn(BaseModel):
     first_until: Moment | None = Field(None, description="From then on for all; null: for these groups only")
 
 
-class StockIn(BaseModel):
-    """A change of the stock."""
+class GoodsChangeIn(BaseModel):
+    """New values of goods. What is ordered already keeps its price."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"change": 10}]})
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"name_en": "Rice, 5 kg", "name_zh": "大米5公斤", "points": 12}]},
+    )
+
+    name_en: Name
+    name_zh: Name
+    points: Points
+    first_for: list[PriorityGroup] = Field([], max_length=3)
+    first_until: Moment | None = None
+    is_open: bool = Field(True, description="Whether they can be ordered")
+
+
+class StockIn(BaseModel):
+    """A change of the stock, and why."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"change": 10, "reason": "商店送来10袋"}]}
+    )
 
     change: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
+    reason: Annotated[FreeText, Field(min_length=1, max_length=300)] | None = Field(
+        None, description="Required with a change"
+    )
     is_open: bool | None = Field(None, description="Open or close for orders")
+    key: Key | None = None
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Self:
+        if self.change and self.reason is None:
+            raise ValueError("give the reason of the change")
+        return self
 
 
 class GoodsOut(BaseModel):

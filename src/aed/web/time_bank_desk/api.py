@@ -26,11 +26,12 @@ from aed.volunteering.records import queries as record_queries
 from aed.volunteering.rules import AppealState
 from aed.web.language import language_of
 from aed.web.render import render
-from aed.web.time_bank_desk import appeals, page, queries, records
+from aed.web.time_bank_desk import appeals, goods, page, queries, records
 from aed.web.time_bank_words import points_text
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 router.include_router(appeals.router)
+router.include_router(goods.router)
 router.include_router(records.router)
 
 MAX_LISTED: Final = 50
@@ -118,7 +119,7 @@ def _page(
     estate_ids = {
         *(each.estate_id for each in held),
         *(each.record.estate_id for each in open_appeals),
-        *(goods.estate_id for _, goods, _ in orders if goods.estate_id is not None),
+        *(item.estate_id for _, item, _ in orders if item.estate_id is not None),
     }
     names = queries.estate_names(session, estate_ids)
     zones = {each: ZoneInfo(record_queries.time_zone_of(session, each)) for each in estate_ids}
@@ -152,8 +153,8 @@ def _page(
             for each in open_appeals
         ],
         orders=[
-            (order, goods, person, points_text(order.amount), names.get(goods.estate_id or 0))
-            for order, goods, person in orders
+            (order, item, person, points_text(order.amount), names.get(item.estate_id or 0))
+            for order, item, person in orders
         ],
         rejected=[
             (row, batch, record, volunteer, page.PLATFORMS[row.platform])

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session, joinedload
 from aed.accounts.people.models import Person
 from aed.accounts.people.queries import account_by_phone, people_visible_to
 from aed.accounts.people.rules import e164
-from aed.accounts.permissions import Viewer
+from aed.accounts.permissions import Role, Viewer
 from aed.accounts.regions.models import Region
 from aed.registry.estates.models import Estate
+from aed.timebank.goods.models import GoodsOrder
 from aed.volunteering.models import ServiceRecord
 from aed.volunteering.rules import ServiceState
 from aed.volunteering.volunteers.queries import in_managed_estates
@@ -44,6 +45,34 @@ def records_to_settle(session: Session, viewer: Viewer, *, limit: int) -> Sequen
         .order_by(ServiceRecord.decided_at, ServiceRecord.id)
         .limit(limit)
     ).all()
+
+
+def latest_orders_of(session: Session, goods_id: int, *, limit: int) -> list[tuple[GoodsOrder, str]]:
+    """Return the latest orders of goods with the names of people. visibility: of goods that one manages."""
+    rows = session.execute(
+        select(GoodsOrder, Person.name)
+        .join(Person, Person.id == GoodsOrder.person_id)
+        .where(GoodsOrder.goods_id == goods_id)
+        .order_by(GoodsOrder.id.desc())
+        .limit(limit)
+    )
+    return [(order, name) for order, name in rows]
+
+
+def managed_estates(session: Session, viewer: Viewer, *, limit: int) -> Sequence[Estate]:
+    """Return the estates that the viewer manages, in order of id."""
+    managed = in_managed_estates(viewer, estate_id=Estate.id, region_id=Estate.region_id)
+    return session.scalars(select(Estate).where(managed).order_by(Estate.id).limit(limit)).all()
+
+
+def administered_regions(session: Session, viewer: Viewer) -> dict[int, Region]:
+    """Return the regions that the viewer administers, by id, in order of code."""
+    held = [each for each in viewer.role_assignments if each.role is Role.ADMINISTRATOR]
+    ids = [each for assignment in held for each in assignment.region_ids]
+    statement = select(Region).order_by(Region.code)
+    if not viewer.is_administrator:
+        statement = statement.where(Region.id.in_(ids))
+    return {each.id: each for each in session.scalars(statement)}
 
 
 def estate_names(session: Session, estate_ids: Iterable[int]) -> dict[int, dict[str, str]]:
