@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -120,6 +120,7 @@ from aed.upkeep.models import (
     Check,
     ConfirmationRequest,
     FaultReport,
+    InspectionRound,
     Photo,
     Policy,
     Recall,
@@ -133,6 +134,8 @@ from aed.upkeep.recalls.schemas import RecallIn
 from aed.upkeep.reminders import actions as reminder_actions
 from aed.upkeep.retrievals import actions as retrieval_actions
 from aed.upkeep.retrievals.schemas import RetrievalIn
+from aed.upkeep.rounds.actions import assign_rounds
+from aed.upkeep.rounds.queries import RoundQuestion, plan_rounds
 from aed.upkeep.rules import DueKind, Fact, FaultKind, ReminderLevel
 from aed.volunteering.certificates import actions as proof_actions
 from aed.volunteering.certificates.schemas import ServiceCertificateIn, ServiceIssuerIn
@@ -1183,3 +1186,26 @@ def service_batch(session: Session, of: Estate, **given: Any) -> PlatformBatch:
     }
     new = BatchIn.model_validate(fields | given)
     return batch_actions.prepare_batch(session, ADMINISTRATOR, new, at=NOW)
+
+
+def inspection_round(
+    session: Session, estate: Estate, inspector: Person, *devices: Device, at: datetime = NOW, **given: Any
+) -> InspectionRound:
+    """Assign a round from PATIENT through the devices, by default today at the estate."""
+    fields: dict[str, Any] = {
+        "estate_id": estate.id,
+        "region_id": estate.region_id,
+        "inspector_ids": (inspector.id,),
+        "day": at.astimezone(ZoneInfo("Asia/Shanghai")).date(),
+        "starts": time(8),
+        "ends_by": time(18),
+        "start": PATIENT,
+        "end": None,
+        "device_ids": tuple(device.id for device in devices),
+        "due_within_days": 7,
+        "check_minutes": 5,
+        "every_days": None,
+    }
+    question = RoundQuestion(**fields | given)
+    plan = plan_rounds(session, ADMINISTRATOR, question, at=at, network=None, settings=Settings())
+    return assign_rounds(session, ADMINISTRATOR, plan, at=at)[0]

@@ -313,6 +313,8 @@ WITHOUT_VERSION = {
     "POST /v1/me/second-factors/passkey": 401,
     "POST /v1/calendars": 201,
     "POST /v1/placement": 200,
+    "POST /v1/rounds": 422,  # its day has passed
+    "POST /v1/rounds/preview": 422,
     "POST /v1/region-previews": 202,
     "POST /v1/estates/{estate_id}/coverage-previews": 201,
     "POST /v1/people/duplicates/{pair_id}/decision": 200,

@@ -123,6 +123,7 @@ from aed.upkeep.labels import api as labels_api
 from aed.upkeep.recalls import api as recalls_api
 from aed.upkeep.reminders import api as reminders_api
 from aed.upkeep.retrievals import api as retrievals_api
+from aed.upkeep.rounds import api as rounds_api
 from aed.upkeep.sightings import api as sightings_api
 from aed.volunteering.appeals import api as service_appeals_api
 from aed.volunteering.certificates import api as service_certificates_api
@@ -290,6 +291,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         faults_api,
         due_api,
         recalls_api,
+        rounds_api,
         retrievals_api,
         confirmations_api,
         labels_api,

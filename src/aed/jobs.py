@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -44,6 +45,7 @@ from aed.upkeep.jobs import (
     follow_up_retrievals,
     remind_of_checks,
     remind_of_expiry,
+    repeat_rounds,
     send_calendar_notices,
     send_reminders,
 )
@@ -83,6 +85,11 @@ def booking_reminders(database: Database, _settings: Settings, now: Now) -> Coun
 
 def upkeep(database: Database, _settings: Settings, now: Now) -> Counts:
     return {"recalled": apply_recalls(database, now())}
+
+
+def rounds(database: Database, settings: Settings, now: Now) -> Counts:
+    network_of = partial(network_at, settings.walking_network)
+    return {"assigned": repeat_rounds(database, now(), network_of=network_of, settings=settings)}
 
 
 def agreements(database: Database, _settings: Settings, now: Now) -> Counts:

@@ -153,6 +153,8 @@ def build(session: Session) -> Everyone:
     account = make.credited(session, resident, estate)
     goods = make.goods(session, estate)
     exchange = make.service_exchange(session, estate, resident)
+    inspector = make.person(session)
+    make.role(session, inspector, Role.KEEPER, estate=estate)
     everyone.known = {
         "appeal_id": appeal.id,
         "batch_id": make.service_batch(session, estate).id,
@@ -181,6 +183,7 @@ def build(session: Session) -> Everyone:
         "region_preview_id": make.region_preview(session, estate.region.code).id,
         "sighting_id": make.sighting(session).id,
         "recall_id": make.recall(session).id,
+        "round_id": make.inspection_round(session, estate, inspector, device, at=clock.now()).id,
         "retrieval_id": make.retrieval(session, device).id,
         "confirmation_request": f"ask_{resident.id}",
         "course_id": course.id,

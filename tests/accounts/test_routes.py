@@ -10,6 +10,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,17 @@ LIST: dict[str, Any] = {
     "headers": {"Content-Type": "text/csv"},
 }
 A_KEY = "00000000-0000-4000-8000-000000000001"
+ROUNDS: dict[str, Any] = {
+    "json": {
+        "estate_id": "estate_id",
+        "inspector_ids": [1],
+        "day": str(clock.now().date() + timedelta(days=2)),
+        "start": {"lat": 30.29, "lon": 120.1},
+    }
+}
 BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/rounds": ROUNDS,
+    "POST /v1/rounds/preview": ROUNDS,
     "POST /estates/{estate_id}/coverage": {"data": {"audience": "public"}},
     "POST /certificates/{declaration_id}": {"data": {"answer": "no"}},
     "POST /demo": {"data": {"part": "dispatcher"}},

@@ -197,6 +197,13 @@ PERSONAL_TABLES: Final = (
         shown=("id", "device_id", "kind", "answered_at", "answers", "replaced", "note", "is_passed"),
     ),
     PersonalTable(
+        "inspection_rounds",
+        "inspector_id",
+        Erasure.BLANKED,
+        "record of assigned inspection rounds",
+        blank={"start_lat": None, "start_lon": None, "end_lat": None, "end_lon": None},
+    ),
+    PersonalTable(
         "confirmations",
         "by_id",
         Erasure.KEPT,

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Final
 
+import structlog
 from sqlalchemy import select
 
 from aed.accounts.permissions import SCHEDULER
 from aed.database.session import Database, exclusive_lock, read_session, transaction
+from aed.errors import AedError
 from aed.registry.devices.models import Device
-from aed.settings import Reminding, Returns, TrustSettings
+from aed.settings import Reminding, Returns, Settings, TrustSettings
 from aed.upkeep.confirmations.actions import ask_people_nearby
 from aed.upkeep.due.queries import duties_of
 from aed.upkeep.faults.actions import forget_addresses
+from aed.upkeep.models import InspectionRound
 from aed.upkeep.recalls.actions import apply_open_recalls
 from aed.upkeep.reminders import actions as reminder_actions
 from aed.upkeep.reminders import recipients
@@ -25,8 +29,13 @@ from aed.upkeep.reminders.recipients import RecipientFinder
 from aed.upkeep.reminders.rules import EXPIRING, REMINDED, thresholds_before
 from aed.upkeep.retrievals.actions import follow_up
 from aed.upkeep.retrievals.queries import due_for_follow_up
+from aed.upkeep.rounds.actions import assign_rounds
+from aed.upkeep.rounds.queries import plan_rounds, rounds_to_repeat
 from aed.upkeep.rules import ASK_INTERVAL_HOURS, DueKind, RetrievalOutcome
 from aed.upkeep.sightings.actions import tidy_sightings
+from aed.walking.network import WalkingNetwork
+
+log = structlog.get_logger("aed")
 
 _RETRIEVALS: Final = 500
 _DEVICES: Final = 2_000
@@ -169,3 +178,29 @@ def confirm_nearby(
         exclusive_lock(session, "asking nearby")
         run = int(now.timestamp() // (ASK_INTERVAL_HOURS * 3600))
         return ask_people_nearby(session, at=now, numbers=numbers, public_url=public_url, run=run)
+
+
+def repeat_rounds(
+    database: Database, now: datetime, *, network_of: Callable[[], WalkingNetwork | None], settings: Settings
+) -> int:
+    """Assign repeated inspection rounds for today and tomorrow; return how many. Idempotent.
+
+    A round that cannot be planned, for example because its inspector lost the role, is logged and left out.
+    """
+    with read_session(database) as session:
+        waiting = rounds_to_repeat(session, at=now)
+    assigned = 0
+    for round_id, question in waiting:
+        try:
+            with read_session(database) as session:
+                plan = plan_rounds(
+                    session, SCHEDULER, question, at=now, network=network_of(), settings=settings
+                )
+            with transaction(database) as session:
+                before = session.get_one(InspectionRound, round_id)
+                assigned += len(assign_rounds(session, SCHEDULER, plan, at=now, repeats=before))
+        except AedError as error:
+            if error.status >= 500:
+                raise
+            log.warning("round not repeated", round=round_id, reason=error.detail)
+    return assigned

@@ -69,3 +69,14 @@ def require_check_allowed(viewer: Viewer, kind: CheckKind, estate_id: int | None
     if viewer.role is TokenRole.MEMBER and estate_id is not None and estate_id == viewer.estate_id:
         return
     raise NotAllowed("This token can check only devices of its own estate.")
+
+
+def require_round_assigner(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
+    """Require a manager of the estate, or for a round through a region (None) an administrator of it.
+
+    Raises NotSignedIn or NotAllowed.
+    """
+    if estate_id is None:
+        require_administrator(viewer, region_id=region_id)
+    else:
+        require_estate_manager(viewer, estate_id, region_id=region_id)
