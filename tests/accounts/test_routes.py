@@ -98,6 +98,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /time-bank/goods": {"data": {"estate_id": "1"}},
     "POST /time-bank/sponsors": {"data": {"region": "CN-33", "name": "Baker", "budget": "5"}},
     "POST /time-bank/sponsors/{sponsor_id}": {"data": {"budget": "100000"}},
+    "POST /time-bank/proofs/{proof_request_id}": {"data": {"answer": "decline", "words": "Another time"}},
+    "POST /time-bank/rules": {"data": {"region": "CN-33"}},
     "POST /time-bank/records/{record_id}": {"data": {"decision": "dispute", "reason": "Two patrols at once"}},
     "POST /me/time-bank/proofs": {
         "data": {

@@ -11,6 +11,7 @@ from aed import clock
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
+from aed.accounts.regions.models import Region
 from aed.registry.estates.models import Estate
 from aed.sharing.rules import PartyRole
 from aed.volunteering.appeals import actions as appeal_actions
@@ -73,3 +74,24 @@ def test_what_waits_a_flagged_record_and_an_appeal(open_page: OpenPage, site: Si
     page.locator("#stock-reason").fill("破损")
     page.locator("#stock-reason ~ button").click()
     expect(page.locator("#stock ~ ul li", has_text="破损")).to_be_visible()
+
+
+def test_a_region_reads_its_report_and_its_rules(open_page: OpenPage, site: Site, view: View) -> None:
+    now = clock.now()
+    with site.database.write_sessions() as session, session.begin():
+        estate = session.scalars(select(Estate).order_by(Estate.id).limit(1)).one()
+        manager = make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate)
+        volunteer = make.volunteer(session, estate, at=now - timedelta(days=30), birth_year=1955)
+        record = make.service(session, volunteer, estate, ended_at=now - timedelta(hours=2), at=now)
+        service_actions.confirm_record(session, manager, record.id, rating=None, at=now)
+        region = session.get_one(Region, estate.region_id)
+        office = make.person_with_role(session, Role.ADMINISTRATOR, region=region)
+        assert office.person_id is not None
+        key = make.sign_in(session, office.person_id)
+    page = open_page(session_key=key)
+
+    page.goto("/time-bank/report")
+    expect(page.locator("#minutes ~ table tbody tr")).to_have_count(9)
+    check(page, view, "time-bank-desk-report")
+    page.goto("/time-bank/rules")
+    check(page, view, "time-bank-desk-rules")

@@ -21,13 +21,16 @@ from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from aed.sharing.rules import PartyRole
 from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor, StockChange
-from aed.timebank.rules import UNITS_PER_POINT, OrderState
+from aed.timebank.ledger.posting import find_person_account
+from aed.timebank.regional_rules.queries import rules_at
+from aed.timebank.rules import UNITS_PER_POINT, Currency, OrderState, ServiceKind
 from aed.volunteering.appeals import actions as appeal_actions
 from aed.volunteering.models import PlatformBatch, PlatformRow, ServiceAppeal, ServiceRecord
 from aed.volunteering.platforms import actions as platform_actions
 from aed.volunteering.platforms.schemas import RowAnswer
 from aed.volunteering.records import actions as service_actions
 from aed.volunteering.rules import RowState, ServiceState
+from aed.web.time_bank_desk.regional_rules import NUMBERS
 from tests import make
 from tests.apps import app_on
 from tests.make import ADMINISTRATOR
@@ -356,3 +359,88 @@ def test_only_the_region_sets_a_sponsors_budget_and_a_cancelled_order_comes_back
     assert goods.stock == stock + 1
     session.rollback()
     assert "100 of 100 points left" in desk.get(f"{DESK}/goods").text
+
+
+def test_a_proof_that_was_asked_for_is_issued_or_declined_once(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    person_id = make.volunteer(session, estate).person_id
+    assert person_id is not None
+    asked = make.proof_request(session, session.get_one(Person, person_id), estate)
+    path, desk = f"{DESK}/proofs/{asked.id}", browser_of(manager)
+
+    assert f'action="{path}"' in desk.get(DESK).text
+    assert desk.post(path, data={"answer": "decline", "words": " "}).status_code == 422
+    assert desk.post(path, data={"answer": "decline", "words": "Ask the school first"}).status_code == 303
+    again = desk.post(path, data={"answer": "issue", "words": "Li Ming"})
+    assert again.status_code == 409
+    assert "somebody has decided on it" in again.text
+    assert f'action="{path}"' not in desk.get(DESK).text
+    session.refresh(asked)
+    assert asked.decline_reason == "Ask the school first"
+
+
+def test_the_report_has_a_chart_and_the_same_in_a_table_for_the_region_alone(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    confirmed(session, estate, manager)
+    office = make.person_with_role(session, Role.ADMINISTRATOR, region=make.region(session))
+    make.region(session, "CN-44")
+    region, path = browser_of(office), f"{DESK}/report"
+
+    assert browser_of(None).get(path).headers["location"] == f"/sign-in?next={path}"
+    assert browser_of(manager).get(path).status_code == 403
+    assert region.get(path, params={"region": "CN-44"}).status_code == 403
+    page = region.get(path).text
+    assert re.search(r"<td>Patrol</td><td>1</td><td>1 h 0 min</td>", page)
+    assert page.count('<rect x="0"') == 8
+    assert "fewer than 5" in page
+    assert "<td>hidden</td>" in page
+    bad = region.get(path, params={"from": "2026-12-31", "until": "soon"})
+    assert bad.status_code == 422
+    assert "Choose a first day" in bad.text
+    link = re.search(r'href="(/v1/regions/CN-33/service-report.csv[^"]*)"', page)
+    assert link is not None
+    assert "patrol,60" in region.get(link[1].replace("&amp;", "&")).text
+
+
+def test_the_region_sets_rules_from_a_day_on_and_the_past_stays(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    credited = confirmed(session, estate, manager)
+    office = make.person_with_role(session, Role.ADMINISTRATOR, region=make.region(session))
+    region, path = browser_of(office), f"{DESK}/rules"
+    page = region.get(path).text
+    form: dict[str, str | list[str]] = dict.fromkeys(("region",), "CN-33")
+    for name in ("kind", "points", "most"):
+        form[name] = re.findall(rf'name="{name}"[^>]*value="([^"]*)"', page)
+    form["counts"] = re.findall(r'name="counts" value="([^"]*)" checked', page)
+    for name in NUMBERS:
+        form[name] = re.findall(rf'name="{name}"[^>]*value="([^"]*)"', page)
+    kinds, rates = form["kind"], form["points"]
+    assert isinstance(rates, list)
+    rates[kinds.index("patrol")] = "2"
+    rates[kinds.index("call")] = "9"
+
+    assert browser_of(manager).post(path, data=form).status_code == 403
+    bad = region.post(path, data=form | {"gift_points_a_year": "many"})
+    assert bad.status_code == 422
+    assert 'value="many"' in bad.text
+    assert region.post(path, data=form | {"starts_on": "2020-01-01"}).status_code == 422
+    assert region.post(path, data=form | {"gift_points_a_year": "30"}).status_code == 303
+
+    page = region.get(path).text
+    assert "In force: CN-33-1." in page
+    region_id = make.region(session).id
+    rules = rules_at(session, region_id, clock.now())
+    assert (rules.gift_points_a_year, rules.cap_points) == (30, 1500)
+    assert rules.services[ServiceKind.PATROL].factor_tenths == 20
+    assert rules.services[ServiceKind.CALL].factor_tenths == 0, "a call earns its minutes only"
+    account = find_person_account(session, credited.person_id, Currency.POINTS)
+    assert account is not None
+    assert account.balance == UNITS_PER_POINT, "credited before"
+    session.rollback()
+    later = f"{clock.now() + timedelta(days=40):%Y-%m-%d}"
+    assert region.post(path, data=form | {"starts_on": later}).status_code == 303
+    assert "not yet in force" in region.get(path).text
+    assert rules_at(session, region_id, clock.now()).version == "CN-33-1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -32,6 +33,18 @@ def rules_at(session: Session, region_id: int, at: datetime) -> TimeBankRules:
         .limit(1)
     ).first()
     return RulesIn.model_validate(found.numbers).rules(found.version) if found else DEFAULT_RULES
+
+
+def versions(session: Session, region_id: int) -> Sequence[RegionalRules]:
+    """Return the rules that were set for a region, the latest start first.
+
+    visibility: rules are public.
+    """
+    return session.scalars(
+        select(RegionalRules)
+        .where(RegionalRules.region_id == region_id)
+        .order_by(RegionalRules.starts_at.desc())
+    ).all()
 
 
 def zone_of_region(session: Session, region_id: int) -> ZoneInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Final
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request, Response
@@ -19,23 +20,30 @@ from aed.http.query import ANY_PARAMETER
 from aed.timebank.goods import actions as goods_actions
 from aed.translation import detail_of
 from aed.volunteering.appeals import queries as appeal_queries
-from aed.volunteering.permissions import manages_any, require_any_manager
+from aed.volunteering.certificates import actions as certificate_actions
+from aed.volunteering.certificates import queries as certificate_queries
+from aed.volunteering.certificates.schemas import ServiceCertificateIn
+from aed.volunteering.permissions import manages_any, require_any_manager, require_signed_in
 from aed.volunteering.platforms import actions as platform_actions
 from aed.volunteering.platforms import queries as platform_queries
 from aed.volunteering.records import queries as record_queries
 from aed.volunteering.rules import AppealState
 from aed.web.language import language_of
 from aed.web.render import render
-from aed.web.time_bank_desk import appeals, goods, page, queries, records
+from aed.web.time_bank_desk import appeals, goods, page, queries, records, regional_rules, report
 from aed.web.time_bank_words import points_text
+from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 router.include_router(appeals.router)
 router.include_router(goods.router)
 router.include_router(records.router)
+router.include_router(regional_rules.router)
+router.include_router(report.router)
 
 MAX_LISTED: Final = 50
 """Rows of each kind: the oldest wait longest."""
+NO_WORDS: Final = noop("Write who handles it, or why you decline.")
 
 
 @router.get("/time-bank")
@@ -63,6 +71,45 @@ def hand_out_order(
     return RedirectResponse("/time-bank#orders", 303)
 
 
+@router.post("/time-bank/proofs/{proof_request_id}")
+def answer_proof_request(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    proof_request_id: RowId,
+    answer: Annotated[str, Form(pattern="^(issue|decline)$")],
+    words: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """Issue a proof of service that a volunteer asked for, or decline with a reason.
+
+    `words`: the name of the person who handles it, or the reason.
+    """
+    require_signed_in(viewer)
+    found = certificate_queries.proof_request(session, viewer, proof_request_id)
+    try:
+        if not words.strip():
+            return _page(request, session, viewer, status=422, problem=NO_WORDS, at_proof=proof_request_id)
+        with session.begin_nested():
+            if answer == "decline":
+                certificate_actions.decline_request(
+                    session, viewer, proof_request_id, reason=words.strip(), at=clock.now()
+                )
+            else:
+                new = ServiceCertificateIn(
+                    key=uuid4(),
+                    person_id=found.person_id,
+                    estate_id=found.estate_id,
+                    from_on=found.from_on,
+                    until_on=found.until_on,
+                    handler=words,
+                    request_id=found.id,
+                )
+                certificate_actions.issue_certificate(session, viewer, new, at=clock.now())
+    except AedError as error:
+        return _refused(request, session, viewer, error, at_proof=proof_request_id)
+    return RedirectResponse("/time-bank#proofs", 303)
+
+
 @router.post("/time-bank/batches/{batch_id}/next")
 def prepare_batch_again(
     request: Request, session: WriteSession, viewer: FormViewerDep, batch_id: RowId
@@ -84,6 +131,7 @@ def _refused(
     *,
     at_order: int | None = None,
     at_batch: int | None = None,
+    at_proof: int | None = None,
 ) -> Response:
     """Render the desk with why something was refused, beside what it was about."""
     if error.status not in (409, 422) or viewer.person_id is None:
@@ -97,6 +145,7 @@ def _refused(
         problem=problem,
         at_order=at_order,
         at_batch=at_batch,
+        at_proof=at_proof,
     )
 
 
@@ -109,6 +158,7 @@ def _page(
     problem: str = "",
     at_order: int | None = None,
     at_batch: int | None = None,
+    at_proof: int | None = None,
 ) -> Response:
     if not appeal_queries.is_on_a_panel(session, viewer):
         require_any_manager(viewer)
@@ -160,5 +210,10 @@ def _page(
             (row, batch, record, volunteer, page.PLATFORMS[row.platform])
             for row, batch, record, volunteer in rejected
         ],
+        proofs=certificate_queries.proof_requests(session, viewer, is_open=True, limit=MAX_LISTED)
+        if manages_any(viewer)
+        else [],
+        at_proof=at_proof,
+        is_administrator=bool(queries.administered_regions(session, viewer)),
         max_listed=MAX_LISTED,
     )

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from aed.sharing.rules import PartyRole
 from aed.timebank.models import LedgerEntry
-from aed.timebank.rules import Currency
+from aed.timebank.rules import Currency, ServiceKind
 from aed.volunteering.models import AppealVote, ServiceAppeal, ServiceEvent, ServiceFlag, ServiceRecord
 from aed.volunteering.rules import OF_CALLS, AppealState, FlagKind, ServiceEventKind, VolunteerPlatform
 from aed.web.time_bank_words import ENTRIES, SOURCES, STATES, hours_and_minutes, points_text
@@ -54,6 +54,21 @@ APPEALS: Final = {
 PLATFORMS: Final = {
     VolunteerPlatform.ZHIYUANHUI: noop("Zhiyuanhui"),
     VolunteerPlatform.CHINA_VOLUNTEER: noop("China Volunteer Service"),
+}
+
+
+SERVICE_KINDS: Final = {
+    ServiceKind.CHECK: noop("AED check"),
+    ServiceKind.DRILL: noop("Drill"),
+    ServiceKind.TEACHING: noop("Training taught"),
+    ServiceKind.TEACHING_HELP: noop("Help with a training"),
+    ServiceKind.CALL: noop("First aid on a call"),
+    ServiceKind.GUIDE: noop("Showed the way on a call"),
+    ServiceKind.PATROL: noop("Patrol"),
+    ServiceKind.STANDBY: noop("Standby on duty"),
+    ServiceKind.TRAINING_ATTENDED: noop("Training attended"),
+    ServiceKind.PAID_SHIFT: noop("Paid shift"),
+    ServiceKind.OTHER: noop("Other service"),
 }
 
 
