@@ -12,7 +12,7 @@ from aed import clock, migrations, schedule
 from aed.app import create_app, make_routes_ready
 from aed.cli.context import opened, operator
 from aed.cli.process import answer_lookups_first, share_heaps, spare_the_collector
-from aed.cli.screen import say
+from aed.cli.screen import heading, paragraph, say, table
 from aed.database.session import Database, transaction, translate_database_errors
 from aed.errors import DatabaseUnavailable
 from aed.http.connections import check_forwarding, check_open_files, protocol_for
@@ -60,11 +60,60 @@ def serve(
 
 
 @db.command()
-def upgrade(revision: Annotated[str, typer.Argument(help="The revision to upgrade to")] = "head") -> None:
+def upgrade(
+    revision: Annotated[str, typer.Argument(help="The revision to upgrade to")] = "head",
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print what the upgrade would lock, and change nothing")
+    ] = False,
+) -> None:
     """Create or upgrade the database schema; safe to run again."""
     with opened() as database, translate_database_errors():
+        if plan:
+            show_plan(database, revision)
+            return
         bring_up_to_date(database, revision)
         say(f"The database is at schema {revision if revision != 'head' else migrations.head()}.")
+
+
+def show_plan(database: Database, revision: str) -> None:
+    """Print the pending migrations, and on PostgreSQL what each locks, for how long roughly."""
+    from aed.migrations.plan import Work, plan, row_counts
+
+    with database.engine.connect() as connection:
+        pending = plan(connection, revision)
+        is_sqlite = connection.dialect.name == "sqlite"
+        rows = {} if is_sqlite else row_counts(connection)
+    if not pending:
+        say("No migration is pending.")
+        return
+    if is_sqlite:
+        for each in pending:
+            say(f"{each.revision}  {each.title}")
+        paragraph("On SQLite an upgrade is one transaction: other writers wait until it ends.")
+        return
+    for each in pending:
+        seconds = sum(lock.seconds(rows.get(lock.table, 0)) for lock in each.locks)
+        heading(f"{each.revision}  {each.title} (about {seconds:.1f} s)")
+        if each.locks:
+            shown = [
+                (
+                    lock.table,
+                    lock.lock,
+                    lock.lock.blocks,
+                    lock.work,
+                    f"{rows.get(lock.table, 0):,}" if lock.work is not Work.NONE else "",
+                )
+                for lock in each.locks
+            ]
+            table(None, ("table", "lock", "blocks", "work", "rows"), shown, right=("rows",))
+        else:
+            say("Locks no table that is there before.")
+        if not each.is_complete:
+            paragraph("It reads data first, so there may be more statements than are listed.")
+    paragraph(
+        "A lock is held until its migration ends, except while an index is built concurrently. The upgrade "
+        "waits AED_LOCK_TIMEOUT_MS for each, then tries again for a minute."
+    )
 
 
 @db.command()
