@@ -103,6 +103,7 @@ GUARDED = {
     "CostCase": "cost_cases",
     "Relative": "relatives",
     "FamilyMember": "family_members",
+    "NamedHeir": "named_heirs",
     "Inheritance": "inheritances",
     "Volunteer": "volunteers",
     "LeadBuilding": "lead_buildings",

@@ -233,6 +233,8 @@ def build(session: Session) -> Everyone:
         "order_id": make.goods_order(session, goods, resident).id,
         "exchange_id": exchange.id,
         "offer_id": exchange.offer_id,
+        "invitation_kind": "spouse",
+        "inviter_id": resident.id,
         "proof_request_id": make.proof_request(session, resident, estate).id,
         "mandate_id": make.mandate(session, resident, make.person(session)).id,
         "webhook_id": make.webhook(session, of=estate)[0],

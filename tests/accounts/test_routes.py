@@ -101,6 +101,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /time-bank/proofs/{proof_request_id}": {"data": {"answer": "decline", "words": "Another time"}},
     "POST /time-bank/rules": {"data": {"region": "CN-33"}},
     "POST /time-bank/records/{record_id}": {"data": {"decision": "dispute", "reason": "Two patrols at once"}},
+    "POST /me/time-bank/give": {"data": {"key": A_KEY, "to": "care_pool", "points": "many"}},
+    "POST /me/time-bank/people": {"data": {"change": "open_family", "name": "Wang"}},
+    "POST /me/time-bank/people/invitations": {"data": {"kind": "spouse"}},
     "POST /me/time-bank/proofs": {
         "data": {
             "key": A_KEY,

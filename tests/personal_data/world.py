@@ -51,7 +51,7 @@ from aed.responders.rules import live_location
 from aed.sharing.agreements import queries as agreement_queries
 from aed.sharing.rules import PartyRole
 from aed.timebank.mandates.models import PriorityMember
-from aed.timebank.models import ExpiryNotice, FamilyMember, Inheritance, Relative
+from aed.timebank.models import ExpiryNotice, FamilyMember, Inheritance, NamedHeir, Relative
 from aed.timebank.rules import OfferKind, PriorityGroup, Relation
 from aed.timebank.services.models import ServiceOffer
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingReminder
@@ -115,6 +115,7 @@ def person_with_every_row(session: Session) -> Person:
         [
             FamilyMember(account_id=account.id, person_id=person.id, joined_at=NOW),
             Inheritance(person_id=person.id, died_on=NOW.date(), recorded_at=NOW, recorded_by="test"),
+            NamedHeir(person_id=person.id, heir_id=make.person(session).id, named_at=NOW),
             Relative(
                 person_id=make.person(session).id,
                 relative_id=person.id,

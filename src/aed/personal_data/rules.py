@@ -309,6 +309,9 @@ PERSONAL_TABLES: Final = (
         also_by=("relative_id",),
     ),
     PersonalTable("family_members", "person_id", Erasure.DELETED, "use of a family account"),
+    PersonalTable(
+        "named_heirs", "person_id", Erasure.DELETED, "who is to have the points", also_by=("heir_id",)
+    ),
     PersonalTable("inheritances", "person_id", Erasure.KEPT, "what became of points", also_by=("heir_id",)),
     PersonalTable("mandates", "principal_id", Erasure.KEPT, "who acted for whom", also_by=("agent_id",)),
     PersonalTable(

@@ -227,6 +227,17 @@ class FamilyMember(Table):
     left_at: Mapped[datetime | None]
 
 
+class NamedHeir(Table):
+    """The relative to whom a person wants their points to go. The heir still claims them, with proof."""
+
+    __tablename__ = "named_heirs"
+    __table_args__ = (CheckConstraint("person_id <> heir_id", name="two_people"),)
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
+    heir_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    named_at: Mapped[datetime]
+
+
 class Inheritance(Table):
     """The points of a person who died: for the heir who claims in time, or else for the region's pool."""
 

@@ -142,6 +142,12 @@ class Relation(StrEnum):
     CHILD = "child"
 
 
+def inverse_relation(relation: Relation) -> Relation:
+    """Return what a person is to a relative who is `relation` to them."""
+    swapped = {Relation.PARENT: Relation.CHILD, Relation.CHILD: Relation.PARENT}
+    return swapped.get(relation, relation)
+
+
 class PriorityGroup(StrEnum):
     """Whom goods are kept for at first."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
@@ -21,7 +21,7 @@ from aed.timebank.ledger.posting import (
     post_once,
     require_balance,
 )
-from aed.timebank.models import FamilyMember, LedgerAccount, LedgerEntry, Relative
+from aed.timebank.models import FamilyMember, LedgerAccount, LedgerEntry, NamedHeir, Relative
 from aed.timebank.permissions import require_person
 from aed.timebank.regional_rules.queries import rules_at
 from aed.timebank.rules import AccountKind, Currency, LedgerKind, Relation
@@ -64,9 +64,31 @@ def confirm_relative(session: Session, viewer: Viewer, declaration_id: int, *, a
 
 
 def end_relative(session: Session, viewer: Viewer, declaration_id: int, *, at: datetime) -> None:
-    """End a declaration, as either of the two. Raises NotSignedIn, NotFound."""
+    """End a declaration, as either of the two; neither is the other's heir any more.
+
+    Raises NotSignedIn, NotFound.
+    """
     found = _declaration(session, viewer, declaration_id)
     found.ended_at = at
+    pair = (found.person_id, found.relative_id)
+    session.execute(delete(NamedHeir).where(NamedHeir.person_id.in_(pair), NamedHeir.heir_id.in_(pair)))
+    session.flush()
+
+
+def name_heir(session: Session, viewer: Viewer, *, heir_id: int | None, at: datetime) -> None:
+    """Name a confirmed relative as the heir of one's points, instead of an earlier one; None: nobody.
+
+    Raises NotSignedIn; NotAllowed for anyone else.
+    """
+    person_id = require_person(viewer)
+    lock_ledger(session)
+    if heir_id is not None:
+        heir_id = merged_person(session, heir_id)
+        if not are_relatives(session, person_id, heir_id, confirmed_only=True):
+            raise NotAllowed("Only a spouse, parent or child who has confirmed it can be named as heir.")
+    session.execute(delete(NamedHeir).where(NamedHeir.person_id == person_id))
+    if heir_id is not None:
+        session.add(NamedHeir(person_id=person_id, heir_id=heir_id, named_at=at))
     session.flush()
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from aed.timebank.models import FamilyMember, Relative
+from aed.timebank.models import FamilyMember, NamedHeir, Relative
 
 
 def are_relatives(session: Session, person_id: int, other_id: int, *, confirmed_only: bool = False) -> bool:
@@ -78,3 +78,11 @@ def members_of(session: Session, account_id: int) -> Sequence[int]:
         .where(FamilyMember.account_id == account_id, FamilyMember.left_at.is_(None))
         .order_by(FamilyMember.id)
     ).all()
+
+
+def named_heir_id(session: Session, person_id: int) -> int | None:
+    """Return the heir whom a person has named.
+
+    visibility: for the person themself, and the decision on their inheritance.
+    """
+    return session.scalar(select(NamedHeir.heir_id).where(NamedHeir.person_id == person_id))

@@ -12,6 +12,7 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.regions.queries import region_of_estate
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from aed.timebank.families.queries import are_relatives
+from aed.timebank.giving.queries import gift_units_left_of
 from aed.timebank.ledger.actions import merged_person, move_over_cap
 from aed.timebank.ledger.posting import (
     Posting,
@@ -26,7 +27,7 @@ from aed.timebank.ledger.posting import (
     regional_account,
     require_balance,
 )
-from aed.timebank.ledger.queries import account, given_since
+from aed.timebank.ledger.queries import account
 from aed.timebank.models import Inheritance, LedgerAccount, LedgerEntry
 from aed.timebank.permissions import require_account_manager, require_person
 from aed.timebank.regional_rules.queries import rules_at, zone_of_region
@@ -35,7 +36,6 @@ from aed.timebank.rules import (
     Currency,
     LedgerKind,
     can_claim,
-    gift_units_left,
     to_points,
 )
 
@@ -61,9 +61,7 @@ def give(
     def check() -> None:
         if not are_relatives(session, person_id, to_person_id, confirmed_only=True):
             raise NotAllowed("Points can be given to a spouse, parent or child who has confirmed it.")
-        zone = zone_of_region(session, own.region_id)
-        year_began = at.astimezone(zone).replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
-        left = gift_units_left(rules, given_since(session, own.id, year_began))
+        left = gift_units_left_of(session, own, rules, at)
         if units > left:
             raise Conflict("You can give {left} more points this year.", field="points", left=to_points(left))
         require_balance(session, own.id, units)

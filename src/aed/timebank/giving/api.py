@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import WriteSession
+from aed.timebank.families.queries import named_heir_id
 from aed.timebank.giving import actions
 from aed.timebank.giving.schemas import ClaimIn, DeathIn, DonationIn, GiftIn, GroupIn, InheritanceOut
 from aed.timebank.ledger.schemas import AccountOut, TransferOut
@@ -58,7 +59,7 @@ def open_group(session: WriteSession, viewer: ViewerDep, new: GroupIn) -> Accoun
 def record_death(session: WriteSession, viewer: ViewerDep, new: DeathIn) -> InheritanceOut:
     """Close the account of a person who died. For the manager of their estate."""
     made = actions.record_death(session, viewer, person_id=new.person_id, died_on=new.died_on, at=clock.now())
-    return InheritanceOut.of(made)
+    return InheritanceOut.of(made, named_heir_id=named_heir_id(session, made.person_id))
 
 
 @router.post("/time-bank/inheritances/{inheritance_id}/claim")
@@ -67,4 +68,4 @@ def claim_inheritance(
 ) -> InheritanceOut:
     """Give the points of a person who died to their heir. For the manager of the estate."""
     found = actions.claim_inheritance(session, viewer, inheritance_id, heir_id=new.heir_id, at=clock.now())
-    return InheritanceOut.of(found)
+    return InheritanceOut.of(found, named_heir_id=named_heir_id(session, found.person_id))

@@ -83,15 +83,17 @@ class InheritanceOut(BaseModel):
     id: int
     person_id: int
     died_on: date
+    named_heir_id: int | None = Field(description="The heir whom the person had named")
     heir_id: int | None = Field(description="null: nobody has claimed, or the region's pool has them")
     settled_at: datetime | None
 
     @classmethod
-    def of(cls, found: Inheritance) -> Self:
+    def of(cls, found: Inheritance, *, named_heir_id: int | None) -> Self:
         return cls(
             id=found.id,
             person_id=found.person_id,
             died_on=found.died_on,
+            named_heir_id=named_heir_id,
             heir_id=found.heir_id,
             settled_at=found.settled_at,
         )

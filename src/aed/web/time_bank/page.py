@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from aed.timebank.ledger.schemas import StatementLine
+from aed.timebank.rules import Relation
 from aed.volunteering.models import ServiceRecord
 from aed.web.time_bank_words import ENTRIES, SOURCES, STATES, points_text
+from aed.web.words import noop
+
+RELATIONS: Final = {
+    Relation.SPOUSE: noop("Spouse"),
+    Relation.PARENT: noop("Mother or father"),
+    Relation.CHILD: noop("Child"),
+}
+"""What the other person is to the reader."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, joinedload
 
+from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.registry.estates.models import Estate
+from aed.timebank.families.queries import relatives_of
 from aed.timebank.goods.models import Goods, GoodsOrder
+from aed.timebank.mandates.actions import mandates_of
+from aed.timebank.models import LedgerAccount
+from aed.timebank.rules import Relation, inverse_relation
 from aed.volunteering.models import ServiceRecord, Volunteer
 from aed.volunteering.records.queries import service_visible_to, time_zone_of
 from aed.volunteering.rules import ServiceState
@@ -78,3 +85,86 @@ def service_to_confirm(session: Session, viewer: Viewer, *, limit: int) -> Seque
         .order_by(ServiceRecord.id)
         .limit(limit)
     ).all()
+
+
+# --- relatives, family accounts and mandates ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeLine:
+    """A relative of the reader."""
+
+    declaration_id: int
+    person_id: int
+    name: str
+    relation: Relation
+    """What they are to the reader."""
+    is_confirmed: bool
+    must_confirm: bool
+    """Whether the reader is asked to confirm it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MandateLine:
+    """A mandate that the reader gave or has."""
+
+    id: int
+    person_id: int
+    """The other one."""
+    name: str
+    is_mine: bool
+    """Whether the other person acts for the reader, and not the other way round."""
+    until: date
+
+
+def relatives(session: Session, person_id: int) -> list[RelativeLine]:
+    """Return the relatives of a person, each once, those who have confirmed it first.
+
+    visibility: the viewer's own.
+    """
+    found = sorted(relatives_of(session, person_id), key=lambda each: each.confirmed_at is None)
+    others = {each: each.relative_id if each.person_id == person_id else each.person_id for each in found}
+    names = names_of(session, others.values())
+    lines: dict[int, RelativeLine] = {}
+    for each, other_id in others.items():
+        is_mine = each.person_id == person_id
+        is_confirmed = each.confirmed_at is not None
+        line = RelativeLine(
+            each.id,
+            other_id,
+            names.get(other_id, ""),
+            each.relation if is_mine else inverse_relation(each.relation),
+            is_confirmed,
+            must_confirm=not is_confirmed and not is_mine,
+        )
+        lines.setdefault(other_id, line)
+    return list(lines.values())
+
+
+def mandates(session: Session, person_id: int, at: datetime) -> list[MandateLine]:
+    """Return the mandates in force that a person gave or has. visibility: the viewer's own."""
+    found = mandates_of(session, person_id, at)
+    names = names_of(session, [id_ for each in found for id_ in (each.principal_id, each.agent_id)])
+    lines = []
+    for each in found:
+        is_mine = each.principal_id == person_id
+        other_id = each.agent_id if is_mine else each.principal_id
+        lines.append(MandateLine(each.id, other_id, names.get(other_id, ""), is_mine, each.ends_at.date()))
+    return lines
+
+
+def names_of(session: Session, person_ids: Iterable[int]) -> dict[int, str]:
+    """Return the names of people by id.
+
+    visibility: of people who have agreed to be related with the viewer, or to act for them.
+    """
+    rows = session.execute(select(Person.id, Person.name).where(Person.id.in_(person_ids)))
+    return {row.id: row.name for row in rows}
+
+
+def family_account(session: Session, account_id: int) -> tuple[str, int]:
+    """Return name and units of a family account. visibility: the viewer's own family."""
+    row = session.execute(
+        select(LedgerAccount.name, LedgerAccount.balance).where(LedgerAccount.id == account_id)
+    ).one()
+    return row.name or "", row.balance

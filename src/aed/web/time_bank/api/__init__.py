@@ -1,14 +1,16 @@
 """Routes of the volunteer's time bank.
 
 own_page.py     /me/time-bank
+giving.py       /me/time-bank/give
+people.py       /me/time-bank/people, /time-bank/invitations
 proofs.py       /me/time-bank/proofs
 confirming.py   /service
 """
 
 from fastapi import APIRouter
 
-from aed.web.time_bank.api import confirming, own_page, proofs
+from aed.web.time_bank.api import confirming, giving, own_page, people, proofs
 
 router = APIRouter()
-for part in (own_page, proofs, confirming):
+for part in (own_page, giving, people, proofs, confirming):
     router.include_router(part.router)
