@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.database.session import Database
-from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import OutboxMessage
 from aed.registry.estates.models import Estate
 from aed.timebank.families import actions as families
@@ -216,3 +216,16 @@ def test_strangers_see_no_accounts(session: Session, estate: Estate, mother: Per
     assert len(accounts_of(session, manager, mother.id)) == 2
     with pytest.raises(Exception, match="signed in"):
         accounts_of(session, ANYONE, mother.id)
+
+
+def test_inheritances_are_listed_for_those_who_manage_the_account(
+    session: Session, estate: Estate, mother: Person
+) -> None:
+    manager = manager_of(estate, make.person(session))
+    elsewhere = manager_of(make.estate(session), make.person(session))
+    made = giving.record_death(session, manager, person_id=mother.id, died_on=NOW.date(), at=NOW)
+
+    assert list(giving.inheritances(session, manager, limit=5)) == [made]
+    assert list(giving.inheritances(session, elsewhere, limit=5)) == []
+    with pytest.raises(NotSignedIn):
+        giving.inheritances(session, ANYONE, limit=5)

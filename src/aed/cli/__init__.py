@@ -122,6 +122,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Summarise a year of incidents (Utstein 2014).",
     ),
     "centres": ("centres.centres", "Connect dispatch centres."),
+    "service": ("service.service", "List, confirm and void records of service; report on a region."),
+    "points": ("service.points", "Show balances, statements and the catalogue of the time bank."),
     "webhooks": ("webhooks.webhooks", "Notify programs of the time bank."),
 }
 """Each command or group: `module.attribute` within this package, and its line in `aed --help`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import and_, exists, or_, select
@@ -86,3 +86,11 @@ def named_heir_id(session: Session, person_id: int) -> int | None:
     visibility: for the person themself, and the decision on their inheritance.
     """
     return session.scalar(select(NamedHeir.heir_id).where(NamedHeir.person_id == person_id))
+
+
+def named_heir_ids(session: Session, person_ids: Collection[int]) -> dict[int, int]:
+    """Return the heirs whom people have named, by person. visibility: as `named_heir_id`."""
+    rows = session.execute(
+        select(NamedHeir.person_id, NamedHeir.heir_id).where(NamedHeir.person_id.in_(person_ids))
+    )
+    return {row.person_id: row.heir_id for row in rows}

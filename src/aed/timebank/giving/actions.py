@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from typing import Final
 
@@ -29,7 +30,12 @@ from aed.timebank.ledger.posting import (
 )
 from aed.timebank.ledger.queries import account
 from aed.timebank.models import Inheritance, LedgerAccount, LedgerEntry
-from aed.timebank.permissions import require_account_manager, require_person
+from aed.timebank.permissions import (
+    account_visible_to,
+    require_account_manager,
+    require_person,
+    require_signed_in,
+)
 from aed.timebank.regional_rules.queries import rules_at, zone_of_region
 from aed.timebank.rules import (
     AccountKind,
@@ -150,6 +156,22 @@ def open_group(session: Session, viewer: Viewer, *, estate_id: int, name: str, a
 
 
 # --- Inheritance ----------------------------------------------------------------------------------------
+
+
+def inheritances(session: Session, viewer: Viewer, *, limit: int, after_id: int = 0) -> Sequence[Inheritance]:
+    """Return a page of the points of people who died, in accounts that the viewer manages."""
+    require_signed_in(viewer)
+    return session.scalars(
+        select(Inheritance)
+        .join(LedgerAccount, LedgerAccount.person_id == Inheritance.person_id)
+        .where(
+            Inheritance.id > after_id,
+            LedgerAccount.currency == Currency.POINTS,
+            account_visible_to(viewer),
+        )
+        .order_by(Inheritance.id)
+        .limit(limit)
+    ).all()
 
 
 def record_death(

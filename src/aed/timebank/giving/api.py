@@ -8,10 +8,19 @@ from fastapi import APIRouter, Path
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.database.dependencies import WriteSession
-from aed.timebank.families.queries import named_heir_id
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.http.parameters import Cursor, Limit, cursor_id, next_cursor
+from aed.timebank.families.queries import named_heir_id, named_heir_ids
 from aed.timebank.giving import actions
-from aed.timebank.giving.schemas import ClaimIn, DeathIn, DonationIn, GiftIn, GroupIn, InheritanceOut
+from aed.timebank.giving.schemas import (
+    ClaimIn,
+    DeathIn,
+    DonationIn,
+    GiftIn,
+    GroupIn,
+    InheritanceOut,
+    InheritancePage,
+)
 from aed.timebank.ledger.schemas import AccountOut, TransferOut
 from aed.timebank.schemas import units_of
 
@@ -53,6 +62,21 @@ def open_group(session: WriteSession, viewer: ViewerDep, new: GroupIn) -> Accoun
     """Open the account of a group, which can only donate. For the estate's manager."""
     made = actions.open_group(session, viewer, estate_id=new.estate_id, name=new.name, at=clock.now())
     return AccountOut.of(made)
+
+
+@router.get("/time-bank/inheritances")
+def list_inheritances(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
+) -> InheritancePage:
+    """List the points of people who died, claimed and unclaimed, of estates that you manage."""
+    found = actions.inheritances(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
+    heirs = named_heir_ids(session, [each.person_id for each in found])
+    return InheritancePage(
+        inheritances=[
+            InheritanceOut.of(each, named_heir_id=heirs.get(each.person_id)) for each in found[:limit]
+        ],
+        next=next_cursor(found, limit),
+    )
 
 
 @router.post("/time-bank/inheritances", status_code=201)

@@ -97,3 +97,10 @@ class InheritanceOut(BaseModel):
             heir_id=found.heir_id,
             settled_at=found.settled_at,
         )
+
+
+class InheritancePage(BaseModel):
+    """A page of inheritances."""
+
+    inheritances: list[InheritanceOut]
+    next: str | None = Field(None, description="Cursor of the next page, if there is one")
