@@ -27,6 +27,7 @@ from aed.notifications.channels.web_push import public_key
 from aed.responders import queries as responder_queries
 from aed.settings import Settings
 from aed.training.enrolments import queries as enrolment_queries
+from aed.volunteering.permissions import manages_any
 from aed.web.my_page import queries
 from aed.web.my_page.page import call_line, certificate_line, declaration_line, enrolment_line, offer_view
 from aed.web.my_page.requests import MAX_SHOWN, NO_STORE, Text, person_of
@@ -78,6 +79,7 @@ def _page(
         certificates=[certificate_line(each, today=at.date()) for each in offer.certificates]
         + [declaration_line(each) for each in declarations.own_declarations(session, person_id, limit=5)],
         to_confirm=declarations.count_pending(session, viewer),
+        is_manager=manages_any(viewer),
         sessions=[
             enrolment_line(each)
             for each in enrolment_queries.enrolments_of_person(session, person_id, limit=MAX_SHOWN)
