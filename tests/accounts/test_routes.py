@@ -104,6 +104,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /me/time-bank/give": {"data": {"key": A_KEY, "to": "care_pool", "points": "many"}},
     "POST /me/time-bank/people": {"data": {"change": "open_family", "name": "Wang"}},
     "POST /me/time-bank/people/invitations": {"data": {"kind": "spouse"}},
+    "POST /me/time-bank/services/offers/{offer_id}/requests": {"data": {"key": A_KEY}},
+    "POST /me/time-bank/services/exchanges/{exchange_id}": {"data": {"change": "cancel"}},
     "POST /me/time-bank/proofs": {
         "data": {
             "key": A_KEY,

@@ -101,3 +101,11 @@ def test_a_volunteer_joins_records_is_confirmed_and_orders(
     check(phone, view, "time-bank-give-review")
     phone.goto("/me/time-bank/proofs")
     check(phone, view, "time-bank-proofs")
+
+    with site.database.write_sessions() as session, session.begin():
+        person, estate = session.get_one(Person, person_id), session.get_one(Estate, estate_id)
+        make.mandate(session, make.person_at(session, estate), person)
+        make.service_exchange(session, estate, person)
+    phone.goto("/me/time-bank/services")
+    expect(phone.locator("#exchanges ~ .card")).to_have_count(1)
+    check(phone, view, "time-bank-services")

@@ -305,5 +305,5 @@ def test_a_cancelled_lesson_gives_the_points_back(
     with pytest.raises(Conflict):
         services.agree_on_service(session, oneself(teacher), exchange.id, at=NOW)
     services.close_offer(session, oneself(teacher), offer.id, at=NOW)
-    assert services.offers(session, oneself(volunteer), limit=9, after_id=0) == []
+    assert services.offers(session, oneself(volunteer), limit=9, after_id=0, at=NOW) == []
     assert goods_actions.orders(session, oneself(volunteer), limit=9, after_id=0) == []

@@ -325,10 +325,15 @@ PERSONAL_TABLES: Final = (
         "person_id",
         Erasure.BLANKED,
         "services for others",
-        blank={"title": "-"},
+        blank={"title": "-", "times": None, "place": None},
     ),
     PersonalTable(
-        "service_exchanges", "person_id", Erasure.KEPT, "what points were spent on", hidden=("key",)
+        "service_exchanges",
+        "person_id",
+        Erasure.BLANKED,
+        "what points were spent on",
+        blank={"address": None},
+        hidden=("key",),
     ),
     PersonalTable(
         "expiry_notices",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
@@ -38,7 +38,15 @@ from aed.timebank.services.models import ServiceExchange, ServiceOffer
 
 
 def offer_service(
-    session: Session, viewer: Viewer, *, kind: OfferKind, title: str, price: int, at: datetime
+    session: Session,
+    viewer: Viewer,
+    *,
+    kind: OfferKind,
+    title: str,
+    price: int,
+    times: str | None = None,
+    place: str | None = None,
+    at: datetime,
 ) -> ServiceOffer:
     """Offer to do something for members of one's region, for `price` units an hour."""
     person_id = require_person(viewer)
@@ -48,6 +56,8 @@ def offer_service(
         region_id=own.region_id,
         kind=kind,
         title=title,
+        times=times,
+        place=place,
         price=price,
         offered_at=at,
     )
@@ -71,12 +81,20 @@ def close_offer(session: Session, viewer: Viewer, offer_id: int, *, at: datetime
     session.flush()
 
 
-def offers(session: Session, viewer: Viewer, *, limit: int, after_id: int) -> Sequence[ServiceOffer]:
-    """Return the open offers of the viewer's region, in order.
+def offers(
+    session: Session,
+    viewer: Viewer,
+    *,
+    limit: int,
+    after_id: int,
+    acting_for: int | None = None,
+    at: datetime,
+) -> Sequence[ServiceOffer]:
+    """Return the open offers of the region of the viewer, or of the person they act for, in order.
 
     visibility: offers are made to all members of the region.
     """
-    own = own_points_account(session, require_person(viewer))
+    own = own_points_account(session, acting_person(session, viewer, acting_for, at))
     return session.scalars(
         select(ServiceOffer)
         .where(
@@ -97,6 +115,7 @@ def ask_for_service(
     starts_at: datetime,
     minutes: int,
     key: str,
+    address: str | None = None,
     acting_for: int | None = None,
     paid_from: PaidFrom = PaidFrom.OWN,
     at: datetime,
@@ -132,6 +151,7 @@ def ask_for_service(
         key=key,
         starts_at=starts_at,
         minutes=minutes,
+        address=address,
         amount=service_units(offer.price, minutes),
         state=ExchangeState.ASKED,
         asked_at=at,
@@ -142,14 +162,37 @@ def ask_for_service(
     return exchange
 
 
-def agree_on_service(session: Session, viewer: Viewer, exchange_id: int, *, at: datetime) -> ServiceExchange:
-    """Agree to do it at the time asked for, as its provider; the points are held.
+def propose_time(
+    session: Session, viewer: Viewer, exchange_id: int, *, starts_at: datetime, at: datetime
+) -> ServiceExchange:
+    """Propose another time, as either side; the other one then agrees to it.
 
-    Raises NotSignedIn, NotAllowed, NotFound; Conflict if the points are not there any more.
+    Raises NotSignedIn, NotAllowed, NotFound, InvalidInput; Conflict once a time was agreed on.
     """
     exchange, offer = _exchange(session, viewer, exchange_id)
-    if viewer.person_id != offer.person_id:
-        raise NotAllowed("The person who offers the service agrees to it.")
+    if exchange.state is not ExchangeState.ASKED:
+        raise Conflict("A time was agreed on already, or the request has ended.")
+    if starts_at < at:
+        raise InvalidInput("Choose a time in the future.", field="starts_at")
+    exchange.starts_at = starts_at
+    exchange.is_proposed_by_provider = viewer.person_id == offer.person_id
+    session.flush()
+    return exchange
+
+
+def agree_on_service(
+    session: Session, viewer: Viewer, exchange_id: int, *, starts_at: datetime | None = None, at: datetime
+) -> ServiceExchange:
+    """Agree to the time that the other side proposed; the points are held.
+
+    `starts_at` is the time that was read: if another one was proposed meanwhile, nothing is agreed on. Raises
+    NotSignedIn, NotAllowed, NotFound; Conflict if the points are not there any more.
+    """
+    exchange, offer = _exchange(session, viewer, exchange_id)
+    if (viewer.person_id == offer.person_id) == exchange.is_proposed_by_provider:
+        raise NotAllowed("The side that did not propose the time agrees to it.")
+    if starts_at is not None and starts_at != exchange.starts_at:
+        raise Conflict("Another time was proposed meanwhile. Look at it first.")
     if exchange.state is ExchangeState.AGREED:
         return exchange
     if exchange.state is not ExchangeState.ASKED:
@@ -200,6 +243,23 @@ def confirm_service(session: Session, viewer: Viewer, exchange_id: int, *, at: d
     return exchange
 
 
+def rate_service(session: Session, viewer: Viewer, exchange_id: int, *, rating: int) -> ServiceExchange:
+    """Rate a service from 1 to 5, once, as the side that received it, after both have confirmed it.
+
+    Raises NotSignedIn, NotAllowed, NotFound, Conflict.
+    """
+    exchange, offer = _exchange(session, viewer, exchange_id)
+    if viewer.person_id == offer.person_id:
+        raise NotAllowed("The side that received the service rates it.")
+    if exchange.state is not ExchangeState.SETTLED:
+        raise Conflict("It can be rated once both have confirmed it.")
+    if exchange.rating not in (None, rating):
+        raise Conflict("It was rated already.")
+    exchange.rating = rating
+    session.flush()
+    return exchange
+
+
 def cancel_service(session: Session, viewer: Viewer, exchange_id: int, *, at: datetime) -> ServiceExchange:
     """Cancel a service; held points come back. Once one side has confirmed it, only a manager cancels it.
 
@@ -234,21 +294,41 @@ def exchanges(session: Session, viewer: Viewer, *, limit: int, after_id: int) ->
 
     visibility: one's own exchanges.
     """
-    person_id = require_person(viewer)
     return session.scalars(
         select(ServiceExchange)
         .join(ServiceOffer, ServiceOffer.id == ServiceExchange.offer_id)
-        .where(
-            ServiceExchange.id > after_id,
-            or_(
-                ServiceExchange.person_id == person_id,
-                ServiceExchange.asked_by == viewer.name,
-                ServiceOffer.person_id == person_id,
-            ),
-        )
+        .where(ServiceExchange.id > after_id, _is_of(viewer))
         .order_by(ServiceExchange.id)
         .limit(limit)
     ).all()
+
+
+def latest_exchanges(
+    session: Session, viewer: Viewer, *, limit: int
+) -> list[tuple[ServiceExchange, ServiceOffer]]:
+    """Return what one asked for or is asked to do with its offer, newest first, open ones before the others.
+
+    visibility: one's own exchanges.
+    """
+    is_open = ServiceExchange.state.in_((ExchangeState.ASKED, ExchangeState.AGREED))
+    rows = session.execute(
+        select(ServiceExchange, ServiceOffer)
+        .join(ServiceOffer, ServiceOffer.id == ServiceExchange.offer_id)
+        .where(_is_of(viewer))
+        .order_by(is_open.desc(), ServiceExchange.id.desc())
+        .limit(limit)
+    )
+    return [(exchange, offer) for exchange, offer in rows]
+
+
+def _is_of(viewer: Viewer) -> ColumnElement[bool]:
+    """Select the exchanges of a person. visibility: it is a predicate itself."""
+    person_id = require_person(viewer)
+    return or_(
+        ServiceExchange.person_id == person_id,
+        ServiceExchange.asked_by == viewer.name,
+        ServiceOffer.person_id == person_id,
+    )
 
 
 def _exchange(

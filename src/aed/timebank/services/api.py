@@ -30,7 +30,7 @@ def list_service_offers(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
 ) -> ServiceOfferPage:
     """List what members of your region offer to do."""
-    found = actions.offers(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
+    found = actions.offers(session, viewer, limit=limit + 1, after_id=cursor_id(cursor), at=clock.now())
     return ServiceOfferPage(
         offers=[ServiceOfferOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
     )
@@ -44,6 +44,8 @@ def offer_service(session: WriteSession, viewer: ViewerDep, new: ServiceOfferIn)
         viewer,
         kind=new.kind,
         title=new.title,
+        times=new.times,
+        place=new.place,
         price=units_of(new.points_per_hour),
         at=clock.now(),
     )
@@ -68,6 +70,7 @@ def ask_for_service(
         offer_id,
         starts_at=new.starts_at,
         minutes=new.minutes,
+        address=new.address,
         key=str(new.key),
         acting_for=new.acting_for,
         paid_from=new.paid_from,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.database.types import BigIntId, Table, enum_column
@@ -22,6 +22,10 @@ class ServiceOffer(Table):
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
     kind: Mapped[OfferKind] = mapped_column(enum_column(OfferKind))
     title: Mapped[str] = mapped_column(String(200))
+    times: Mapped[str | None] = mapped_column(String(200))
+    """When, in the member's words."""
+    place: Mapped[str | None] = mapped_column(String(200))
+    """Roughly where: everyone in the region sees it."""
     price: Mapped[int] = mapped_column(BigInteger)
     """Units for an hour."""
     offered_at: Mapped[datetime]
@@ -35,6 +39,7 @@ class ServiceExchange(Table):
     __table_args__ = (
         UniqueConstraint("payer_account_id", "key"),
         CheckConstraint("minutes > 0", name="minutes"),
+        CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
     )
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
@@ -45,6 +50,10 @@ class ServiceExchange(Table):
     key: Mapped[str] = mapped_column(String(36))
     starts_at: Mapped[datetime]
     minutes: Mapped[int]
+    is_proposed_by_provider: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """Who proposed the time: the other side agrees to it."""
+    address: Mapped[str | None] = mapped_column(String(300))
+    """Where it is done; the provider sees it once the time is agreed on."""
     amount: Mapped[int] = mapped_column(BigInteger)
     """Units."""
     state: Mapped[ExchangeState] = mapped_column(enum_column(ExchangeState))
@@ -55,5 +64,7 @@ class ServiceExchange(Table):
     """When the provider confirmed that it was done."""
     received_at: Mapped[datetime | None]
     """When the other side confirmed it."""
+    rating: Mapped[int | None]
+    """By the side that received it."""
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[str | None] = mapped_column(String(200))

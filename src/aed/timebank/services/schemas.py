@@ -23,6 +23,12 @@ class ServiceOfferIn(BaseModel):
 
     kind: OfferKind
     title: Name
+    times: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="When, in words"
+    )
+    place: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Roughly where; everyone in the region sees it"
+    )
     points_per_hour: Points
 
 
@@ -33,6 +39,8 @@ class ServiceOfferOut(BaseModel):
     person_id: int
     kind: OfferKind
     title: str
+    times: str | None
+    place: str | None
     points_per_hour: float
 
     @classmethod
@@ -42,6 +50,8 @@ class ServiceOfferOut(BaseModel):
             person_id=found.person_id,
             kind=found.kind,
             title=found.title,
+            times=found.times,
+            place=found.place,
             points_per_hour=float(to_points(found.price)),
         )
 
@@ -72,6 +82,9 @@ class ExchangeIn(BaseModel):
     starts_at: Moment
     minutes: Annotated[int, Field(ge=1, le=1440)]
     key: Key
+    address: Annotated[str, Field(min_length=1, max_length=300)] | None = Field(
+        None, description="Where; the provider sees it once the time is agreed on"
+    )
     acting_for: Id | None = Field(None, description="The person whose mandate you have")
     paid_from: PaidFrom = PaidFrom.OWN
 
@@ -88,6 +101,7 @@ class ExchangeOut(BaseModel):
     state: ExchangeState
     is_confirmed_by_provider: bool
     is_confirmed_by_receiver: bool
+    rating: int | None = Field(description="From 1 to 5, by the side that received it")
 
     @classmethod
     def of(cls, found: ServiceExchange) -> Self:
@@ -101,6 +115,7 @@ class ExchangeOut(BaseModel):
             state=found.state,
             is_confirmed_by_provider=found.given_at is not None,
             is_confirmed_by_receiver=found.received_at is not None,
+            rating=found.rating,
         )
 
 

@@ -7,11 +7,23 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from aed.timebank.ledger.schemas import StatementLine
-from aed.timebank.rules import Relation
+from aed.timebank.rules import ExchangeState, OfferKind, Relation
 from aed.volunteering.models import ServiceRecord
 from aed.web.time_bank_words import ENTRIES, SOURCES, STATES, points_text
 from aed.web.words import noop
 
+EXCHANGES: Final = {
+    ExchangeState.ASKED: noop("Asked for: waits until the time is agreed on"),
+    ExchangeState.AGREED: noop("Agreed on; the points are held"),
+    ExchangeState.SETTLED: noop("Done, and confirmed by both"),
+    ExchangeState.CANCELLED: noop("Cancelled"),
+}
+OFFERS: Final = {
+    OfferKind.ACCOMPANYING: noop("Accompanying"),
+    OfferKind.REPAIR: noop("Repair"),
+    OfferKind.LESSON: noop("Lesson"),
+    OfferKind.OTHER: noop("Other help"),
+}
 RELATIONS: Final = {
     Relation.SPOUSE: noop("Spouse"),
     Relation.PARENT: noop("Mother or father"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, joinedload
 
+from aed.accounts.masking import mask_name
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.registry.estates.models import Estate
@@ -17,10 +18,13 @@ from aed.timebank.families.queries import relatives_of
 from aed.timebank.goods.models import Goods, GoodsOrder
 from aed.timebank.mandates.actions import mandates_of
 from aed.timebank.models import LedgerAccount
-from aed.timebank.rules import Relation, inverse_relation
+from aed.timebank.rules import ExchangeState, OfferKind, Relation, inverse_relation
+from aed.timebank.services.actions import latest_exchanges, offers
+from aed.timebank.services.models import ServiceExchange, ServiceOffer
 from aed.volunteering.models import ServiceRecord, Volunteer
 from aed.volunteering.records.queries import service_visible_to, time_zone_of
 from aed.volunteering.rules import ServiceState
+from aed.web.time_bank_words import points_text
 
 
 def volunteer_of(session: Session, person_id: int) -> Volunteer | None:
@@ -168,3 +172,125 @@ def family_account(session: Session, account_id: int) -> tuple[str, int]:
         select(LedgerAccount.name, LedgerAccount.balance).where(LedgerAccount.id == account_id)
     ).one()
     return row.name or "", row.balance
+
+
+# --- services of members --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OfferLine:
+    """What a member offers."""
+
+    id: int
+    kind: OfferKind
+    title: str
+    times: str | None
+    place: str | None
+    points: str
+    """For an hour."""
+    name: str
+    """Masked, unless the offer is the reader's."""
+    is_mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeLine:
+    """A service that was asked for, and what the reader can do about it."""
+
+    id: int
+    title: str
+    starts_at: datetime
+    when: str
+    minutes: int
+    points: str
+    state: ExchangeState
+    is_mine: bool
+    """Whether the reader receives it, or acts for the person who does."""
+    provider: str
+    receiver: str
+    """Empty if it is the reader. Both names are masked until the time is agreed on."""
+    phone: str | None
+    """Of the other side, once the time is agreed on and until it is over."""
+    address: str | None
+    rating: int | None
+    can_agree: bool
+    can_confirm: bool
+    can_rate: bool
+    can_cancel: bool
+
+
+def offer_lines(
+    session: Session, viewer: Viewer, *, person_id: int, acting_for: int | None, at: datetime, limit: int
+) -> list[OfferLine]:
+    """Return the open offers of the region. visibility: as `offers`, with masked names."""
+    found = offers(session, viewer, acting_for=acting_for, at=at, limit=limit, after_id=0)
+    names = names_of(session, {each.person_id for each in found})
+    return [
+        OfferLine(
+            each.id,
+            each.kind,
+            each.title,
+            each.times,
+            each.place,
+            points_text(each.price),
+            names.get(each.person_id, "")
+            if each.person_id == person_id
+            else mask_name(names.get(each.person_id, "")),
+            each.person_id == person_id,
+        )
+        for each in found
+    ]
+
+
+def exchange_lines(
+    session: Session, viewer: Viewer, *, zone: ZoneInfo, at: datetime, limit: int
+) -> list[ExchangeLine]:
+    """Return what the viewer asked for or is asked to do, newest first.
+
+    visibility: as `latest_exchanges`; names are masked, and phone number and address left out, until the time
+    is agreed on.
+    """
+    found = latest_exchanges(session, viewer, limit=limit)
+    ids = {offer.person_id for _, offer in found} | {each.person_id for each, _ in found}
+    rows = session.execute(select(Person.id, Person.name, Person.phone).where(Person.id.in_(ids)))
+    people = {row.id: (row.name, row.phone) for row in rows}
+    return [_exchange_line(each, offer, people, viewer, zone, at) for each, offer in found]
+
+
+def _exchange_line(
+    each: ServiceExchange,
+    offer: ServiceOffer,
+    people: Mapping[int, tuple[str, str | None]],
+    viewer: Viewer,
+    zone: ZoneInfo,
+    at: datetime,
+) -> ExchangeLine:
+    is_mine = viewer.person_id != offer.person_id
+    is_agreed = each.state in (ExchangeState.AGREED, ExchangeState.SETTLED)
+    _, phone = people[offer.person_id if is_mine else each.person_id]
+
+    def shown(person_id: int) -> str:
+        name, _ = people[person_id]
+        return name if is_agreed else mask_name(name)
+
+    has_confirmed = each.received_at is not None if is_mine else each.given_at is not None
+    is_open = each.state in (ExchangeState.ASKED, ExchangeState.AGREED)
+    return ExchangeLine(
+        id=each.id,
+        title=offer.title,
+        starts_at=each.starts_at,
+        when=f"{each.starts_at.astimezone(zone):%Y-%m-%d %H:%M}",
+        minutes=each.minutes,
+        points=points_text(each.amount),
+        state=each.state,
+        is_mine=is_mine,
+        provider=shown(offer.person_id),
+        receiver="" if each.person_id == viewer.person_id else shown(each.person_id),
+        phone=phone if each.state is ExchangeState.AGREED else None,
+        address=each.address if is_mine or each.state is ExchangeState.AGREED else None,
+        rating=each.rating,
+        can_agree=each.state is ExchangeState.ASKED and each.is_proposed_by_provider == is_mine,
+        can_confirm=each.state is ExchangeState.AGREED and at >= each.starts_at and not has_confirmed,
+        can_rate=is_mine and each.state is ExchangeState.SETTLED and each.rating is None,
+        can_cancel=is_open and each.given_at is None and each.received_at is None,
+    )
