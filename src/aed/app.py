@@ -67,7 +67,6 @@ from aed.http.request_timing import RequestMetrics, RequestTiming
 from aed.http.routes import template_of
 from aed.imports import api as imports_api
 from aed.imports.devices import api as import_devices_api
-from aed.imports.drafts.actions import MAX_BYTES as MAX_LIST_BYTES
 from aed.imports.lint import api as lint_api
 from aed.incidents.alerts import api as alerts_api
 from aed.incidents.calls import api as calls_api
@@ -140,7 +139,6 @@ from aed.web.call_pages import api as call_pages_api
 from aed.web.checks import api as check_pages_api
 from aed.web.coverage import api as coverage_pages_api
 from aed.web.demo_roles import api as demo_roles_api
-from aed.web.device_lists import api as device_lists_api
 from aed.web.device_pages import api as device_pages_api
 from aed.web.errors import error_page, wants_error_page
 from aed.web.find_help import api as find_help_api
@@ -150,6 +148,7 @@ from aed.web.my_page import api as my_page_api
 from aed.web.reminders import api as reminder_pages_api
 from aed.web.render import HEADERS
 from aed.web.reports import api as web_reports_api
+from aed.web.rounds import api as round_pages_api
 from aed.web.sign_up import api as sign_up_api
 from aed.web.time_bank import api as time_bank_pages_api
 from aed.web.time_bank_desk import api as time_bank_desk_api
@@ -163,7 +162,6 @@ SLOW_PATHS = (
     "/v1/lint",
     "/v1/photos",
     "/v1/placement",
-    "/lists",
     "/report",
     "/me/certificate",
 )
@@ -322,13 +320,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(learn_api.router)
     app.include_router(attendance_pages_api.router)
     app.include_router(web_reports_api.router)
+    app.include_router(round_pages_api.router)
     app.include_router(coverage_pages_api.router)
     app.include_router(sign_up_api.router)
     app.include_router(my_page_api.router)
     app.include_router(time_bank_pages_api.router)
     app.include_router(time_bank_desk_api.router)
     app.include_router(reminder_pages_api.router)
-    app.include_router(device_lists_api.router)
     app.include_router(map_api.router)
     app.include_router(web_api.router)
     app.include_router(docs.router)
@@ -395,7 +393,6 @@ def body_limits(settings: Settings) -> BodyLimits:
             "/v1/imports/responders": imports,
             "/v1/imports/issuer-roster": imports,
             "/me/certificate": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
-            "/lists": FileLimit(MAX_LIST_BYTES, settings.file_seconds),
             "/report": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
             "/v1/photos": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from aed.accounts.permissions import (
@@ -69,6 +70,30 @@ def require_check_allowed(viewer: Viewer, kind: CheckKind, estate_id: int | None
     if viewer.role is TokenRole.MEMBER and estate_id is not None and estate_id == viewer.estate_id:
         return
     raise NotAllowed("This token can check only devices of its own estate.")
+
+
+@dataclass(frozen=True, slots=True)
+class AssignedPlaces:
+    """Where a viewer assigns rounds. For an administrator of the network, who does so everywhere, empty."""
+
+    estate_ids: tuple[int, ...]
+    region_ids: tuple[int, ...]
+    """Regions that the viewer administers: rounds through the region, and of each of its estates."""
+    managed_region_ids: tuple[int, ...]
+    """Regions of which the viewer manages every estate: rounds of the estates alone."""
+
+
+def assigned_places(viewer: Viewer) -> AssignedPlaces:
+    """Return where the viewer assigns rounds; `require_round_assigner` decides by the same roles."""
+    estate_ids, region_ids = set[int](), set[int]()
+    if viewer.person_id is None and viewer.role is TokenRole.MEMBER and viewer.estate_id is not None:
+        estate_ids.add(viewer.estate_id)
+    for each in viewer.role_assignments:
+        if each.role is Role.ESTATE_MANAGER and each.estate_id is not None:
+            estate_ids.add(each.estate_id)
+        if each.role is Role.ADMINISTRATOR:
+            region_ids |= set(each.region_ids)
+    return AssignedPlaces(tuple(sorted(estate_ids)), tuple(sorted(region_ids)), viewer.managed_region_ids)
 
 
 def require_round_assigner(viewer: Viewer, estate_id: int | None, region_id: int) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased, joinedload
 
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Role, TokenRole, Viewer
+from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
 from aed.accounts.regions.queries import region_by_code
 from aed.accounts.visibility import managed_by, visible_to
@@ -31,7 +31,7 @@ from aed.settings import Settings
 from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due.queries import duties
 from aed.upkeep.models import Check, InspectionRound, RoundStop
-from aed.upkeep.permissions import require_check_allowed, require_round_assigner
+from aed.upkeep.permissions import assigned_places, require_check_allowed, require_round_assigner
 from aed.upkeep.rounds.routing import (
     MAX_STOPS,
     NotVisitedReason,
@@ -403,19 +403,11 @@ def assigned_by_viewer(viewer: Viewer) -> ColumnElement[bool]:
     """Select the rounds of the estates and regions where the viewer assigns rounds."""
     if viewer.is_administrator:
         return true()
-    estates, regions = {0}, {0}
-    if viewer.person_id is None and viewer.role is TokenRole.MEMBER and viewer.estate_id is not None:
-        estates.add(viewer.estate_id)
-    for each in viewer.role_assignments:
-        if each.role is Role.ESTATE_MANAGER and each.estate_id is not None:
-            estates.add(each.estate_id)
-        if each.role is Role.ADMINISTRATOR:
-            regions |= set(each.region_ids)
-    in_managed_region = InspectionRound.region_id.in_(sorted({0, *viewer.managed_region_ids}))
+    places = assigned_places(viewer)
     return or_(
-        InspectionRound.estate_id.in_(sorted(estates)),
-        InspectionRound.region_id.in_(sorted(regions)),
-        in_managed_region & InspectionRound.estate_id.is_not(None),
+        InspectionRound.estate_id.in_(places.estate_ids),
+        InspectionRound.region_id.in_(places.region_ids),
+        InspectionRound.region_id.in_(places.managed_region_ids) & InspectionRound.estate_id.is_not(None),
     )
 
 

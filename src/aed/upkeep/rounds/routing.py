@@ -2,7 +2,7 @@
 
 The method is *ruin and recreate* (Schrimpf et al. 2000): remove a few neighbouring stops, insert each where
 it costs least, and keep the result if it is better or, at first, only a little worse. Random numbers have a
-fixed seed, so the same question has the same answer.
+fixed seed, so the same question has the same answer. `docs/decide/rounds.md` says how good the orders are.
 
 Times are seconds after midnight of the round's day.
 """

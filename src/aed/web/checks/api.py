@@ -44,6 +44,7 @@ from aed.upkeep.confirmations import queries as confirmation_queries
 from aed.upkeep.confirmations.actions import KEY_PREFIX, answer_request
 from aed.upkeep.confirmations.schemas import ConfirmationRequestOut
 from aed.upkeep.models import Check
+from aed.upkeep.rounds.queries import AssignedRound
 from aed.upkeep.rules import CheckKind, device_id_of
 from aed.web import static
 from aed.web.checks import queries
@@ -143,7 +144,10 @@ def show_check(
             return _refused(request, session, viewer, code, device_id, error)
         sent = request.query_params.get("sent", "")
         check = queries.own_check(session, viewer, found.device, sent) if sent else None
-        return _form_page(request, form_of(found, at=at), {}, code=code, check=check, headers=FOR_OFFLINE)
+        walked = queries.round_of(session, viewer, device_id, at=at)
+        return _form_page(
+            request, form_of(found, at=at), {}, code=code, check=check, walked=walked, headers=FOR_OFFLINE
+        )
 
 
 def _refused(
@@ -172,6 +176,7 @@ def _form_page(
     problem: BadForm | None = None,
     asks_again: bool = False,
     check: Check | None = None,
+    walked: AssignedRound | None = None,
     headers: Mapping[str, str] = NO_STORE,
 ) -> Response:
     settings: Settings = request.app.state.settings
@@ -190,6 +195,7 @@ def _form_page(
         problem=problem,
         asks_again=asks_again or (form is not None and form.checked_at is not None and check is None),
         check=check,
+        round=walked,
         result=_result(check) if check is not None else "",
         photo_limit=settings.photo_limit_bytes,
     )

@@ -19,10 +19,14 @@ from aed.upkeep.checks.queries import check_by_key, policy_for, terms_of
 from aed.upkeep.checks.rules import GLANCE_ASKS, questions_of
 from aed.upkeep.faults.queries import DeviceReadiness, readiness_of
 from aed.upkeep.models import Check
+from aed.upkeep.rounds.queries import AssignedRound, rounds
+from aed.upkeep.rounds.rules import MAX_LATE_DAYS
 from aed.upkeep.rules import CheckKind, QuarantineReason, Question
 
 SECOND_CHECK: Final = timedelta(hours=24)
 """A check within this time of an earlier one must be meant."""
+MAX_ROUNDS: Final = 10
+"""The latest rounds among which that of a device is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +104,15 @@ def own_check(session: Session, viewer: Viewer, device: Device, key: str) -> Che
     check = check_by_key(session, key)
     is_own = check is not None and check.device_id == device.id and check.by_id == viewer.person_id
     return check if is_own else None
+
+
+def round_of(session: Session, viewer: Viewer, device_id: int, *, at: datetime) -> AssignedRound | None:
+    """Return the viewer's round of today, or an overdue one, with that device in its order."""
+    if viewer.person_id is None:
+        return None
+    since = at.date() - timedelta(days=MAX_LATE_DAYS)
+    for found in rounds(session, viewer, at=at, limit=MAX_ROUNDS, is_own=True, since=since):
+        is_now = found.row.day <= at.date() + timedelta(days=1) and found.row.cancelled_at is None
+        if is_now and any(each.device.id == device_id for each in found.in_order):
+            return found
+    return None

@@ -1,10 +1,11 @@
-// The service worker of the site: without signal, `/` is the kept page `/offline`. The server puts
-// `const SITE = {version, files, pages}` in front. Everything else goes to the network as usual.
+// The service worker of the site: without signal, `/` is the kept page `/offline`, and an inspector's round is as
+// it was last. The server puts `const SITE = {version, files, pages}` in front. Everything else goes to the network.
 "use strict";
 const KEPT = `aed-site-${SITE.version}`;
 const SIGNAL_MS = 4000; // with a weaker signal the kept page comes first; its link adds `wait` to try for longer
 const FILES = "/static/"; // addresses with a content hash: also those of the map, once an estate with a base map is kept
 const SETTINGS = "aed-settings";
+const ROUNDS = "aed-rounds-1"; // as in rounds.js
 
 self.addEventListener("install", (event) => {
   event.waitUntil((async () => {
@@ -56,6 +57,21 @@ async function page(request, url) {
   }
 }
 
+async function round(request, url) {
+  const kept = await caches.open(ROUNDS);
+  try {
+    const answer = await fetch(request, { signal: AbortSignal.timeout(SIGNAL_MS) });
+    if (answer.ok && !answer.redirected && answer.headers.get("X-Keep-Offline")) {
+      await kept.put(url.pathname, answer.clone());
+    }
+    return answer;
+  } catch (error) {
+    const found = await kept.match(url.pathname, { ignoreVary: true });
+    if (found) return found;
+    throw error;
+  }
+}
+
 async function file(request) {
   const kept = await caches.match(request, { ignoreVary: true, ignoreSearch: true }); // MapLibre adds its version
   return kept ?? fetch(request);
@@ -67,6 +83,8 @@ self.addEventListener("fetch", (event) => {
   if (request.method !== "GET" || url.origin !== location.origin) return;
   if (request.mode === "navigate" && (url.pathname === "/" || url.pathname === "/offline")) {
     event.respondWith(page(request, url));
+  } else if (request.mode === "navigate" && /^\/rounds(\/\d+)?$/.test(url.pathname)) {
+    event.respondWith(round(request, url));
   } else if (url.pathname.startsWith(FILES)) {
     event.respondWith(file(request));
   }

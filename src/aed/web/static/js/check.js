@@ -1,5 +1,6 @@
 // The check form without a network: each check is kept on the phone under a key of its own before it is sent, and
 // is sent until the server answers. A check that is sent twice is stored once.
+import {inStore, waiting} from "./phone_store.js";
 
 const RETRY_MS = 20_000, LONGEST_SIDE = 1600, MAX_PHOTOS = 5;
 const page = document.getElementById("check-page"), form = document.getElementById("check");
@@ -11,24 +12,6 @@ let photos = [];
 
 // --- what the phone keeps ----------------------------------------------------------------------------------
 
-const store = new Promise((resolve, reject) => {
-  const opening = indexedDB.open("aed", 1);
-  opening.onupgradeneeded = () => {
-    opening.result.createObjectStore("queue", {keyPath: "key"});
-    opening.result.createObjectStore("kept", {keyPath: "name"});
-  };
-  opening.onsuccess = () => resolve(opening.result);
-  opening.onerror = () => reject(opening.error);
-});
-async function inStore(name, mode, run) {
-  const opened = await store;
-  return new Promise((resolve, reject) => {
-    const turn = opened.transaction(name, mode, {durability: "strict"}), asked = run(turn.objectStore(name));
-    turn.oncomplete = () => resolve(asked.result);
-    turn.onerror = turn.onabort = () => reject(turn.error);
-  });
-}
-const waiting = () => inStore("queue", "readonly", all => all.getAll());
 const put = entry => inStore("queue", "readwrite", queue => queue.put(entry));
 const drop = key => inStore("queue", "readwrite", queue => queue.delete(key));
 const draftName = () => `draft ${code}`;

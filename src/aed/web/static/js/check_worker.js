@@ -2,7 +2,7 @@
 // was opened last for the device, or else the form without a device.
 const KEPT = "aed-checks-1";
 const SHELL = "/d/open";
-const MAX_KEPT = 60;
+const MAX_KEPT = 200; // a round has up to 60 devices or more
 
 self.addEventListener("install", event => {
   event.waitUntil((async () => {
