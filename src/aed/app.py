@@ -65,6 +65,7 @@ from aed.http.problems import (
 from aed.http.query import refuse_unknown_parameters
 from aed.http.request_timing import RequestMetrics, RequestTiming
 from aed.http.routes import template_of
+from aed.http.shedding import ShedLoad
 from aed.imports import api as imports_api
 from aed.imports.devices import api as import_devices_api
 from aed.imports.lint import api as lint_api
@@ -341,6 +342,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             paths=STANDBY_PATHS,
         )
     app.add_middleware(AnswerDeadline, seconds=settings.answer_seconds, slow_paths=SLOW_PATHS)
+    app.add_middleware(ShedLoad, threads=settings.threads, slow_paths=SLOW_PATHS, answer=_answer)
     app.add_middleware(BodyLimit, limits=body_limits(settings), answer=_answer)
     app.add_middleware(DefaultHeaders)
     if settings.cors_origins:

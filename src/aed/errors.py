@@ -172,6 +172,15 @@ class DatabaseUnavailable(AedError):
     retry_after_seconds = 5
 
 
+class Overloaded(AedError):
+    """More requests are under way than can be answered soon; a later attempt will succeed."""
+
+    status = 503
+    code = "overloaded"
+    title = "Too many requests at once"
+    retry_after_seconds = 2
+
+
 class DatabaseLimitsLost(AedError):
     """Connections to PostgreSQL do not have the time limits of the settings."""
 

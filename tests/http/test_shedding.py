@@ -1,0 +1,109 @@
+"""Too many requests: the least urgent are refused at once, an incident never before the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import httpx2
+import pytest
+from fastapi import Request, Response
+from starlette.types import Receive, Scope, Send
+
+from aed.errors import AedError
+from aed.http.problems import PROBLEM_TYPE, problem
+from aed.http.shedding import ShedLoad, Urgency, urgency_of
+
+THREADS = 2
+SLOW = ("/v1/export/",)
+
+
+@pytest.mark.parametrize(
+    ("path", "urgency"),
+    [
+        ("/v1/incidents", Urgency.INCIDENT),
+        ("/v1/incidents/3/alerts/4", Urgency.INCIDENT),
+        ("/v1/alerts/KEY", Urgency.INCIDENT),
+        ("/a/KEY", Urgency.INCIDENT),
+        ("/healthz", Urgency.INCIDENT),
+        ("/", Urgency.LOOKUP),
+        ("/v1/nearest", Urgency.LOOKUP),
+        ("/packs/7", Urgency.LOOKUP),
+        ("/d/CODE/check", Urgency.CHECK),
+        ("/v1/devices/3/checks", Urgency.CHECK),
+        ("/v1/devices", Urgency.DESK),
+        ("/v1/devices/3", Urgency.DESK),
+        ("/v1/export/csv", Urgency.DESK),
+        ("/attendance/TOKEN", Urgency.CHECK),
+        ("/agreements", Urgency.CHECK),
+    ],
+)
+def test_the_class_of_a_request_is_that_of_its_path(path: str, urgency: Urgency) -> None:
+    assert urgency_of(path) is urgency
+
+
+class Site:
+    """An application whose requests wait until `goes_on` is set."""
+
+    def __init__(self) -> None:
+        self.goes_on = asyncio.Event()
+        self.waiting = 0
+        app = ShedLoad(self._app, threads=THREADS, slow_paths=SLOW, answer=refusal)
+        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test")
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.waiting += 1
+        await self.goes_on.wait()
+        await Response("done")(scope, receive, send)
+
+    async def ask(self, path: str, times: int) -> list[asyncio.Task[httpx2.Response]]:
+        """Send so many requests; return once each waits or was refused."""
+        asked = [asyncio.create_task(self.client.get(path)) for _ in range(times)]
+        before = -1
+        while (now := self.waiting + sum(each.done() for each in asked)) != before:
+            before = now
+            await asyncio.sleep(0.01)
+        return asked
+
+
+def refusal(request: Request, error: AedError, headers: dict[str, str]) -> Response:
+    return problem(request, error.status, error.code, error.title, error.detail, None, headers)
+
+
+def test_the_least_urgent_are_refused_at_once_and_incidents_are_not() -> None:
+    async def overload() -> None:
+        site = Site()
+        times = {"/v1/devices": 9, "/d/CODE": 20, "/v1/nearest": 20, "/v1/incidents": 99}
+        asked = {path: await site.ask(path, count) for path, count in times.items()}
+        refused = {path: [each for each in tasks if each.done()] for path, tasks in asked.items()}
+        assert {path: len(tasks) for path, tasks in refused.items()} == {
+            "/v1/devices": 5,  # 2 for each thread wait
+            "/d/CODE": 8,  # 8 for each thread, with those before
+            "/v1/nearest": 12,  # 12 for each thread
+            "/v1/incidents": 0,
+        }
+        answer = refused["/v1/nearest"][0].result()
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == PROBLEM_TYPE
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.json()["type"] == "urn:aed:problem:overloaded"
+
+        site.goes_on.set()
+        answers = await asyncio.gather(*(each for tasks in asked.values() for each in tasks))
+        assert Counter(each.status_code for each in answers) == {200: 4 + 12 + 8 + 99, 503: 5 + 8 + 12}
+        assert (await site.client.get("/v1/devices")).status_code == 200, "once they are answered"
+
+    asyncio.run(overload())
+
+
+def test_files_under_way_do_not_count_but_are_refused_too() -> None:
+    async def overload() -> None:
+        site = Site()
+        files = await site.ask("/v1/export/csv", 50)
+        lists = await site.ask("/v1/devices", 4)
+        assert not any(each.done() for each in [*files, *lists])
+        assert (await site.client.get("/v1/export/csv")).status_code == 503
+        site.goes_on.set()
+        await asyncio.gather(*files, *lists)
+
+    asyncio.run(overload())
