@@ -194,7 +194,17 @@ PERSONAL_TABLES: Final = (
         "by_id",
         Erasure.KEPT,
         "proof that a device was checked",
-        shown=("id", "device_id", "kind", "answered_at", "answers", "replaced", "note", "is_passed"),
+        shown=(
+            "id",
+            "device_id",
+            "kind",
+            "answered_at",
+            "answers",
+            "replaced",
+            "note",
+            "readings",
+            "is_passed",
+        ),
     ),
     PersonalTable(
         "inspection_rounds",

@@ -96,6 +96,8 @@ class Check(Table):
     replaced: Mapped[dict[str, Any]]
     """Maps each replaced kind to {"lot", "expires_on", "lot_before", "expires_on_before"}."""
     note: Mapped[str | None] = mapped_column(Text)
+    readings: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """What was read or done besides, of `CheckReadings`; empty for nothing."""
     is_passed: Mapped[bool]
     is_late: Mapped[bool]
     """True if a later check had already been received; this one then had no consequences."""

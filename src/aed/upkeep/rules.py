@@ -92,6 +92,8 @@ class Question(StrEnum):
     BATTERY_IN_DATE = "battery_in_date"
     SPARE_PADS = "spare_pads"
     ALARM = "alarm"
+    BATTERY_LEVEL = "battery_level"
+    FIRST_AID_KIT = "first_aid_kit"
     ACCESS_AS_DESCRIBED = "access_as_described"
     PHOTO = "photo"
 

@@ -78,7 +78,9 @@ def record_check(
     or NotAllowed if the viewer may not check the device.
     """
     device = device_to_check(session, who, device_id, new.kind, for_update=True)
-    content = new.model_dump_json(exclude={"answered_at"})  # may differ when the check is resent
+    # `answered_at` may differ when the check is resent; checks of the release before had no readings
+    left_out = {"answered_at"} if new.readings is not None else {"answered_at", "readings"}
+    content = new.model_dump_json(exclude=left_out)
     digest = content_digest(f"{device_id} {content}")
     known = queries.check_by_key(session, str(new.key))
     if known is not None:
@@ -122,6 +124,7 @@ def record_check(
         answers={str(question): is_well for question, is_well in new.answers.items()},
         replaced=_replaced(device, fitted),
         note=new.note,
+        readings=new.readings.model_dump(exclude_none=True) if new.readings is not None else {},
         is_passed=follows.is_passed,
         is_late=bool(later),
     )

@@ -24,6 +24,8 @@ QUESTION_WORDS: Final = {
     Question.BATTERY_IN_DATE: ("Is the battery in date?", "电池在有效期内吗？"),
     Question.SPARE_PADS: ("Are the spare pads there?", "备用电极片在吗？"),
     Question.ALARM: ("Does the cabinet alarm sound?", "外箱柜体报警器会响吗？"),
+    Question.BATTERY_LEVEL: ("Is the battery charged enough?", "电池电量充足吗？"),
+    Question.FIRST_AID_KIT: ("Is the first-aid kit complete?", "急救包齐全吗？"),
     Question.ACCESS_AS_DESCRIBED: ("Can the AED be reached as described?", "取用方式与登记的一致吗？"),
     Question.PHOTO: ("Take a photo of the front.", "请拍一张正面照片。"),
 }
@@ -39,6 +41,8 @@ PROBLEMS: Final = {
     Question.BATTERY_IN_DATE: ("battery", "电池"),
     Question.SPARE_PADS: ("spare pads", "备用电极片"),
     Question.ALARM: ("alarm", "外箱柜体报警器"),
+    Question.BATTERY_LEVEL: ("battery level", "电池电量"),
+    Question.FIRST_AID_KIT: ("first-aid kit", "急救包"),
     Question.ACCESS_AS_DESCRIBED: ("access", "取用方式"),
     Question.PHOTO: ("photo", "照片"),
 }

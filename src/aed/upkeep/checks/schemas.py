@@ -44,6 +44,16 @@ class MovedIn(BaseModel):
     place_zh: FreeText | None = None
 
 
+class CheckReadings(BaseModel):
+    """What was read on the device, and done about it. All of it is optional."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seal_number: Label | None = None
+    battery_percent: Annotated[int, Field(ge=0, le=100)] | None = None
+    action_taken: FreeText | None = Field(None, description="What was done about a problem")
+
+
 class CheckIn(BaseModel):
     """A check as answered. Sending it again under the same key is idempotent."""
 
@@ -77,6 +87,7 @@ class CheckIn(BaseModel):
         False, description="True if the work that the maker's recall requires has been done"
     )
     note: FreeText | None = None
+    readings: CheckReadings | None = None
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
@@ -115,6 +126,7 @@ class CheckOut(BaseModel):
     answers: dict[str, bool]
     replaced: dict[ConsumableKind, ReplacedOut]
     note: str | None
+    readings: CheckReadings
     is_passed: bool
     is_late: bool = Field(
         description="True if a later check had arrived before this one, so this one changed nothing"
@@ -138,6 +150,7 @@ class CheckOut(BaseModel):
                 for kind, each in check.replaced.items()
             },
             note=check.note,
+            readings=CheckReadings.model_validate(check.readings),
             is_passed=check.is_passed,
             is_late=check.is_late,
         )

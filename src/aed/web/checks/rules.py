@@ -10,7 +10,7 @@ from uuid import UUID
 from aed.errors import InvalidInput
 from aed.registry.devices.rules import ConsumableKind
 from aed.registry.storeys import floor_of_storey
-from aed.upkeep.checks.schemas import CheckIn, MovedIn, ReplacedIn
+from aed.upkeep.checks.schemas import CheckIn, CheckReadings, MovedIn, ReplacedIn
 from aed.upkeep.rules import MAX_DELAY, CheckKind, Question
 from aed.web.words import noop
 
@@ -30,6 +30,7 @@ CONSUMABLE_OF: Final = {
 
 BAD_DATE: Final = noop("This date cannot be read. Write it like 2028-05-31.")
 PAST_DATE: Final = noop("This has expired already. Check the date, or fit another one.")
+BAD_PERCENT: Final = noop("Give the battery level as a whole number from 0 to 100.")
 BAD_STOREY: Final = noop("This storey cannot be read. Write it like 3, B1 or G.")
 CONTRADICTION: Final = noop(
     "You have marked something that is not well. Send the details below, or take the mark away."
@@ -69,6 +70,7 @@ def check_in_form(
         "kind": kind,
         "answered_at": moment_of(form.get("answered_at", ""), form.get("phone_now", ""), now=now),
         "note": note,
+        "readings": _readings(form),
     }
     if "gone" in form:
         return CheckIn.model_validate({**common, "is_there": False})
@@ -93,6 +95,19 @@ def check_in_form(
             "recall_is_done": not is_glance and "recall" in form,
         }
     )
+
+
+def _readings(form: Mapping[str, str]) -> CheckReadings | None:
+    """Return what was read and done besides the answers, or None for nothing."""
+    percent = form.get("battery_percent", "").strip().removesuffix("%")
+    if percent and not (percent.isdecimal() and int(percent[:4]) <= 100):
+        raise BadForm("battery_percent", BAD_PERCENT)
+    found = {
+        "seal_number": form.get("seal_number", "").strip()[:MAX_LOT] or None,
+        "battery_percent": int(percent) if percent else None,
+        "action_taken": form.get("action_taken", "").strip()[:MAX_NOTE] or None,
+    }
+    return CheckReadings.model_validate(found) if any(each is not None for each in found.values()) else None
 
 
 def marks_a_problem(form: Mapping[str, str]) -> bool:
