@@ -123,6 +123,7 @@ GUARDED = {
     "WebhookSubscription": "webhook_subscriptions",
     "PriorityMember": "priority_members",
     "GoodsOrder": "goods_orders",
+    "StockChange": "stock_changes",
     "ServiceOffer": "service_offers",
     "ServiceExchange": "service_exchanges",
 }

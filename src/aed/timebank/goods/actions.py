@@ -92,7 +92,10 @@ def set_budget(session: Session, viewer: Viewer, sponsor_id: int, *, budget: int
 
 
 def sponsors(session: Session, viewer: Viewer, *, limit: int, after_id: int = 0) -> Sequence[Sponsor]:
-    """Return a page of the sponsors in the regions of estates that the viewer manages."""
+    """Return a page of the sponsors in the regions of estates that the viewer manages.
+
+    visibility: by the viewer's roles.
+    """
     require_signed_in(viewer)
     seen: list[ColumnElement[bool]] = [true()] if viewer.is_administrator else []
     for held in viewer.role_assignments:
@@ -164,6 +167,8 @@ def change_stock(
     For the estate's manager. `reason` is required with a change. A change counts once for each `key`.
 
     Raises NotSignedIn, NotAllowed, NotFound; Conflict if there are not so many.
+
+    visibility: for the estate's manager.
     """
     lock_ledger(session)
     goods = goods_by_id(session, goods_id)
@@ -402,7 +407,10 @@ def orders(session: Session, viewer: Viewer, *, limit: int, after_id: int) -> Se
 def orders_to_hand_out(
     session: Session, viewer: Viewer, *, limit: int
 ) -> Sequence[Row[GoodsOrder, Goods, Person]]:
-    """Return the held orders of goods of estates that the viewer manages, oldest first."""
+    """Return the held orders of goods of estates that the viewer manages, oldest first.
+
+    visibility: `goods_managed_by`.
+    """
     return session.execute(
         select(GoodsOrder, Goods, Person)
         .join(Goods, Goods.id == GoodsOrder.goods_id)
