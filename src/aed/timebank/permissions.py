@@ -29,6 +29,12 @@ def require_account_manager(viewer: Viewer, *, estate_id: int | None, region_id:
         raise NotAllowed("Only a person may do this, not a token.")
 
 
+def require_other_person(viewer: Viewer, person_id: int) -> None:
+    """Require that the viewer does not decide for their own benefit. Raises NotAllowed."""
+    if viewer.person_id == person_id:
+        raise NotAllowed("This is for yourself: another manager must do it.")
+
+
 def require_signed_in(viewer: Viewer) -> None:
     """Raises NotSignedIn."""
     if not viewer.is_signed_in:

@@ -33,6 +33,7 @@ from aed.timebank.models import Inheritance, LedgerAccount, LedgerEntry
 from aed.timebank.permissions import (
     account_visible_to,
     require_account_manager,
+    require_other_person,
     require_person,
     require_signed_in,
 )
@@ -212,7 +213,8 @@ def claim_inheritance(
 ) -> Inheritance:
     """Give the points of a person who died to their heir, within the time that the rules give.
 
-    For the manager of the estate, who has seen the proof. Raises NotSignedIn, NotAllowed, NotFound, Conflict.
+    For the manager of the estate, who has seen the proof and is not the heir. Raises NotSignedIn, NotAllowed,
+    NotFound, Conflict.
 
     visibility: for those who manage the account.
     """
@@ -224,6 +226,7 @@ def claim_inheritance(
         raise NotFound("There is no inheritance {id}.", field="inheritance_id", id=inheritance_id)
     require_account_manager(viewer, estate_id=own.estate_id, region_id=own.region_id)
     heir_id = merged_person(session, heir_id)
+    require_other_person(viewer, heir_id)
     if found.settled_at is not None:
         if found.heir_id == heir_id:
             return found

@@ -21,7 +21,7 @@ from aed.timebank.ledger.posting import (
 )
 from aed.timebank.ledger.queries import minutes_served
 from aed.timebank.mandates.models import Mandate, PriorityMember
-from aed.timebank.permissions import require_account_manager, require_person
+from aed.timebank.permissions import require_account_manager, require_other_person, require_person
 from aed.timebank.regional_rules.queries import rules_at
 from aed.timebank.rules import AccountKind, Currency, PaidFrom, PriorityGroup
 
@@ -42,8 +42,8 @@ def grant_mandate(
 ) -> Mandate:
     """Let `agent_id` use the points of `principal_id` for them, for at most a year.
 
-    By the person themself, or by the manager of their estate who has seen the signed mandate. Raises
-    NotSignedIn, NotAllowed, NotFound, InvalidInput.
+    By the person themself, or by the manager of their estate who has seen the signed mandate, and is not the
+    agent. Raises NotSignedIn, NotAllowed, NotFound, InvalidInput.
     """
     caller = require_person(viewer)
     principal_id, agent_id = merged_person(session, principal_id), merged_person(session, agent_id)
@@ -53,6 +53,7 @@ def grant_mandate(
         raise InvalidInput("A mandate lasts at most {days} days.", field="days", days=MAX_DAYS)
     if caller != principal_id:
         _require_manager_of(session, viewer, principal_id)
+        require_other_person(viewer, agent_id)
     mandate = Mandate(
         principal_id=principal_id,
         agent_id=agent_id,
@@ -143,6 +144,7 @@ def payer(
         if own is None:
             raise NotFound("This person has no points.", field="person_id")
         require_administrator(viewer, region_id=own.region_id)
+        require_other_person(viewer, person_id)
         if not groups_of(session, person_id):
             raise NotAllowed("The care pool pays for people who are over 60, over 80 or disabled.")
         pool = regional_account(
@@ -172,7 +174,7 @@ def payer(
 def confirm_priority(
     session: Session, viewer: Viewer, *, person_id: int, group: PriorityGroup, at: datetime
 ) -> PriorityMember:
-    """Confirm that goods are kept for a person at first. For the manager of their estate.
+    """Confirm that goods are kept for a person at first. For the manager of their estate, not for themself.
 
     Raises NotSignedIn, NotAllowed, NotFound.
 
@@ -181,6 +183,7 @@ def confirm_priority(
     require_person(viewer)
     person_id = merged_person(session, person_id)
     _require_manager_of(session, viewer, person_id)
+    require_other_person(viewer, person_id)
     found = session.scalar(
         select(PriorityMember).where(
             PriorityMember.person_id == person_id,

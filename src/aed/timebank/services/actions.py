@@ -169,7 +169,7 @@ def propose_time(
 
     Raises NotSignedIn, NotAllowed, NotFound, InvalidInput; Conflict once a time was agreed on.
     """
-    exchange, offer = _exchange(session, viewer, exchange_id)
+    exchange, offer = _exchange(session, viewer, exchange_id, at=at)
     if exchange.state is not ExchangeState.ASKED:
         raise Conflict("A time was agreed on already, or the request has ended.")
     if starts_at < at:
@@ -188,7 +188,7 @@ def agree_on_service(
     `starts_at` is the time that was read: if another one was proposed meanwhile, nothing is agreed on. Raises
     NotSignedIn, NotAllowed, NotFound; Conflict if the points are not there any more.
     """
-    exchange, offer = _exchange(session, viewer, exchange_id)
+    exchange, offer = _exchange(session, viewer, exchange_id, at=at)
     if (viewer.person_id == offer.person_id) == exchange.is_proposed_by_provider:
         raise NotAllowed("The side that did not propose the time agrees to it.")
     if starts_at is not None and starts_at != exchange.starts_at:
@@ -220,7 +220,7 @@ def confirm_service(session: Session, viewer: Viewer, exchange_id: int, *, at: d
     For the provider, and for the person it was done for or another with their mandate. Raises NotSignedIn,
     NotAllowed, NotFound; Conflict before the agreement, or after a cancellation.
     """
-    exchange, offer = _exchange(session, viewer, exchange_id)
+    exchange, offer = _exchange(session, viewer, exchange_id, at=at)
     if exchange.state is ExchangeState.SETTLED:
         return exchange
     if exchange.state is not ExchangeState.AGREED:
@@ -248,7 +248,7 @@ def rate_service(session: Session, viewer: Viewer, exchange_id: int, *, rating: 
 
     Raises NotSignedIn, NotAllowed, NotFound, Conflict.
     """
-    exchange, offer = _exchange(session, viewer, exchange_id)
+    exchange, offer = _exchange(session, viewer, exchange_id, at=at)
     if viewer.person_id == offer.person_id:
         raise NotAllowed("The side that received the service rates it.")
     if exchange.state is not ExchangeState.SETTLED:
@@ -265,7 +265,7 @@ def cancel_service(session: Session, viewer: Viewer, exchange_id: int, *, at: da
 
     Cancelling again changes nothing. Raises NotSignedIn, NotAllowed, NotFound; Conflict once it is settled.
     """
-    exchange, offer = _exchange(session, viewer, exchange_id, is_managing=True)
+    exchange, offer = _exchange(session, viewer, exchange_id, at=at, is_managing=True)
     if exchange.state is ExchangeState.SETTLED:
         raise Conflict("Both have confirmed this service already.")
     if exchange.state is ExchangeState.CANCELLED:
@@ -332,7 +332,7 @@ def _is_of(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def _exchange(
-    session: Session, viewer: Viewer, exchange_id: int, *, is_managing: bool = False
+    session: Session, viewer: Viewer, exchange_id: int, *, at: datetime, is_managing: bool = False
 ) -> tuple[ServiceExchange, ServiceOffer]:
     """Return an exchange of the viewer and its offer, under the ledger's lock.
 
@@ -347,7 +347,7 @@ def _exchange(
     if viewer.person_id in (offer.person_id, exchange.person_id):
         return exchange, offer
     try:
-        acting_person(session, viewer, exchange.person_id, exchange.asked_at)
+        acting_person(session, viewer, exchange.person_id, at)
     except NotAllowed:
         if not is_managing:
             raise
