@@ -128,7 +128,8 @@ def _insert_entries(
                 INSERT INTO ledger_entries (number, at, kind, currency, from_account_id, to_account_id,
                     amount, record, rules_version, posted_by, hash, key_id)
                 WITH RECURSIVE numbers(number) AS
-                    (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < :entries),
+                    (SELECT CAST(1 AS bigint)
+                    UNION ALL SELECT number + 1 FROM numbers WHERE number < :entries),
                 inactive AS
                     (SELECT number, CAST({len(accounts)} AS bigint) * 7 * number / 10 / :entries AS left_out
                     FROM numbers),
