@@ -10,6 +10,7 @@ import os
 import random
 import time
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 
 import pytest
 from sqlalchemy import func, select
@@ -75,7 +76,7 @@ def run_step(session: Session, number: int, people: tuple[int, int], estate_id: 
                 collect_order(session, manager, order.id, code=order.code, at=NOW)
 
 
-def work(url: str, people: tuple[int, int], estate_id: int, goods_id: int) -> None:
+def work(is_working: Event, url: str, people: tuple[int, int], estate_id: int, goods_id: int) -> None:
     """Do all steps in a random order, each in a transaction, until none is left."""
     database = open_database(Settings(database_url=url, threads=2))
     left = list(range(STEPS))
@@ -85,6 +86,7 @@ def work(url: str, people: tuple[int, int], estate_id: int, goods_id: int) -> No
         try:
             with transaction(database) as session:
                 run_step(session, number, people, estate_id, goods_id)
+                is_working.set()
                 time.sleep(0.003)  # so that a kill can come before the commit
         except AedError:
             left.insert(0, number)
@@ -92,10 +94,11 @@ def work(url: str, people: tuple[int, int], estate_id: int, goods_id: int) -> No
     database.close()
 
 
-def start(url: str, *given: object) -> BaseProcess:
-    process = _FORKING.Process(target=work, args=(url, *given))
+def start(url: str, *given: object) -> tuple[BaseProcess, Event]:
+    is_working = _FORKING.Event()
+    process = _FORKING.Process(target=work, args=(is_working, url, *given))
     process.start()
-    return process
+    return process, is_working
 
 
 def test_after_kills_every_step_counts_once(database: Database, settings: Settings) -> None:
@@ -118,15 +121,17 @@ def test_after_kills_every_step_counts_once(database: Database, settings: Settin
     running = [start(settings.database_url, *given) for _ in range(2)]
     try:
         for _ in range(KILLS):
-            time.sleep(random.uniform(0.1, 0.5))
             victim = random.randrange(len(running))
-            end(running[victim])
+            process, is_working = running[victim]
+            assert is_working.wait(120)
+            time.sleep(random.uniform(0, 0.3))
+            end(process)
             running[victim] = start(settings.database_url, *given)
-        for process in running:
-            process.join(120)
+        for process, _ in running:
+            process.join(600)
             assert process.exitcode == 0
     finally:
-        for process in running:
+        for process, _ in running:
             end(process)
 
     with database.read_sessions() as session:
