@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,10 @@ from aed.personal_data.schemas import OwnDataOut
 from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from aed.responders.models import Consent, Responder, ResponderPlace
+from aed.timebank.ledger.posting import find_person_account
+from aed.timebank.ledger.verification import verify_ledger
+from aed.timebank.models import LedgerAccount, LedgerEntry
+from aed.timebank.rules import Currency, LedgerKind
 from aed.training.enrolments import actions as enrolment_actions
 from aed.training.models import Assessment, Attendance, Enrolment, TrainingSession
 from tests import make
@@ -281,6 +286,22 @@ def test_erasure_keeps_history_and_statistics(session: Session) -> None:
         .limit(1)
     ).one()
     assert last.fields == {"keeper_id": [person.id, None]}
+
+
+def test_erasure_keeps_the_ledger_of_the_time_bank_under_a_number(session: Session) -> None:
+    person = erased(session)
+
+    account = find_person_account(session, person.id, Currency.POINTS)
+    assert account is not None
+    state = verify_ledger(session)
+    assert (state.first_broken, state.wrong_accounts) == (None, [])
+    earned = select(LedgerEntry.posted_by, LedgerEntry.reason).where(
+        LedgerEntry.kind == LedgerKind.EARN, LedgerEntry.to_account_id == account.id
+    )
+    posted = session.execute(earned).all()
+    assert posted
+    assert all(re.fullmatch(r"test|person:\d+", row.posted_by) and row.reason is None for row in posted)
+    assert session.scalar(select(func.sum(LedgerAccount.balance))) == 0
 
 
 def test_erasure_offers_the_place_to_the_waiting_list(session: Session) -> None:
