@@ -314,7 +314,8 @@ def spend(story: Story) -> None:
     story.at(26, "11:00")
     story.post("teacher", f"{exchange}/confirmation")
     assert story.post("lead", f"{exchange}/confirmation")["state"] == "settled"
-    assert (story.balance("elderly neighbour"), story.balance("teacher")) == (98, 3)
+    assert story.balance("elderly neighbour") == 98
+    assert story.balance("teacher") == 3
 
     # A gift to a daughter who confirmed to be one, and a donation for people who need care.
     gift = {"person_id": story.people["daughter"], "points": 5, "key": str(uuid4())}
