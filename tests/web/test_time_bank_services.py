@@ -132,17 +132,17 @@ def test_both_confirm_the_points_move_and_it_is_rated_once(
     at = exchange.starts_at
     actions.agree_on_service(session, oneself(provider), exchange.id, at=at)
     with pytest.raises(Conflict):
-        actions.rate_service(session, oneself(asker), exchange.id, rating=5)
+        actions.rate_service(session, oneself(asker), exchange.id, rating=5, at=at)
     for who in (provider, asker):
         actions.confirm_service(session, oneself(who), exchange.id, at=at)
     with pytest.raises(NotAllowed):
-        actions.rate_service(session, oneself(provider), exchange.id, rating=5)
+        actions.rate_service(session, oneself(provider), exchange.id, rating=5, at=at)
     with pytest.raises(NotAllowed):
-        actions.rate_service(session, oneself(teacher), exchange.id, rating=1)
+        actions.rate_service(session, oneself(teacher), exchange.id, rating=1, at=at)
     for _ in range(2):
-        actions.rate_service(session, oneself(asker), exchange.id, rating=4)
+        actions.rate_service(session, oneself(asker), exchange.id, rating=4, at=at)
     with pytest.raises(Conflict):
-        actions.rate_service(session, oneself(asker), exchange.id, rating=1)
+        actions.rate_service(session, oneself(asker), exchange.id, rating=1, at=at)
     assert (exchange.state, exchange.rating) == (ExchangeState.SETTLED, 4)
 
 

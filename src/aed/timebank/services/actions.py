@@ -243,7 +243,9 @@ def confirm_service(session: Session, viewer: Viewer, exchange_id: int, *, at: d
     return exchange
 
 
-def rate_service(session: Session, viewer: Viewer, exchange_id: int, *, rating: int) -> ServiceExchange:
+def rate_service(
+    session: Session, viewer: Viewer, exchange_id: int, *, rating: int, at: datetime
+) -> ServiceExchange:
     """Rate a service from 1 to 5, once, as the side that received it, after both have confirmed it.
 
     Raises NotSignedIn, NotAllowed, NotFound, Conflict.

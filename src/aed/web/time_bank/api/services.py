@@ -245,7 +245,7 @@ def change_exchange(
                 case "confirm":
                     actions.confirm_service(session, viewer, exchange_id, at=at)
                 case "rate":
-                    actions.rate_service(session, viewer, exchange_id, rating=rating)
+                    actions.rate_service(session, viewer, exchange_id, rating=rating, at=at)
                 case "cancel":
                     actions.cancel_service(session, viewer, exchange_id, at=at)
                 case _:
