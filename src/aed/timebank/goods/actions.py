@@ -409,7 +409,7 @@ def orders_to_hand_out(
 ) -> Sequence[Row[GoodsOrder, Goods, Person]]:
     """Return the held orders of goods of estates that the viewer manages, oldest first.
 
-    visibility: `goods_managed_by`.
+    visibility: by `goods_managed_by`.
     """
     return session.execute(
         select(GoodsOrder, Goods, Person)

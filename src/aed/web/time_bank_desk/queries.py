@@ -22,7 +22,7 @@ from aed.volunteering.volunteers.queries import in_managed_estates
 def count_to_confirm(session: Session, viewer: Viewer) -> int:
     """Return how many pending records of others wait in estates that the viewer manages.
 
-    visibility: `in_managed_estates`.
+    visibility: by `in_managed_estates`.
     """
     managed = in_managed_estates(viewer, estate_id=ServiceRecord.estate_id, region_id=ServiceRecord.region_id)
     found = session.scalar(
@@ -41,7 +41,7 @@ def count_to_confirm(session: Session, viewer: Viewer) -> int:
 def records_to_settle(session: Session, viewer: Viewer, *, limit: int) -> Sequence[ServiceRecord]:
     """Return disputed records and those with open flags, in estates that the viewer manages.
 
-    visibility: `in_managed_estates`.
+    visibility: by `in_managed_estates`.
     """
     managed = in_managed_estates(viewer, estate_id=ServiceRecord.estate_id, region_id=ServiceRecord.region_id)
     return session.scalars(
@@ -66,7 +66,7 @@ def latest_orders_of(session: Session, goods_id: int, *, limit: int) -> list[tup
 
 
 def managed_estates(session: Session, viewer: Viewer, *, limit: int) -> Sequence[Estate]:
-    """Return the estates that the viewer manages, in order of id. visibility: `in_managed_estates`."""
+    """Return the estates that the viewer manages, in order of id. visibility: by `in_managed_estates`."""
     managed = in_managed_estates(viewer, estate_id=Estate.id, region_id=Estate.region_id)
     return session.scalars(select(Estate).where(managed).order_by(Estate.id).limit(limit)).all()
 
