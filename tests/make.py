@@ -86,6 +86,8 @@ from aed.sharing.decisions import actions as decision_actions
 from aed.sharing.decisions.schemas import PartyDecisionIn
 from aed.sharing.models import Agreement, CostCase
 from aed.sharing.rules import DecisionKind, PartyRole
+from aed.timebank.apps import actions as app_actions
+from aed.timebank.apps.models import ClientApp
 from aed.timebank.goods import actions as goods_actions
 from aed.timebank.goods.models import Goods, GoodsOrder
 from aed.timebank.ledger.actions import credit_service
@@ -959,6 +961,21 @@ def webhook(
         is_private_allowed=True,
     )
     return made.id, secret
+
+
+def client_app(session: Session, of: Estate, **given: Any) -> tuple[ClientApp, str]:
+    """Register an app of the estate; return it with its secret."""
+    fields: dict[str, Any] = {"name": "Lake Life", "region": None, "origins": [], "at": NOW}
+    return app_actions.register_app(session, ADMINISTRATOR, estate_id=of.id, **(fields | given))
+
+
+def app_link(session: Session, person: Person, estate: Estate) -> str:
+    """Return the key of a link that opens the person's time bank in an app of the estate."""
+    made, secret = client_app(session, estate)
+    who = Viewer(role=TokenRole.MEMBER, name=f"person:{person.id}", person_id=person.id)
+    return app_actions.create_link(
+        session, who, client_id=made.client_id, client_secret=secret, at=clock.now()
+    )
 
 
 def goods_order(session: Session, of: Goods, person: Person) -> GoodsOrder:

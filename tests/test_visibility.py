@@ -121,6 +121,8 @@ GUARDED = {
     "PlatformRow": "platform_rows",
     "Mandate": "mandates",
     "WebhookSubscription": "webhook_subscriptions",
+    "ClientApp": "client_apps",
+    "EmbeddedView": "embedded_views",
     "PriorityMember": "priority_members",
     "GoodsOrder": "goods_orders",
     "StockChange": "stock_changes",
@@ -163,7 +165,7 @@ OPEN_TO_ALL = {
 PREDICATES = {
     "account_visible_to",
     "orders_visible_to",
-    "subscription_visible_to",
+    "at_managed_place",
     "visible_to",
     "estate_visible_to",
     "responder_visible_to",

@@ -100,6 +100,7 @@ from aed.sharing.costs import api as costs_api
 from aed.sharing.decisions import api as decisions_api
 from aed.sharing.regional_rules import api as sharing_rules_api
 from aed.sharing.trials import api as trials_api
+from aed.timebank.apps import api as client_apps_api
 from aed.timebank.families import api as families_api
 from aed.timebank.giving import api as giving_api
 from aed.timebank.goods import api as goods_api
@@ -141,6 +142,7 @@ from aed.web.checks import api as check_pages_api
 from aed.web.coverage import api as coverage_pages_api
 from aed.web.demo_roles import api as demo_roles_api
 from aed.web.device_pages import api as device_pages_api
+from aed.web.embed import api as embed_api
 from aed.web.errors import error_page, wants_error_page
 from aed.web.find_help import api as find_help_api
 from aed.web.learn import api as learn_api
@@ -286,6 +288,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         services_api,
         time_bank_rules_api,
         webhooks_api,
+        client_apps_api,
         issuer_rosters_api,
         verification_api,
         declarations_api,
@@ -327,6 +330,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(my_page_api.router)
     app.include_router(time_bank_pages_api.router)
     app.include_router(time_bank_desk_api.router)
+    app.include_router(embed_api.router)
     app.include_router(reminder_pages_api.router)
     app.include_router(map_api.router)
     app.include_router(web_api.router)

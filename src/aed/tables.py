@@ -30,6 +30,7 @@ import aed.registry.estates.models
 import aed.registry.holidays.models
 import aed.responders.models
 import aed.sharing.models
+import aed.timebank.apps.models
 import aed.timebank.goods.models
 import aed.timebank.mandates.models
 import aed.timebank.models

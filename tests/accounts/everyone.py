@@ -237,6 +237,8 @@ def build(session: Session) -> Everyone:
         "inviter_id": resident.id,
         "proof_request_id": make.proof_request(session, resident, estate).id,
         "mandate_id": make.mandate(session, resident, make.person(session)).id,
+        "client_id": make.client_app(session, estate)[0].client_id,
+        "view_key": "aedv_made_up",
         "webhook_id": make.webhook(session, of=estate)[0],
         "inheritance_id": make.inheritance(session, estate).id,
     }

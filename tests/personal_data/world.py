@@ -145,6 +145,7 @@ def person_with_every_row(session: Session) -> Person:
         ]
     )
     make.mandate(session, person, make.person(session))
+    make.app_link(session, person, estate)
     session.add(ExpiryNotice(account_id=account.id, active_at=account.active_at, days=90, sent_at=NOW))
     _service_of(session, person, estate)
     held = make.training(session, trainer={"name": NAME, "phone": PHONE})

@@ -318,6 +318,13 @@ PERSONAL_TABLES: Final = (
         "gifts of points between relatives",
         also_by=("relative_id",),
     ),
+    PersonalTable(
+        "embedded_views",
+        "person_id",
+        Erasure.DELETED,
+        "the time bank in an app, for some minutes",
+        hidden=("key_hash",),
+    ),
     PersonalTable("family_members", "person_id", Erasure.DELETED, "use of a family account"),
     PersonalTable(
         "named_heirs", "person_id", Erasure.DELETED, "who is to have the points", also_by=("heir_id",)
@@ -508,6 +515,7 @@ ACTOR_COLUMNS: Final = (
     ("service_exchanges", "ended_by"),
     ("time_bank_rules", "created_by"),
     ("webhook_subscriptions", "created_by"),
+    ("client_apps", "created_by"),
     ("place_photos", "chosen_by"),
     ("reviews", "decided_by"),
     ("role_grants", "granted_by"),

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import ColumnElement, exists, false, or_, true
+from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Role, Viewer, require_estate_manager
+from aed.accounts.regions.queries import region_by_code, region_of_estate
+from aed.accounts.visibility import ManagedTable
 from aed.errors import NotAllowed, NotSignedIn
 from aed.timebank.models import FamilyMember, LedgerAccount
 
@@ -41,6 +44,45 @@ def require_signed_in(viewer: Viewer) -> None:
         raise NotSignedIn("The time bank is for people who have signed in.")
 
 
+def require_manager_at(session: Session, viewer: Viewer, *, estate_id: int | None, region: str | None) -> int:
+    """Require a manager of the estate, or an administrator of the region with this code; return its id.
+
+    Raises NotSignedIn, NotAllowed, NotFound.
+    """
+    region_id = (
+        region_of_estate(session, estate_id)
+        if estate_id is not None
+        else region_by_code(session, region or "").id
+    )
+    require_account_manager(viewer, estate_id=estate_id, region_id=region_id)
+    return region_id
+
+
+def require_any_manager(viewer: Viewer) -> None:
+    """Require a manager of some estate, or an administrator. Raises NotSignedIn, NotAllowed."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("This is for managers of estates and regions. Sign in.")
+    if not viewer.is_administrator and all(each.role not in MANAGERS for each in viewer.role_assignments):
+        raise NotAllowed("This is for managers of estates and regions.")
+
+
+def at_managed_place(viewer: Viewer, table: type[ManagedTable]) -> ColumnElement[bool]:
+    """Select what belongs to estates and regions that the viewer manages.
+
+    visibility: it is a predicate itself.
+    """
+    if viewer.is_administrator:
+        return true()
+    places = [
+        table.estate_id == held.estate_id
+        if held.estate_id is not None
+        else table.region_id.in_(held.region_ids)
+        for held in viewer.role_assignments
+        if held.role in MANAGERS
+    ]
+    return or_(*places) if places else false()
+
+
 def account_visible_to(viewer: Viewer) -> ColumnElement[bool]:
     """Select the accounts that the viewer may see: this is the only definition.
 
@@ -61,11 +103,4 @@ def account_visible_to(viewer: Viewer) -> ColumnElement[bool]:
                 FamilyMember.left_at.is_(None),
             )
         )
-    for held in viewer.role_assignments:
-        if held.role not in MANAGERS:
-            continue
-        if held.estate_id is not None:
-            seen.append(LedgerAccount.estate_id == held.estate_id)
-        else:
-            seen.append(LedgerAccount.region_id.in_(held.region_ids))
-    return or_(*seen) if seen else false()
+    return or_(*seen, at_managed_place(viewer, LedgerAccount))

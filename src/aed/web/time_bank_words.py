@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from aed.timebank.ledger.schemas import StatementLine
 from aed.timebank.rules import LedgerKind, OrderState, PriorityGroup, to_points
 from aed.volunteering.rules import ProofState, ServiceSource, ServiceState
 from aed.web.words import noop
@@ -64,3 +67,21 @@ def points_text(units: int) -> str:
 def hours_and_minutes(minutes: int) -> dict[str, int]:
     """Return whole hours and the minutes beyond them."""
     return {"hours": minutes // 60, "minutes": minutes % 60}
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLine:
+    """An entry of a statement."""
+
+    what: str
+    day: str
+    points: str
+    """With its sign."""
+
+
+def entry_line(line: StatementLine, zone: ZoneInfo) -> EntryLine:
+    """Describe an entry of an account in points."""
+    sign = "+" if line.amount > 0 else "−"
+    return EntryLine(
+        ENTRIES[line.kind], f"{line.at.astimezone(zone):%Y-%m-%d}", f"{sign}{points_text(abs(line.amount))}"
+    )

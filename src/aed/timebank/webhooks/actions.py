@@ -12,11 +12,11 @@ import orjson
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.accounts.regions.queries import region_by_code, region_of_estate, regions_below
+from aed.accounts.regions.queries import regions_below
 from aed.errors import Conflict
 from aed.notifications.endpoints import add_webhook, change_secret, close_endpoint
 from aed.notifications.outbox import enqueue_body
-from aed.timebank.permissions import require_account_manager
+from aed.timebank.permissions import require_account_manager, require_manager_at
 from aed.timebank.webhooks import queries
 from aed.timebank.webhooks.models import WebhookEventType, WebhookSubscription
 
@@ -99,12 +99,7 @@ def add_subscription(
     The secret is not shown again. For the estate's manager or the region's administrator. Raises NotSignedIn,
     NotAllowed, NotFound; InvalidInput for an address to which nothing is sent.
     """
-    region_id = (
-        region_of_estate(session, estate_id)
-        if estate_id is not None
-        else region_by_code(session, region or "").id
-    )
-    require_account_manager(viewer, estate_id=estate_id, region_id=region_id)
+    region_id = require_manager_at(session, viewer, estate_id=estate_id, region=region)
     endpoint, secret = add_webhook(
         session, f"time-bank-{uuid4().hex}", address, at=at, is_private_allowed=is_private_allowed
     )

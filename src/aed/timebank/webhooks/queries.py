@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, true
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, contains_eager
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
-from aed.errors import NotAllowed, NotFound, NotSignedIn
+from aed.errors import NotFound
 from aed.notifications.models import EndpointRow
-from aed.timebank.permissions import MANAGERS
+from aed.timebank.permissions import at_managed_place, require_any_manager, require_signed_in
 from aed.timebank.webhooks.models import WebhookSubscription
 
 _ANY_ACTIVE: Final = (  # visibility: only whether there is one
@@ -23,24 +23,6 @@ _ANY_ACTIVE: Final = (  # visibility: only whether there is one
 )
 
 
-def subscription_visible_to(viewer: Viewer) -> ColumnElement[bool]:
-    """Select the subscriptions that the viewer may see: those of estates and regions that they manage.
-
-    visibility: it is a predicate itself.
-    """
-    if viewer.is_administrator:
-        return true()
-    seen = []
-    for held in viewer.role_assignments:
-        if held.role not in MANAGERS:
-            continue
-        if held.estate_id is not None:
-            seen.append(WebhookSubscription.estate_id == held.estate_id)
-        else:
-            seen.append(WebhookSubscription.region_id.in_(held.region_ids))
-    return or_(*seen) if seen else false()
-
-
 def subscriptions(
     session: Session, viewer: Viewer, *, limit: int, after_id: int
 ) -> Sequence[WebhookSubscription]:
@@ -48,14 +30,11 @@ def subscriptions(
 
     Raises NotSignedIn; NotAllowed for viewers who manage nothing.
     """
-    if not viewer.is_signed_in:
-        raise NotSignedIn("Webhooks are for managers of estates and regions. Sign in.")
-    if not viewer.is_administrator and all(each.role not in MANAGERS for each in viewer.role_assignments):
-        raise NotAllowed("Webhooks are for managers of estates and regions.")
+    require_any_manager(viewer)
     return session.scalars(
         select(WebhookSubscription)
         .join(WebhookSubscription.endpoint)
-        .where(WebhookSubscription.id > after_id, subscription_visible_to(viewer))
+        .where(WebhookSubscription.id > after_id, at_managed_place(viewer, WebhookSubscription))
         .options(contains_eager(WebhookSubscription.endpoint))
         .order_by(WebhookSubscription.id)
         .limit(limit)
@@ -64,12 +43,11 @@ def subscriptions(
 
 def subscription(session: Session, viewer: Viewer, webhook_id: int) -> WebhookSubscription:
     """Return a subscription. Raises NotSignedIn; NotFound if the viewer may not see it."""
-    if not viewer.is_signed_in:
-        raise NotSignedIn("Webhooks are for managers of estates and regions. Sign in.")
+    require_signed_in(viewer)
     found = session.scalar(
         select(WebhookSubscription)
         .join(WebhookSubscription.endpoint)
-        .where(WebhookSubscription.id == webhook_id, subscription_visible_to(viewer))
+        .where(WebhookSubscription.id == webhook_id, at_managed_place(viewer, WebhookSubscription))
         .options(contains_eager(WebhookSubscription.endpoint))
     )
     if found is None:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from aed.timebank.ledger.schemas import StatementLine
 from aed.timebank.rules import ExchangeState, OfferKind, Relation
 from aed.volunteering.models import ServiceRecord
-from aed.web.time_bank_words import ENTRIES, SOURCES, STATES, points_text
+from aed.web.time_bank_words import SOURCES, STATES
 from aed.web.words import noop
 
 EXCHANGES: Final = {
@@ -62,22 +61,4 @@ def service_line(record: ServiceRecord, zone: ZoneInfo, *, shows_time: bool = Tr
         minutes=record.minutes,
         state=STATES[record.state],
         is_held=record.is_held,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class EntryLine:
-    """An entry of a statement."""
-
-    what: str
-    day: str
-    points: str
-    """With its sign."""
-
-
-def entry_line(line: StatementLine, zone: ZoneInfo) -> EntryLine:
-    """Describe an entry of an account in points."""
-    sign = "+" if line.amount > 0 else "−"
-    return EntryLine(
-        ENTRIES[line.kind], f"{line.at.astimezone(zone):%Y-%m-%d}", f"{sign}{points_text(abs(line.amount))}"
     )

@@ -29,9 +29,9 @@ from aed.volunteering.volunteers import actions as volunteer_actions
 from aed.volunteering.volunteers.schemas import VolunteerIn
 from aed.web.render import render
 from aed.web.time_bank import queries
-from aed.web.time_bank.page import entry_line, service_line
+from aed.web.time_bank.page import service_line
 from aed.web.time_bank.requests import MAX_SHOWN, MAX_TO_CONFIRM, NO_STORE, RowId, Text, problem_of
-from aed.web.time_bank_words import GROUPS, ORDERS, SOURCES, hours_and_minutes, points_text
+from aed.web.time_bank_words import GROUPS, ORDERS, SOURCES, entry_line, hours_and_minutes, points_text
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])

@@ -1,0 +1,21 @@
+"""aed apps."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from tests import make
+from tests.cli.conftest import Aed
+
+
+def test_an_app_is_registered_given_a_new_secret_and_removed(aed: Aed, session: Session) -> None:
+    make.region(session)
+    session.commit()
+    made = aed("apps", "add", "Lake Life", "--region", "CN-33", "--origin", "https://app.example.org").out
+    client_id, secret = made.split()
+    listed = aed("apps", "list").out
+    assert client_id in listed
+    assert secret not in listed
+    assert aed("apps", "change-secret", client_id).out.strip() != secret
+    aed("apps", "remove", client_id)
+    assert client_id not in aed("apps", "list").out
