@@ -68,6 +68,7 @@ from aed.http.routes import template_of
 from aed.http.shedding import ShedLoad
 from aed.imports import api as imports_api
 from aed.imports.devices import api as import_devices_api
+from aed.imports.drafts.actions import MAX_BYTES as MAX_LIST_BYTES
 from aed.imports.lint import api as lint_api
 from aed.incidents.alerts import api as alerts_api
 from aed.incidents.calls import api as calls_api
@@ -141,6 +142,7 @@ from aed.web.call_pages import api as call_pages_api
 from aed.web.checks import api as check_pages_api
 from aed.web.coverage import api as coverage_pages_api
 from aed.web.demo_roles import api as demo_roles_api
+from aed.web.device_lists import api as device_lists_api
 from aed.web.device_pages import api as device_pages_api
 from aed.web.embed import api as embed_api
 from aed.web.errors import error_page, wants_error_page
@@ -165,6 +167,7 @@ SLOW_PATHS = (
     "/v1/lint",
     "/v1/photos",
     "/v1/placement",
+    "/lists",
     "/report",
     "/me/certificate",
 )
@@ -332,6 +335,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(time_bank_desk_api.router)
     app.include_router(embed_api.router)
     app.include_router(reminder_pages_api.router)
+    app.include_router(device_lists_api.router)
     app.include_router(map_api.router)
     app.include_router(web_api.router)
     app.include_router(docs.router)
@@ -399,6 +403,7 @@ def body_limits(settings: Settings) -> BodyLimits:
             "/v1/imports/responders": imports,
             "/v1/imports/issuer-roster": imports,
             "/me/certificate": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
+            "/lists": FileLimit(MAX_LIST_BYTES, settings.file_seconds),
             "/report": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
             "/v1/photos": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
         },

@@ -17,6 +17,7 @@ from aed.certificates.verification.issuer_checks import issuer_access_in, verify
 from aed.database.session import Database, transaction
 from aed.debrief.follow_up.jobs import anonymise_patients, debrief_incidents, settle_devices
 from aed.imports.devices.rules import thresholds_in
+from aed.imports.drafts.actions import delete_old_drafts
 from aed.imports.feeds.fetching import fetch_limits_in
 from aed.imports.feeds.jobs import run_feeds
 from aed.incidents.alerts.answers import delete_old_reply_keys, prune_locations
@@ -152,6 +153,7 @@ def service_batches(database: Database, settings: Settings, now: Now) -> Counts:
 def forget_sign_ins(database: Database, settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         delete_expired(session, at=now())
+        delete_old_drafts(session, at=now())
         delete_events(session, before=now() - timedelta(days=settings.security_event_keep_days))
     return {}
 

@@ -140,7 +140,7 @@ TIMETABLE: Final = (
         "Sends batches of service records to volunteer platforms",
         asks_others=True,
     ),
-    _job("forget-sign-ins", every(hours=1), "Deletes expired sessions and sign-in codes"),
+    _job("forget-sign-ins", every(hours=1), "Deletes expired sessions, sign-in codes and uploaded lists"),
     _job("forget-live-places", every(minutes=1), "Deletes expired locations of phones"),
     _job(
         "forget-places",

@@ -18,6 +18,7 @@ import aed.certificates.models
 import aed.database.standbys
 import aed.debrief.outcomes.models
 import aed.imports.devices.models
+import aed.imports.drafts.models
 import aed.imports.feeds.models
 import aed.incidents.models
 import aed.issuers.models

@@ -89,7 +89,7 @@ def check_devices(found: list[DeviceRow]) -> None:
     assert found[0].place_zh == "湖畔花园 · 1号楼一楼大堂"
 
 
-@pytest.mark.parametrize("encoding", ["gbk", "utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["gbk", "utf-8", "utf-8-sig", "utf-16"])
 def test_a_property_companys_csv_is_understood(tmp_path: Path, encoding: str) -> None:
     check_devices(devices_of(csv_file(tmp_path, HEADINGS, *ROWS, encoding=encoding)))
 
@@ -276,6 +276,8 @@ def test_formulas_macros_and_hundreds_of_hidden_columns_do_no_harm(tmp_path: Pat
     guess = guess_mapping(path)
     records = list(read_devices(path, mapping=guess.mapping))
 
+    assert "Hidden columns that are not read: 200." in map(str, guess.notes)
+    assert len(guess.columns) == len(HEADINGS)
     assert "The workbook contains macros; they were not run." in map(str, guess.notes)
     assert records[0].wrong is None
     assert records[0].fields["lat"] == "30.2911"

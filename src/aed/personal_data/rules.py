@@ -131,6 +131,13 @@ PERSONAL_TABLES: Final = (
         also_by=("second_id",),
         shown=("id", "score", "reasons", "found_at", "decision", "decided_at"),
     ),
+    PersonalTable(
+        "import_drafts",
+        "person_id",
+        Erasure.DELETED,
+        "importing a list of AEDs",
+        hidden=("content", "result"),
+    ),
     PersonalTable("enrolments", "person_id", Erasure.KEPT, "attendance of trainings, for counts"),
     PersonalTable(
         "attendances",

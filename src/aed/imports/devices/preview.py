@@ -25,7 +25,7 @@ from aed.imports.devices.reading import ListReader, SeenRows
 from aed.imports.devices.report import DeviceReport
 from aed.imports.devices.rules import Thresholds
 from aed.imports.findings import Finding, ListNote
-from aed.imports.formats.guess import Guess, GuessedColumn, columns_read, guess_mapping
+from aed.imports.formats.guess import Guess, GuessedColumn, describe_table, guess_mapping
 from aed.imports.formats.mapping import Mapping as ListMapping
 from aed.imports.formats.recognise import read_devices
 from aed.imports.formats.records import Record
@@ -129,18 +129,21 @@ def preview_devices(
     """
     require_importer(who)
     guess: Guess | None = None
+    is_guessed = mapping is None
     if mapping is None:
         guess = guess_mapping(path, source=source)
         mapping = guess.mapping
+    elif mapping.kept_by_hand:
+        guess = describe_table(path, mapping)
     reading = read_devices(path, mapping=mapping)
     records = list(islice(reading, MAX_PREVIEWED))
     if guess is not None:
-        notes, mapping = _notes_of_guess(session, guess, records)
-        if mapping.datum is not Datum.WGS84:
+        notes, mapping = _notes_of_guess(session, guess, records, is_guessed=is_guessed)
+        if is_guessed and mapping.datum is not Datum.WGS84:
             records = [replace(each, fields={**each.fields, "datum": mapping.datum}) for each in records]
         columns = guess.columns
     else:
-        notes, columns = [], columns_read(path, mapping) if mapping.kept_by_hand else ()
+        notes, columns = [], ()
     if len(records) == MAX_PREVIEWED:
         template = noop("Only the first {count} rows were looked at.")
         notes.append(ListNote(template, {"count": MAX_PREVIEWED}))
@@ -208,19 +211,21 @@ def _count_outcomes(
 
 
 def _notes_of_guess(
-    session: Session, guess: Guess, records: Sequence[Record]
+    session: Session, guess: Guess, records: Sequence[Record], *, is_guessed: bool
 ) -> tuple[list[ListNote], ListMapping]:
     """Return what a person should know of the guess, and the mapping with the datum."""
     template = noop("The headings are in line {row}.")
     if guess.sheet:
         template = noop("The headings are in row {row} of the sheet {sheet}.")
-    datum, evidence = _datum(session, guess, records)
+    datum, evidence = _datum(session, guess, records, is_guessed=is_guessed)
     where = ListNote(template, {"row": guess.header_row, "sheet": guess.sheet})
     return [where, *guess.notes, evidence], guess.mapping.model_copy(update={"datum": datum})
 
 
-def _datum(session: Session, guess: Guess, records: Sequence[Record]) -> tuple[Datum, ListNote]:
-    """Return the datum of a guessed mapping, and a sentence about its evidence."""
+def _datum(
+    session: Session, guess: Guess, records: Sequence[Record], *, is_guessed: bool
+) -> tuple[Datum, ListNote]:
+    """Return the datum of a mapping, which is found if it is guessed, and a sentence about its evidence."""
     if guess.datum_is_named:
         template = noop("The datum is {datum}, which the file names.")
         return guess.mapping.datum, ListNote(template, {"datum": guess.mapping.datum})
@@ -233,6 +238,12 @@ def _datum(session: Session, guess: Guess, records: Sequence[Record]) -> tuple[D
     counts = datum_counts(session, pairs)
     values: dict[str, object] = {"points": counts.compared}
     values |= {datum.value: counts.inside[datum] for datum in Datum}
+    if not is_guessed and counts.best is not guess.mapping.datum:
+        template = noop(
+            "The datum is {datum}, as chosen: of {points} points, {wgs84} as wgs84, {gcj02} as gcj02 and "
+            "{bd09} as bd09 lie in an estate."
+        )
+        return guess.mapping.datum, ListNote(template, values | {"datum": guess.mapping.datum})
     if counts.best is None:
         template = noop(
             "The datum is not known (of {points} points, {wgs84} as wgs84, {gcj02} as gcj02 and {bd09} as "

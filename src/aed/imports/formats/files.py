@@ -76,8 +76,19 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         ) from None
 
 
-def require_supported_file(path: Path, head: bytes) -> None:
+UTF_16: Final = "utf-16"
+
+
+def is_utf_16(head: bytes) -> bool:
+    """Return whether a file begins with the mark of UTF-16, as Excel's 'Unicode text' does."""
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return head.startswith(marks) and not head.startswith(codecs.BOM_UTF32_LE)
+
+
+def require_supported_file(path: Path, head: bytes, *, may_be_utf_16: bool = False) -> None:
     """Raise InvalidInput for a binary file, a web page or XML, with advice on what to do."""
+    if may_be_utf_16 and is_utf_16(head):
+        return
     for beginning, what in OTHER_FILES.items():
         if head.startswith(beginning):
             raise InvalidInput("{name} is {what}.", field="file", name=path.name, what=what)
@@ -102,7 +113,7 @@ def encoding_of(path: Path, encodings: Sequence[str] = (UTF_8,)) -> str:
     Raises InvalidInput if there is none, with the line of the first error and a likely explanation, or if the
     file contains a NUL character.
     """
-    require_supported_file(path, head_of(path))
+    require_supported_file(path, head_of(path), may_be_utf_16=UTF_16 in encodings)
     first_bad: tuple[int, bytes] | None = None
     for encoding in encodings:
         bad = _first_undecodable(path, encoding)
@@ -158,11 +169,15 @@ def encoding_or_chinese(path: Path) -> str:
 
 
 def likely_encoding(path: Path) -> str:
-    """Return UTF-8, GB18030 if the text reads like Chinese, or else CP1252 (western European Windows).
+    """Return UTF-8, UTF-16 if the file says so, GB18030 if the text reads like Chinese, or else CP1252
+    (western European Windows).
 
     Raises InvalidInput if the file is binary.
     """
-    require_supported_file(path, head_of(path))
+    head = head_of(path)
+    require_supported_file(path, head, may_be_utf_16=True)
+    if is_utf_16(head) and _first_undecodable(path, UTF_16) is None:
+        return UTF_16
     bad = _first_undecodable(path, UTF_8)
     if bad is None:
         return UTF_8
@@ -187,12 +202,12 @@ def _first_undecodable(path: Path, encoding: str) -> tuple[int, bytes] | None:
         while True:
             chunk = stream.read(BYTES_AT_ONCE)
             try:
-                decoder.decode(chunk, final=not chunk)
+                text = decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 line = lines + error.object.count(b"\n", 0, error.start)
                 return line, kept[-HEAD_BYTES:] + error.object[: error.start + HEAD_BYTES]
-            if b"\0" in chunk:
-                line = lines + chunk.count(b"\n", 0, chunk.index(b"\0"))
+            if "\0" in text:
+                line = lines + text.count("\n", 0, text.index("\0"))
                 raise InvalidInput(
                     "{name} contains a NUL character (line {line}). It is not a text file, or it is damaged.",
                     field="file",

@@ -133,15 +133,24 @@ def guess_mapping(path: Path, *, source: str | None = None, chosen: Map[str, str
             "kept_by_hand": True,
         }
     )
-    notes += _notes_of_file(path)
+    notes += [*_notes_of_hidden(found), *_notes_of_file(path)]
     return Guess(
         mapping, _shown(found, mapping), found.table.sheet, header_row(found), datum_is_named, tuple(notes)
     )
 
 
-def columns_read(path: Path, mapping: Mapping) -> tuple[GuessedColumn, ...]:
-    """Return the columns of a table that people keep by hand, as a mapping reads them."""
-    return _shown(best_table(path), mapping)
+def describe_table(path: Path, mapping: Mapping) -> Guess:
+    """Return how a mapping reads a table that people keep by hand."""
+    found = best_table(path)
+    datum, is_named = _named_datum(found)
+    return Guess(
+        mapping,
+        _shown(found, mapping),
+        found.table.sheet,
+        header_row(found),
+        is_named and datum is mapping.datum,
+        (*_notes_of_hidden(found), *_notes_of_file(path)),
+    )
 
 
 def _chosen_roles(found: Columns, chosen: Map[str, str]) -> dict[int, ColumnRole]:
@@ -240,6 +249,12 @@ def _shown(found: Columns, mapping: Mapping) -> tuple[GuessedColumn, ...]:
         for place, name in enumerate(found.header.names)
         if found.cells[place] or name in read
     )
+
+
+def _notes_of_hidden(found: Columns) -> Iterator[ListNote]:
+    unread = [place for place in found.table.hidden if place in found.cells and place not in found.roles]
+    if unread:
+        yield ListNote(noop("Hidden columns that are not read: {count}."), {"count": len(unread)})
 
 
 def _notes_of_file(path: Path) -> Iterator[ListNote]:

@@ -17,14 +17,13 @@ from aed.imports.formats.files import (
     csv_rows,
     head_of,
     likely_encoding,
-    require_supported_file,
 )
 from aed.imports.formats.headers import ROWS_BEFORE_THE_HEADER, Header, header_of
 from aed.imports.formats.headings import DATES, NUMBER, ColumnRole, plain_heading, roles_of
 from aed.imports.formats.kml import is_kml, kml_rows
 from aed.imports.formats.mapped import is_remark
 from aed.imports.formats.values import understood
-from aed.imports.formats.workbook import is_workbook, sheets
+from aed.imports.formats.workbook import hidden_columns, is_workbook, sheets
 from aed.imports.rules import printable
 from aed.translation import noop
 
@@ -42,6 +41,8 @@ class HandKeptTable(NamedTuple):
     encoding: str
     delimiter: str
     rows: list[FileLine]
+    hidden: frozenset[int] = frozenset()
+    """The places of hidden columns; they are read only if their headings are understood."""
 
 
 class Columns(NamedTuple):
@@ -72,18 +73,18 @@ def _tables(path: Path) -> Iterator[HandKeptTable]:
         return
     if is_workbook(head):
         for name, found in sheets(path, fill_merged=True):
-            yield HandKeptTable(name, "utf-8", ",", list(islice(found, ROWS_SAMPLED)))
+            rows = list(islice(found, ROWS_SAMPLED))
+            yield HandKeptTable(name, "utf-8", ",", rows, hidden_columns(path, name))
         return
-    require_supported_file(path, head)
     encoding = likely_encoding(path)
     for delimiter in DELIMITERS:
-        rows: list[FileLine] = []
+        lines: list[FileLine] = []
         try:
-            rows.extend(islice(csv_rows(path, encoding=encoding, delimiter=delimiter), ROWS_SAMPLED))
+            lines.extend(islice(csv_rows(path, encoding=encoding, delimiter=delimiter), ROWS_SAMPLED))
         except InvalidInput:
-            if not rows:
+            if not lines:
                 continue
-        yield HandKeptTable(None, encoding.removesuffix("-sig"), delimiter, rows)
+        yield HandKeptTable(None, encoding.removesuffix("-sig"), delimiter, lines)
 
 
 def best_table(path: Path) -> Columns:
@@ -102,7 +103,11 @@ def best_table(path: Path) -> Columns:
                 below = [each.cells for each in table.rows[count:] if not is_remark(each.cells, header)]
                 cells = {
                     place: [
-                        text for each in below if place < len(each) and (text := values.clean(each[place]))
+                        text
+                        for each in below
+                        if place < len(each)
+                        and (place in roles or place not in table.hidden)
+                        and (text := values.clean(each[place]))
                     ]
                     for place in range(len(header.names))
                 }

@@ -13,6 +13,7 @@ from aed.errors import InvalidInput
 from aed.imports.formats import headers, json_stream, mapped, osm
 from aed.imports.formats.files import (
     UTF_8,
+    UTF_16,
     FileLine,
     csv_rows,
     encoding_of,
@@ -87,7 +88,8 @@ def read_devices(
         return _of_kml(path, mapping, source)
     if is_workbook(head) or form is DeviceFormat.XLSX:
         return _of_workbook(path, form, mapping, source)
-    require_supported_file(path, head)
+    is_utf_16_named = mapping is not None and UTF_16 in mapping.encodings
+    require_supported_file(path, head, may_be_utf_16=is_utf_16_named)
     json_named = form in (DeviceFormat.GEOJSON, DeviceFormat.OSM_GEOJSON, DeviceFormat.OVERPASS)
     table_named = form in (DeviceFormat.CSV, DeviceFormat.OSM_CSV)
     if json_named or (not table_named and json_stream.is_json(head, path)):

@@ -82,6 +82,24 @@ def formulas_without_value(path: Path, sheet_name: str) -> dict[int, str]:
     return found
 
 
+_COLUMNS: Final = re.compile(rb"<(?:\w+:)?col\s[^>]*>")
+
+
+def hidden_columns(path: Path, sheet_name: str) -> frozenset[int]:
+    """Return the places of the hidden columns of a sheet. The workbook must already have been checked."""
+    hidden: set[int] = set()
+    with opened(path) as stream, zipfile.ZipFile(stream) as archive:
+        part = _part_of(archive, sheet_name)
+        if part is None:
+            return frozenset()
+        with archive.open(part) as sheet:
+            for tag in _tags(_COLUMNS, sheet.read(_SHEET_BYTES_AT_ONCE)):
+                first, last = _attribute(tag, "min"), _attribute(tag, "max")
+                if _attribute(tag, "hidden") in ("1", "true") and first and last and last.isdecimal():
+                    hidden |= set(range(int(first) - 1, min(int(last), MAX_COLUMNS)))
+    return frozenset(hidden)
+
+
 def _part_of(archive: zipfile.ZipFile, sheet_name: str) -> str | None:
     names = {name.lower(): name for name in archive.namelist()}
     book, relations = names.get("xl/workbook.xml"), names.get("xl/_rels/workbook.xml.rels")

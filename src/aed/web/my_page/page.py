@@ -31,6 +31,7 @@ TABLES: Final[Mapping[str, str]] = {
     "responder_places": noop("Places where you can be called"),
     "certificates": noop("Certificates"),
     "certificate_declarations": noop("Certificates that you declared"),
+    "import_drafts": noop("Lists that you uploaded"),
     "enrolments": noop("Training sessions"),
     "attendances": noop("Attendance"),
     "assessments": noop("Results of training"),

@@ -22,6 +22,7 @@ from aed.certificates.declarations import queries as declarations
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import SettingsDep
 from aed.http.query import ANY_PARAMETER
+from aed.imports.devices.permissions import is_importer
 from aed.incidents.alerts import queries as alert_queries
 from aed.notifications.channels.web_push import public_key
 from aed.responders import queries as responder_queries
@@ -75,6 +76,7 @@ def _page(
         offer=offer_view(offer, at=at),
         pauses=PAUSES,
         estates=queries.own_estates(session, viewer),
+        may_import=is_importer(viewer),
         asked=request.query_params.get("asked") == "1",
         certificates=[certificate_line(each, today=at.date()) for each in offer.certificates]
         + [declaration_line(each) for each in declarations.own_declarations(session, person_id, limit=5)],

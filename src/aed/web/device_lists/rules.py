@@ -1,0 +1,79 @@
+"""Words of the pages of lists: what columns hold, what can be mended, and why rows are refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from aed.imports.findings import FindingKind
+from aed.web.words import noop
+
+FIELDS: Final[Mapping[str, str]] = {
+    "lat": noop("Latitude"),
+    "lon": noop("Longitude"),
+    "lat, lon": noop("Both coordinates in one cell"),
+    "place": noop("Place, in words"),
+    "floor": noop("Floor"),
+    "opening_hours": noop("Opening hours"),
+    "access_instructions": noop("How to get it, remarks"),
+    "keeper_name": noop("Keeper's name"),
+    "keeper_phone": noop("Keeper's phone"),
+    "pads_expire_on": noop("Pads expire on"),
+    "child_pads_expire_on": noop("Child pads expire on"),
+    "battery_expires_on": noop("Battery expires on"),
+    "last_checked_on": noop("Last checked on"),
+    "maker": noop("Maker"),
+    "model": noop("Model"),
+    "serial": noop("Serial number"),
+    "source_id": noop("Number of the AED"),
+}
+"""What a column may hold."""
+SHOWN: Final[Mapping[str, str]] = {
+    "place_zh": FIELDS["place"],
+    "place_en": FIELDS["place"],
+    "opening_hours_raw": noop("Opening hours, as written"),
+    "access_instructions_zh": FIELDS["access_instructions"],
+    "access_instructions_en": FIELDS["access_instructions"],
+    **FIELDS,
+}
+"""Titles of a sample row."""
+MENDS: Final[Mapping[FindingKind, str]] = {
+    FindingKind.COORDINATES_SWAPPED: noop("Latitude and longitude exchanged"),
+    FindingKind.COORDINATES_UNREADABLE: noop("Coordinates in another notation"),
+    FindingKind.DECIMAL_POINT_LOST: noop("Decimal point lost"),
+    FindingKind.OUTSIDE_COUNTRY: noop("Coordinates outside the country"),
+    FindingKind.DATUM_SLIP: noop("Another coordinate system"),
+    FindingKind.DATE_UNREADABLE: noop("Date in another notation"),
+    FindingKind.HOURS_NOT_UNDERSTOOD: noop("Opening hours in another notation"),
+}
+"""What can be mended."""
+_REASONS: Final = (
+    (r"position: lies in no estate that you manage", noop("Lies in no estate that you manage.")),
+    (
+        r"region: lies in no registered estate, and no region was given",
+        noop("Lies in no registered estate."),
+    ),
+    (r"(?:lat|lon): is required.*", noop("The coordinates are missing.")),
+    (r"(?:lat|lon): must be a number.*", noop("The coordinates are not numbers.")),
+    (r".* is a duplicate: it is already in (?:row|line) (?P<row>\d+)", noop("Is already in row {row}.")),
+    (
+        r"the cell (?P<cell>\w+) contains a formula that was never calculated.*",
+        noop(
+            "The cell {cell} has a formula that was never calculated. Open the file in Excel or WPS, "
+            "and save it."
+        ),
+    ),
+    (
+        r"the formula in the cell (?P<cell>\w+) has an error.*",
+        noop("The formula in the cell {cell} has an error."),
+    ),
+)
+
+
+def reason_words(reason: str) -> tuple[str, Mapping[str, str]]:
+    """Return why a row is refused, as a string to translate with its values; "" if it is not known."""
+    for pattern, words in _REASONS:
+        if found := re.fullmatch(pattern, reason, flags=re.DOTALL):
+            return words, found.groupdict()
+    return "", {}
