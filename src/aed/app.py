@@ -146,6 +146,7 @@ from aed.web.device_lists import api as device_lists_api
 from aed.web.device_pages import api as device_pages_api
 from aed.web.embed import api as embed_api
 from aed.web.errors import error_page, wants_error_page
+from aed.web.estate_desk import api as estate_desk_api
 from aed.web.find_help import api as find_help_api
 from aed.web.learn import api as learn_api
 from aed.web.map import api as map_api
@@ -334,6 +335,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(time_bank_pages_api.router)
     app.include_router(time_bank_desk_api.router)
     app.include_router(embed_api.router)
+    app.include_router(estate_desk_api.router)
     app.include_router(reminder_pages_api.router)
     app.include_router(device_lists_api.router)
     app.include_router(map_api.router)

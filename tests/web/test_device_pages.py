@@ -14,7 +14,7 @@ from aed.accounts.permissions import Role
 from aed.accounts.sessions import SESSION_COOKIE
 from aed.hours.evaluation import china_calendar
 from aed.upkeep.rules import short_number
-from aed.web.device_pages.page import week_of
+from aed.web.week import week_of
 from tests import make
 
 

@@ -23,6 +23,7 @@ from aed.accounts.permissions import TokenScope, Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code
 from aed.accounts.role_grants import role_assignments_of
 from aed.accounts.roles.actions import grant_role, require_can_grant
+from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sessions import end_sessions
 from aed.database.bulk import insert_many
 from aed.database.encryption.columns import blind_index, keyring_of
@@ -60,6 +61,27 @@ def add_person(session: Session, who: Viewer, new: PersonIn, *, country: str, at
     if new.role is not None:
         grant_role(session, who, person.id, new.role, at=at)
     return person
+
+
+def grant_role_to_known(
+    session: Session, who: Viewer, person: Person, phone: str, role: RoleIn, *, at: datetime
+) -> None:
+    """Grant a role to a person whose E.164 number the granter knows; open their account if they have none.
+
+    A list may have given roles to a name whose number nobody has proved: an account would hand them to
+    whoever answers that number. Raises Conflict for such a person, and for one who holds the role already;
+    NotAllowed if the viewer may not grant the role.
+    """
+    require_can_grant(session, who, role)
+    if people_queries.account_of(session, person.id) is None:
+        if role_assignments_of(session, person.id):
+            raise Conflict(
+                "This person holds roles already but has no account. Ask an administrator to open it.",
+                field="phone",
+            )
+        _open_account(session, person, phone, at=at)
+        _save_amendment(session, who, person, {"account": [None, mask_phone(phone)]}, at=at)
+    grant_role(session, who, person.id, role, at=at)
 
 
 def amend_person(

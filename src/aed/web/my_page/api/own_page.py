@@ -16,7 +16,7 @@ from aed.accounts.people import actions as people_actions
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.rules import Language
 from aed.accounts.people.schemas import PersonAmend
-from aed.accounts.permissions import Viewer
+from aed.accounts.permissions import Role, Viewer
 from aed.accounts.sessions import SESSION_COOKIE, end_sessions
 from aed.certificates.declarations import queries as declarations
 from aed.database.dependencies import ReadSession, WriteSession
@@ -82,6 +82,7 @@ def _page(
         + [declaration_line(each) for each in declarations.own_declarations(session, person_id, limit=5)],
         to_confirm=declarations.count_pending(session, viewer),
         is_manager=manages_any(viewer),
+        is_inspector=any(each.role in (Role.KEEPER, Role.LEAD) for each in viewer.role_assignments),
         sessions=[
             enrolment_line(each)
             for each in enrolment_queries.enrolments_of_person(session, person_id, limit=MAX_SHOWN)

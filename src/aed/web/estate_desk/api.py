@@ -1,0 +1,321 @@
+"""Routes of the estate's desk, for its manager and the administrators of its region."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.people.actions import add_person, grant_role_to_known
+from aed.accounts.people.rules import Language, e164
+from aed.accounts.people.schemas import PersonIn
+from aed.accounts.permissions import Role, Viewer
+from aed.accounts.roles.actions import revoke_role
+from aed.accounts.roles.schemas import RoleIn
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.errors import AedError, ChangedMeanwhile, InvalidInput, NotFound, NotSignedIn
+from aed.hours.evaluation import parse_hours
+from aed.http.parameters import RowId, SettingsDep
+from aed.http.query import ANY_PARAMETER
+from aed.registry.devices import actions as device_actions
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Device
+from aed.registry.devices.schemas import DeviceAmend
+from aed.translation import detail_of
+from aed.upkeep.rules import short_number
+from aed.web.estate_desk import page, queries
+from aed.web.estate_desk.page import Shown
+from aed.web.language import language_of
+from aed.web.render import render
+from aed.web.week import week_of
+from aed.web.words import noop
+
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
+
+MAX_FIELDS: Final = 30
+MAX_VALUE: Final = 4_000
+NO_STORE: Final = {"Cache-Control": "no-store"}
+NOT_STORABLE: Final = noop("These values cannot be stored. Leave out unusual characters, and shorten them.")
+BAD_PHONE: Final = noop("This is not a phone number that can receive messages. Check the digits.")
+NO_NAME: Final = noop("Enter the name of the person.")
+OTHER_NAME: Final = noop("This number is registered under another name. Check the name and the number.")
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    """Return the text fields of a form. Raises InvalidInput for one that these pages did not make."""
+    found = await request.form(max_files=0, max_fields=MAX_FIELDS)
+    fields = {name: value for name, value in found.multi_items() if isinstance(value, str)}
+    if any(len(value) > MAX_VALUE for value in fields.values()):
+        raise InvalidInput("A field of this form is too long.", field="form")
+    return fields
+
+
+Fields = Annotated[dict[str, str], Depends(_fields)]
+
+
+def _require_person(viewer: Viewer) -> None:
+    """Raise NotSignedIn for a form whose session has ended; the browser still has what was typed."""
+    if viewer.person_id is None:
+        raise NotSignedIn(
+            "You are no longer signed in. Sign in on another page, go back to the form, and send it again."
+        )
+
+
+@router.get("/desk")
+def choose_estate(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
+    """Lead to the desk of the only estate that the viewer manages, or list those that they manage."""
+    if viewer.person_id is None:
+        return RedirectResponse("/sign-in?next=/desk", 303)
+    estates = queries.managed_estates(session, viewer)
+    if len(estates) == 1:
+        return RedirectResponse(f"/desk/{estates[0].id}", 303)
+    return render(request, "estate_desk/estates.html.jinja", headers=NO_STORE, estates=estates)
+
+
+@router.get("/desk/{estate_id}")
+def show_desk(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    settings: SettingsDep,
+    estate_id: RowId,
+    shown: Shown = Shown.ALL,
+    q: Annotated[str, Query(max_length=100)] = "",
+) -> Response:
+    """Show the devices of the estate, what is due on them, and what waits for its manager."""
+    if viewer.person_id is None:
+        return RedirectResponse(f"/sign-in?next=/desk/{estate_id}", 303)
+    at = clock.now()
+    desk = queries.desk(session, viewer, estate_id, at=at, settings=settings)
+    rows = page.lines_of(desk, at=at)
+    zone = desk.estate.time_zone or desk.estate.region.time_zone
+    return render(
+        request,
+        "estate_desk/desk.html.jinja",
+        headers=NO_STORE,
+        estate=desk.estate,
+        summary=page.summary_of(desk, rows, at.astimezone(ZoneInfo(zone)).date()),
+        rows=page.chosen(rows, shown, q),
+        choices=list(Shown),
+        shown=shown,
+        q=q,
+        reports=[(each, short_number(each.device_id)) for each in desk.reports],
+    )
+
+
+# --- A device -------------------------------------------------------------------------------------------
+
+
+@router.get("/desk/{estate_id}/devices/{device_id}")
+def show_device_form(
+    request: Request, session: ReadSession, viewer: ViewerDep, estate_id: RowId, device_id: RowId
+) -> Response:
+    """Show the form of a device of the estate."""
+    if viewer.person_id is None:
+        return RedirectResponse(f"/sign-in?next=/desk/{estate_id}/devices/{device_id}", 303)
+    device = _device(session, viewer, estate_id, device_id)
+    return _device_page(request, session, device, page.fields_of(device))
+
+
+@router.post("/desk/{estate_id}/devices/{device_id}")
+def amend_device(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    estate_id: RowId,
+    device_id: RowId,
+    fields: Fields,
+) -> Response:
+    """Show the hours of the coming week, or save the changes; show a conflict beside what was typed."""
+    _require_person(viewer)
+    device = _device(session, viewer, estate_id, device_id)
+    now, was = page.fields_of(device), _was(fields)
+    typed = page.typed_in(fields, device)
+    changed = page.changed_in(typed, was or now)
+    version = int(fields["version"]) if fields.get("version", "").isdecimal() else 0
+    try:
+        if (hours := page.hours_in(typed)) is not None:
+            parse_hours(hours)
+        if fields.get("do") == "preview":
+            return _device_page(request, session, device, typed, was=was, version=version, is_preview=True)
+        change = DeviceAmend.model_validate(page.amendment_of(typed, changed.keys()))
+        with session.begin_nested():
+            device_actions.amend_device(session, viewer, device_id, change, version=version, at=clock.now())
+    except ChangedMeanwhile:
+        session.expunge_all()
+        device = _device(session, viewer, estate_id, device_id)
+        now = page.fields_of(device)
+        clashes = page.clashes_of(now | changed, now, changed.keys())
+        return _device_page(request, session, device, now | changed, status=409, clashes=clashes)
+    except ValidationError:
+        return _device_page(
+            request, session, device, typed, was=was, version=version, status=422, problem=NOT_STORABLE
+        )
+    except AedError as error:
+        if error.status not in (409, 422):
+            raise
+        session.expunge_all()
+        device = _device(session, viewer, estate_id, device_id)
+        problem = detail_of(error, language_of(request))
+        return _device_page(
+            request, session, device, typed, was=was, version=version, status=error.status, problem=problem
+        )
+    return RedirectResponse(f"/desk/{estate_id}#device-{device_id}", 303)
+
+
+def _device(session: Session, viewer: Viewer, estate_id: int, device_id: int) -> Device:
+    """Return a device of the estate for the manager of it. Raises NotFound, NotAllowed."""
+    queries.managed_estate(session, viewer, estate_id)
+    device = device_queries.device(session, viewer, device_id)
+    if device.estate_id != estate_id:
+        raise NotFound("The estate has no such device.", field="device_id")
+    return device
+
+
+def _was(fields: dict[str, str]) -> dict[str, str] | None:
+    """Return what the form showed when it was opened, or None if it was sent without that."""
+    try:
+        found = json.loads(fields.get("was", ""))
+    except ValueError:
+        return None
+    is_form = isinstance(found, dict) and all(isinstance(each, str) for each in found.values())
+    return found if is_form else None
+
+
+def _device_page(
+    request: Request,
+    session: Session,
+    device: Device,
+    typed: dict[str, str],
+    *,
+    was: dict[str, str] | None = None,
+    version: int | None = None,
+    status: int = 200,
+    problem: str = "",
+    clashes: list[page.Clash] | None = None,
+    is_preview: bool = False,
+) -> Response:
+    today = clock.now().astimezone(ZoneInfo(page.time_zone_of(device))).date()
+    hours: str | None = page.hours_in(typed) if is_preview else device.opening_hours
+    return render(
+        request,
+        "estate_desk/device.html.jinja",
+        status=status,
+        headers=NO_STORE,
+        device=device,
+        estate=device.estate,
+        code=short_number(device.id),
+        typed=typed,
+        was=json.dumps(was or page.fields_of(device), ensure_ascii=False),
+        version=device.version if version is None else version,
+        problem=problem,
+        clashes=clashes,
+        entries=page.ENTRIES,
+        week=week_of(hours, today, queries.calendar_of(session, device)),
+        is_preview=is_preview,
+    )
+
+
+# --- People ---------------------------------------------------------------------------------------------
+
+
+@router.get("/desk/{estate_id}/people")
+def show_people(request: Request, session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> Response:
+    """List who holds a role on the estate."""
+    if viewer.person_id is None:
+        return RedirectResponse(f"/sign-in?next=/desk/{estate_id}/people", 303)
+    return _people_page(request, session, viewer, estate_id, {"name": "", "phone": "", "role": Role.KEEPER})
+
+
+@router.post("/desk/{estate_id}/people")
+def add_role(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    settings: SettingsDep,
+    estate_id: RowId,
+    name: Annotated[str, Form(max_length=100)] = "",
+    phone: Annotated[str, Form(max_length=40)] = "",
+    role: Annotated[Role, Form()] = Role.KEEPER,
+    is_same_person: Annotated[bool, Form()] = False,
+) -> Response:
+    """Give a role on the estate to a new person, or to one who is registered under this name and number.
+
+    Asks before it takes two people for one. A number under another name is refused without that name.
+    """
+    _require_person(viewer)
+    typed: dict[str, Any] = {"name": name, "phone": phone, "role": role}
+    estate = queries.managed_estate(session, viewer, estate_id)
+    try:
+        number = e164(phone, country=estate.region.country)
+    except InvalidInput:
+        return _people_page(request, session, viewer, estate_id, typed, status=422, phone_error=BAD_PHONE)
+    known = queries.person_with(session, number, country=estate.region.country)
+    if known is not None and known.name.strip() != name.strip():
+        return _people_page(request, session, viewer, estate_id, typed, status=409, name_error=OTHER_NAME)
+    if known is not None and not is_same_person:
+        return _people_page(request, session, viewer, estate_id, typed, status=409, is_known=True)
+    new = RoleIn(role=role, estate_id=estate_id)
+    try:
+        with session.begin_nested():
+            if known is not None:
+                grant_role_to_known(session, viewer, known, number, new, at=clock.now())
+            else:
+                person = PersonIn(name=name.strip(), phone=number, language=Language.ZH, role=new)
+                add_person(session, viewer, person, country=settings.phone_country, at=clock.now())
+    except ValidationError:
+        return _people_page(request, session, viewer, estate_id, typed, status=422, name_error=NO_NAME)
+    except AedError as error:
+        if error.status not in (409, 422):
+            raise
+        problem = detail_of(error, language_of(request))
+        return _people_page(request, session, viewer, estate_id, typed, status=error.status, problem=problem)
+    return RedirectResponse(f"/desk/{estate_id}/people", 303)
+
+
+@router.post("/desk/{estate_id}/people/{grant_id}/end")
+def end_role(
+    session: WriteSession, viewer: FormViewerDep, estate_id: RowId, grant_id: RowId
+) -> RedirectResponse:
+    """End a role on the estate; a second time changes nothing."""
+    _require_person(viewer)
+    queries.managed_estate(session, viewer, estate_id)
+    revoke_role(session, viewer, grant_id, at=clock.now())
+    return RedirectResponse(f"/desk/{estate_id}/people", 303)
+
+
+def _people_page(
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    estate_id: int,
+    typed: dict[str, Any],
+    *,
+    status: int = 200,
+    problem: str = "",
+    name_error: str = "",
+    phone_error: str = "",
+    is_known: bool = False,
+) -> Response:
+    estate = queries.managed_estate(session, viewer, estate_id)
+    return render(
+        request,
+        "estate_desk/people.html.jinja",
+        status=status,
+        headers=NO_STORE,
+        estate=estate,
+        held=queries.people_of(session, viewer, estate),
+        roles=page.ROLES,
+        typed=typed,
+        problem=problem,
+        name_error=name_error,
+        phone_error=phone_error,
+        is_known=is_known,
+    )

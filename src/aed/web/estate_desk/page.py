@@ -1,0 +1,319 @@
+"""What the desk of an estate says about its devices, and what its forms send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from aed.accounts.permissions import Role
+from aed.hours.evaluation import hours_at
+from aed.lookup import reasons
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState, EntryMode, Mark, access_at, mark_of
+from aed.registry.storeys import spoken_storey
+from aed.upkeep.due.rules import DUE_WORDS, Due
+from aed.upkeep.faults.queries import DeviceReadiness
+from aed.upkeep.faults.schemas import ReadinessOut
+from aed.upkeep.rules import short_number
+from aed.web.estate_desk.queries import Desk
+from aed.web.words import noop
+
+WEEK_DAYS: Final = 7
+
+
+class Shown(StrEnum):
+    """Which devices the desk lists."""
+
+    ALL = "all"
+    NOT_READY = "not-ready"
+    OVERDUE = "overdue"
+    DUE = "due"
+
+    @property
+    def sentence(self) -> str:
+        """The text in English; translate it."""
+        return _SHOWN[self]
+
+
+_SHOWN: Final = {
+    Shown.ALL: noop("All"),
+    Shown.NOT_READY: noop("Not ready"),
+    Shown.OVERDUE: noop("Overdue"),
+    Shown.DUE: noop("Due within 30 days"),
+}
+ROLES: Final = {
+    Role.ESTATE_MANAGER: noop("Manager of the estate"),
+    Role.LEAD: noop("Neighbourhood lead"),
+    Role.KEEPER: noop("Keeper of its AEDs"),
+    Role.RESPONDER: noop("Volunteer"),
+    Role.TRAINING_OFFICER: noop("Training officer"),
+    Role.RESIDENT: noop("Resident"),
+}
+"""Roles on an estate, in English; translate them."""
+STATES: Final = {
+    DeviceState.IN_SERVICE: noop("In service"),
+    DeviceState.OUT_OF_SERVICE: noop("Out of service: nobody is sent to it"),
+}
+NOT_KNOWN: Final = noop("Not known")
+FIELD_NAMES: Final = {
+    "place_zh": noop("Place, in Chinese"),
+    "place_en": noop("Place, in English"),
+    "hours": noop("When it can be reached"),
+    "entry": noop("Way in"),
+    "access_instructions_zh": noop("How to get to it, in Chinese"),
+    "access_instructions_en": noop("How to get to it, in English"),
+    "keeper_name": noop("Keeper"),
+    "keeper_phone": noop("Keeper's phone"),
+    "state": noop("State"),
+    "out_of_service_reason": noop("Why it is out of service"),
+}
+"""Names of what the form holds, in English; translate them."""
+ENTRIES: Final = {
+    EntryMode.FREE: noop("Anyone can take it"),
+    EntryMode.ASSISTED: noop("Somebody lets you in"),
+    EntryMode.UNKNOWN: NOT_KNOWN,
+}
+
+
+class HoursKind(StrEnum):
+    """How opening hours are entered."""
+
+    ALWAYS = "always"
+    OFFICE = "office"
+    TEXT = "text"
+    UNKNOWN = "unknown"
+
+
+ALWAYS: Final = "24/7"
+
+
+@dataclass(frozen=True, slots=True)
+class DueLine:
+    """A task on a device. `words` are {"en", "zh"}."""
+
+    words: Mapping[str, str]
+    due_on: date
+    overdue_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLine:
+    """A row of the desk. Words are {"en", "zh"}."""
+
+    id: int
+    code: str
+    mark: Mark
+    place: Mapping[str, str | None]
+    storey: Mapping[str, str]
+    access: Mapping[str, str]
+    is_ready: bool
+    unready: list[Mapping[str, str]]
+    dues: list[DueLine]
+    keeper: str
+    last_checked_on: date | None
+
+    @property
+    def is_overdue(self) -> bool:
+        return any(each.overdue_days for each in self.dues)
+
+    @property
+    def first_due(self) -> date | None:
+        return min((each.due_on for each in self.dues), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The line on top of the desk: counts of devices, and of reports that wait."""
+
+    devices: int
+    not_ready: int
+    expires_soon: int
+    """Devices whose pads or battery expire within a week."""
+    overdue: int
+    reports: int
+
+
+def lines_of(desk: Desk, *, at: datetime) -> list[DeviceLine]:
+    """Return a row for each device: those that are not ready first, then by what is due first."""
+    dues: dict[int, list[Due]] = {}
+    for each in desk.duties.dues:
+        dues.setdefault(each.device_id, []).append(each)
+    rows = [_line(each, dues.get(each.device.id, []), desk, at=at) for each in desk.devices]
+    far = date.max
+    return sorted(
+        rows, key=lambda row: (row.is_ready, min((d.due_on for d in row.dues), default=far), row.id)
+    )
+
+
+def _line(found: DeviceReadiness, dues: list[Due], desk: Desk, *, at: datetime) -> DeviceLine:
+    device, zone = found.device, time_zone_of(found.device)
+    entry = EntryMode.UNKNOWN if device.access_doubted_at is not None else device.entry
+    access = access_at(hours_at(device.opening_hours, at, time_zone=zone, calendar=desk.calendar), entry)
+    storey = spoken_storey(device.floor, counts_ground_as_one=device.region.counts_ground_as_one)
+    today = at.astimezone(ZoneInfo(zone)).date()
+    return DeviceLine(
+        id=device.id,
+        code=short_number(device.id),
+        mark=mark_of(access, found.readiness),
+        place={"en": device.place_en, "zh": device.place_zh},
+        storey={"en": storey["en"], "zh": storey["zh"]},
+        access=reasons.access_reason(access, at, zone),
+        is_ready=found.readiness.is_usable,
+        unready=[{"en": each.en, "zh": each.zh} for each in ReadinessOut.of(found).unusable_reasons],
+        dues=[
+            DueLine(
+                dict(zip(("en", "zh"), DUE_WORDS[each.due_kind], strict=True)),
+                each.due_on,
+                each.overdue_days(today),
+            )
+            for each in dues
+        ],
+        keeper=device.keeper.name if device.keeper is not None else "",
+        last_checked_on=device.last_checked_on,
+    )
+
+
+def time_zone_of(device: Device) -> str:
+    """Return the time zone of the device's estate, or of its region."""
+    zone = device.estate.time_zone if device.estate is not None else None
+    return zone or device.region.time_zone
+
+
+def summary_of(desk: Desk, rows: list[DeviceLine], today: date) -> Summary:
+    """Return the counts of the line on top."""
+    return Summary(
+        devices=len(rows),
+        not_ready=sum(not each.is_ready for each in rows),
+        expires_soon=sum(
+            each.first_expiry is not None and 0 <= (each.first_expiry - today).days <= WEEK_DAYS
+            for each in desk.devices
+        ),
+        overdue=sum(each.is_overdue for each in rows),
+        reports=len(desk.reports),
+    )
+
+
+def chosen(rows: list[DeviceLine], shown: Shown, words: str) -> list[DeviceLine]:
+    """Return the rows that the filter and the searched words select; all words must occur."""
+    wanted = words.casefold().split()
+    return [each for each in rows if _is_shown(each, shown) and _matches(each, wanted)]
+
+
+def _is_shown(row: DeviceLine, shown: Shown) -> bool:
+    if shown is Shown.NOT_READY:
+        return not row.is_ready
+    if shown is Shown.OVERDUE:
+        return row.is_overdue
+    return shown is Shown.ALL or bool(row.dues)
+
+
+def _matches(row: DeviceLine, wanted: list[str]) -> bool:
+    text = " ".join(
+        filter(None, (row.code, row.keeper, *row.place.values(), *row.storey.values()))
+    ).casefold()
+    return all(each in text for each in wanted)
+
+
+# --- The form of a device -------------------------------------------------------------------------------
+
+
+def fields_of(device: Device) -> dict[str, str]:
+    """Return the device's values as the form holds them."""
+    hours = device.opening_hours
+    kind = HoursKind.UNKNOWN if hours is None else HoursKind.ALWAYS if hours == ALWAYS else HoursKind.TEXT
+    return {
+        "place_zh": device.place_zh or "",
+        "place_en": device.place_en or "",
+        "hours_kind": kind.value,
+        "opens": "08:30",
+        "closes": "17:30",
+        "hours": hours if hours is not None and hours != ALWAYS else "",
+        "entry": device.entry.value,
+        "access_instructions_zh": device.access_instructions_zh or "",
+        "access_instructions_en": device.access_instructions_en or "",
+        "keeper_name": device.keeper.name if device.keeper is not None else "",
+        "keeper_phone": (device.keeper.phone or "") if device.keeper is not None else "",
+        "state": DeviceState.OUT_OF_SERVICE.value
+        if device.state is DeviceState.OUT_OF_SERVICE
+        else DeviceState.IN_SERVICE.value,
+        "out_of_service_reason": device.out_of_service_reason or "",
+    }
+
+
+def hours_in(fields: Mapping[str, str]) -> str | None:
+    """Return the expression that the form means, or None for unknown hours."""
+    kind = fields.get("hours_kind", "")
+    if kind == HoursKind.ALWAYS:
+        return ALWAYS
+    if kind == HoursKind.OFFICE:
+        return f"Mo-Fr {fields.get('opens', '')}-{fields.get('closes', '')}; PH off"
+    return fields.get("hours", "").strip() or None if kind == HoursKind.TEXT else None
+
+
+def typed_in(fields: Mapping[str, str], device: Device) -> dict[str, str]:
+    """Return all values of the form; those that were not sent are the device's."""
+    return {name: fields.get(name, value) for name, value in fields_of(device).items()}
+
+
+def changed_in(typed: Mapping[str, str], was: Mapping[str, str]) -> dict[str, str]:
+    """Return the values that the person changed; `was` is what the form showed when it was opened."""
+    return {name: value for name, value in typed.items() if value.strip() != was.get(name, "")}
+
+
+def amendment_of(typed: Mapping[str, str], changed: Set[str]) -> dict[str, Any]:
+    """Return the fields of a `DeviceAmend` for the names of the form that were changed."""
+    wanted: dict[str, Any] = {name: typed[name].strip() or None for name in _TEXTS if name in changed}
+    if "entry" in changed:
+        wanted["entry"] = typed["entry"]
+    if changed & _HOURS:
+        wanted["opening_hours"] = hours_in(typed)
+    if changed & _KEEPER:
+        name, phone = typed["keeper_name"].strip(), typed["keeper_phone"].strip()
+        wanted["keeper"] = {"name": name, "phone": phone or None} if name else None
+    if changed & _STATE:
+        is_out = typed["state"] == DeviceState.OUT_OF_SERVICE
+        wanted["state"] = typed["state"]
+        wanted["out_of_service_reason"] = (typed["out_of_service_reason"].strip() or None) if is_out else None
+    return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A value that two people changed: what the one typed, and what the other saved."""
+
+    name: str
+    """In English; translate it."""
+    yours: str
+    now: str
+    is_in_words: bool
+    """Whether the values are sentences in English, to be translated."""
+
+
+def clashes_of(typed: Mapping[str, str], now: Mapping[str, str], changed: Set[str]) -> list[Clash]:
+    """Return the changed values that differ from what is saved now, in the order of the form."""
+    found = []
+    for field, name in FIELD_NAMES.items():
+        if not (changed & _HOURS if field == "hours" else field in changed):
+            continue
+        yours, theirs = _in_words(field, typed), _in_words(field, now)
+        if yours != theirs:
+            found.append(Clash(name, yours, theirs, is_in_words=field in ("entry", "state")))
+    return found
+
+
+def _in_words(field: str, values: Mapping[str, str]) -> str:
+    if field == "hours":
+        return hours_in(values) or "?"
+    if field == "entry":
+        return ENTRIES[EntryMode(values[field])]
+    return STATES[DeviceState(values[field])] if field == "state" else values[field].strip()
+
+
+_TEXTS: Final = ("place_zh", "place_en", "access_instructions_zh", "access_instructions_en")
+_HOURS: Final = frozenset({"hours_kind", "opens", "closes", "hours"})
+_KEEPER: Final = frozenset({"keeper_name", "keeper_phone"})
+_STATE: Final = frozenset({"state", "out_of_service_reason"})

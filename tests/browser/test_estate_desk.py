@@ -1,0 +1,69 @@
+"""The estate's desk in a browser: keys, the form with its week, a conflict, and the people."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+from sqlalchemy import select
+
+from aed.accounts.permissions import Role
+from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate
+from tests import make
+from tests.browser.checks import check
+from tests.browser.conftest import VIEWS, OpenPage, Site, View
+
+
+@pytest.fixture
+def manager(site: Site) -> tuple[int, str]:
+    """Return an estate with devices, and the session key of a new manager of it."""
+    with site.database.write_sessions() as session, session.begin():
+        estate_id = session.scalars(
+            select(Device.estate_id).where(Device.estate_id.is_not(None)).order_by(Device.estate_id).limit(1)
+        ).one()
+        assert estate_id is not None
+        person = make.person(session)
+        make.role(session, person, Role.ESTATE_MANAGER, estate=session.get_one(Estate, estate_id))
+        return estate_id, make.sign_in(session, person.id)
+
+
+def test_a_manager_works_by_keys_changes_a_device_and_gives_a_role(
+    open_page: OpenPage, view: View, manager: tuple[int, str]
+) -> None:
+    estate_id, key = manager
+    desk = open_page(session_key=key)
+    desk.goto("/desk")
+    expect(desk.locator("html")).to_have_attribute("data-ready", "true")
+    check(desk, view, "estate-desk")
+    desk.keyboard.press("/")
+    expect(desk.locator("#q")).to_be_focused()
+    desk.keyboard.press("Escape")
+    desk.keyboard.press("j")
+    expect(desk.locator("#devices-table tbody tr").first.locator("th a")).to_be_focused()
+    desk.keyboard.press("Enter")
+    expect(desk.locator("#week li")).to_have_count(7)
+    check(desk, view, "estate-desk-device")
+
+    other = open_page(session_key=key, java_script_enabled=False)
+    other.goto(desk.url)
+    other.locator("#access_instructions_en").fill(f"Ring at the gate, {view}")
+    other.locator("button[value=save]").click()
+    expect(other.locator("#devices-table")).to_be_visible()
+
+    desk.locator("#access_instructions_en").fill(f"Ask the guard, {view}")
+    desk.locator("input[value=office]").check()
+    desk.locator("button[value=preview]").click()
+    expect(desk.locator("#week .times").first).to_be_visible()
+    expect(desk.locator("#access_instructions_en")).to_have_value(f"Ask the guard, {view}")
+    desk.locator("button[value=save]").click()
+    expect(desk.locator("#clash tbody tr", has_text="Ring at the gate")).to_contain_text("Ask the guard")
+    check(desk, view, "estate-desk-conflict")
+    desk.locator("button[value=save]").click()
+    expect(desk.locator("#devices-table")).to_be_visible()
+
+    desk.goto(f"/desk/{estate_id}/people")
+    desk.locator("#name").fill("陈伟")
+    desk.locator("#phone").fill(f"138 0013 77{VIEWS.index(view):02d}")
+    desk.locator("form button.big").click()
+    expect(desk.locator(".person", has_text="陈伟").first).to_be_visible()
+    check(desk, view, "estate-desk-people")
