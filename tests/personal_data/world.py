@@ -30,6 +30,7 @@ from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.rules import CoreItems
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.rules import ReviewKind
+from aed.imports.drafts.models import ImportDraft
 from aed.incidents.models import (
     AlertLocation,
     Drill,
@@ -123,6 +124,17 @@ def person_with_every_row(session: Session) -> Person:
                 declared_at=NOW,
             ),
         ]
+    )
+    make.inspection_round(session, estate, person, kept)
+    session.add(
+        ImportDraft(
+            person_id=person.id,
+            file_name="list.csv",
+            content=NAME.encode(),
+            mapping="",
+            fixes=[],
+            created_at=NOW,
+        )
     )
     make.goods_order(session, make.goods(session, estate), person)
     make.service_exchange(session, estate, person)

@@ -473,6 +473,8 @@ ALSO_PERSONAL: Final = frozenset(
         ("sponsors", "account_id"),
         ("goods", "sponsor_id"),
         ("stock_changes", "goods_id"),
+        ("inspection_rounds", "repeats_id"),
+        ("round_stops", "round_id"),
     }
 )
 """References between rows of one person that already belong to them by another column."""
@@ -514,6 +516,7 @@ ACTOR_COLUMNS: Final = (
     ("inheritances", "settled_by"),
     ("goods_orders", "ended_by"),
     ("goods_orders", "ordered_by"),
+    ("inspection_rounds", "assigned_by"),
     ("stock_changes", "changed_by"),
     ("ledger_entries", "posted_by"),
     ("mandates", "recorded_by"),

@@ -186,6 +186,8 @@ def repeat_rounds(
     """Assign repeated inspection rounds for today and tomorrow; return how many. Idempotent.
 
     A round that cannot be planned, for example because its inspector lost the role, is logged and left out.
+
+    visibility: a job of the operator.
     """
     with read_session(database) as session:
         waiting = rounds_to_repeat(session, at=now)

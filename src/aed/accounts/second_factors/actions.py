@@ -72,6 +72,7 @@ def add_app(session: Session, sign_in: SignIn, name: str, *, at: datetime) -> Ne
 
 
 def _new_app(session: Session, factor: SecondFactor) -> NewApp:
+    # visibility: the person's own session
     person = session.get_one(Person, factor.person_id)
     assert factor.secret is not None
     uri = pyotp.TOTP(factor.secret).provisioning_uri(name=person.name, issuer_name=ISSUER)
@@ -82,11 +83,17 @@ def app_being_added(session: Session, sign_in: SignIn, factor_id: int) -> NewApp
     """Return the authenticator app that the person is adding, to show it again after a wrong code.
 
     Raises NotFound.
+
+    visibility: the person's own session.
     """
     return _new_app(session, _unconfirmed(session, sign_in, factor_id))
 
 
 def _unconfirmed(session: Session, sign_in: SignIn, factor_id: int) -> SecondFactor:
+    """Return the app that the person is adding. Raises NotFound.
+
+    visibility: the person's own session.
+    """
     factor = session.get(SecondFactor, factor_id)
     if factor is None or factor.person_id != sign_in.person_id or factor.confirmed_at is not None:
         raise NotFound("No authenticator app is being added under that id. Start again.", field="factor_id")

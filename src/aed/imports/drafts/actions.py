@@ -46,7 +46,10 @@ class DraftPreview:
 
 
 def drafts(session: Session, who: Viewer) -> list[ImportDraft]:
-    """Return the viewer's drafts, the newest first."""
+    """Return the viewer's drafts, the newest first.
+
+    visibility: the viewer's own.
+    """
     statement = (
         select(ImportDraft).where(ImportDraft.person_id == who.person_id).order_by(ImportDraft.id.desc())
     )
@@ -54,7 +57,10 @@ def drafts(session: Session, who: Viewer) -> list[ImportDraft]:
 
 
 def draft(session: Session, who: Viewer, draft_id: int) -> ImportDraft:
-    """Return a draft of the viewer. Raises NotSignedIn, NotAllowed, NotFound."""
+    """Return a draft of the viewer. Raises NotSignedIn, NotAllowed, NotFound.
+
+    visibility: the viewer's own.
+    """
     require_importer(who)
     found = session.get(ImportDraft, draft_id)
     if found is None or found.person_id != who.person_id:

@@ -24,7 +24,7 @@ LEDGER_LOCK: Final = "time bank ledger"
 _LAST_ENTRY: Final = (
     select(LedgerEntry.number, LedgerEntry.hash, LedgerEntry.key_id)
     .order_by(LedgerEntry.number.desc())
-    .limit(1)
+    .limit(1)  # visibility: continues the chain; nobody sees the entry
 )
 _ENTRY_INSERT: Final = insert(LedgerEntry)
 _ENTRY_COLUMNS: Final = tuple(LedgerEntry.__table__.columns.keys())

@@ -91,12 +91,14 @@ def list_rounds(
 @router.get("/rounds/{round_id}")
 def get_round(session: ReadSession, viewer: ViewerDep, round_id: RowId) -> RoundOut:
     """Return a round that you walk or assign, with the checks that have arrived."""
+    _require_signed_in(viewer)
     return RoundOut.of(queries.round_by_id(session, viewer, round_id, at=clock.now()))
 
 
 @router.delete("/rounds/{round_id}", status_code=204)
 def cancel_round(session: WriteSession, viewer: ViewerDep, round_id: RowId) -> Response:
     """Cancel a round; it is not repeated either. Checks that were sent stay."""
+    _require_signed_in(viewer)
     actions.cancel_round(session, viewer, round_id, at=clock.now())
     return Response(status_code=204)
 

@@ -93,7 +93,10 @@ def desk(session: Session, viewer: Viewer, estate_id: int, *, at: datetime, sett
 
 
 def people_of(session: Session, viewer: Viewer, estate: Estate) -> list[tuple[RoleGrant, Person]]:
-    """Return the roles held on the estate now, with their people, by role and name."""
+    """Return the roles held on the estate now, with their people, by role and name.
+
+    visibility: people whose roles the viewer may see.
+    """
     grants = role_queries.role_grants(session, viewer, limit=MAX_PEOPLE, estate_id=estate.id)
     ids = {each.person_id for each in grants}
     people = {each.id: each for each in session.scalars(select(Person).where(Person.id.in_(ids)))}
