@@ -262,6 +262,8 @@ def make_known(session: Session) -> dict[str, int | str]:
     }
     made["relative_declaration_id"] = make.relative(session, person).id
     made["inheritance_id"] = make.inheritance(session, estate).id
+    made["webhook_id"] = make.webhook(session, of=estate)[0]
+    made["client_id"] = make.client_app(session, estate)[0].client_id
     manager = make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate)
     make.registered(session, viewer_of_person(session, person.id), estate, number="330106000124")
     volunteer = make.volunteer(session, estate, number="330106000125")
@@ -402,6 +404,10 @@ WITHOUT_VERSION = {
     "POST /v1/time-bank/orders/{order_id}/collection": 403,
     "POST /v1/time-bank/priority": 403,
     "POST /v1/time-bank/sponsors": 201,
+    "POST /v1/time-bank/webhooks": 201,
+    "POST /v1/time-bank/webhooks/{webhook_id}/secret": 200,
+    "POST /v1/time-bank/apps": 201,
+    "POST /v1/time-bank/app-links": 403,  # a token is not a person
     "PUT /v1/time-bank/sponsors/{sponsor_id}/budget": 403,
     "PUT /v1/location": 403,  # a token has no phone
     "POST /v1/me/wechat-consents": 403,  # a token is not a person

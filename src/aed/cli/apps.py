@@ -10,7 +10,7 @@ from aed import clock
 from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table
 from aed.timebank.apps import actions, queries
-from aed.timebank.apps.schemas import AppIn
+from aed.timebank.apps.schemas import ClientAppIn
 
 apps = typer.Typer(no_args_is_help=True)
 
@@ -27,7 +27,7 @@ def add(
     """Register an app, and print its client_id and its secret, which is not shown again."""
     if (estate is None) == (region is None):
         raise typer.BadParameter("Give either --estate or --region.")
-    new = AppIn(name=name, estate_id=estate, region=region, origins=origin or [])
+    new = ClientAppIn(name=name, estate_id=estate, region=region, origins=origin or [])
     with writing() as session:
         made, secret = actions.register_app(
             session,

@@ -11,21 +11,33 @@ from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, PublicAddress, cursor_id, next_cursor
 from aed.timebank.apps import actions, queries
-from aed.timebank.apps.schemas import AppIn, AppLinkIn, AppLinkOut, AppMade, AppOut, AppPage, AppSecret
+from aed.timebank.apps.schemas import (
+    AppLinkIn,
+    AppLinkOut,
+    ClientAppIn,
+    ClientAppMade,
+    ClientAppOut,
+    ClientAppPage,
+    ClientAppSecret,
+)
 
 router = APIRouter(tags=["time bank"])
 ClientId = Annotated[str, Path(max_length=32, pattern="^[0-9a-f]+$", examples=["0a1b2c3d4e5f60718293a4b5"])]
 
 
 @router.get("/time-bank/apps")
-def list_apps(session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None) -> AppPage:
+def list_apps(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
+) -> ClientAppPage:
     """List the apps of estates and regions that you manage."""
     found = queries.apps(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
-    return AppPage(apps=[AppOut.of(each) for each in found[:limit]], next=next_cursor(found, limit))
+    return ClientAppPage(
+        apps=[ClientAppOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
+    )
 
 
 @router.post("/time-bank/apps", status_code=201)
-def register_app(session: WriteSession, viewer: ViewerDep, new: AppIn) -> AppMade:
+def register_app(session: WriteSession, viewer: ViewerDep, new: ClientAppIn) -> ClientAppMade:
     """Register an app that shows people their time bank. For the estate's manager or the region's
     administrator.
 
@@ -40,13 +52,13 @@ def register_app(session: WriteSession, viewer: ViewerDep, new: AppIn) -> AppMad
         origins=new.origins,
         at=clock.now(),
     )
-    return AppMade(app=AppOut.of(made), client_secret=secret)
+    return ClientAppMade(app=ClientAppOut.of(made), client_secret=secret)
 
 
 @router.post("/time-bank/apps/{client_id}/secret")
-def change_app_secret(session: WriteSession, viewer: ViewerDep, client_id: ClientId) -> AppSecret:
+def change_app_secret(session: WriteSession, viewer: ViewerDep, client_id: ClientId) -> ClientAppSecret:
     """Replace the secret of an app at once; the new one is shown only in this response."""
-    return AppSecret(client_secret=actions.change_secret(session, viewer, client_id))
+    return ClientAppSecret(client_secret=actions.change_secret(session, viewer, client_id))
 
 
 @router.delete("/time-bank/apps/{client_id}", status_code=204)

@@ -20,7 +20,7 @@ Origin = Annotated[
 ]
 
 
-class AppIn(BaseModel):
+class ClientAppIn(BaseModel):
     """An app of an estate, or of a region and all below it."""
 
     model_config = ConfigDict(
@@ -46,7 +46,7 @@ class AppIn(BaseModel):
         return self
 
 
-class AppOut(BaseModel):
+class ClientAppOut(BaseModel):
     """An app without its secret."""
 
     client_id: str
@@ -68,19 +68,19 @@ class AppOut(BaseModel):
         )
 
 
-class AppPage(BaseModel):
-    apps: list[AppOut]
+class ClientAppPage(BaseModel):
+    apps: list[ClientAppOut]
     next: str | None = Field(None, description="Cursor of the next page, if there is one")
 
 
-class AppSecret(BaseModel):
+class ClientAppSecret(BaseModel):
     client_secret: str = Field(description="Shown only once; for the app's server, never on a phone")
 
 
-class AppMade(BaseModel):
+class ClientAppMade(BaseModel):
     """A new app with its secret."""
 
-    app: AppOut
+    app: ClientAppOut
     client_secret: str = Field(description="Shown only once; for the app's server, never on a phone")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, time
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from aed.accounts.fields import Code, Id
 from aed.registry.fields import Day, PositionIn
@@ -21,7 +21,11 @@ from aed.upkeep.rounds.routing import MAX_INSPECTORS, MAX_STOPS, NotVisitedReaso
 from aed.upkeep.rounds.rules import DEFAULT_CHECK_MINUTES, NOT_VISITED_WORDS, RoundState
 from aed.upkeep.rules import short_number
 
-Clock = Annotated[time, Field(description="Local time at the estate or region, such as 08:00")]
+Clock = Annotated[
+    time,
+    Field(description="Local time at the estate or region, such as 08:00"),
+    WithJsonSchema({"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$"}),
+]
 
 
 class RoundsIn(BaseModel):
