@@ -305,7 +305,7 @@ class ProofRequest(Table):
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"))
     purpose: Mapped[str] = mapped_column(String(200))
     """What it is needed for, such as an application to a school."""
-    recipient: Mapped[str] = mapped_column(String(200))
+    recipient: Mapped[str] = mapped_column(Encrypted("proof_requests.recipient"))
     """Who receives it, such as the school."""
     from_on: Mapped[date]
     until_on: Mapped[date]

@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("estate_id", KEY, nullable=False),
         sa.Column("region_id", KEY, nullable=False),
         sa.Column("purpose", sa.String(200), nullable=False),
-        sa.Column("recipient", sa.String(200), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
         sa.Column("from_on", sa.Date(), nullable=False),
         sa.Column("until_on", sa.Date(), nullable=False),
         sa.Column("includes_identity", sa.Boolean(), nullable=False),

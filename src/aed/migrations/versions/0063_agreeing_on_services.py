@@ -18,7 +18,7 @@ def upgrade() -> None:
         "service_exchanges",
         sa.Column("is_proposed_by_provider", sa.Boolean(), server_default=sa.text("false"), nullable=False),
     )
-    op.add_column("service_exchanges", sa.Column("address", sa.String(300), nullable=True))
+    op.add_column("service_exchanges", sa.Column("address", sa.Text(), nullable=True))
     rated = "rating BETWEEN 1 AND 5"
     if op.get_bind().dialect.name == "sqlite":  # it adds a check only together with its column
         name = op.f("ck_service_exchanges_rating")

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from aed.database.encryption.columns import Encrypted
 from aed.database.types import BigIntId, Table, enum_column
 from aed.timebank.rules import ExchangeState, OfferKind
 
@@ -52,7 +53,7 @@ class ServiceExchange(Table):
     minutes: Mapped[int]
     is_proposed_by_provider: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     """Who proposed the time: the other side agrees to it."""
-    address: Mapped[str | None] = mapped_column(String(300))
+    address: Mapped[str | None] = mapped_column(Encrypted("service_exchanges.address"))
     """Where it is done; the provider sees it once the time is agreed on."""
     amount: Mapped[int] = mapped_column(BigInteger)
     """Units."""
