@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -190,15 +191,26 @@ def test_readiness_distinguishes_a_missing_schema_from_an_outdated_one(
 
 def test_upgrades_at_the_same_time_are_one(empty: Database) -> None:
     url = empty.engine.url.render_as_string(hide_password=False)
-    others = [open_database(Settings(database_url=url)) for _ in range(2)]
-
     with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(migrations.upgrade, each) for each in others]:
+        for done in [pool.submit(upgrade_at, url) for _ in range(2)]:
             done.result()
-
     assert revision(empty) == migrations.head()
-    for each in others:
-        each.close()
+
+
+def test_upgrades_of_a_file_by_two_processes_are_one(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'aed.sqlite'}"
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        for done in [pool.submit(upgrade_at, url) for _ in range(2)]:
+            done.result()
+    database = open_database(Settings(database_url=url))
+    assert revision(database) == migrations.head()
+    database.close()
+
+
+def upgrade_at(url: str) -> None:
+    database = open_database(Settings(database_url=url))
+    migrations.upgrade(database)
+    database.close()
 
 
 def test_an_upgrade_waits_for_a_table_in_use_and_goes_on_from_the_last_revision(postgres_url: str) -> None:

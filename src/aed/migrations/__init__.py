@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ LOCK_PAUSES_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
 """Pauses between attempts to lock a table that is in use."""
 UPGRADE_WAIT_MS: Final = 600_000
 """How long an upgrade of SQLite waits for another."""
+_ALEMBIC: Final = threading.Lock()
+"""Held while Alembic runs: its environment is one for the whole process."""
 _LOCK_ERRORS: Final = ("55P03", "40P01")
 """SQLSTATE of a lock that was not available in time, and of a deadlock."""
 
@@ -97,7 +100,8 @@ def _only_upgrade(connection: Connection) -> Iterator[None]:
 def upgrade_on(connection: Connection, revision: str = "head") -> None:
     """The same on a connection; within its transaction, if it is in one."""
     try:
-        command.upgrade(config(connection), revision)
+        with _ALEMBIC:
+            command.upgrade(config(connection), revision)
     except CommandError as error:
         raise Conflict(f"The database cannot be upgraded: {error}") from error
 
@@ -106,7 +110,8 @@ def downgrade(database: Database, revision: str) -> None:
     """Downgrade the schema to `revision`; `base` empties it."""
     with database.engine.connect() as connection:
         try:
-            command.downgrade(config(connection), revision)
+            with _ALEMBIC:
+                command.downgrade(config(connection), revision)
         except CommandError as error:
             raise Conflict(f"The database cannot be downgraded: {error}") from error
         connection.commit()
