@@ -250,6 +250,7 @@ def body_limits() -> dict[str, int]:
 
     The default is the limit for lists, since the API itself refuses larger bodies that are not lists.
     """
+    from aed.imports.drafts.actions import MAX_BYTES as MAX_LIST_BYTES
     from aed.settings import Settings
 
     fields = Settings.model_fields
@@ -262,6 +263,7 @@ def body_limits() -> dict[str, int]:
         "/v1/photos": fields["photo_limit_bytes"].default,
         "/report": fields["photo_limit_bytes"].default,
         "/me/certificate": fields["photo_limit_bytes"].default,
+        "/lists": MAX_LIST_BYTES,
     }
 
 

@@ -78,8 +78,8 @@ def test_the_least_urgent_are_refused_at_once_and_incidents_are_not() -> None:
         refused = {path: [each for each in tasks if each.done()] for path, tasks in asked.items()}
         assert {path: len(tasks) for path, tasks in refused.items()} == {
             "/v1/devices": 5,  # 2 for each thread wait
-            "/d/CODE": 8,  # 8 for each thread, with those before
-            "/v1/nearest": 12,  # 12 for each thread
+            "/d/CODE": 4,  # 10 for each thread, with those before
+            "/v1/nearest": 16,  # 12 for each thread
             "/v1/incidents": 0,
         }
         answer = refused["/v1/nearest"][0].result()
@@ -90,7 +90,7 @@ def test_the_least_urgent_are_refused_at_once_and_incidents_are_not() -> None:
 
         site.goes_on.set()
         answers = await asyncio.gather(*(each for tasks in asked.values() for each in tasks))
-        assert Counter(each.status_code for each in answers) == {200: 4 + 12 + 8 + 99, 503: 5 + 8 + 12}
+        assert Counter(each.status_code for each in answers) == {200: 4 + 16 + 4 + 99, 503: 5 + 4 + 16}
         assert (await site.client.get("/v1/devices")).status_code == 200, "once they are answered"
 
     asyncio.run(overload())

@@ -241,6 +241,6 @@ def test_rounds_over_http(session: Session, nobody: Desk, desk_of: Callable[...,
     assert manager.post("/v1/rounds", body).status_code == 409
     assert manager.get(f"/v1/rounds/{assigned['id']}").json() == assigned
     assert manager.get("/v1/rounds").json() == {"rounds": [assigned], "next": None}
-    assert nobody.get(f"/v1/rounds/{assigned['id']}").status_code == 404
+    assert nobody.get(f"/v1/rounds/{assigned['id']}").status_code == 401
     assert manager.delete(f"/v1/rounds/{assigned['id']}").status_code == 204
     assert manager.get(f"/v1/rounds/{assigned['id']}").json()["state"] == "cancelled"

@@ -31,7 +31,7 @@ class Urgency(StrEnum):
 MAX_WAITING_PER_THREAD: Final[Mapping[Urgency, float]] = {
     Urgency.INCIDENT: inf,  # until AED_CONNECTIONS
     Urgency.LOOKUP: 12,
-    Urgency.CHECK: 8,
+    Urgency.CHECK: 10,
     Urgency.DESK: 2,
 }
 """Requests under way, of any class, from which one of this class is refused, for each of AED_THREADS.
@@ -45,7 +45,8 @@ _PATHS: Final = tuple(
         (r"/(v1/(incidents|alerts|centres|cap|location)|a|healthz|readyz|metrics)(/|$)", Urgency.INCIDENT),
         (r"/($|v1/nearest$|packs/|static/|offline$|worker\.js$)", Urgency.LOOKUP),
         (r"/v1/devices/[^/]+/(checks|reports|form)$", Urgency.CHECK),
-        (r"/v1/(attendance|check|checks|reports|sign-in)(/|$)", Urgency.CHECK),
+        (r"/v1/sessions/[^/]+/enrolments(/|$)", Urgency.CHECK),
+        (r"/v1/(attendance|check|checks|enrolments|me|reports|sign-in)(/|$)", Urgency.CHECK),
         (r"/(v1|ogc|tiles)(/|$)", Urgency.DESK),
     )
 )

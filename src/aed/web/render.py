@@ -59,7 +59,14 @@ def environment(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     made.policies["ext.i18n.trimmed"] = True
-    made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]  # by the extension
+    strings = translations(language)
+    made.install_gettext_callables(  # type: ignore[attr-defined]  # by the extension
+        lambda message: _escaped(strings.gettext(message)),
+        lambda one, many, count: _escaped(strings.ngettext(one, many, count)),
+        newstyle=True,
+        pgettext=lambda context, message: _escaped(strings.pgettext(context, message)),
+        npgettext=lambda context, one, many, count: _escaped(strings.npgettext(context, one, many, count)),
+    )
     made.globals.update(
         language=language,
         address=static.address,
@@ -70,6 +77,14 @@ def environment(language: str) -> Environment:
     )
     made.filters["either"] = partial(either, language=language)
     return made
+
+
+def _escaped(text: str) -> str:
+    """Escape a translated string: Jinja takes it for HTML, and `_(problem)` may hold what a person typed.
+
+    The apostrophe stays as it is, since every attribute is in double quotes.
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&#34;")
 
 
 def render(

@@ -327,7 +327,7 @@ def collect_order(session: Session, viewer: Viewer, order_id: int, *, code: str,
     order = _order(session, order_id)
     goods = goods_by_id(session, order.goods_id)
     require_account_manager(viewer, estate_id=goods.estate_id, region_id=goods.region_id)
-    if not hmac.compare_digest(order.code, code):
+    if not hmac.compare_digest(order.code.encode(), code.encode()):
         raise InvalidInput("This is not the code of the order.", field="code")
     if order.state is OrderState.CANCELLED:
         raise Conflict("This order was cancelled.")

@@ -241,8 +241,8 @@ def add_role(
     viewer: FormViewerDep,
     settings: SettingsDep,
     estate_id: RowId,
-    name: Annotated[str, Form(max_length=100)] = "",
-    phone: Annotated[str, Form(max_length=40)] = "",
+    name: Annotated[str, Form(max_length=300)] = "",
+    phone: Annotated[str, Form(max_length=300)] = "",
     role: Annotated[Role, Form()] = Role.KEEPER,
     is_same_person: Annotated[bool, Form()] = False,
 ) -> Response:

@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.fields import FreeText
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError
@@ -41,6 +43,7 @@ router.include_router(records.router)
 router.include_router(regional_rules.router)
 router.include_router(report.router)
 
+_REASON: Final = TypeAdapter[str](FreeText)
 MAX_LISTED: Final = 50
 """Rows of each kind: the oldest wait longest."""
 NO_WORDS: Final = noop("Write who handles it, or why you decline.")
@@ -60,7 +63,7 @@ def hand_out_order(
     session: WriteSession,
     viewer: FormViewerDep,
     order_id: RowId,
-    code: Annotated[str, Form(max_length=20)] = "",
+    code: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
     """Hand out the goods of an order against its code; a second time changes nothing."""
     try:
@@ -78,7 +81,7 @@ def answer_proof_request(
     viewer: FormViewerDep,
     proof_request_id: RowId,
     answer: Annotated[str, Form(pattern="^(issue|decline)$")],
-    words: Annotated[str, Form(max_length=200)] = "",
+    words: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
     """Issue a proof of service that a volunteer asked for, or decline with a reason.
 
@@ -92,7 +95,7 @@ def answer_proof_request(
         with session.begin_nested():
             if answer == "decline":
                 certificate_actions.decline_request(
-                    session, viewer, proof_request_id, reason=words.strip(), at=clock.now()
+                    session, viewer, proof_request_id, reason=_REASON.validate_python(words), at=clock.now()
                 )
             else:
                 new = ServiceCertificateIn(
@@ -105,6 +108,8 @@ def answer_proof_request(
                     request_id=found.id,
                 )
                 certificate_actions.issue_certificate(session, viewer, new, at=clock.now())
+    except ValidationError:
+        return _page(request, session, viewer, status=422, problem=NO_WORDS, at_proof=proof_request_id)
     except AedError as error:
         return _refused(request, session, viewer, error, at_proof=proof_request_id)
     return RedirectResponse("/time-bank#proofs", 303)

@@ -82,7 +82,7 @@ def set_panel_member(
     viewer: FormViewerDep,
     appeal_id: RowId,
     party: Annotated[PartyRole, Form()],
-    phone: Annotated[str, Form(max_length=40)] = "",
+    phone: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
     """Set who decides appeals of the estate for a party, by their number. For the region's administrator."""
     require_signed_in(viewer)

@@ -201,6 +201,7 @@ def add_sponsor(
 ) -> Response:
     """Add a sponsor with a budget in points. For the administrator of the region."""
     require_any_manager(viewer)
+    typed = {"new_sponsor": name, "new_budget": budget}
     try:
         new = SponsorIn.model_validate({"region": region, "name": name, "points": budget})
         with session.begin_nested():
@@ -213,10 +214,10 @@ def add_sponsor(
                 at=clock.now(),
             )
     except ValidationError:
-        return _list_page(request, session, viewer, status=422, sponsor_problem=BAD_BUDGET)
+        return _list_page(request, session, viewer, status=422, sponsor_problem=BAD_BUDGET, typed=typed)
     except AedError as error:
         problem = _own(error, viewer, request)
-        return _list_page(request, session, viewer, status=error.status, sponsor_problem=problem)
+        return _list_page(request, session, viewer, status=error.status, sponsor_problem=problem, typed=typed)
     return RedirectResponse("/time-bank/goods#sponsors", 303)
 
 
@@ -226,12 +227,13 @@ def set_sponsor_budget(
 ) -> Response:
     """Change the points for which a sponsor gives goods in all. For the administrator of the region."""
     require_any_manager(viewer)
+    typed = {"budget_of": sponsor_id, "budget": budget}
     try:
         new = BudgetIn.model_validate({"points": budget})
         with session.begin_nested():
             actions.set_budget(session, viewer, sponsor_id, budget=units_of(new.points))
     except ValidationError:
-        return _list_page(request, session, viewer, status=422, sponsor_problem=BAD_BUDGET)
+        return _list_page(request, session, viewer, status=422, sponsor_problem=BAD_BUDGET, typed=typed)
     except AedError as error:
         problem = _own(error, viewer, request)
         return _list_page(request, session, viewer, status=error.status, sponsor_problem=problem)
@@ -301,6 +303,10 @@ def _list_page(
             "stock": "",
             "first_for": [],
             "first_until": "",
+            "new_sponsor": "",
+            "new_budget": "",
+            "budget_of": None,
+            "budget": "",
             **(typed or {}),
         },
     )

@@ -47,9 +47,9 @@ POOLS: Final[Mapping[str, str]] = {
 BAD_FORM: Final = noop("Choose who receives the points, and write how many, such as 2 or 2.5.")
 _POINTS: Final[TypeAdapter[Decimal]] = TypeAdapter(Points)
 
-ReceiverName = Annotated[str, Form(max_length=30)]
+ReceiverName = Annotated[str, Form(max_length=300)]
 """`person:ID` of a relative, `family`, or a name of `POOLS`."""
-Amount = Annotated[str, Form(max_length=20)]
+Amount = Annotated[str, Form(max_length=300)]
 
 
 @router.get("/me/time-bank/give")

@@ -110,11 +110,11 @@ def offer_service(
     request: Request,
     session: WriteSession,
     viewer: FormViewerDep,
-    kind: Annotated[str, Form(max_length=20)] = "",
-    title: Annotated[str, Form(max_length=100)] = "",
-    times: Annotated[str, Form(max_length=200)] = "",
-    place: Annotated[str, Form(max_length=200)] = "",
-    points: Annotated[str, Form(max_length=20)] = "",
+    kind: Annotated[str, Form(max_length=300)] = "",
+    title: Annotated[str, Form(max_length=300)] = "",
+    times: Annotated[str, Form(max_length=300)] = "",
+    place: Annotated[str, Form(max_length=300)] = "",
+    points: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
     """Offer to do something for members of the region."""
     require_person(viewer)
