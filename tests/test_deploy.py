@@ -522,7 +522,7 @@ def test_behind_caddy_the_api_answers_a_body_over_the_limit(caddy: Caddy, tmp_pa
     assert status_and_type() == ("413", "urn:aed:problem:too-large")
     # Without a Content-Length; only who may send lists, or a form of the site, is allowed a large body.
     form = ("403", "not-allowed")
-    others = {"default": ("413", "too-large"), "/report": form, "/me/certificate": form}
+    others = {"default": ("413", "too-large"), "/report": form, "/me/certificate": form, "/lists": form}
     status, kind = others.get(path, ("401", "not-signed-in"))
     assert status_and_type("--header", "Transfer-Encoding: chunked") == (status, f"urn:aed:problem:{kind}")
 
