@@ -33,11 +33,10 @@ test: ## run the checks and the whole suite on both databases (starts its own Po
 	@$(SETUP) test
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --ignore tests/browser
-	$(BIN)/pytest --numprocesses $(BROWSERS) --dist worksteal tests/browser
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal tests/browser
 
-# More than there are cores: tests of processes wait for others, and those of pages half of the time.
+# One more than there are cores: tests of pages and of processes wait for others.
 WORKERS ?= $(shell expr $$(nproc) + 1)
-BROWSERS ?= $(shell expr $$(nproc) \* 2)
 
 IN ?= registry sharing http
 
