@@ -43,7 +43,7 @@ IN ?= registry sharing http
 quick: ## check, and run the tests of packages on SpatiaLite without the slow ones (IN=incidents; default: a few)
 	@$(SETUP)
 	$(BIN)/ruff check $(wildcard $(IN:%=src/aed/%) $(IN:%=tests/%))
-	$(BIN)/mypy --num-workers 2
+	$(BIN)/mypy
 	$(BIN)/pytest -q --numprocesses $(WORKERS) --dist worksteal -k "not postgis" -m "not slow" $(IN:%=tests/%)
 
 screens: ## test the pages in Chromium at both widths in both languages, and keep screenshots in .state/screens
@@ -83,7 +83,7 @@ check: ## run the linter, the formatter, mypy and the import contracts
 	@$(SETUP)
 	$(BIN)/ruff check src tests geodata docs deploy
 	$(BIN)/ruff format --check src tests geodata docs deploy
-	$(BIN)/mypy --num-workers 2
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 docs: ## build the documentation in English and Chinese into docs/_build; warnings are errors
