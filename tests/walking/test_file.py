@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,10 @@ def test_a_saved_network_is_loaded_unchanged(tmp_path: Path, network: WalkingNet
     loaded = load_network(tmp_path / "streets.net")
 
     assert loaded.barriers == network.barriers
-    for name in ("edge_u", "edge_v", "point_start", "point_lat", "point_lon", "point_along", "gate_first"):
-        assert np.array_equal(getattr(loaded.streets, name), getattr(network.streets, name))
+    for one, other in ((loaded.streets, network.streets), (loaded.contracted, network.contracted)):
+        for each in fields(one):
+            if each.name != "streets":
+                assert np.array_equal(getattr(one, each.name), getattr(other, each.name)), each.name
     assert [path.name for path in tmp_path.iterdir() if "net" in path.name] == ["streets.net"]
 
 
@@ -47,6 +50,23 @@ def test_a_loaded_network_answers_the_same(tmp_path: Path) -> None:
     assert one is not None
     assert other is not None
     assert np.array_equal(one.costs(grid.snap(lats, lons)), other.costs(loaded.snap(lats, lons)))
+
+
+def test_the_arrays_of_a_loaded_network_stay_in_the_file(tmp_path: Path) -> None:
+    save_network(street_grid(100_000), tmp_path / "grid.net")
+    before = _private_kilobytes()
+
+    loaded = load_network(tmp_path / "grid.net")
+
+    assert loaded.start_at(grid_position(100_000, 0.5, 0.5)) is not None
+    of_file = (tmp_path / "grid.net").stat().st_size / 1024
+    assert _private_kilobytes() - before < of_file / 10
+
+
+def _private_kilobytes() -> int:
+    """Return the memory of this process that it shares with no other and with no file."""
+    rollup = Path("/proc/self/smaps_rollup").read_text("ascii")
+    return sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Anonymous:"))
 
 
 def test_saving_again_replaces_the_file(tmp_path: Path, network: WalkingNetwork) -> None:

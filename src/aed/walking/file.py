@@ -1,21 +1,25 @@
-"""Save and load a walking network as one file.
+"""Save a walking network as one file, and map it into memory.
+
+Processes that load the same file share one copy of its arrays, in the page cache of the machine.
 
 Layout, little-endian: 8 bytes of magic, version (uint32), length of the header (uint32), 32 bytes of BLAKE2b
 over the rest, the header (JSON: number of streets, heights of the strips that they are sorted by, bytes of
-each array, barriers), the arrays.
+each array, barriers; padded with spaces), the arrays, each padded to a multiple of 8 bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import struct
+import sys
 import tempfile
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import structlog
@@ -23,15 +27,45 @@ from numpy.typing import NDArray
 
 from aed.errors import NetworkFileUnusable
 from aed.geo import Position
+from aed.walking.contracted_edges import ContractedEdges
 from aed.walking.network import Barrier, Crossing, WalkingNetwork
 from aed.walking.streets import EDGE_STRIP_UNITS, NODE_STRIP_UNITS, Streets
 
 log = structlog.get_logger("aed")
 
 _MAGIC: Final = b"AEDWALK\n"
-_VERSION: Final = 2
+_VERSION: Final = 3
 _PREAMBLE: Final = struct.Struct("<8sII32s")
-_ARRAY_COUNT: Final = 9
+_ALIGNMENT: Final = 8
+_STREETS: Final = {
+    "edge_u": np.int32,
+    "edge_v": np.int32,
+    "point_start": np.int32,
+    "point_lat": np.int32,
+    "point_lon": np.int32,
+    "point_along": np.float32,
+    "gate_first": np.int32,
+    "node_key": np.int64,
+    "edge_key": np.int64,
+    "edge_lengths": np.float32,
+}
+"""The arrays of `Streets` in the file, in order; those of `ContractedEdges` follow."""
+_CONTRACTED: Final = {
+    "chain": np.int32,
+    "order": np.int32,
+    "is_forward": np.bool_,
+    "before_metres": np.float64,
+    "first_end": np.int32,
+    "last_end": np.int32,
+    "metres": np.float64,
+    "edge_start": np.int32,
+    "edges": np.int32,
+    "node_key": np.int64,
+    "neighbour_start": np.int32,
+    "neighbour": np.int32,
+    "neighbour_chain": np.int32,
+    "neighbour_metres": np.float64,
+}
 
 
 def save_network(network: WalkingNetwork, path: Path) -> None:
@@ -40,19 +74,10 @@ def save_network(network: WalkingNetwork, path: Path) -> None:
     Raises NetworkFileUnusable if the file cannot be written.
     """
     streets = network.streets
-    arrays = [
-        values.astype(values.dtype.newbyteorder("<"), copy=False)
-        for values in (
-            streets.edge_u,
-            streets.edge_v,
-            streets.point_start,
-            streets.point_lat,
-            streets.point_lon,
-            streets.point_along,
-            streets.gate_first,
-            streets.node_key,
-            streets.edge_key,
-        )
+    arrays: list[NDArray[Any]] = [
+        getattr(part, name).astype(np.dtype(kind).newbyteorder("<"), copy=False)
+        for part, kinds in ((streets, _STREETS), (network.contracted, _CONTRACTED))
+        for name, kind in kinds.items()
     ]
     header = json.dumps(
         {
@@ -74,12 +99,16 @@ def save_network(network: WalkingNetwork, path: Path) -> None:
         },
         ensure_ascii=False,
     ).encode()
-    digest = hashlib.blake2b(header, digest_size=32)
+    header += b" " * (-(_PREAMBLE.size + len(header)) % _ALIGNMENT)
+    parts: list[bytes | memoryview] = [header]
     for values in arrays:
-        digest.update(values.data)
+        parts += [values.data.cast("B") if values.size else b"", bytes(-values.nbytes % _ALIGNMENT)]
+    digest = hashlib.blake2b(digest_size=32)
+    for part in parts:
+        digest.update(part)
     preamble = _PREAMBLE.pack(_MAGIC, _VERSION, len(header), digest.digest())
     try:
-        _write_whole(path, [preamble, header, *(values.data for values in arrays)])
+        _write_whole(path, [preamble, *parts])
     except OSError as failure:
         raise NetworkFileUnusable(
             "The walking network cannot be written to {path} ({strerror}). Choose an "
@@ -115,7 +144,8 @@ def _loaded(path: Path, _changed_ns: int) -> WalkingNetwork:
 def load_network(path: Path) -> WalkingNetwork:
     """Load the network saved in `path`.
 
-    Raises NetworkFileUnusable if it is missing, truncated, damaged, of another version, or no network file.
+    The arrays are read-only and stay in the file, so it must be replaced, never overwritten. Raises
+    NetworkFileUnusable if it is missing, truncated, damaged, of another version, or no network file.
     """
     try:
         with path.open("rb") as file:
@@ -123,34 +153,11 @@ def load_network(path: Path) -> WalkingNetwork:
             header_bytes, expected = _read_preamble(path, file.read(_PREAMBLE.size))
             if header_bytes > left:
                 raise _unusable(path, "is truncated")
-            raw_header = file.read(header_bytes)
-            header = _read_header(path, raw_header)
+            header = _read_header(path, file.read(header_bytes))
             # Check the size first, since the checksum requires reading the arrays.
-            if left - header_bytes != sum(header.array_bytes):
+            if left - header_bytes != sum(_padded(count) for count in header.array_bytes):
                 raise _unusable(path, "is truncated or damaged")
-            digest = hashlib.blake2b(raw_header, digest_size=32)
-            sizes = iter(header.array_bytes)
-
-            def read[Kind: (np.int32, np.int64, np.float32)](kind: type[Kind]) -> NDArray[Kind]:
-                stored = np.dtype(kind).newbyteorder("<")
-                values = np.fromfile(file, dtype=stored, count=next(sizes) // stored.itemsize)
-                digest.update(values.data)
-                native = values.astype(kind, copy=False)
-                return native.view(kind)  # this very type: memoryview cannot read an equal one
-
-            streets = partial(  # the arrays in the order of `save_network`
-                Streets,
-                street_count=header.street_count,
-                edge_u=read(np.int32),
-                edge_v=read(np.int32),
-                point_start=read(np.int32),
-                point_lat=read(np.int32),
-                point_lon=read(np.int32),
-                point_along=read(np.float32),
-                gate_first=read(np.int32),
-                node_key=read(np.int64),
-                edge_key=read(np.int64),
-            )
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError as failure:
         raise NetworkFileUnusable(
             "There is no walking network at {path}. Build one with `aed walking build FILE.osm.pbf`.",
@@ -159,9 +166,35 @@ def load_network(path: Path) -> WalkingNetwork:
         ) from failure
     except OSError as failure:
         raise _unusable(path, f"cannot be read ({failure.strerror})") from failure
-    if digest.digest() != expected:
-        raise _unusable(path, "is damaged: its checksum does not match")
-    return WalkingNetwork(streets(), header.barriers)
+    with memoryview(mapped) as whole:
+        if hashlib.blake2b(whole[_PREAMBLE.size :], digest_size=32).digest() != expected:
+            raise _unusable(path, "is damaged: its checksum does not match")
+    sizes, at = iter(header.array_bytes), _PREAMBLE.size + header_bytes
+
+    def arrays(kinds: dict[str, Any]) -> dict[str, Any]:
+        nonlocal at
+        found = {}
+        for name, kind in kinds.items():
+            found[name] = _array(mapped, kind, at=at, size=(size := next(sizes)))
+            at += _padded(size)
+        return found
+
+    streets = Streets(street_count=header.street_count, **arrays(_STREETS))
+    contracted = ContractedEdges(streets=streets, **arrays(_CONTRACTED))
+    return WalkingNetwork(streets, header.barriers, contracted)
+
+
+def _padded(count: int) -> int:
+    return count + -count % _ALIGNMENT
+
+
+def _array(mapped: mmap.mmap, kind: type[np.generic], *, at: int, size: int) -> NDArray[Any]:
+    """Return the array of `size` bytes at `at`, without copying it on little-endian machines."""
+    stored = np.dtype(kind).newbyteorder("<")
+    values = np.frombuffer(mapped, dtype=stored, count=size // stored.itemsize, offset=at)
+    if sys.byteorder == "big":
+        return values.astype(kind)
+    return values.view(kind)  # this very type: memoryview cannot read an equal one
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +220,7 @@ def _read_header(path: Path, raw_header: bytes) -> _Header:
     try:
         header = json.loads(raw_header)
         array_bytes = [int(count) for count in header["bytes"]]
-        if len(array_bytes) != _ARRAY_COUNT or min(array_bytes) < 0:
+        if len(array_bytes) != len(_STREETS) + len(_CONTRACTED) or min(array_bytes) < 0:
             raise ValueError("bytes")
         if header["strip_units"] != [NODE_STRIP_UNITS, EDGE_STRIP_UNITS]:
             raise _unusable(path, "has another version: its strips have a different height")

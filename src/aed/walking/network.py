@@ -66,9 +66,12 @@ class Barrier:
 class WalkingNetwork:
     """The streets of one extract with their gates. Immutable and thread-safe."""
 
-    def __init__(self, streets: Streets, barriers: Sequence[Barrier]) -> None:
+    def __init__(
+        self, streets: Streets, barriers: Sequence[Barrier], contracted: ContractedEdges | None = None
+    ) -> None:
+        """Prepare the network; `contracted` are the contracted edges of the streets, if they are known."""
         self.streets = streets
-        self.contracted = contract_edges(streets)
+        self.contracted = contract_edges(streets) if contracted is None else contracted
         self.barriers = tuple(sorted(barriers, key=lambda barrier: barrier.position.lat))
         self._barrier_lats = [barrier.position.lat for barrier in self.barriers]
         self._scratch = ScratchPad()

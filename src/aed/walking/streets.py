@@ -54,11 +54,10 @@ class Streets:
     node_key: Longs
     edge_key: Longs
 
-    edge_lengths: NDArray[np.float32] = field(init=False)
+    edge_lengths: NDArray[np.float32]
     longest_edge_metres: float = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "edge_lengths", self.point_along[self.point_start[1:] - 1])
         object.__setattr__(self, "longest_edge_metres", float(self.point_along.max(initial=0.0)))
 
     @property
@@ -188,6 +187,7 @@ def _index(
         gate_first=gate_first,
         node_key=node_key,
         edge_key=edge_key,
+        edge_lengths=point_along[point_start[1:] - 1],
     )
 
 
