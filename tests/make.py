@@ -137,7 +137,7 @@ from aed.upkeep.reminders import actions as reminder_actions
 from aed.upkeep.retrievals import actions as retrieval_actions
 from aed.upkeep.retrievals.schemas import RetrievalIn
 from aed.upkeep.rounds.actions import assign_rounds
-from aed.upkeep.rounds.queries import RoundQuestion, plan_rounds
+from aed.upkeep.rounds.planning import RoundQuestion, plan_rounds
 from aed.upkeep.rules import DueKind, Fact, FaultKind, ReminderLevel
 from aed.volunteering.certificates import actions as proof_actions
 from aed.volunteering.certificates.schemas import ServiceCertificateIn, ServiceIssuerIn

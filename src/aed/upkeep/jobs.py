@@ -30,7 +30,8 @@ from aed.upkeep.reminders.rules import EXPIRING, REMINDED, thresholds_before
 from aed.upkeep.retrievals.actions import follow_up
 from aed.upkeep.retrievals.queries import due_for_follow_up
 from aed.upkeep.rounds.actions import assign_rounds
-from aed.upkeep.rounds.queries import plan_rounds, rounds_to_repeat
+from aed.upkeep.rounds.planning import plan_rounds
+from aed.upkeep.rounds.queries import rounds_to_repeat
 from aed.upkeep.rules import ASK_INTERVAL_HOURS, DueKind, RetrievalOutcome
 from aed.upkeep.sightings.actions import tidy_sightings
 from aed.walking.network import WalkingNetwork

@@ -19,8 +19,8 @@ from aed.registry.changes import flush_or_conflict, record_amendment, record_cre
 from aed.settings import Settings
 from aed.upkeep.models import InspectionRound, RoundStop
 from aed.upkeep.permissions import require_round_assigner
-from aed.upkeep.rounds import queries
-from aed.upkeep.rounds.queries import PlannedRoute, RoundPlan, RoundQuestion
+from aed.upkeep.rounds import planning, queries
+from aed.upkeep.rounds.planning import PlannedRoute, RoundPlan, RoundQuestion
 from aed.upkeep.rounds.schemas import RoundsIn
 from aed.walking.network import WalkingNetwork
 
@@ -39,7 +39,7 @@ def plan_in_turn(
 ) -> RoundPlan:
     """Return the plan of rounds, computed before anything is locked.
 
-    Raises TooBusy while others are being planned, and what `queries.plan_rounds` raises.
+    Raises TooBusy while others are being planned, and what `planning.plan_rounds` raises.
     """
     with (
         one_at_a_time(_PLANNING, "Other rounds are being planned. Try again in a few seconds."),
@@ -47,7 +47,7 @@ def plan_in_turn(
     ):
         question = RoundQuestion(
             estate_id=new.estate_id,
-            region_id=queries.region_of_rounds(session, viewer, new.estate_id, new.region),
+            region_id=planning.region_of_rounds(session, viewer, new.estate_id, new.region),
             inspector_ids=tuple(new.inspector_ids),
             day=new.day,
             starts=new.starts,
@@ -59,7 +59,7 @@ def plan_in_turn(
             check_minutes=new.check_minutes,
             every_days=new.every_days,
         )
-        return queries.plan_rounds(session, viewer, question, at=at, network=network, settings=settings)
+        return planning.plan_rounds(session, viewer, question, at=at, network=network, settings=settings)
 
 
 def assign_rounds(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from aed.hours.timetable import Opening, StateSpan
 from aed.upkeep.rounds.routing import NotVisitedReason, Window
@@ -95,3 +96,9 @@ def _spans(spans: Sequence[StateSpan]) -> list[tuple[float, float, Opening]]:
     """Return start, end (seconds after midnight) and state of each span of a day."""
     starts = [each.minute * MINUTE for each in spans] + [DAY_SECONDS]
     return [(starts[i], starts[i + 1], each.state) for i, each in enumerate(spans)]
+
+
+def local_moment(day: date, seconds: float, time_zone: str) -> datetime:
+    """Return the moment of a local wall clock, in UTC."""
+    local = datetime.combine(day, time(), ZoneInfo(time_zone)) + timedelta(seconds=round(seconds))
+    return local.astimezone(UTC)

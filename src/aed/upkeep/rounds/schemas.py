@@ -9,14 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validat
 
 from aed.accounts.fields import Code, Id
 from aed.registry.fields import Day, PositionIn
-from aed.upkeep.rounds.queries import (
-    AssignedRound,
-    PlannedRoute,
-    PlannedStop,
-    RoundDevice,
-    RoundPlan,
-    StopSeen,
-)
+from aed.upkeep.rounds.planning import PlannedRoute, PlannedStop, RoundDevice, RoundPlan
+from aed.upkeep.rounds.queries import AssignedRound, StopSeen
 from aed.upkeep.rounds.routing import MAX_INSPECTORS, MAX_STOPS, NotVisitedReason
 from aed.upkeep.rounds.rules import DEFAULT_CHECK_MINUTES, NOT_VISITED_WORDS, RoundState
 from aed.upkeep.rules import short_number

@@ -58,8 +58,8 @@ def walks_between(
 ) -> RoundWalks:
     """Return the walking times of an inspector between all places, including stairs and lifts.
 
-    Gates are as they are at `at` for the viewer; a closed gate is a wait until somebody opens it, if there is
-    no other way.
+    Gates are as they are at `at` for the viewer. Where a closed gate is the only way, the time to have it
+    opened is added.
     """
     straight = [[distance_metres(one.position, other.position) for other in places] for one in places]
     starts = [network.start_at(place.position) if network is not None else None for place in places]

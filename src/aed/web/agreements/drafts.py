@@ -31,6 +31,7 @@ from aed.sharing.rules import AgreementKind, AgreementState, PartyRole
 from aed.translation import detail_of
 from aed.web.agreements import page, queries, schemas
 from aed.web.agreements.schemas import Problem, Typed
+from aed.web.form_fields import text_fields
 from aed.web.language import language_of
 from aed.web.render import render
 from aed.web.words import noop, translator
@@ -50,8 +51,7 @@ EDITABLE: Final = (AgreementState.DRAFT, AgreementState.PROPOSED)
 
 async def _fields(request: Request) -> Typed:
     """Return the text fields of the form."""
-    found = await request.form(max_files=0, max_fields=MAX_FIELDS)
-    return {name: value[:MAX_VALUE] for name, value in found.multi_items() if isinstance(value, str)}
+    return {name: value[:MAX_VALUE] for name, value in await text_fields(request, max_fields=MAX_FIELDS)}
 
 
 Fields = Annotated[Typed, Depends(_fields)]

@@ -50,6 +50,7 @@ from aed.web import static
 from aed.web.checks import queries
 from aed.web.checks.page import DeviceForm, form_of, lines_of
 from aed.web.checks.rules import BadForm, check_in_form
+from aed.web.form_fields import fields_by_name
 from aed.web.language import language_of
 from aed.web.render import render
 from aed.web.words import noop, translator
@@ -80,11 +81,7 @@ INCOMPLETE: Final = noop(
 
 async def _fields(request: Request) -> dict[str, str]:
     """Return the text fields of a form. Raises InvalidInput for one that this page did not make."""
-    found = await request.form(max_files=0, max_fields=MAX_FIELDS)
-    fields = {name: value for name, value in found.multi_items() if isinstance(value, str)}
-    if any(len(value) > MAX_KEPT for value in fields.values()):
-        raise InvalidInput("A field of this form is too long.", field="form")
-    return fields
+    return await fields_by_name(request, max_fields=MAX_FIELDS, max_characters=MAX_KEPT)
 
 
 Fields = Annotated[dict[str, str], Depends(_fields)]

@@ -30,6 +30,7 @@ from aed.imports.lint.fixes import MENDABLE
 from aed.imports.uploads import uploaded_file
 from aed.translation import detail_of, translate
 from aed.web.device_lists.rules import FIELDS, MENDS, SHOWN, reason_words
+from aed.web.form_fields import text_fields
 from aed.web.language import language_of
 from aed.web.render import render
 from aed.web.words import noop, translator
@@ -58,8 +59,7 @@ DraftId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 async def _fields(request: Request) -> list[tuple[str, str]]:
     """Return the text fields of the form."""
-    found = await request.form(max_files=0, max_fields=MAX_FIELDS)
-    return [(name, value) for name, value in found.multi_items() if isinstance(value, str)]
+    return await text_fields(request, max_fields=MAX_FIELDS)
 
 
 Fields = Annotated[list[tuple[str, str]], Depends(_fields)]

@@ -32,6 +32,7 @@ from aed.translation import detail_of
 from aed.upkeep.rules import short_number
 from aed.web.estate_desk import page, queries
 from aed.web.estate_desk.page import Shown
+from aed.web.form_fields import fields_by_name
 from aed.web.language import language_of
 from aed.web.render import render
 from aed.web.week import week_of
@@ -49,12 +50,8 @@ OTHER_NAME: Final = noop("This number is registered under another name. Check th
 
 
 async def _fields(request: Request) -> dict[str, str]:
-    """Return the text fields of a form. Raises InvalidInput for one that these pages did not make."""
-    found = await request.form(max_files=0, max_fields=MAX_FIELDS)
-    fields = {name: value for name, value in found.multi_items() if isinstance(value, str)}
-    if any(len(value) > MAX_VALUE for value in fields.values()):
-        raise InvalidInput("A field of this form is too long.", field="form")
-    return fields
+    """Return the fields of a form. Raises InvalidInput for one that these pages did not make."""
+    return await fields_by_name(request, max_fields=MAX_FIELDS, max_characters=MAX_VALUE)
 
 
 Fields = Annotated[dict[str, str], Depends(_fields)]

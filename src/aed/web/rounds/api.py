@@ -25,12 +25,14 @@ from aed.registry.estates import queries as estate_queries
 from aed.training.parameters import pdf_response
 from aed.translation import detail_of
 from aed.upkeep.permissions import require_round_assigner
-from aed.upkeep.rounds import actions
+from aed.upkeep.rounds import actions, planning
 from aed.upkeep.rounds import queries as round_queries
-from aed.upkeep.rounds.queries import AssignedRound, RoundPlan
+from aed.upkeep.rounds.planning import RoundPlan
+from aed.upkeep.rounds.queries import AssignedRound
 from aed.upkeep.rounds.rules import DEFAULT_CHECK_MINUTES, NOT_VISITED_WORDS, RoundState
 from aed.upkeep.rounds.schemas import RoundsIn
 from aed.upkeep.rules import short_number
+from aed.web.form_fields import text_fields
 from aed.web.language import language_of
 from aed.web.render import render
 from aed.web.rounds import page, queries
@@ -54,11 +56,9 @@ BAD_NUMBERS: Final = noop("Give whole numbers for the minutes of a check and for
 
 async def _typed(request: Request) -> dict[str, list[str]]:
     """Return the fields of a form; several values for boxes of the same name."""
-    form = await request.form(max_files=0, max_fields=MAX_FIELDS)
     found: dict[str, list[str]] = {}
-    for name, value in form.multi_items():
-        if isinstance(value, str):
-            found.setdefault(name, []).append(value[:200])
+    for name, value in await text_fields(request, max_fields=MAX_FIELDS):
+        found.setdefault(name, []).append(value[:200])
     return found
 
 
@@ -214,7 +214,7 @@ def _form(
         raise NotAllowed("Only the estate's manager or an administrator of its region may change this.")
     value = _one(typed, "place") or (places[0].value if len(places) == 1 else "")
     place = _place(session, viewer, value)
-    zone = ZoneInfo(round_queries.time_zone_of(session, place[0], place[2])) if place is not None else UTC
+    zone = ZoneInfo(planning.time_zone_of(session, place[0], place[2])) if place is not None else UTC
     defaults = {
         "day": f"{clock.now().astimezone(zone):%Y-%m-%d}",
         "starts": "08:30",

@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from aed.files.typesetting import pdf_of, qr_svg
 from aed.geo import Position
-from aed.upkeep.rounds.queries import AssignedRound, RoundDevice, StopSeen
+from aed.upkeep.rounds.planning import RoundDevice
+from aed.upkeep.rounds.queries import AssignedRound, StopSeen
 from aed.upkeep.rounds.rules import NOT_VISITED_WORDS, RoundState
 from aed.upkeep.rules import short_number
 from aed.web.rounds.route_map import Line, route_map

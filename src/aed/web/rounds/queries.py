@@ -71,7 +71,7 @@ def _assigned_in(viewer: Viewer) -> tuple[ColumnElement[bool], ColumnElement[boo
 def inspectors(session: Session, *, estate_id: int | None, region_id: int) -> list[tuple[int, str]]:
     """Return the people who may check devices there by a role, id and name, by name.
 
-    visibility: for whoever may assign rounds there.
+    visibility: for those who may assign rounds there.
     """
     above: list[int] = []
     region: Region | None = session.get(Region, region_id)

@@ -1,0 +1,21 @@
+"""Read the text fields of a form that has no file."""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from aed.errors import InvalidInput
+
+
+async def text_fields(request: Request, *, max_fields: int) -> list[tuple[str, str]]:
+    """Return names and values in the order of the form; boxes of one name have several values."""
+    found = await request.form(max_files=0, max_fields=max_fields)
+    return [(name, value) for name, value in found.multi_items() if isinstance(value, str)]
+
+
+async def fields_by_name(request: Request, *, max_fields: int, max_characters: int) -> dict[str, str]:
+    """Return the value of each field, the last of several. Raises InvalidInput for one that is too long."""
+    fields = dict(await text_fields(request, max_fields=max_fields))
+    if any(len(value) > max_characters for value in fields.values()):
+        raise InvalidInput("A field of this form is too long.", field="form")
+    return fields
