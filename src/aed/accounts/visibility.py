@@ -32,12 +32,6 @@ class ManagedTable(Protocol):
     region_id: Any
 
 
-class OfAnEstate(Protocol):
-    """A table whose rows belong to an estate."""
-
-    state: Any
-
-
 def visible_to(
     viewer: Viewer, device: type[SharedTable], *, outside_sharing_hours: bool = False
 ) -> ColumnElement[bool]:

@@ -60,8 +60,6 @@ OWN_CHANNELS: Final = (Channel.WECHAT, Channel.WECOM_APP, Channel.DINGTALK_APP)
 """Channels to a person's own account at a platform: they add it themselves."""
 PHONE_CHANNELS: Final = (Channel.SMS, Channel.VOICE)
 """Channels to a phone number; all others go to an endpoint."""
-CHANNELS_WITH_SECRET: Final = (Channel.WEBHOOK, Channel.WEB_PUSH)
-"""Webhooks are signed, and push messages encrypted to the browser, with the endpoint's secret."""
 
 
 class OutboxState(StrEnum):

@@ -83,14 +83,6 @@ ONCE_KINDS: Final = (
     LedgerKind.TRANSFER,
 )
 """Kinds that a record has at most once for each currency."""
-ACTIVE_FROM_KINDS: Final = (
-    LedgerKind.SPEND,
-    LedgerKind.GIFT,
-    LedgerKind.DONATE,
-    LedgerKind.HOLD,
-    LedgerKind.TRANSFER,
-)
-"""Entries that count as activity of the account that pays."""
 
 
 class ServiceKind(StrEnum):

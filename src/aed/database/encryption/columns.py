@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import (
     JSON,
     BindParameter,
-    Column,
     ColumnElement,
     Dialect,
     Text,
@@ -171,7 +170,3 @@ def _all_changed(value: Any, names: Iterable[str], change: Callable[[str], str])
     if isinstance(value, list | tuple):
         return [_all_changed(each, names, change) for each in value]
     return map_named_texts(value, names, change)
-
-
-def is_encrypted_column(column: Column[Any]) -> bool:
-    return isinstance(column.type, Encrypted | EncryptedFields)

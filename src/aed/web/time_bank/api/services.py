@@ -38,7 +38,6 @@ router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 MAX_OFFERS: Final = 100
 BAD_OFFER: Final = noop("Say what you offer, and for how many points an hour, such as 1 or 1.5.")
 BAD_TIME: Final = noop("Choose a day and a time to come, and for how many minutes.")
-NO_ACCOUNT: Final = noop("There are no points yet: the first confirmed service opens your account.")
 _POINTS: Final[TypeAdapter[Decimal]] = TypeAdapter(Points)
 
 ActingFor = Annotated[int, Form(ge=0, le=2**63 - 1)]
