@@ -112,7 +112,7 @@ class Server:
         _stop(self.process)
 
     def promote(self) -> None:
-        """Make the standby a primary of its own; the old primary is not told."""
+        """Make the standby a primary of its own; the old primary is not notified."""
         with psycopg.connect(_conninfo(self.port, self.password, "postgres"), autocommit=True) as connection:
             connection.execute("SELECT pg_promote()")
 

@@ -186,7 +186,7 @@ def test_whoever_has_written_reads_it_at_once(client: TestClient, key: Key, stan
 
     assert LAG_HEADER not in client.get(NEAREST).headers, "with the cookie"
     client.cookies.clear()
-    assert LAG_HEADER in client.get(NEAREST).headers, "somebody else"
+    assert LAG_HEADER in client.get(NEAREST).headers, "another caller"
     assert len(client.get(NEAREST, headers=key).json()["devices"]) == before + 1
     assert LAG_HEADER not in client.get(NEAREST, headers={"Cache-Control": "no-cache"}).headers
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import structlog
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from aed import clock
@@ -20,7 +21,7 @@ from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from aed.timebank.apps import actions, queries
-from aed.timebank.apps.models import ClientApp
+from aed.timebank.apps.models import ClientApp, EmbeddedView
 from tests import make
 from tests.accounts.test_routes import mounted
 from tests.apps import app_on
@@ -206,11 +207,11 @@ def test_logs_have_the_route_and_not_the_key(browser: TestClient, link: str) -> 
 
 
 def test_an_unknown_key_and_an_expired_one_are_answered_alike(
-    session: Session, browser: TestClient, link: str, monkeypatch: pytest.MonkeyPatch
+    session: Session, browser: TestClient, link: str
 ) -> None:
     path = urlsplit(browser.get(link).headers["location"]).path
-    later = clock.now() + timedelta(minutes=16)
-    monkeypatch.setattr(clock, "now", lambda: later)
+    session.execute(update(EmbeddedView).values(expires_at=clock.now()))
+    session.commit()
     expired, unknown = browser.get(path), browser.get("/embed/time-bank/aedv_x")
     assert (expired.status_code, unknown.status_code) == (410, 410)
     assert "expired" in expired.text

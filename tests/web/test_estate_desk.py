@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -16,39 +14,17 @@ from aed import clock
 from aed.accounts.people.models import Account, Person
 from aed.accounts.permissions import Role
 from aed.accounts.role_grants import RoleGrant
-from aed.accounts.sessions import SESSION_COOKIE
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
-from aed.settings import Settings
 from aed.upkeep.faults.actions import report_device
 from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.rules import FaultKind, short_number
 from aed.web.estate_desk.page import amendment_of, changed_in, hours_in
 from tests import make
-from tests.apps import app_on
 from tests.make import ADMINISTRATOR
+from tests.web.conftest import SignIn
 
-HEADERS = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html", "Accept-Language": "en"}
 PHONE = "+8613800132001"
-
-type SignIn = Callable[[Person | None], TestClient]
-
-
-@pytest.fixture
-def browser_of(settings: Settings, session: Session) -> Iterator[SignIn]:
-    """Yield a function that opens the browser of a person, or of a stranger."""
-    with TestClient(app_on(settings)) as opened:
-
-        def new(who: Person | None) -> TestClient:
-            client = TestClient(
-                opened.app, base_url="https://testserver", headers=HEADERS, follow_redirects=False
-            )
-            if who is not None:
-                client.cookies.set(SESSION_COOKIE, make.sign_in(session, who.id))
-            session.commit()
-            return client
-
-        yield new
 
 
 @pytest.fixture
@@ -94,13 +70,13 @@ def test_strangers_sign_in_and_others_are_refused(
     paths = [f"/desk/{estate.id}", f"/desk/{estate.id}/people", f"/desk/{estate.id}/devices/{device.id}"]
     for path in paths:
         assert browser_of(None).get(path).headers["location"] == f"/sign-in?next={path}"
-        assert browser_of(resident).get(path).status_code == 403
-        assert browser_of(elsewhere).get(path).status_code == 404
-        assert browser_of(manager).get(path).status_code == 200
+        assert browser_of(resident.id).get(path).status_code == 403
+        assert browser_of(elsewhere.id).get(path).status_code == 404
+        assert browser_of(manager.id).get(path).status_code == 200
     other = make.device(session, of=make.estate(session), audience="public")
-    assert browser_of(manager).get(f"/desk/{estate.id}/devices/{other.id}").status_code == 404
-    assert browser_of(manager).get("/desk").headers["location"] == f"/desk/{estate.id}"
-    assert "You manage no estate" in browser_of(resident).get("/desk").text
+    assert browser_of(manager.id).get(f"/desk/{estate.id}/devices/{other.id}").status_code == 404
+    assert browser_of(manager.id).get("/desk").headers["location"] == f"/desk/{estate.id}"
+    assert "You manage no estate" in browser_of(resident.id).get("/desk").text
 
 
 def test_the_desk_counts_filters_and_puts_what_is_not_ready_first(
@@ -128,7 +104,7 @@ def test_the_desk_counts_filters_and_puts_what_is_not_ready_first(
         from_key=None,
         at=clock.now(),
     )
-    browser = browser_of(manager)
+    browser = browser_of(manager.id)
 
     page = browser.get(f"/desk/{estate.id}").text
     summary = re.search(r'id="summary">([^<]+)<', page)
@@ -153,7 +129,7 @@ def test_a_device_is_changed_and_its_hours_are_previewed_first(
     browser_of: SignIn, session: Session, estate: Estate, manager: Person
 ) -> None:
     device = make.device(session, of=estate, place_en="Lobby", opening_hours="24/7")
-    browser, path = browser_of(manager), f"/desk/{estate.id}/devices/{device.id}"
+    browser, path = browser_of(manager.id), f"/desk/{estate.id}/devices/{device.id}"
     fields = form_of(browser.get(path).text)
     fields |= {"hours_kind": "office", "opens": "09:00", "closes": "18:00", "do": "preview"}
 
@@ -199,7 +175,7 @@ def test_two_people_at_one_device_lose_nothing(
     browser_of: SignIn, session: Session, estate: Estate, manager: Person
 ) -> None:
     device = make.device(session, of=estate, place_en="Lobby")
-    browser, path = browser_of(manager), f"/desk/{estate.id}/devices/{device.id}"
+    browser, path = browser_of(manager.id), f"/desk/{estate.id}/devices/{device.id}"
     mine = form_of(browser.get(path).text) | {"place_en": "Hall"}
     theirs = form_of(browser.get(path).text) | {"place_en": "Entrance", "keeper_name": "Chen"}
     assert browser.post(path, data=theirs).status_code == 303
@@ -218,7 +194,7 @@ def test_two_people_at_one_device_lose_nothing(
 def test_a_manager_gives_and_ends_roles(
     browser_of: SignIn, session: Session, estate: Estate, manager: Person
 ) -> None:
-    browser, path = browser_of(manager), f"/desk/{estate.id}/people"
+    browser, path = browser_of(manager.id), f"/desk/{estate.id}/people"
     new = {"name": "Chen Wei", "phone": "138 0013 2001", "role": "keeper"}
     assert browser.post(path, data=new).status_code == 303
     person = session.scalars(select(Person).join(Account).where(Account.phone == PHONE)).one()
@@ -266,7 +242,7 @@ def test_a_name_in_a_list_with_roles_gets_no_account_from_a_manager(
         session.delete(account)
     make.role(session, listed, Role.TRAINING_OFFICER, estate=make.estate(session))
     fields = {"name": "Chen Wei", "phone": PHONE, "role": "keeper", "is_same_person": "true"}
-    refused = browser_of(manager).post(f"/desk/{estate.id}/people", data=fields)
+    refused = browser_of(manager.id).post(f"/desk/{estate.id}/people", data=fields)
     assert (refused.status_code, "has no account" in refused.text) == (409, True)
 
 
