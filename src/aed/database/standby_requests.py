@@ -23,10 +23,10 @@ JUST_WROTE_COOKIE: Final = "aed_just_wrote"
 class ReadFromStandbys:
     """Let GET requests of some routes read from standbys, except those of callers who have just written.
 
-    `paths` are the beginnings of paths, or whole ones. Whoever has written reads from the primary until every
-    standby that may answer has the change: a browser keeps a cookie for so long, and each process remembers
-    bearer tokens. A program with a token and several processes keeps the cookie, or sends `Cache-Control:
-    no-cache`. If there is no primary, the standby answers them, too.
+    `paths` are the beginnings of paths, or whole ones. A caller who has just written reads from the primary
+    until every standby that may answer has the change: a browser keeps a cookie for so long, and each process
+    remembers bearer tokens. A program with a token and several processes keeps the cookie, or sends
+    `Cache-Control: no-cache`. If there is no primary, the standby answers them, too.
     """
 
     def __init__(

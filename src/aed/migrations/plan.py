@@ -203,7 +203,10 @@ class _Recorder(io.StringIO):
 
 
 class _RecordingConnection(MockConnection):
-    """A connection that only records, also the statements in SQL."""
+    """A connection that only records, also the statements in SQL.
+
+    SQLAlchemy's name is not of a test: its `MockConnection` passes each construct on instead of running it.
+    """
 
     def exec_driver_sql(self, statement: str) -> None:
         self.execute(text(statement.replace(":", r"\:")))

@@ -317,7 +317,7 @@ class ProofRequest(Table):
     declined_at: Mapped[datetime | None]
     declined_by: Mapped[str | None] = mapped_column(String(200))
     decline_reason: Mapped[str | None] = mapped_column(Text)
-    """Told to the volunteer."""
+    """Shown to the volunteer."""
     withdrawn_at: Mapped[datetime | None]
 
     person: Mapped[Person] = relationship(lazy="raise")

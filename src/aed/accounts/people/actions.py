@@ -66,11 +66,11 @@ def add_person(session: Session, who: Viewer, new: PersonIn, *, country: str, at
 def grant_role_to_known(
     session: Session, who: Viewer, person: Person, phone: str, role: RoleIn, *, at: datetime
 ) -> None:
-    """Grant a role to a person whose E.164 number the granter knows; open their account if they have none.
+    """Grant a role to a registered person with that E.164 number; open their account if they have none.
 
-    A list may have given roles to a name whose number nobody has proved: an account would hand them to
-    whoever answers that number. Raises Conflict for such a person, and for one who holds the role already;
-    NotAllowed if the viewer may not grant the role.
+    A list may have assigned roles to a name with a number that was never verified; an account would give
+    these roles to the holder of the number. Raises Conflict for such a person, and for one who holds the
+    role already; NotAllowed if the viewer may not grant the role.
     """
     require_can_grant(session, who, role)
     if people_queries.account_of(session, person.id) is None:

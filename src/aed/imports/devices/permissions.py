@@ -1,6 +1,6 @@
 """Who may import which lists of devices.
 
-The network's administrators import every list. Whoever manages estates imports lists of their own for these.
+The network's administrators import every list. Managers of estates import their own lists for these estates.
 """
 
 from __future__ import annotations

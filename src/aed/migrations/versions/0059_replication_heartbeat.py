@@ -1,4 +1,4 @@
-"""A row that the primary renews, so that every standby tells how old its data is."""
+"""A row that the primary renews, which shows on each standby how old its data is."""
 
 from __future__ import annotations
 

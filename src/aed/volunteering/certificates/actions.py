@@ -212,7 +212,7 @@ def _open_request(session: Session, who: Viewer, request_id: int) -> ProofReques
     exclusive_lock(session, f"request for a proof {request_id}")
     found = queries.proof_request(session, who, request_id)
     if found.state is not ProofState.ASKED:
-        raise Conflict("This request has ended: somebody has decided on it, or it was withdrawn.")
+        raise Conflict("This request has ended: it was answered or withdrawn.")
     return found
 
 

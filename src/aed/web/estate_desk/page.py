@@ -74,7 +74,7 @@ FIELD_NAMES: Final = {
 """Names of what the form holds, in English; translate them."""
 ENTRIES: Final = {
     EntryMode.FREE: noop("Anyone can take it"),
-    EntryMode.ASSISTED: noop("Somebody lets you in"),
+    EntryMode.ASSISTED: noop("Someone lets you in"),
     EntryMode.UNKNOWN: NOT_KNOWN,
 }
 

@@ -33,7 +33,7 @@ from aed.web.words import noop
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
 NO_REASON: Final = noop("Give the reason for your vote.")
-NO_PERSON: Final = noop("Nobody whom you may see has this number.")
+NO_PERSON: Final = noop("You may see no person with this number.")
 
 
 @router.get("/time-bank/appeals/{appeal_id}")

@@ -158,7 +158,7 @@ def flag_reason(flag: ServiceFlag, events: Collection[ServiceEvent] = ()) -> Rea
 
 
 def history_line(event: ServiceEvent, zone: ZoneInfo, names: Mapping[str, str]) -> HistoryLine:
-    """Describe an event; the reason of a flag that the program raised is told by the flag."""
+    """Describe an event; the flag itself shows why the program raised it."""
     is_code = event.kind is ServiceEventKind.FLAGGED and event.reason in set(FlagKind)
     return HistoryLine(
         when=f"{event.at.astimezone(zone):%Y-%m-%d %H:%M}",
@@ -191,7 +191,7 @@ class PanelLine:
 def panel_lines(
     panel: Mapping[PartyRole, int], votes: Collection[AppealVote], names: Mapping[int, str]
 ) -> list[PanelLine]:
-    """Return the three parties; a vote stays with the person who gave it, whoever sits there now."""
+    """Return the three parties; a vote stays with the person who gave it, also after a change."""
     voted = {each.party: each for each in votes}
     lines = []
     for party, label in PARTIES.items():

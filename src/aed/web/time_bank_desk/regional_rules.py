@@ -49,7 +49,7 @@ NUMBERS: Final = {
         noop("Empty: they never expire."),
     ),
     "expiry_notice_days": (
-        noop("Days before that on which the holder is told"),
+        noop("Days before expiry on which the holder is notified"),
         noop("With commas between them."),
     ),
     "inheritance_months": (
@@ -60,7 +60,7 @@ NUMBERS: Final = {
 """Label and hint of each number."""
 OPTIONAL: Final = ("cap_points", "expiry_months")
 FIXED: Final = (ServiceKind.CALL, ServiceKind.GUIDE)
-"""Their points are not set on the page: nothing is to bend what somebody does beside a patient."""
+"""Their points are not set on the page: points must not influence what a person does beside a patient."""
 BAD_NUMBERS: Final = noop("A number is missing, not a whole number, or out of range. Nothing was changed.")
 Text = Annotated[str, Form(max_length=100)]
 Texts = Annotated[list[str] | None, Form(max_length=len(ServiceKind))]
