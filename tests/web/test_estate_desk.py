@@ -199,6 +199,8 @@ def test_a_manager_gives_and_ends_roles(
     assert browser.post(path, data=new).status_code == 303
     person = session.scalars(select(Person).join(Account).where(Account.phone == PHONE)).one()
     grant = session.scalars(select(RoleGrant).where(RoleGrant.person_id == person.id)).one()
+    chinese = browser_of(manager.id).get(path, params={"lang": "zh-CN"}).text
+    assert '<option value="lead">里长</option>' in chinese, "AED_LEAD_WORD"
     assert (grant.role, grant.estate_id) == (Role.KEEPER, estate.id)
     session.commit()
 

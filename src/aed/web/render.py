@@ -32,6 +32,8 @@ HEADERS: Final[Mapping[str, str]] = {
 }
 """The headers of every page, beside those that `aed.http.headers` adds to every response."""
 _YEAR_SECONDS: Final = 365 * 24 * 3_600
+LEAD: Final = "neighbourhood lead"
+"""What neighbourhood leads are called in English; AED_LEAD_WORD says it in Chinese."""
 # Translators: the name of your language in your language; it is the link that switches to it.
 _OWN_NAME: Final = noop("English")
 
@@ -100,6 +102,7 @@ def render(
 
     `template` is a path below `aed/web/`; it extends `templates/layout.html.jinja`. All values are escaped.
     `emergency_number` is that of the region; mainland China's if the caller does not know the region.
+    Templates also have `lead_word`, what neighbourhood leads are called.
     """
     settings: Settings = request.app.state.settings
     language = language_of(request)
@@ -110,6 +113,7 @@ def render(
             {
                 "emergency_number": emergency_number or settings.emergency_number_mainland_china,
                 "language_links": _language_links(request, language),
+                "lead_word": settings.lead_word if language.startswith("zh") else LEAD,
                 **values,
             }
         )

@@ -47,13 +47,12 @@ _SHOWN: Final = {
 }
 ROLES: Final = {
     Role.ESTATE_MANAGER: noop("Manager of the estate"),
-    Role.LEAD: noop("Neighbourhood lead"),
     Role.KEEPER: noop("Keeper of its AEDs"),
     Role.RESPONDER: noop("Volunteer"),
     Role.TRAINING_OFFICER: noop("Training officer"),
     Role.RESIDENT: noop("Resident"),
 }
-"""Roles on an estate, in English; translate them."""
+"""Roles on an estate except the lead's, which a setting names; in English, translate them."""
 STATES: Final = {
     DeviceState.IN_SERVICE: noop("In service"),
     DeviceState.OUT_OF_SERVICE: noop("Out of service: nobody is sent to it"),
