@@ -163,6 +163,7 @@ OPEN_TO_ALL = {
     "audit_keys",  # read when signing and verifying; encrypted
     "sign_in_codes",  # looked up by the hash of the caller's number; never returned
     "sign_in_attempts",  # counts; never returned
+    "first_run_codes",  # the hash of a code that only the operator has; never returned
     "demo_people",  # exists only in a demo, whose people are invented
 }
 PREDICATES = {

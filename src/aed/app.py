@@ -148,6 +148,7 @@ from aed.web.embed import api as embed_api
 from aed.web.errors import error_page, wants_error_page
 from aed.web.estate_desk import api as estate_desk_api
 from aed.web.find_help import api as find_help_api
+from aed.web.first_run import api as first_run_api
 from aed.web.learn import api as learn_api
 from aed.web.map import api as map_api
 from aed.web.my_page import api as my_page_api
@@ -325,6 +326,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(check_pages_api.router)
     app.include_router(device_pages_api.router)
     app.include_router(find_help_api.router)
+    app.include_router(first_run_api.router)
     app.include_router(learn_api.router)
     app.include_router(attendance_pages_api.router)
     app.include_router(web_reports_api.router)

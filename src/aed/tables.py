@@ -6,6 +6,7 @@ from __future__ import annotations
 # ruff: noqa: F401
 import aed.accounts.audit_log
 import aed.accounts.demo_people
+import aed.accounts.first_run.models
 import aed.accounts.people.models
 import aed.accounts.regions.models
 import aed.accounts.role_grants

@@ -20,6 +20,7 @@ class DemoRole(StrEnum):
     TRAINER = "trainer"
     DISPATCHER = "dispatcher"
     MANAGER = "manager"
+    ADMINISTRATOR = "administrator"
 
 
 class DemoPerson(Table):

@@ -7,8 +7,10 @@ from typing import Annotated
 import structlog
 import typer
 import uvicorn
+from sqlalchemy import text
 
 from aed import clock, migrations, schedule
+from aed.accounts.first_run.actions import make_first_run_code
 from aed.app import create_app, make_routes_ready
 from aed.cli.context import opened, operator
 from aed.cli.process import answer_lookups_first, share_heaps, spare_the_collector
@@ -19,7 +21,7 @@ from aed.http.connections import check_forwarding, check_open_files, protocol_fo
 from aed.logs import set_up_logs
 from aed.personal_data.key_rotation import check_keys
 from aed.registry.holidays.actions import seed_china
-from aed.settings import load_settings
+from aed.settings import Settings, load_settings
 
 log = structlog.get_logger("aed")
 db = typer.Typer(no_args_is_help=True)
@@ -43,6 +45,7 @@ def serve(
         check_keys(app.state.database)
     except DatabaseUnavailable as error:
         log.warning("keys not checked", reason=error.detail)
+    print_first_run_code(app.state.database, settings, port=settings.port if port is None else port)
     spare_the_collector()
     with schedule.running(settings):
         uvicorn.run(
@@ -138,6 +141,30 @@ def make_embedded_schema(database: Database) -> None:
         if is_new:
             log.info("creating the schema of a new database", database=database.engine.url.database)
             bring_up_to_date(database)
+
+
+def print_first_run_code(database: Database, settings: Settings, *, port: int) -> None:
+    """Print the address and the one-time code of the page `/first-run`, if nobody administers the network.
+
+    It goes to standard output once, and never to the log. A database that does not answer, or has another
+    schema, is left alone.
+    """
+    try:
+        with translate_database_errors():
+            with database.engine.connect() as connection:
+                is_current = migrations.has_schema(connection) and (
+                    connection.scalar(text("SELECT version_num FROM alembic_version")) == migrations.head()
+                )
+            if not is_current:
+                return
+            with transaction(database) as session:
+                code = make_first_run_code(session, at=clock.now())
+    except DatabaseUnavailable:
+        return
+    if code is not None:
+        here = str(settings.public_url or f"http://127.0.0.1:{port}").rstrip("/")
+        say(f"Nobody administers this network yet. Open {here}/first-run")
+        say(f"and enter this code, which works once: {code}")
 
 
 def bring_up_to_date(database: Database, revision: str = "head") -> None:

@@ -101,7 +101,8 @@ export function attributionOf({ text, url }) {
   return credit.outerHTML;
 }
 
-function styleOf(config, language) {
+// `devices: false` leaves out the AEDs: the ground alone.
+export function styleOf(config, language, { devices = true } = {}) {
   const c = config.tiles ? LIGHT : palette();
   const attribution = attributionOf(config.credit);
   const empty = { type: "geojson", data: { type: "FeatureCollection", features: [] } };
@@ -119,7 +120,8 @@ function styleOf(config, language) {
     layers.push(...groundLayers(c, language));
   }
   if (!sources.base) layers.push(...outlineLayers(c, language));
-  return { version: 8, sources, layers: [...layers, ...deviceLayers(c, language)] };
+  if (!devices) for (const name of ["devices", "marks"]) delete sources[name];
+  return { version: 8, sources, layers: devices ? [...layers, ...deviceLayers(c, language)] : layers };
 }
 
 export function load(tag, properties) {
