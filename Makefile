@@ -16,10 +16,10 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test quick screens fuzz mutants bench soak attack year clients check docs docs-catalogues words vendor lighthouse release lock clean
+.PHONY: help demo serve test quick screens fuzz mutants bench soak attack cluster cluster-down year clients check docs docs-catalogues words vendor lighthouse release lock clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-23s%s\n", $$1, $$2 }'
 
 demo: ## load a fictional district and answer one incident, on the embedded database
 	@$(SETUP)
@@ -70,6 +70,13 @@ soak: ## kill the worker and the server 200 times each on each database (KILLS=n
 attack: ## attack a server of its own on loopback, on each database, and print how lookups fare (ROUNDS, SECONDS)
 	@$(SETUP) test
 	$(BIN)/python -m tests.attack
+
+cluster: ## bring up a whole cluster on test hosts, which are network namespaces (needs root)
+	@$(SETUP) cluster
+	$(BIN)/python -m tests.cluster up
+
+cluster-down: ## end every process of the test hosts and remove them, also after a crash
+	$(BIN)/python -m tests.cluster down
 
 year: ## simulate a year of 1,200 estates with 12,000 devices and check its invariants
 	@$(SETUP) test

@@ -6,6 +6,8 @@
 #                           and, where available, nginx, Caddy and shellcheck, which check the files here, Chromium,
 #                           which shows the web pages, tilemaker, which makes their base map, Valkey or Redis,
 #                           which can store live positions, and PgBouncer
+#   deploy/setup.sh cluster also what the hosts of a cluster run, for `make cluster`: etcd, Patroni, HAProxy, keepalived,
+#                           pgBackRest, Valkey, and promtool of Prometheus
 #   deploy/setup.sh check   install nothing; exit with status 1 if something needed to run is missing
 #
 # Prints nothing and takes a fraction of a second when everything is installed. Safe to interrupt, to repeat, and
@@ -35,9 +37,9 @@ POSTGRES=17
 FETCHED_PYTHON=3.13
 
 case $PURPOSE in
-run | test | check) ;;
+run | test | cluster | check) ;;
 *)
-    echo "usage: deploy/setup.sh [test | check]" >&2
+    echo "usage: deploy/setup.sh [test | cluster | check]" >&2
     exit 2
     ;;
 esac
@@ -100,6 +102,26 @@ gdal_is_there() { command -v ogrinfo >/dev/null && command -v ogr2ogr >/dev/null
 # skipped, so a missing one does not stop the set-up.
 INSPECTORS="nginx caddy shellcheck valkey-server chromium tilemaker pgbouncer"
 
+# What the hosts of a cluster run; a program is named as in program:package where the names differ.
+CLUSTER="etcd:etcd-server etcdctl:etcd-client patroni haproxy keepalived pgbackrest valkey-server valkey-cli:valkey-tools
+ promtool:prometheus"
+
+# Set ABSENT to the packages of a cluster that are missing here.
+list_absent() {
+    ABSENT=
+    for name in $CLUSTER; do
+        command -v "${name%:*}" >/dev/null || [ -x "/usr/sbin/${name%:*}" ] || ABSENT="$ABSENT ${name#*:}"
+    done
+    # Patroni speaks to etcd through this module.
+    [ -d /usr/lib/python3/dist-packages/etcd ] || ABSENT="$ABSENT python3-etcd"
+    ABSENT=${ABSENT# }
+}
+
+cluster_is_there() {
+    list_absent
+    [ -z "$ABSENT" ]
+}
+
 # Redis can replace Valkey.
 program_is_there() {
     command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ||
@@ -123,6 +145,7 @@ inspectors_are_there() {
 all_is_there() {
     [ "$(cat "$STAMP" 2>/dev/null)" = "$WANTED" ] && environment_works && chinese_font_will_do &&
         { [ "$PURPOSE" != test ] || { postgres_is_there && gdal_is_there && inspectors_are_there; }; } &&
+        { [ "$PURPOSE" != cluster ] || { postgres_is_there && cluster_is_there; }; } &&
         { [ -z "${AED_PYTHON:-}" ] || [ "$(interpreter "$AED_PYTHON")" = "$(interpreter "$VENV_PYTHON")" ]; }
 }
 
@@ -249,7 +272,7 @@ list_missing() {
     fi
     spatialite_is_there || MISSING="$MISSING libsqlite3-mod-spatialite"
     chinese_font_will_do || MISSING="$MISSING fonts-noto-cjk"
-    if [ "$PURPOSE" = test ] && ! postgres_is_there; then
+    if [ "$PURPOSE" != run ] && ! postgres_is_there; then
         MISSING="$MISSING postgresql-$POSTGRES postgresql-$POSTGRES-postgis-3"
     fi
     if [ "$PURPOSE" = test ] && ! gdal_is_there; then
@@ -347,9 +370,11 @@ keep_from_starting() {
     command -v systemctl >/dev/null || return 0
     for name; do
         case $name in
-        nginx | caddy | valkey-server | redis-server)
-            if [ -d /run/systemd/system ]; then as_root systemctl stop "$name" || :; fi
-            as_root systemctl disable "$name" || :
+        nginx | caddy | valkey-server | redis-server | etcd-server | patroni | haproxy | keepalived | prometheus)
+            unit=${name%-server}
+            case $name in valkey-server | redis-server) unit=$name ;; esac
+            if [ -d /run/systemd/system ]; then as_root systemctl stop "$unit" || :; fi
+            as_root systemctl disable "$unit" || :
             ;;
         esac
     done
@@ -372,7 +397,22 @@ install_wanting() {
         if on_offer "$name"; then found="$found $name"; else do_without "not on offer here" "$name"; fi
     done
     [ -n "$found" ] || return 0
-    say "installing${found}"
+    install_without_services "$found" ||
+        say "that failed (see $LOG) and will be tried again next time; the tests that need them are skipped"
+}
+
+install_cluster() {
+    if ! command -v apt-get >/dev/null || ! may_be_root; then
+        give_up "a cluster needs these packages: $ABSENT" "install them, then run the same command again"
+    fi
+    refresh_lists
+    install_without_services "$ABSENT" || give_up "that failed: the whole output is in $LOG"
+}
+
+# Install the packages of a list; fail, after the last lines of the log, if apt does.
+install_without_services() {
+    found=$1
+    say "installing $found"
     trap allow_services EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
@@ -380,14 +420,13 @@ install_wanting() {
     forbid_services
     # Word splitting is intended: a list of package names.
     # shellcheck disable=SC2086
-    if ! apt_get install --no-install-recommends $found >"$LOG" 2>&1 </dev/null 9>&-; then
-        tail -n 5 "$LOG" >&2
-        say "that failed (see $LOG) and will be tried again next time; the tests that need them are skipped"
-    fi
+    if apt_get install --no-install-recommends $found >"$LOG" 2>&1 </dev/null 9>&-; then installed=0; else installed=1; fi
+    [ $installed -eq 0 ] || tail -n 5 "$LOG" >&2
     # shellcheck disable=SC2086
     keep_from_starting $found >>"$LOG" 2>&1 </dev/null 9>&-
     allow_services
     trap - EXIT HUP INT TERM
+    return $installed
 }
 
 # --- 4. and 5. uv and the environment -----------------------------------------------------------------------
@@ -480,7 +519,7 @@ if [ -n "$MISSING" ]; then
     fi
     choose_seed
 fi
-if [ "$PURPOSE" = test ] && ! postgres_is_there; then
+if [ "$PURPOSE" != run ] && ! postgres_is_there; then
     give_up "PostgreSQL $POSTGRES with PostGIS is still not in /usr/lib/postgresql/$POSTGRES; see $LOG"
 fi
 if [ "$PURPOSE" = test ] && ! gdal_is_there; then
@@ -488,6 +527,9 @@ if [ "$PURPOSE" = test ] && ! gdal_is_there; then
 fi
 if [ "$PURPOSE" = test ] && ! inspectors_are_there; then
     install_wanting
+fi
+if [ "$PURPOSE" = cluster ] && ! cluster_is_there; then
+    install_cluster
 fi
 if all_is_there; then
     exit 0 # only system packages were missing

@@ -1,0 +1,136 @@
+"""The configuration files of a cluster, as the programs that read them check them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from deploy.cluster.certificates import make_certificates
+from deploy.cluster.render import SECRETS, Inventory, read_inventory, read_secrets, render, write
+
+from tests.cluster.hosts import services_of
+
+PASSWORDS = {name: f"password-{name}" for name in SECRETS}
+
+
+def _below(folder: Path) -> Inventory:
+    """Return the inventory of the test hosts with all files below a folder."""
+    found = read_inventory()
+    return replace(found, hosts=tuple(replace(each, root=str(folder / each.name)) for each in found.hosts))
+
+
+def _require(program: str) -> str:
+    found = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        pytest.skip(f"{program} is not installed: deploy/setup.sh cluster")
+    return found
+
+
+def test_real_hosts_have_the_paths_of_debians_packages() -> None:
+    inventory = read_inventory()
+    real = replace(inventory, hosts=tuple(replace(each, root="") for each in inventory.hosts))
+
+    files = render(real, PASSWORDS)
+
+    assert "data_dir: /var/lib/postgresql/aed\n" in files["db1"]["etc/patroni/config.yml"]
+    assert not [
+        path for texts in files.values() for path, text in texts.items() if "//var" in text or "{{" in text
+    ]
+    assert not re.search(r"/var/tmp", "".join(text for texts in files.values() for text in texts.values()))
+
+
+def test_a_commit_needs_a_standby_and_a_lost_leader_is_replaced_within_25_seconds() -> None:
+    patroni = yaml.safe_load(render(read_inventory(), PASSWORDS)["db1"]["etc/patroni/config.yml"])
+
+    cluster = patroni["bootstrap"]["dcs"]
+    assert cluster["synchronous_mode"]
+    assert cluster["synchronous_mode_strict"]
+    assert cluster["ttl"] + cluster["loop_wait"] <= 25
+    assert cluster["ttl"] >= cluster["loop_wait"] + 2 * cluster["retry_timeout"]  # as Patroni requires
+
+
+def test_every_connection_is_over_tls() -> None:
+    files = render(read_inventory(), PASSWORDS)
+
+    hba = yaml.safe_load(files["db1"]["etc/patroni/config.yml"])["postgresql"]["pg_hba"]
+    assert {line.split()[0] for line in hba} == {"local", "hostssl"}
+    everything = "\n".join(text for texts in files.values() for text in texts.values())
+    assert "http://" not in everything
+    assert "redis://" not in everything.replace("rediss://", "")
+    assert everything.count("sslmode=verify-full") == 2 * 2  # two hosts of the API, leader and standbys
+
+
+def test_passwords_are_generated_once(tmp_path: Path) -> None:
+    first = read_secrets(tmp_path / "secrets.json")
+
+    assert read_secrets(tmp_path / "secrets.json") == first
+    assert len(set(first.values())) == len(SECRETS)
+    assert (tmp_path / "secrets.json").stat().st_mode & 0o077 == 0
+
+
+def test_each_service_reads_a_file_that_is_rendered() -> None:
+    inventory = read_inventory()
+    files = render(inventory, PASSWORDS)
+
+    for host in inventory.hosts:
+        read = [
+            word.partition("=")[2] or word
+            for service in services_of(host)
+            for word in (*service.command, f"{host.root}/{service.environment or ''}")
+            if f"{host.root}/etc/" in word
+        ]
+        assert {each.removeprefix(f"{host.root}/") for each in read} <= set(files[host.name])
+
+
+@pytest.mark.parametrize("host", ["lb1", "app1"])
+def test_haproxy_accepts_its_files(host: str, tmp_path: Path) -> None:
+    haproxy = _require("haproxy")
+    inventory = _below(tmp_path)
+    make_certificates(inventory, tmp_path)
+    write(render(inventory, PASSWORDS), tmp_path)
+
+    checked = subprocess.run(
+        [haproxy, "-c", "-f", str(tmp_path / host / "etc/haproxy/haproxy.cfg")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert checked.returncode == 0, checked.stderr
+    assert "WARNING" not in checked.stderr
+
+
+def test_keepalived_accepts_its_file(tmp_path: Path) -> None:
+    keepalived = _require("keepalived")
+    write(render(_below(tmp_path), PASSWORDS), tmp_path)
+
+    file = tmp_path / "lb1/etc/keepalived/keepalived.conf"
+    checked = subprocess.run(
+        [keepalived, f"--use-file={file}", "--config-test"], capture_output=True, text=True, check=False
+    )
+
+    # An interface of the name in the inventory is not at every machine.
+    found = [line for line in checked.stderr.splitlines() if "(Line" in line and "interface" not in line]
+    assert not found
+
+
+def test_patroni_accepts_its_file(tmp_path: Path) -> None:
+    patroni = _require("patroni")
+    write(render(_below(tmp_path), PASSWORDS), tmp_path)
+
+    checked = subprocess.run(
+        [patroni, "--validate-config", str(tmp_path / "db1/etc/patroni/config.yml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    # The ports may be in use, and the addresses are not this machine's.
+    found = [line for line in checked.stdout.splitlines() if "didn't pass" in line and "Port" not in line]
+    assert not found
