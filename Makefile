@@ -16,7 +16,7 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test quick screens fuzz mutants bench soak attack cluster cluster-down year clients check docs docs-catalogues words vendor lighthouse release lock clean
+.PHONY: help demo serve test quick screens fuzz mutants bench soak attack cluster cluster-down cluster-faults year clients check docs docs-catalogues words vendor lighthouse release lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-23s%s\n", $$1, $$2 }'
@@ -77,6 +77,9 @@ cluster: ## bring up a whole cluster on test hosts, which are network namespaces
 
 cluster-down: ## end every process of the test hosts and remove them, also after a crash
 	$(BIN)/python -m tests.cluster down
+
+cluster-faults: ## break that cluster in each way under load, and print what was lost and how long it took (FAULTS="worker")
+	$(BIN)/python -m tests.cluster faults $(FAULTS)
 
 year: ## simulate a year of 1,200 estates with 12,000 devices and check its invariants
 	@$(SETUP) test
