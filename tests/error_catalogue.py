@@ -19,7 +19,7 @@ import aed
 from aed.translation import DOMAIN
 
 SOURCE: Final = Path(aed.__file__).parent
-OWN_LANGUAGES: Final = ("cli/", "web/", "migrations/")
+OWN_LANGUAGES: Final = ("cli/", "migrations/")
 """Folders whose sentences are in two languages already, or have catalogues of their own."""
 FOR_ADMINISTRATORS: Final = frozenset(
     {"PermanentFailure", "TemporaryFailure", "FetchFailed", "_Broken", "LeaseLost"}

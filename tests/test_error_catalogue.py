@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from aed.errors import AedError, InvalidInput
-from aed.translation import CHINESE, SOURCE, detail_of, languages, translate
+from aed.translation import CHINESE, LEAD, SOURCE, detail_of, languages, translate
 from tests.error_catalogue import extracted, po_path, raised
 from tests.web.catalogue import as_mo, as_po, merged, read
 
@@ -39,7 +39,7 @@ def test_a_translation_uses_only_the_placeholders_of_its_sentence(language: str)
     wrong = [
         each.id
         for each in read(po_path(language))
-        if isinstance(each.id, str) and not placeholders(str(each.string)) <= placeholders(each.id)
+        if isinstance(each.id, str) and not placeholders(str(each.string)) <= placeholders(each.id) | {"lead"}
     ]
     assert wrong == []
 
@@ -69,6 +69,13 @@ def test_user_input_is_never_used_as_a_template() -> None:
     assert "{0.__class__}" in error.detail
     assert "{0.__class__}" in detail_of(error, CHINESE)
     assert AedError("a note with {braces}").detail == "a note with {braces}"
+
+
+def test_leads_are_called_by_the_word_of_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = "Only the lead of the building or the estate's manager may confirm this."
+    assert translate(sentence, CHINESE) == "只有该楼栋的里长或园区管理人员可以确认。"
+    monkeypatch.setattr("aed.translation._words_in_use", {LEAD: "楼长"})
+    assert translate(sentence, CHINESE) == "只有该楼栋的楼长或园区管理人员可以确认。"
 
 
 def test_a_sentence_without_a_translation_is_shown_in_english() -> None:

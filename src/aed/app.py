@@ -116,7 +116,7 @@ from aed.training.enrolments import api as enrolments_api
 from aed.training.gaps import api as gaps_api
 from aed.training.rosters import api as rosters_api
 from aed.training.sessions import api as sessions_api
-from aed.translation import detail_of, title_of, translate
+from aed.translation import call_leads, detail_of, title_of, translate
 from aed.upkeep.checks import api as checks_api
 from aed.upkeep.checks.keepers import keeper_to_register
 from aed.upkeep.confirmations import api as confirmations_api
@@ -224,6 +224,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         },
     )
     app.state.settings = settings
+    call_leads(settings.lead_word)
     app.state.database = open_database(settings)
     standbys = standby_reads(settings, app.state.database)
     app.state.intake = Intake(app.state.database, resolution=settings.responder_cell_resolution)

@@ -51,7 +51,7 @@ from aed.upkeep.jobs import (
     send_reminders,
 )
 from aed.volunteering.platforms.jobs import send_batches
-from aed.volunteering.records.jobs import collect
+from aed.volunteering.records.jobs import collect, collect_missed
 from aed.walking.file import network_at
 from aed.worker.jobs import Now
 from aed.worker.rules import Counts
@@ -143,6 +143,10 @@ def calendar_notices(database: Database, settings: Settings, now: Now) -> Counts
 
 def service_records(database: Database, _settings: Settings, now: Now) -> Counts:
     return {"recorded": collect(database, now())}
+
+
+def missed_service(database: Database, _settings: Settings, now: Now) -> Counts:
+    return {"recorded": collect_missed(database, now())}
 
 
 def service_batches(database: Database, settings: Settings, now: Now) -> Counts:

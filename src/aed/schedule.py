@@ -135,6 +135,11 @@ TIMETABLE: Final = (
         "Records checks, drills, sessions and calls of volunteers as service",
     ),
     _job(
+        "missed-service",
+        daily("19:50"),
+        "Records service of volunteers that was stored too late for the run every ten minutes",
+    ),
+    _job(
         "service-batches",
         every(hours=1),
         "Sends batches of service records to volunteer platforms",

@@ -19,6 +19,14 @@ SOURCE: Final = "en"
 """The language of the sentences in code."""
 CHINESE: Final = "zh-CN"
 DOMAIN: Final = "errors"
+LEAD: Final = "{lead}"
+"""Stands in translations for what neighbourhood leads are called: the setting AED_LEAD_WORD."""
+_words_in_use: Final = {LEAD: "里长"}
+
+
+def call_leads(word: str) -> None:
+    """Set what neighbourhood leads are called in translations of this process."""
+    _words_in_use[LEAD] = word
 
 
 def noop(template: str) -> str:
@@ -35,7 +43,7 @@ def languages() -> tuple[str, ...]:
 
 def translate(template: str, language: str, values: Mapping[str, object] | None = None) -> str:
     """Return a sentence with its values, in a language; in English if the catalogue does not have it."""
-    words = _catalogue(language).gettext(template)
+    words = _catalogue(language).gettext(template).replace(LEAD, _words_in_use[LEAD])
     return words.format_map(values) if values else words
 
 

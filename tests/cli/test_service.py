@@ -47,6 +47,7 @@ def test_records_are_listed_confirmed_by_a_person_reported_and_voided(
     session.rollback()
     assert "earn" in aed("points", "statement", account_id).out
     assert "大米" in aed("points", "goods", "CN-33").out
+    assert "None waits." in aed("service", "write-batches", str(tmp_path / "out")).out
     voided = aed("service", "void", record_id, "--by", second, "--reason", "Nobody saw it").out
     assert f"{number} is void" in voided
     assert "reverse" in aed("points", "statement", account_id).out

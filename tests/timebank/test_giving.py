@@ -14,6 +14,7 @@ from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import OutboxMessage
 from aed.registry.estates.models import Estate
 from aed.timebank.families import actions as families
+from aed.timebank.families.queries import members_of
 from aed.timebank.giving import actions as giving
 from aed.timebank.giving.jobs import run_night
 from aed.timebank.ledger.posting import balance_of, find_person_account
@@ -112,7 +113,9 @@ def test_donations_are_free_and_groups_only_donate(session: Session, estate: Est
 def test_relatives_share_a_family_account(session: Session, mother: Person, son: Person) -> None:
     family = families.open_family(session, oneself(mother), name="Wang", at=NOW)
     with pytest.raises(NotAllowed):
-        families.add_family_member(session, oneself(mother), person_id=make.person(session).id, at=NOW)
+        families.invite_to_family(session, oneself(mother), person_id=make.person(session).id, at=NOW)
+    families.invite_to_family(session, oneself(mother), person_id=son.id, at=NOW)
+    assert list(members_of(session, family.id)) == [mother.id], "the son has not accepted yet"
     assert families.add_family_member(session, oneself(mother), person_id=son.id, at=NOW) == [
         mother.id,
         son.id,
@@ -176,8 +179,11 @@ def test_an_heir_claims_points_within_a_year_or_the_pool_has_them(
     session.commit()
 
     assert run_night(database, NOW + timedelta(days=300))["inherited"] == 0
+    with pytest.raises(NotAllowed, match="another manager"):
+        giving.claim_inheritance(session, manager, found.id, heir_id=son.id, at=NOW)
+    second = manager_of(estate, make.person(session))
     for _ in range(2):
-        giving.claim_inheritance(session, manager, found.id, heir_id=son.id, at=NOW + timedelta(days=300))
+        giving.claim_inheritance(session, second, found.id, heir_id=son.id, at=NOW + timedelta(days=300))
     assert (points(session, mother), points(session, son)) == (0, 100)
 
     make.credited(session, son, estate)
@@ -186,7 +192,7 @@ def test_an_heir_claims_points_within_a_year_or_the_pool_has_them(
     assert run_night(database, NOW + timedelta(days=366))["inherited"] == 1
     assert pool(session, AccountKind.REGION_POOL) == 101
     with pytest.raises(Conflict):
-        giving.claim_inheritance(session, manager, other.id, heir_id=mother.id, at=NOW)
+        giving.claim_inheritance(session, second, other.id, heir_id=mother.id, at=NOW)
 
 
 def test_a_statement_pages_from_the_newest_entry(session: Session, estate: Estate, mother: Person) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -326,7 +326,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.twice(
                 lambda: giving.claim_inheritance(
                     self.session,
-                    ADMINISTRATOR,
+                    replace(ADMINISTRATOR, name="another administrator"),
                     found,
                     heir_id=self.people[heir],
                     at=self.at,

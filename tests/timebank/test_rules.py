@@ -57,7 +57,7 @@ def test_the_default_numbers_are_those_that_were_agreed() -> None:
         (ServiceKind.TEACHING, 60, "1.5"),
         (ServiceKind.TEACHING_HELP, 60, "1"),
         (ServiceKind.CALL, 60, "0"),
-        (ServiceKind.GUIDE, 60, "1"),
+        (ServiceKind.GUIDE, 60, "0"),
         (ServiceKind.PATROL, 60, "1"),
         (ServiceKind.STANDBY, 60, "0.1"),
         (ServiceKind.TRAINING_ATTENDED, 0, "0"),

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.certificates.duplicates.actions import join_people
+from aed.errors import InvalidInput
 from aed.registry.estates.models import Estate
 from aed.timebank.ledger.actions import (
     credit_service,
@@ -21,7 +22,16 @@ from aed.timebank.ledger.actions import (
 )
 from aed.timebank.ledger.posting import Posting, PostingContext, balance_of, find_person_account, post
 from aed.timebank.models import LedgerAccount, LedgerEntry
-from aed.timebank.rules import UNITS_PER_POINT, AccountKind, Currency, LedgerKind, ServiceKind
+from aed.timebank.regional_rules.actions import set_rules
+from aed.timebank.regional_rules.schemas import RulesIn, ServiceRuleIn
+from aed.timebank.rules import (
+    DEFAULT_RULES,
+    UNITS_PER_POINT,
+    AccountKind,
+    Currency,
+    LedgerKind,
+    ServiceKind,
+)
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 
@@ -74,7 +84,7 @@ def test_an_hour_is_a_point_and_a_record_counts_once(
     assert [each.number for each in first] == [each.number for each in again] == [1, 2]
     assert held(session, person) == POINT
     assert held(session, person, Currency.MINUTES) == 60
-    assert {each.rules_version for each in first} == {"default-1"}
+    assert {each.rules_version for each in first} == {DEFAULT_RULES.version}
 
 
 @pytest.mark.parametrize(
@@ -95,6 +105,13 @@ def test_kinds_of_service_earn_by_the_default_rules(
 
     assert held(session, person, Currency.MINUTES) == minutes
     assert held(session, person) == units
+
+
+def test_a_region_sets_no_points_for_calls(session: Session, estate: Estate) -> None:
+    region = make.region(session).code
+    numbers = RulesIn(services={ServiceKind.GUIDE: ServiceRuleIn()})
+    with pytest.raises(InvalidInput, match="minutes only"):
+        set_rules(session, ADMINISTRATOR, region=region, numbers=numbers, starts_at=NOW, at=NOW)
 
 
 def test_checks_of_a_device_count_for_fifteen_minutes_a_day(
@@ -216,7 +233,7 @@ def test_a_reversal_of_spent_points_leaves_a_debt(session: Session, estate: Esta
     assert account is not None
     assert to is not None
     gift = Posting(LedgerKind.GIFT, Currency.POINTS, account.id, to.id, POINT, "gift:1")
-    post(session, PostingContext(NOW, "person:1", "default-1"), [gift])
+    post(session, PostingContext(NOW, "person:1", DEFAULT_RULES.version), [gift])
 
     reverse_service(session, record_id=1, at=NOW, by="person:9", reason="void")
     assert held(session, person) == -POINT

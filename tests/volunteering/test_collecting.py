@@ -21,6 +21,7 @@ from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
 from aed.volunteering.models import ServiceRecord
 from aed.volunteering.records.collecting import collect_service
+from aed.volunteering.records.jobs import collect, collect_missed
 from aed.volunteering.records.schemas import ServiceOut
 from aed.volunteering.rules import ServiceSource, ServiceState
 from tests import make
@@ -36,7 +37,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def collected(session: Session) -> list[ServiceRecord]:
-    collect_service(session, at=NOW + timedelta(days=1))
+    collect_service(session, since=None, at=NOW + timedelta(days=1))
     return list(session.scalars(select(ServiceRecord).order_by(ServiceRecord.id)))
 
 
@@ -147,6 +148,18 @@ def test_service_from_before_the_registration_and_after_its_end_is_not_recorded(
     closed_call(session, late)
 
     assert collected(session) == []
+
+
+def test_service_of_weeks_without_a_worker_is_recorded_by_the_daily_run(
+    session: Session, database: Database
+) -> None:
+    estate = make.estate(session)
+    closed_call(session, make.volunteer(session, estate))
+    session.commit()
+    later = NOW + timedelta(days=100)
+
+    assert collect(database, later) == 0
+    assert [collect_missed(database, later) for _ in range(2)] == [1, 0]
 
 
 def test_a_call_from_report_to_close_neither_reads_nor_needs_the_tables_of_service(

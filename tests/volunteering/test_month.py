@@ -329,12 +329,13 @@ def spend(story: Story) -> None:
     story.post("lead", "/time-bank/donations", to="care_pool", points=3, key=str(uuid4()))
     assert story.balance("daughter") == 5
 
-    # A neighbour dies; the manager has seen that the teacher is the heir.
+    # A neighbour dies; the second manager has seen that the teacher is the heir.
     died = {"person_id": story.people["late neighbour"], "died_on": "2026-10-26"}
     left = story.post("manager", "/time-bank/inheritances", died, status=201)
     claim = f"/time-bank/inheritances/{left['id']}/claim"
     story.post("manager", claim, heir_id=story.people["manager"], status=403)
-    story.post("manager", claim, heir_id=story.people["teacher"])
+    story.post("manager", claim, heir_id=story.people["teacher"], status=403)
+    story.post("second manager", claim, heir_id=story.people["teacher"])
     assert story.balance("teacher") == 93
 
 

@@ -26,8 +26,8 @@ from aed.notifications.rules import Channel
 from aed.registry.estates.models import Estate
 from aed.volunteering.models import PlatformBatch, PlatformRow, ServiceRecord
 from aed.volunteering.platforms import actions
-from aed.volunteering.platforms.adapters import FolderAdapter, HttpAdapter
-from aed.volunteering.platforms.jobs import send_batch, send_batches
+from aed.volunteering.platforms.adapters import HttpAdapter
+from aed.volunteering.platforms.jobs import send_batch, send_batches, write_batches
 from aed.volunteering.platforms.mapping import COLUMNS, csv_of, xlsx_of
 from aed.volunteering.platforms.schemas import BatchIn, HoursIn, RowAnswer
 from aed.volunteering.records import actions as record_actions
@@ -206,7 +206,8 @@ def test_a_folder_gets_the_file_and_a_person_brings_the_answer(
     batch = make.service_batch(session, estate)
     session.commit()
 
-    assert not send_batch(database, batch.id, FolderAdapter(tmp_path / "out"), NOW)
+    for _ in range(2):
+        assert write_batches(database, tmp_path / "out", NOW) == [batch.reference]
     (file,) = (tmp_path / "out").iterdir()
     assert record.number in file.read_text("utf-8-sig")
     answer = [RowAnswer(number=record.number, accepted=True)]

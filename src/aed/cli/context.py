@@ -13,12 +13,15 @@ from aed.cli.language import either
 from aed.database.session import Database, dry_run, open_database, read_session, transaction
 from aed.errors import InvalidInput
 from aed.settings import Settings, load_settings
+from aed.translation import call_leads
 
 
 @contextmanager
 def opened(settings: Settings | None = None) -> Iterator[Database]:
     """Open the database named by the settings."""
-    database = open_database(settings or load_settings())
+    settings = settings or load_settings()
+    call_leads(settings.lead_word)
+    database = open_database(settings)
     try:
         yield database
     finally:

@@ -11,12 +11,13 @@ import typer
 from aed import clock
 from aed.accounts.authentication import viewer_of_person
 from aed.accounts.regions.queries import region_by_code
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import opened, operator, reading, writing
 from aed.cli.files import write_whole
 from aed.cli.screen import say, table
 from aed.timebank.goods import actions as goods_actions
 from aed.timebank.ledger import queries as ledger
 from aed.timebank.rules import Currency, to_points
+from aed.volunteering.platforms.jobs import write_batches
 from aed.volunteering.records import actions, queries
 from aed.volunteering.report.formats import csv_of, lines_of, xlsx_of
 from aed.volunteering.report.queries import service_report
@@ -115,6 +116,20 @@ def report(
         return
     write_whole(output, xlsx_of(found) if output.suffix == ".xlsx" else csv_of(found))
     say(f"{output} contains the report of {region}.")
+
+
+@service.command("write-batches")
+def write_prepared_batches(
+    folder: Annotated[Path, typer.Argument(help="The folder, from which they are uploaded", file_okay=False)],
+) -> None:
+    """Write the batches that are prepared for volunteer platforms, and go to no webhook, as CSV files."""
+    with opened() as database:
+        references = write_batches(database, folder, clock.now())
+    say(
+        f"{folder} contains {len(references)} batches: {', '.join(references)}."
+        if references
+        else "None waits."
+    )
 
 
 @points.command("balance")

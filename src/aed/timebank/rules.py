@@ -112,6 +112,8 @@ class ServiceRule:
     """Maximum minutes for one subject (such as a device) and day."""
 
 
+OF_CALLS: Final = (ServiceKind.CALL, ServiceKind.GUIDE)
+"""They earn minutes and never points: nothing is to bend what somebody does beside a patient."""
 RECORD_ONLY: Final = ServiceRule(counts_minutes=False, factor_tenths=0)
 DEFAULT_SERVICES: Final[Mapping[ServiceKind, ServiceRule]] = MappingProxyType(
     {
@@ -119,6 +121,7 @@ DEFAULT_SERVICES: Final[Mapping[ServiceKind, ServiceRule]] = MappingProxyType(
         ServiceKind.CHECK: ServiceRule(max_minutes_a_day=15),
         ServiceKind.TEACHING: ServiceRule(factor_tenths=15),
         ServiceKind.CALL: ServiceRule(factor_tenths=0),
+        ServiceKind.GUIDE: ServiceRule(factor_tenths=0),
         ServiceKind.STANDBY: ServiceRule(factor_tenths=1),
         ServiceKind.TRAINING_ATTENDED: RECORD_ONLY,
         ServiceKind.PAID_SHIFT: RECORD_ONLY,
@@ -186,7 +189,7 @@ class OfferKind(StrEnum):
 class TimeBankRules:
     """The numbers of a region's time bank. Entries record `version`; later rules never rewrite them."""
 
-    version: str = "default-1"
+    version: str = "default-2"
     minutes_per_point: int = 60
     services: Mapping[ServiceKind, ServiceRule] = field(default_factory=lambda: DEFAULT_SERVICES)
     cap_points: int | None = 1500

@@ -138,7 +138,7 @@ class ServiceRules:
     min_count: int = 5
     """Counts of people below that are not shown."""
     collect_days: int = 14
-    """The collector looks at checks, drills, sessions and calls of that many days."""
+    """Every ten minutes the collector looks at the last days only; once a day at all that is not recorded."""
 
 
 RULES: Final = ServiceRules()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from aed.notifications.short_links import KEY_IN_PATH, short_link
 from aed.timebank.families.queries import are_relatives, family_account_id, members_of
 from aed.timebank.ledger.actions import merged_person
 from aed.timebank.ledger.posting import (
@@ -25,6 +27,8 @@ from aed.timebank.models import FamilyMember, LedgerAccount, LedgerEntry, NamedH
 from aed.timebank.permissions import require_person
 from aed.timebank.regional_rules.queries import rules_at
 from aed.timebank.rules import AccountKind, Currency, LedgerKind, Relation
+
+INVITATION_DAYS: Final = 7
 
 
 def declare_relative(
@@ -124,27 +128,49 @@ def open_family(session: Session, viewer: Viewer, *, name: str, at: datetime) ->
     return account
 
 
-def add_family_member(session: Session, viewer: Viewer, *, person_id: int, at: datetime) -> Sequence[int]:
-    """Add a confirmed relative to one's family account; return the members.
+def invitation_path(kind: str, inviter_id: int, link_key: str) -> str:
+    """Return the path of the page on which a person accepts an invitation (see `aed.web.time_bank`)."""
+    return f"/time-bank/invitations/{kind}/{inviter_id}/{link_key}"
 
-    Raises Conflict if they are a member of another family, NotAllowed if they are no confirmed relative.
+
+def invite_to_family(session: Session, viewer: Viewer, *, person_id: int, at: datetime) -> str:
+    """Invite a confirmed relative to one's family account; return the path of a link that they open.
+
+    Raises NotSignedIn, NotFound; Conflict if they are a member of a family, NotAllowed if they are no
+    confirmed relative.
+    """
+    account_id = require_family(session, viewer)
+    _require_can_join(session, account_id, merged_person(session, person_id))
+    path = invitation_path("family", require_person(viewer), KEY_IN_PATH)
+    return short_link(session, path, at + timedelta(days=INVITATION_DAYS))
+
+
+def add_family_member(session: Session, viewer: Viewer, *, person_id: int, at: datetime) -> Sequence[int]:
+    """Add a confirmed relative, who has accepted the invitation, to one's family account.
+
+    Returns the members; adding again changes nothing. Raises Conflict if they are a member of another family,
+    NotAllowed if they are no confirmed relative.
     """
     account_id = require_family(session, viewer)
     lock_ledger(session)
     person_id = merged_person(session, person_id)
-    current = family_account_id(session, person_id)
-    if current == account_id:
+    if family_account_id(session, person_id) == account_id:
         return members_of(session, account_id)
-    if current is not None:
-        raise Conflict("This person is a member of another family account.", field="person_id")
+    _require_can_join(session, account_id, person_id)
+    session.add(FamilyMember(account_id=account_id, person_id=person_id, joined_at=at))
+    session.flush()
+    return members_of(session, account_id)
+
+
+def _require_can_join(session: Session, account_id: int, person_id: int) -> None:
+    """Require a confirmed relative of a member who is in no family account. Raises Conflict, NotAllowed."""
+    if family_account_id(session, person_id) is not None:
+        raise Conflict("This person is a member of a family account already.", field="person_id")
     if not any(
         are_relatives(session, member, person_id, confirmed_only=True)
         for member in members_of(session, account_id)
     ):
         raise NotAllowed("Only relatives who confirmed it can join a family account.")
-    session.add(FamilyMember(account_id=account_id, person_id=person_id, joined_at=at))
-    session.flush()
-    return members_of(session, account_id)
 
 
 def leave_family(session: Session, viewer: Viewer, *, at: datetime) -> None:

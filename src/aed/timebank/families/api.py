@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
@@ -9,10 +10,12 @@ from fastapi import APIRouter, Path, Response
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
+from aed.http.parameters import PublicAddress
 from aed.timebank.families import actions, queries
 from aed.timebank.families.schemas import (
     FamilyDepositIn,
     FamilyIn,
+    FamilyInvitationOut,
     FamilyMemberIn,
     FamilyOut,
     RelativeIn,
@@ -74,12 +77,16 @@ def get_family(session: ReadSession, viewer: ViewerDep) -> FamilyOut:
     return FamilyOut(account_id=account_id, member_ids=list(queries.members_of(session, account_id)))
 
 
-@router.post("/time-bank/family/members")
-def add_family_member(session: WriteSession, viewer: ViewerDep, new: FamilyMemberIn) -> FamilyOut:
-    """Add a confirmed relative to your family account."""
-    actions.add_family_member(session, viewer, person_id=new.person_id, at=clock.now())
-    account_id = actions.require_family(session, viewer)
-    return FamilyOut(account_id=account_id, member_ids=list(queries.members_of(session, account_id)))
+@router.post("/time-bank/family/members", status_code=201)
+def invite_family_member(
+    session: WriteSession, viewer: ViewerDep, address: PublicAddress, new: FamilyMemberIn
+) -> FamilyInvitationOut:
+    """Invite a confirmed relative to your family account. They join once they have accepted."""
+    at = clock.now()
+    link = actions.invite_to_family(session, viewer, person_id=new.person_id, at=at)
+    return FamilyInvitationOut(
+        url=f"{address}{link}", expires_at=at + timedelta(days=actions.INVITATION_DAYS)
+    )
 
 
 @router.delete("/time-bank/family/members/me", status_code=204)

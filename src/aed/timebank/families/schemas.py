@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.fields import Id, Name
 from aed.timebank.models import Relative
@@ -59,11 +59,18 @@ class FamilyIn(BaseModel):
 
 
 class FamilyMemberIn(BaseModel):
-    """A relative who joins."""
+    """A relative to invite."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"person_id": 1}]})
 
     person_id: Id
+
+
+class FamilyInvitationOut(BaseModel):
+    """A link for the relative, who accepts on the page that it opens."""
+
+    url: str = Field(examples=["https://aed.example.org/l/2fJk8wXqPz3M"])
+    expires_at: datetime
 
 
 class FamilyOut(BaseModel):

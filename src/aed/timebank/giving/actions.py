@@ -213,8 +213,8 @@ def claim_inheritance(
 ) -> Inheritance:
     """Give the points of a person who died to their heir, within the time that the rules give.
 
-    For the manager of the estate, who has seen the proof and is not the heir. Raises NotSignedIn, NotAllowed,
-    NotFound, Conflict.
+    For the manager of the estate, who has seen the proof, is not the heir, and is another person than the
+    one who recorded the death. Raises NotSignedIn, NotAllowed, NotFound, Conflict.
 
     visibility: for those who manage the account.
     """
@@ -227,6 +227,8 @@ def claim_inheritance(
     require_account_manager(viewer, estate_id=own.estate_id, region_id=own.region_id)
     heir_id = merged_person(session, heir_id)
     require_other_person(viewer, heir_id)
+    if found.recorded_by == viewer.name:
+        raise NotAllowed("You recorded the death: another manager pays the points out.")
     if found.settled_at is not None:
         if found.heir_id == heir_id:
             return found

@@ -90,6 +90,9 @@ def record_death(session: WriteSession, viewer: ViewerDep, new: DeathIn) -> Inhe
 def claim_inheritance(
     session: WriteSession, viewer: ViewerDep, inheritance_id: InheritanceId, new: ClaimIn
 ) -> InheritanceOut:
-    """Give the points of a person who died to their heir. For the manager of the estate."""
+    """Give the points of a person who died to their heir.
+
+    For a manager of the estate who did not record the death.
+    """
     found = actions.claim_inheritance(session, viewer, inheritance_id, heir_id=new.heir_id, at=clock.now())
     return InheritanceOut.of(found, named_heir_id=named_heir_id(session, found.person_id))

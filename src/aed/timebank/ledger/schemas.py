@@ -76,7 +76,7 @@ class EntryOut(BaseModel):
     )
     record: str = Field(description="What it is for", examples=["service:7"])
     counter_account: AccountKind = Field(description="The kind of the other account")
-    rules_version: str = Field(examples=["default-1"])
+    rules_version: str = Field(examples=["default-2"])
     reason: str | None
 
     @classmethod

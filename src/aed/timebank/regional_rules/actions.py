@@ -13,6 +13,7 @@ from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.timebank.models import RegionalRules
 from aed.timebank.regional_rules.schemas import RulesIn
+from aed.timebank.rules import OF_CALLS
 
 
 def set_rules(
@@ -27,12 +28,14 @@ def set_rules(
     """Set the rules of a region and of those below it without rules of their own, from `starts_at` on.
 
     What was credited, given or spent before stays as it was. Raises NotSignedIn, NotAllowed, NotFound;
-    InvalidInput for a start in the past; Conflict if rules start at that moment already.
+    InvalidInput for a start in the past, or points for calls; Conflict if rules start at that moment already.
     """
     found = region_by_code(session, region)
     require_administrator(viewer, region_id=found.id)
     if starts_at < at:
         raise InvalidInput("Rules start now or later: they never change the past.", field="starts_at")
+    if any(numbers.services[kind].factor_tenths for kind in OF_CALLS if kind in numbers.services):
+        raise InvalidInput("A call earns its minutes only: it has no points to set.", field="services")
     exclusive_lock(session, "time bank rules")
     own = select(func.count()).select_from(RegionalRules).where(RegionalRules.region_id == found.id)
     taken = own.where(RegionalRules.starts_at == starts_at)

@@ -1,8 +1,9 @@
-"""Send prepared batches to the platforms' webhooks."""
+"""Send prepared batches to the platforms' webhooks, or write them into a folder."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from aed.accounts.permissions import SCHEDULER
@@ -11,7 +12,7 @@ from aed.notifications import queries as endpoint_queries
 from aed.notifications.channels.posting import Post
 from aed.notifications.rules import DeliveryFailed
 from aed.volunteering.platforms import actions, queries
-from aed.volunteering.platforms.adapters import HttpAdapter, PlatformAdapter
+from aed.volunteering.platforms.adapters import FolderAdapter, HttpAdapter, PlatformAdapter
 
 MAX_ATTEMPTS: Final = 24
 
@@ -19,7 +20,7 @@ MAX_ATTEMPTS: Final = 24
 def send_batches(database: Database, now: datetime, *, is_private_allowed: bool) -> int:
     """Send the batches that name an endpoint; return how many were answered. Once an hour, at most a day."""
     with transaction(database) as session:
-        ids = queries.batches_to_send(session, max_attempts=MAX_ATTEMPTS)
+        ids = queries.prepared_batches(session, has_endpoint=True, max_attempts=MAX_ATTEMPTS)
     answered = 0
     for batch_id in ids:
         with transaction(database) as session:
@@ -30,6 +31,19 @@ def send_batches(database: Database, now: datetime, *, is_private_allowed: bool)
             adapter = HttpAdapter(endpoint.address, endpoint.secret, Post(is_private_allowed))
         answered += send_batch(database, batch_id, adapter, now)
     return answered
+
+
+def write_batches(database: Database, folder: Path, now: datetime) -> list[str]:
+    """Write prepared batches that name no endpoint into a folder; return their references.
+
+    A batch is written again until its answer is entered, under the same name.
+    """
+    with transaction(database) as session:
+        ids = queries.prepared_batches(session, has_endpoint=False, max_attempts=MAX_ATTEMPTS)
+    for batch_id in ids:
+        send_batch(database, batch_id, FolderAdapter(folder), now)
+    with transaction(database) as session:
+        return [queries.batch(session, SCHEDULER, batch_id).reference for batch_id in ids]
 
 
 def send_batch(database: Database, batch_id: int, adapter: PlatformAdapter, now: datetime) -> bool:

@@ -129,14 +129,17 @@ def rejected_rows(
     ).all()
 
 
-def batches_to_send(session: Session, *, max_attempts: int) -> list[int]:
-    """Return the batches that a worker sends. visibility: for the scheduler."""
+def prepared_batches(session: Session, *, has_endpoint: bool, max_attempts: int) -> list[int]:
+    """Return the batches that wait to be given to their platforms: by a webhook, or as files.
+
+    visibility: for the scheduler, and for commands.
+    """
     return list(
         session.scalars(
             select(PlatformBatch.id)
             .where(
                 PlatformBatch.state == BatchState.PREPARED,
-                PlatformBatch.endpoint.is_not(None),
+                PlatformBatch.endpoint.is_not(None) if has_endpoint else PlatformBatch.endpoint.is_(None),
                 PlatformBatch.attempts < max_attempts,
             )
             .order_by(PlatformBatch.id)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, cast, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, cast, exists, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from aed.accounts.people.models import Person
@@ -31,14 +31,14 @@ MAX_AT_ONCE = 2_000
 """Records of one run; the next run makes the others."""
 
 
-def collect_service(session: Session, *, at: datetime) -> int:
-    """Record new service of registered volunteers; return the number of records.
+def collect_service(session: Session, *, since: datetime | None, at: datetime) -> int:
+    """Record service of registered volunteers that ended after `since` (None: ever); return how many records.
 
     Minutes that were counted for another service of the person do not count again.
     visibility: for the scheduler.
     """
     made = 0
-    for record in _found(session, at):
+    for record in _found(session, since):
         lock_service_of(session, record.person_id)
         period = Period(record.started_at, record.ended_at)
         taken = [
@@ -54,11 +54,15 @@ def collect_service(session: Session, *, at: datetime) -> int:
     return made
 
 
-def _found(session: Session, at: datetime) -> Iterator[ServiceRecord]:
+def _found(session: Session, since: datetime | None) -> Iterator[ServiceRecord]:
     """Yield records of what is not recorded yet, in order of time within each source."""
-    since = at - timedelta(days=RULES.collect_days)
     for find in (_calls, _sessions, _drills, _checks):
         yield from find(session, since)
+
+
+def _since(moment: InstrumentedAttribute[Any], since: datetime | None) -> ColumnElement[bool]:
+    """Select what was stored after `since`. visibility: it is a predicate itself."""
+    return moment >= since if since is not None else true()
 
 
 def _missing(source: ServiceSource, key: ColumnElement[str]) -> ColumnElement[bool]:
@@ -102,7 +106,7 @@ def _record(volunteer: Volunteer, source: ServiceSource, source_id: int, **given
     return ServiceRecord(source=source, source_id=str(source_id), person_id=volunteer.person_id, **fields)
 
 
-def _checks(session: Session, since: datetime) -> Sequence[ServiceRecord]:
+def _checks(session: Session, since: datetime | None) -> Sequence[ServiceRecord]:
     """Return the records of checks; only the end of a check is known.
 
     visibility: for the scheduler.
@@ -111,7 +115,7 @@ def _checks(session: Session, since: datetime) -> Sequence[ServiceRecord]:
     statement = _of_volunteers(
         select(Check, Device, Volunteer)
         .join(Device, Device.id == Check.device_id)
-        .where(Check.received_at >= since, _missing(ServiceSource.CHECK, key)),
+        .where(_since(Check.received_at, since), _missing(ServiceSource.CHECK, key)),
         Check.by_id,
         Check.answered_at,
     ).order_by(Check.answered_at, Check.id)
@@ -132,7 +136,7 @@ def _checks(session: Session, since: datetime) -> Sequence[ServiceRecord]:
     ]
 
 
-def _drills(session: Session, since: datetime) -> Sequence[ServiceRecord]:
+def _drills(session: Session, since: datetime | None) -> Sequence[ServiceRecord]:
     """Return the records of drills that people reported, and of exercises in which they were alerted.
 
     A fetch that was timed in an exercise is part of the exercise.
@@ -143,7 +147,7 @@ def _drills(session: Session, since: datetime) -> Sequence[ServiceRecord]:
         select(Drill, Estate.region_id, Volunteer)
         .join(Estate, Estate.id == Drill.estate_id)
         .where(
-            Drill.reported_at >= since,
+            _since(Drill.reported_at, since),
             Drill.withdrawn_at.is_(None),
             ~Drill.by_name.startswith("alert "),
             _missing(ServiceSource.DRILL, key),
@@ -173,7 +177,7 @@ def _drills(session: Session, since: datetime) -> Sequence[ServiceRecord]:
     ]
 
 
-def _sessions(session: Session, since: datetime) -> Sequence[ServiceRecord]:
+def _sessions(session: Session, since: datetime | None) -> Sequence[ServiceRecord]:
     """Return the records of sessions that were taught.
 
     visibility: for the scheduler.
@@ -190,7 +194,7 @@ def _sessions(session: Session, since: datetime) -> Sequence[ServiceRecord]:
         select(TrainingSession, Course.name_zh, attended, Volunteer)
         .join(Course, Course.id == TrainingSession.course_id)
         .where(
-            TrainingSession.ends_at >= since,
+            _since(TrainingSession.ends_at, since),
             TrainingSession.state == SessionState.HELD,
             _missing(ServiceSource.SESSION_TAUGHT, key),
         ),
@@ -214,7 +218,7 @@ def _sessions(session: Session, since: datetime) -> Sequence[ServiceRecord]:
     ]
 
 
-def _calls(session: Session, since: datetime) -> Sequence[ServiceRecord]:
+def _calls(session: Session, since: datetime | None) -> Sequence[ServiceRecord]:
     """Return the records of closed calls that people accepted: their minutes, and nothing of the patient.
 
     visibility: for the scheduler.
@@ -232,7 +236,7 @@ def _calls(session: Session, since: datetime) -> Sequence[ServiceRecord]:
 
 
 def _alerts(
-    since: datetime, kind: IncidentKind, source: ServiceSource, key: ColumnElement[str]
+    since: datetime | None, kind: IncidentKind, source: ServiceSource, key: ColumnElement[str]
 ) -> Select[Alert, Incident, Volunteer]:
     """Select accepted alerts of closed incidents.
 
@@ -244,7 +248,7 @@ def _alerts(
         .where(
             Incident.kind == kind,
             Incident.state == IncidentState.CLOSED,
-            Incident.closed_at >= since,
+            _since(Incident.closed_at, since),
             Alert.accepted_at.is_not(None),
             _missing(source, key),
         ),

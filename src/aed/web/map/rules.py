@@ -45,7 +45,9 @@ def box_on_earth(
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):  # NaN fails too
         raise InvalidInput("bbox must be west,south,east,north in degrees.", field="bbox")
     if east - west > at_most or north - south > at_most:
-        raise InvalidInput(f"Each side of bbox must be at most {at_most} degrees.", field="bbox")
+        raise InvalidInput(
+            "Each side of bbox must be at most {at_most} degrees.", field="bbox", at_most=at_most
+        )
     if datum is Datum.WGS84:
         return Box(west, south, east, north)
     corners = [to_wgs84(lat, lon, datum) for lat in (south, north) for lon in (west, east)]

@@ -23,7 +23,7 @@ from aed.http.query import ANY_PARAMETER
 from aed.timebank.regional_rules import actions
 from aed.timebank.regional_rules.queries import rules_at, versions
 from aed.timebank.regional_rules.schemas import RulesIn
-from aed.timebank.rules import DEFAULT_RULES, ServiceKind, TimeBankRules
+from aed.timebank.rules import DEFAULT_RULES, OF_CALLS, ServiceKind, TimeBankRules
 from aed.translation import detail_of
 from aed.volunteering.permissions import require_any_manager
 from aed.web.language import language_of
@@ -59,8 +59,6 @@ NUMBERS: Final = {
 }
 """Label and hint of each number."""
 OPTIONAL: Final = ("cap_points", "expiry_months")
-FIXED: Final = (ServiceKind.CALL, ServiceKind.GUIDE)
-"""Their points are not set on the page: points must not influence what a person does beside a patient."""
 BAD_NUMBERS: Final = noop("A number is missing, not a whole number, or out of range. Nothing was changed.")
 Text = Annotated[str, Form(max_length=100)]
 Texts = Annotated[list[str] | None, Form(max_length=len(ServiceKind))]
@@ -172,7 +170,7 @@ def _numbers(
         rules[service] = rules[service].model_validate(
             {
                 "counts_minutes": given["counts"],
-                "factor_tenths": rules[service].factor_tenths if service in FIXED else int(tenths),
+                "factor_tenths": 0 if service in OF_CALLS else int(tenths),
                 "max_minutes_a_day": given["most"].strip() or None,
             }
         )
@@ -239,7 +237,7 @@ def _page(
         defaults=_shown(DEFAULT_RULES),
         typed={**_shown(current), **(typed or {})},
         kinds={each.value: label for each, label in page.SERVICE_KINDS.items()},
-        fixed=FIXED,
+        fixed=OF_CALLS,
         services={**_shown_services(current), **(services or {})},
         default_services=_shown_services(DEFAULT_RULES),
         starts_on=starts_on,

@@ -37,8 +37,6 @@ from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-INVITATION_DAYS: Final = 7
-
 
 class InvitationKind(StrEnum):
     """What a person who opens an invitation becomes to the person who sent it."""
@@ -119,7 +117,7 @@ def _page(
         },
         invitation=invitation,
         invitation_code=base64.b64encode(qr_svg(invitation).encode()).decode() if invitation else "",
-        days=INVITATION_DAYS,
+        days=families.INVITATION_DAYS,
     )
 
 
@@ -175,8 +173,8 @@ def invite_person(
     kind: Annotated[InvitationKind, Form()],
 ) -> Response:
     """Show a link, once, which the invited person opens on their own phone within a week."""
-    path = _invitation_path(kind, require_person(viewer), KEY_IN_PATH)
-    link = short_link(session, path, clock.now() + timedelta(days=INVITATION_DAYS))
+    path = families.invitation_path(kind, require_person(viewer), KEY_IN_PATH)
+    link = short_link(session, path, clock.now() + timedelta(days=families.INVITATION_DAYS))
     return _page(request, session, viewer, invitation=f"{address}{link}")
 
 
@@ -190,7 +188,7 @@ def show_invitation(
     link_key: LinkKey,
 ) -> Response:
     """Show who invites, and to what, with the button that accepts."""
-    path = _invitation_path(invitation_kind, inviter_id, link_key)
+    path = families.invitation_path(invitation_kind, inviter_id, link_key)
     if not opens(session, link_key, path, at=clock.now()):
         return render(request, "templates/no_link.html.jinja", status=410, is_expired=True)
     if viewer.person_id is None:
@@ -229,7 +227,7 @@ def accept_invitation(
 ) -> Response:
     """Accept: the one agreed by sending the link, the other by this. Accepting twice changes nothing."""
     person_id, at = require_person(viewer), clock.now()
-    path = _invitation_path(invitation_kind, inviter_id, link_key)
+    path = families.invitation_path(invitation_kind, inviter_id, link_key)
     if not opens(session, link_key, path, at=at):
         return render(request, "templates/no_link.html.jinja", status=410, is_expired=True)
     inviter = viewer_of_person(session, inviter_id)
@@ -256,7 +254,3 @@ def accept_invitation(
             request, session, invitation_kind, inviter_id, status=error.status, problem=problem
         )
     return RedirectResponse("/me/time-bank/people", 303)
-
-
-def _invitation_path(kind: InvitationKind, inviter_id: int, link_key: str) -> str:
-    return f"/time-bank/invitations/{kind.value}/{inviter_id}/{link_key}"
