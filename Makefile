@@ -65,6 +65,7 @@ bench: ## measure, and print ratios
 
 soak: ## kill the worker and the server 200 times each on each database (KILLS=n) and report what was lost
 	@$(SETUP) test
+	PROCESSES=1 $(BIN)/pytest tests/cli/test_server_processes.py
 	KILLS=$${KILLS:-200} $(BIN)/pytest -s tests/worker/test_kills.py tests/incidents/test_kills.py tests/timebank/test_kills.py
 
 attack: ## attack a server of its own on loopback, on each database, and print how lookups fare (ROUNDS, SECONDS)

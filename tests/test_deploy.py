@@ -52,7 +52,9 @@ def settings_named_in(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "file", ["Dockerfile", "compose.yaml", "aed.env.example", "aed.service"], ids=lambda name: str(name)
+    "file",
+    ["Dockerfile", "compose.yaml", "aed.env.example", "aed.service", "aed@.service"],
+    ids=lambda name: str(name),
 )
 def test_every_setting_used_in_deployment_exists(file: str) -> None:
     from aed.settings import Settings
@@ -117,7 +119,7 @@ def test_every_deployment_file_names_the_trusted_proxies() -> None:
     gateway = re.search(r"gateway: (\S+)", compose)
     assert gateway is not None
     assert f"FORWARDED_ALLOW_IPS: ${{FORWARDED_ALLOW_IPS:-{gateway[1]}}}" in compose
-    for file in ("aed.service", "Dockerfile", "aed.env.example"):
+    for file in ("aed.service", "aed@.service", "Dockerfile", "aed.env.example"):
         written = (DEPLOY / file).read_text(encoding="utf-8")
         assert re.search(r"^\s*(Environment=)?FORWARDED_ALLOW_IPS=127\.0\.0\.1$", written, re.MULTILINE), file
     for file in ("nginx.conf", "Caddyfile"):
@@ -215,7 +217,7 @@ def verify_units(folder: Path, *names: str) -> tuple[int, str]:
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     copy_units(tmp_path)
 
-    assert UNITS == ["aed-backup.service", "aed-backup.timer", "aed.service"]
+    assert UNITS == ["aed-backup.service", "aed-backup.timer", "aed.service", "aed@.service"]
     assert verify_units(tmp_path, *UNITS) == (0, "")
 
 

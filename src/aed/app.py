@@ -32,6 +32,7 @@ from aed.certificates.duplicates import api as duplicates_api
 from aed.certificates.issuer_rosters import api as issuer_rosters_api
 from aed.certificates.verification import api as verification_api
 from aed.database.dependencies import DatabaseDep
+from aed.database.recent_moments import recent_moments
 from aed.database.session import database_now, open_database, read_session, unavailability
 from aed.database.standby_requests import ReadFromStandbys
 from aed.database.standbys import standby_reads
@@ -231,7 +232,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.live = LiveRecords(app.state.database)
     app.state.board = LiveBoard(app.state.database)
     app.state.lookup_limiter = anyio.CapacityLimiter(lookup_api.MAX_AT_ONCE)
-    app.state.responder_lookups = lookup_api.ResponderLookups(settings.responder_lookups_per_hour)
+    app.state.responder_lookups = lookup_api.ResponderLookups(
+        settings.responder_lookups_per_hour,
+        recent_moments(settings, "responder-lookups", kept_seconds=lookup_api.COUNTED_SECONDS),
+    )
     app.state.request_metrics = RequestMetrics()
     app.state.queues = {}  # see aed.http.concurrency_limits
     app.state.send = outbox.enqueue
@@ -351,7 +355,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             ReadFromStandbys,
             standbys=standbys,
-            max_lag_seconds=settings.max_replication_lag_seconds,
+            settings=settings,
             paths=STANDBY_PATHS,
         )
     app.add_middleware(AnswerDeadline, seconds=settings.answer_seconds, slow_paths=SLOW_PATHS)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -14,6 +18,7 @@ from tests import make
 
 from aed.accounts.permissions import TokenRole
 from aed.app import create_app
+from aed.http.request_timing import METRICS_FOLDER
 from aed.settings import Settings
 
 NAME = "aed_http_request_duration_seconds"
@@ -82,3 +87,25 @@ def test_an_administrator_reads_the_metrics_of_the_process(session: Session, cli
     assert counts_in(answer.text)["/v1/devices", "GET", "2xx"] == 1
     assert "process_resident_memory_bytes" in answer.text
     assert "aed_worker_alive" in answer.text
+
+
+OBSERVING = """
+from aed.http.request_timing import RequestMetrics
+
+metrics = RequestMetrics()
+metrics.observe(route="/v1/nearest", method="GET", status=200, seconds=0.002)
+print(metrics.text())
+"""
+
+
+def test_processes_of_one_server_count_together(tmp_path: Path) -> None:
+    """Runs in separate processes, because the library reads its folder when it is imported."""
+    environment = {**os.environ, METRICS_FOLDER: str(tmp_path)}
+    texts = [
+        subprocess.run(
+            [sys.executable, "-c", OBSERVING], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    ]
+
+    assert [counts_in(each)["/v1/nearest", "GET", "2xx"] for each in texts] == [1, 2]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import h3
@@ -12,7 +15,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import TokenRole
-from aed.lookup.api import ResponderLookups
+from aed.database.recent_moments import RecentMoments, recent_moments
+from aed.errors import InvalidInput
+from aed.lookup.api import COUNTED_SECONDS, ResponderLookups
 from aed.settings import Settings
 from tests import make
 from tests.make import NOW, PATIENT
@@ -75,8 +80,32 @@ def test_tests_and_exercises_count_too_and_a_real_patient_never_waits(
 
 
 def test_lookups_older_than_an_hour_do_not_count() -> None:
-    lookups = ResponderLookups(2)
+    lookups = ResponderLookups(2, RecentMoments(kept_seconds=COUNTED_SECONDS))
 
     assert [lookups.count("one", NOW) for _ in range(3)] == [1, 2, None]
     assert lookups.count("one", NOW + timedelta(minutes=59)) is None
     assert lookups.count("one", NOW + timedelta(minutes=61)) == 1
+
+
+def test_processes_that_share_a_file_count_together(tmp_path: Path) -> None:
+    here, there = (
+        ResponderLookups(3, RecentMoments(tmp_path / "lookups", kept_seconds=COUNTED_SECONDS)) for _ in "ab"
+    )
+
+    assert [each.count("one", NOW) for each in (here, there, here, there)] == [1, 2, 3, None]
+    assert there.count("other", NOW) == 1
+
+
+def test_a_limit_that_cannot_be_kept_stops_no_lookup(tmp_path: Path) -> None:
+    lookups = ResponderLookups(1, RecentMoments(tmp_path / "lookups", kept_seconds=COUNTED_SECONDS))
+    with closing(sqlite3.connect(tmp_path / "lookups")) as other:
+        other.execute("DROP TABLE moments")
+
+        assert [lookups.count("one", NOW) for _ in range(2)] == [1, 1]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    settings = Settings(shared_folder=tmp_path / "none")
+
+    with pytest.raises(InvalidInput, match="AED_SHARED_FOLDER"):
+        recent_moments(settings, "lookups", kept_seconds=COUNTED_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
 import structlog
@@ -11,11 +12,11 @@ from sqlalchemy import text
 
 from aed import clock, migrations, schedule
 from aed.accounts.first_run.actions import make_first_run_code
-from aed.app import create_app, make_routes_ready
 from aed.cli.context import opened, operator
-from aed.cli.process import answer_lookups_first, share_heaps, spare_the_collector
+from aed.cli.process import share_heaps, spare_the_collector
 from aed.cli.screen import heading, paragraph, say, table
-from aed.database.session import Database, transaction, translate_database_errors
+from aed.cli.server_processes import ready_app, serve_in_processes, uvicorn_options
+from aed.database.session import Database, open_database, transaction, translate_database_errors
 from aed.errors import DatabaseUnavailable
 from aed.http.connections import check_forwarding, check_open_files, protocol_for
 from aed.logs import set_up_logs
@@ -30,36 +31,39 @@ db = typer.Typer(no_args_is_help=True)
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (AED_HOST)")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (AED_PORT)")] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Number of processes that answer (AED_PROCESSES)", min=1, max=64)
+    ] = None,
 ) -> None:
     """Start the API and, with AED_RUN_JOBS, the scheduled jobs."""
     settings = load_settings()
     set_up_logs(settings)
     share_heaps()
-    answer_lookups_first()
-    app = create_app(settings)
-    make_routes_ready(app)
     check_open_files(settings)
     check_forwarding(host or settings.host)
-    make_embedded_schema(app.state.database)
-    try:
-        check_keys(app.state.database)
-    except DatabaseUnavailable as error:
-        log.warning("keys not checked", reason=error.detail)
-    print_first_run_code(app.state.database, settings, port=settings.port if port is None else port)
+    count = settings.processes if processes is None else processes
+    host, port = host or settings.host, settings.port if port is None else port
+    if count > 1:
+        with closing(open_database(settings)) as database:
+            prepare_database(database, settings, port=port)
+        with schedule.running(settings):
+            serve_in_processes(count, settings, host=host, port=port)
+        return
+    app = ready_app(settings)
+    prepare_database(app.state.database, settings, port=port)
     spare_the_collector()
     with schedule.running(settings):
-        uvicorn.run(
-            app,
-            host=host or settings.host,
-            port=settings.port if port is None else port,
-            log_config=None,
-            access_log=False,  # aed.app writes one structured line per request
-            server_header=False,
-            timeout_graceful_shutdown=10,
-            http=protocol_for(settings),
-            ws="none",  # there is no WebSocket route, and WebSockets have no deadlines
-            limit_concurrency=settings.connections,
-        )
+        uvicorn.run(app, http=protocol_for(settings), host=host, port=port, **uvicorn_options(settings))
+
+
+def prepare_database(database: Database, settings: Settings, *, port: int) -> None:
+    """Create the schema of a new SQLite database, check the keys, and print the code of the first run."""
+    make_embedded_schema(database)
+    try:
+        check_keys(database)
+    except DatabaseUnavailable as error:
+        log.warning("keys not checked", reason=error.detail)
+    print_first_run_code(database, settings, port=port)
 
 
 @db.command()

@@ -11,7 +11,9 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aed.database.recent_moments import recent_moments
 from aed.database.standbys import StandbyReads, measuring_lag
+from aed.settings import Settings
 
 READS_FROM: Final = "reads_from"
 """Key in the state of a request of the Database that it uses instead of the application's."""
@@ -24,23 +26,21 @@ class ReadFromStandbys:
     """Let GET requests of some routes read from standbys, except those of callers who have just written.
 
     `paths` are the beginnings of paths, or whole ones. A caller who has just written reads from the primary
-    until every standby that may answer has the change: a browser keeps a cookie for so long, and each process
-    remembers bearer tokens. A program with a token and several processes keeps the cookie, or sends
-    `Cache-Control: no-cache`. If there is no primary, the standby answers them, too.
+    until every standby that may answer has the change: a browser keeps a cookie for so long, and the
+    processes of one machine remember bearer tokens. A program with a token and several machines keeps the
+    cookie, or sends `Cache-Control: no-cache`. If there is no primary, the standby answers them, too.
     """
 
     def __init__(
-        self, app: ASGIApp, *, standbys: StandbyReads, max_lag_seconds: float, paths: Sequence[str]
+        self, app: ASGIApp, *, standbys: StandbyReads, settings: Settings, paths: Sequence[str]
     ) -> None:
         self._app, self._standbys = app, standbys
         self._whole_paths = frozenset(paths)
         self._beginnings = tuple(path for path in paths if path != "/")
-        self._remembered_seconds = math.ceil(max_lag_seconds) + 1
-        self._cookie = (
-            f"{JUST_WROTE_COOKIE}=1; Max-Age={self._remembered_seconds}; Path=/; HttpOnly; SameSite=Lax"
-        )
-        self._wrote_at: dict[bytes, float] = {}
-        """When each token last wrote, by its hash, the oldest first."""
+        seconds = math.ceil(settings.max_replication_lag_seconds) + 1
+        self._cookie = f"{JUST_WROTE_COOKIE}=1; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax"
+        self._writes = recent_moments(settings, "writes", kept_seconds=seconds)
+        """When each token wrote, by its hash."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,19 +77,10 @@ class ReadFromStandbys:
                 MutableHeaders(scope=message).append("Set-Cookie", self._cookie)
                 token = _token_hash(Headers(scope=scope))
                 if token is not None:
-                    self._wrote_at.pop(token, None)
-                    self._wrote_at[token] = time.monotonic()
-                self._forget()
+                    self._writes.add(token, time.time())
             await send(message)
 
         return remember
-
-    def _forget(self) -> None:
-        until = time.monotonic() - self._remembered_seconds
-        for token, wrote_at in list(self._wrote_at.items()):
-            if wrote_at > until:
-                break
-            del self._wrote_at[token]
 
     def _has_just_written(self, headers: Headers) -> bool:
         if "no-cache" in headers.get("cache-control", ""):
@@ -97,8 +88,7 @@ class ReadFromStandbys:
         if JUST_WROTE_COOKIE in headers.get("cookie", ""):
             return True
         token = _token_hash(headers)
-        wrote_at = None if token is None else self._wrote_at.get(token)
-        return wrote_at is not None and time.monotonic() - wrote_at <= self._remembered_seconds
+        return token is not None and self._writes.has(token, time.time())
 
 
 def _token_hash(headers: Headers) -> bytes | None:

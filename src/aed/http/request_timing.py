@@ -5,6 +5,7 @@ Neither says the path, which may hold the key of a message, nor the query, which
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Final
 
@@ -16,6 +17,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aed.http.routes import template_of
@@ -26,12 +28,19 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 UNKNOWN_METHOD: Final = "other"
 BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable of prometheus-client: the folder in which processes count together. It must be set
+before the library is imported."""
+
 # Without it each series has a second line, its time of creation.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation here
 
 
 class RequestMetrics:
-    """Counts and durations of the requests that this process has answered, and its memory, CPU and files."""
+    """Counts and durations of the requests that were answered.
+
+    Those of all processes of one `aed serve`; a single process adds its memory, CPU and files.
+    """
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -42,7 +51,12 @@ class RequestMetrics:
             buckets=BUCKETS_SECONDS,
             registry=self._registry,
         )
-        ProcessCollector(registry=self._registry)
+        self._answering = self._registry
+        if METRICS_FOLDER in os.environ:
+            self._answering = CollectorRegistry()
+            MultiProcessCollector(self._answering)  # type: ignore[no-untyped-call]
+        else:
+            ProcessCollector(registry=self._registry)
 
     def observe(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """Add one request. `route` is a template: a path would make a series of its own."""
@@ -51,7 +65,7 @@ class RequestMetrics:
 
     def text(self) -> str:
         """Return the metrics in Prometheus's text format 0.0.4."""
-        return generate_latest(self._registry).decode()
+        return generate_latest(self._answering).decode()
 
 
 class RequestTiming:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from threading import Lock
 from typing import Annotated, Final
 
 import h3
@@ -24,6 +22,7 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep, current_viewer
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import database_of
+from aed.database.recent_moments import RecentMoments
 from aed.database.session import read_session, retry_on_stale_connection
 from aed.geo import Position, position_from
 from aed.http.query import refuse_unknown_parameters
@@ -37,7 +36,7 @@ security_log = structlog.get_logger("aed.security")
 _LOGGED_RESOLUTION: Final = 7
 """H3 resolution of the cell that is logged when a dispatcher looks up responders: about 5 km2, so that the
 log never holds a patient's address."""
-_COUNTED_OVER: Final = timedelta(hours=1)
+COUNTED_SECONDS: Final = 3600.0
 
 
 MAX_AT_ONCE: Final = 4
@@ -118,35 +117,21 @@ def with_storey(
 
 
 class ResponderLookups:
-    """Thread-safe, per-process counts of each caller's lookups of responders over the last hour.
+    """Counts of each caller's lookups of responders over the last hour.
 
-    Kept in memory because on SQLite a write to the database would make the lookup wait for other writers.
+    They are not in the database, because on SQLite a write would make the lookup wait for other writers.
     """
 
-    def __init__(self, max_per_hour: int) -> None:
-        self._max = max_per_hour
-        self._lock = Lock()
-        self._moments: dict[str, deque[datetime]] = {}
+    def __init__(self, max_per_hour: int, moments: RecentMoments) -> None:
+        """Count in `moments`, which keep an hour."""
+        self._max, self._moments = max_per_hour, moments
 
     def count(self, asker: str, at: datetime) -> int | None:
         """Count one lookup and return the caller's lookups of the last hour, or None if over the limit.
 
         A lookup over the limit is not counted.
         """
-        with self._lock:
-            self._forget_old_moments(at - _COUNTED_OVER)
-            moments = self._moments.setdefault(asker, deque())
-            if len(moments) >= self._max:
-                return None
-            moments.append(at)
-            return len(moments)
-
-    def _forget_old_moments(self, until: datetime) -> None:
-        for asker, moments in list(self._moments.items()):
-            while moments and moments[0] <= until:
-                moments.popleft()
-            if not moments:
-                del self._moments[asker]
+        return self._moments.add(asker.encode(), at.timestamp(), limit=self._max)
 
 
 def _may_see_responders(lookups: ResponderLookups, viewer: Viewer, here: Position) -> bool:

@@ -8,7 +8,9 @@ from typing import Annotated, Protocol, Self
 
 from apscheduler.triggers.base import BaseTrigger
 from fastapi import APIRouter, Depends, Path, Request, Response
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
@@ -98,47 +100,63 @@ def metrics_text(
     visibility: only for a network administrator; counts and times.
     """
     channels = outbox_backlogs(session, viewer)
-    registry = CollectorRegistry()
+    gauges = _Gauges()
 
-    def gauge(name: str, documentation: str, *labels: str) -> Gauge:
-        return Gauge(name, documentation, labels, registry=registry)
+    alive = gauges.new("aed_worker_alive", "Whether a worker holds the lease")
+    alive.add_metric([], queries.is_held(queries.lease(session), at=at))
 
-    alive = gauge("aed_worker_alive", "Whether a worker holds the lease")
-    alive.set(queries.is_held(queries.lease(session), at=at))
-
-    runs = gauge("aed_job_runs", "Stored runs, by result", "job", "result")
+    runs = gauges.new("aed_job_runs", "Stored runs, by result", "job", "result")
     for job, result, count in queries.count_runs(session):
-        runs.labels(job, result).set(count)
+        runs.add_metric([job, result], count)
 
-    last_end = gauge("aed_job_last_end_timestamp_seconds", "When the last run ended", "job")
-    last_seconds = gauge("aed_job_last_seconds", "How long the last run took", "job")
-    last_done = gauge("aed_job_last_done", "Whether the last run succeeded", "job")
+    last_end = gauges.new("aed_job_last_end_timestamp_seconds", "When the last run ended", "job")
+    last_seconds = gauges.new("aed_job_last_seconds", "How long the last run took", "job")
+    last_done = gauges.new("aed_job_last_done", "Whether the last run succeeded", "job")
     for job, run in queries.last_runs(session).items():
         if run.ended_at is not None and job in jobs:
-            last_end.labels(job).set(run.ended_at.timestamp())
-            last_seconds.labels(job).set(run.seconds or 0.0)
-            last_done.labels(job).set(run.result == "done")
+            last_end.add_metric([job], run.ended_at.timestamp())
+            last_seconds.add_metric([job], run.seconds or 0.0)
+            last_done.add_metric([job], run.result == "done")
 
-    waiting = gauge("aed_outbox_waiting", "Messages waiting to be sent", "channel")
-    dead = gauge("aed_outbox_dead", "Messages that failed for good", "channel")
-    overdue = gauge("aed_outbox_overdue_seconds", "Age of the oldest message that is due", "channel")
-    last_sent = gauge("aed_outbox_last_sent_timestamp_seconds", "When a message was last sent", "channel")
+    waiting = gauges.new("aed_outbox_waiting", "Messages waiting to be sent", "channel")
+    dead = gauges.new("aed_outbox_dead", "Messages that failed for good", "channel")
+    overdue = gauges.new("aed_outbox_overdue_seconds", "Age of the oldest message that is due", "channel")
+    last_sent = gauges.new(
+        "aed_outbox_last_sent_timestamp_seconds", "When a message was last sent", "channel"
+    )
     for each in channels:
-        waiting.labels(each.channel).set(each.waiting)
-        dead.labels(each.channel).set(each.dead)
+        waiting.add_metric([each.channel], each.waiting)
+        dead.add_metric([each.channel], each.dead)
         since = at if each.oldest_due_at is None else min(each.oldest_due_at, at)
-        overdue.labels(each.channel).set((at - since).total_seconds())
+        overdue.add_metric([each.channel], (at - since).total_seconds())
         if each.last_sent_at is not None:
-            last_sent.labels(each.channel).set(each.last_sent_at.timestamp())
+            last_sent.add_metric([each.channel], each.last_sent_at.timestamp())
 
-    days_left = gauge(
+    days_left = gauges.new(
         "aed_holiday_calendar_days_left",
         "Days until a holiday calendar in use ends; negative once it has ended",
         "calendar",
     )
     for calendar, days in calendar_days.items():
-        days_left.labels(calendar).set(days)
+        days_left.add_metric([calendar], days)
+    registry = CollectorRegistry()
+    registry.register(gauges)
     return generate_latest(registry).decode()
+
+
+class _Gauges(Collector):
+    """Gauges of one answer. (The library's Gauge would outlive it if processes count together.)"""
+
+    def __init__(self) -> None:
+        self._families: list[GaugeMetricFamily] = []
+
+    def new(self, name: str, documentation: str, *labels: str) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(name, documentation, labels=labels)
+        self._families.append(family)
+        return family
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        return self._families
 
 
 router = APIRouter(tags=["jobs"])
@@ -217,7 +235,7 @@ def get_metrics(
 ) -> Response:
     """Get metrics in Prometheus's text format, with a network administrator's read-only token.
 
-    Metrics of requests and of the process cover only the process that answers.
+    Metrics of requests cover all processes of the server that answers.
     """
     require_can_see_outbox(viewer)
     now = database_now(session)
