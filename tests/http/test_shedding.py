@@ -48,8 +48,8 @@ class Site:
     def __init__(self) -> None:
         self.goes_on = asyncio.Event()
         self.waiting = 0
-        app = ShedLoad(self._app, threads=THREADS, slow_paths=SLOW, answer=refusal)
-        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test")
+        self.app = ShedLoad(self._app, threads=THREADS, slow_paths=SLOW, answer=refusal)
+        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(self.app), base_url="http://test")
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.waiting += 1
@@ -91,6 +91,29 @@ def test_the_least_urgent_are_refused_at_once_and_incidents_are_not() -> None:
         answers = await asyncio.gather(*(each for tasks in asked.values() for each in tasks))
         assert Counter(each.status_code for each in answers) == {200: 4 + 16 + 4 + 99, 503: 5 + 4 + 16}
         assert (await site.client.get("/v1/devices")).status_code == 200, "once they are answered"
+
+    asyncio.run(overload())
+
+
+def test_a_client_that_repeats_too_early_waits_for_its_refusal_and_others_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("aed.http.shedding.HOLD_SECONDS", 600.0)
+
+    async def overload() -> None:
+        site = Site()
+        full = await site.ask("/v1/devices", 2 * THREADS)
+        assert (await site.client.get("/v1/devices")).status_code == 503, "the first refusal is at once"
+        repeated = asyncio.create_task(site.client.get("/v1/devices"))
+        other = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(site.app, client=("192.0.2.7", 1)), base_url="http://test"
+        )
+        assert (await other.get("/v1/devices")).status_code == 503
+        assert not repeated.done()
+        urgent = await site.ask("/v1/incidents", 1)
+        site.goes_on.set()
+        assert [each.status_code for each in await asyncio.gather(*full, *urgent)] == [200] * 5
+        repeated.cancel()
 
     asyncio.run(overload())
 

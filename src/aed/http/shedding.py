@@ -3,11 +3,17 @@
 One count per process of the requests that wait for their answer. Each class of requests is refused from a
 count of its own, the least urgent first. Streams count until their first byte; files that are being received
 or sent do not count, since they last as long as the client's line.
+
+A client that repeats its request before the time in Retry-After waits a second for the next refusal:
+otherwise hundreds of them would keep the event loop busy with refusals, and each step of an accepted request
+would wait for all of these.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from math import inf
@@ -39,6 +45,10 @@ MAX_WAITING_PER_THREAD: Final[Mapping[Urgency, float]] = {
 A lookup takes about 2 ms: 96 of them wait a fifth of a second. A class of 60 people signs its attendance list
 at once, and none is refused.
 """
+HOLD_SECONDS: Final = 1.0
+"""How long a client waits for a refusal if it has repeated its request too early."""
+MAX_REFUSED_CLIENTS: Final = 10_000
+"""Clients that are remembered as refused; beyond, all are forgotten."""
 _PATHS: Final = tuple(
     (re.compile(pattern), urgency)
     for pattern, urgency in (
@@ -77,6 +87,8 @@ class ShedLoad:
         self._app, self._slow_paths, self._answer = app, tuple(slow_paths), answer
         self._max_waiting = {each: most * threads for each, most in MAX_WAITING_PER_THREAD.items()}
         self._waiting = 0
+        self._refused_until: dict[object, float] = {}
+        """When each refused client may repeat its request, by address and port."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -84,13 +96,22 @@ class ShedLoad:
             return
         path = scope["path"]
         if self._waiting >= self._max_waiting[urgency_of(path)]:
-            error = Overloaded("The server has too much to do. Try again in a few seconds.")
-            headers = {"Retry-After": str(error.retry_after_seconds)}
-            await self._answer(Request(scope), error, headers)(scope, receive, send)
+            await self._refuse(scope, receive, send)
         elif path.startswith(self._slow_paths):
             await self._app(scope, receive, send)
         else:
             await self._count(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error = Overloaded("The server has too much to do. Try again in a few seconds.")
+        client = scope.get("client")
+        if time.monotonic() < self._refused_until.get(client, 0.0):
+            await asyncio.sleep(HOLD_SECONDS)
+        elif len(self._refused_until) >= MAX_REFUSED_CLIENTS:
+            self._refused_until.clear()
+        self._refused_until[client] = time.monotonic() + error.retry_after_seconds
+        headers = {"Retry-After": str(error.retry_after_seconds)}
+        await self._answer(Request(scope), error, headers)(scope, receive, send)
 
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_waiting = True
