@@ -145,6 +145,7 @@ from aed.web.coverage import api as coverage_pages_api
 from aed.web.demo_roles import api as demo_roles_api
 from aed.web.device_lists import api as device_lists_api
 from aed.web.device_pages import api as device_pages_api
+from aed.web.dispatch_board import api as dispatch_board_api
 from aed.web.embed import api as embed_api
 from aed.web.errors import error_page, wants_error_page
 from aed.web.estate_desk import api as estate_desk_api
@@ -343,6 +344,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(time_bank_desk_api.router)
     app.include_router(embed_api.router)
     app.include_router(estate_desk_api.router)
+    app.include_router(dispatch_board_api.router)
     app.include_router(reminder_pages_api.router)
     app.include_router(device_lists_api.router)
     app.include_router(map_api.router)

@@ -87,6 +87,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/rounds/preview": ROUNDS,
     "POST /estates/{estate_id}/coverage": {"data": {"audience": "public"}},
     "POST /certificates/{declaration_id}": {"data": {"answer": "no"}},
+    "POST /board": {"data": {"place": ""}},
+    "POST /board/{incident_id}": {"data": {"do": "hold"}},
     "POST /demo": {"data": {"part": "dispatcher"}},
     "POST /learn/enrolments/{enrolment_id}": {"data": {"change": "withdraw"}},
     "POST /learn/enrolments/{enrolment_id}/{link_key}": {"data": {"change": "withdraw"}},

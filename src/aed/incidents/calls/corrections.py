@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -25,14 +26,30 @@ from aed.incidents.rules import LIVE_STATES, AlertState, IncidentKind, IncidentS
 from aed.notifications import outbox
 from aed.notifications.outbox import AlertMessage, Notice
 from aed.registry.estates.queries import estate_at
-from aed.registry.storeys import floor_from_storey
+from aed.registry.storeys import floor_from_storey, storey_sign
 
 _SAME_PLACE_METRES = 0.5
 """Positions this close are the same, written with other decimals."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownLocation:
+    """The location of an incident as somebody saw it before they corrected it."""
+
+    position: Position
+    floor: int
+    address: str | None
+    door_code: str | None
+
+
 def correct_location(
-    session: Session, who: Viewer, incident_id: int, change: LocationCorrection, *, now: PlanningContext
+    session: Session,
+    who: Viewer,
+    incident_id: int,
+    change: LocationCorrection,
+    *,
+    seen: KnownLocation | None = None,
+    now: PlanningContext,
 ) -> Incident:
     """Correct the location of an incident, and plan it again.
 
@@ -44,11 +61,13 @@ def correct_location(
     4. Append to the record, which notifies centres and watchers, and plan again.
 
     The same correction again changes nothing. Raises NotFound, NotSignedIn, NotAllowed; Conflict for a closed
-    incident, and for a place in a region that the caller does not dispatch; InvalidInput for a floor, storey
-    and room that contradict each other.
+    incident, for a place in a region that the caller does not dispatch, and for a value that somebody else
+    has changed since it was `seen`; InvalidInput for a floor, storey and room that contradict each other.
     """
     incident = lock_for_dispatcher(session, who, incident_id)
     require_open(incident)
+    if seen is not None:
+        _require_as_seen(incident, change, seen)
     before = Position(incident.lat, incident.lon)
     changed = _apply(incident, change)
     here = Position(incident.lat, incident.lon)
@@ -88,6 +107,49 @@ def correct_location(
         settings=now.settings,
     )
     return incident
+
+
+def _require_as_seen(incident: Incident, change: LocationCorrection, seen: KnownLocation) -> None:
+    """Require that nobody else has changed what is to be corrected. Raises Conflict with both values."""
+    if change.position is not None:
+        here, given = Position(incident.lat, incident.lon), change.position.position()
+        if min(distance_metres(here, seen.position), distance_metres(here, given)) > _SAME_PLACE_METRES:
+            raise Conflict(
+                "Another dispatcher has moved the patient meanwhile: the position is {now}, and you entered "
+                "{given}. Send again to set yours.",
+                field="position",
+                now=f"{here.lat:.6f}, {here.lon:.6f}",
+                given=f"{given.lat:.6f}, {given.lon:.6f}",
+            )
+    floor = _floor(change, incident.region)
+    if floor is not None and incident.floor not in (seen.floor, floor):
+        counts = incident.region.counts_ground_as_one
+        raise Conflict(
+            "Another dispatcher has changed the storey meanwhile: it is {now}, and you entered {given}. "
+            "Send again to set yours.",
+            field="storey",
+            now=storey_sign(incident.floor, counts_ground_as_one=counts),
+            given=storey_sign(floor, counts_ground_as_one=counts),
+        )
+    if "address" in change.model_fields_set and incident.address not in (seen.address, change.address):
+        raise Conflict(
+            "Another dispatcher has changed the address meanwhile: it is “{now}”, and you entered “{given}”. "
+            "Send again to set yours.",
+            field="address",
+            now=incident.address or "",
+            given=change.address or "",
+        )
+    if "door_code" in change.model_fields_set and incident.door_code not in (
+        seen.door_code,
+        change.door_code,
+    ):
+        raise Conflict(
+            "Another dispatcher has changed the door code meanwhile: it is “{now}”, and you entered "
+            "“{given}”. Send again to set yours.",
+            field="door_code",
+            now=incident.door_code or "",
+            given=change.door_code or "",
+        )
 
 
 def _apply(incident: Incident, change: LocationCorrection) -> set[str]:

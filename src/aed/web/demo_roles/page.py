@@ -10,7 +10,8 @@ from typing import Final
 
 from aed.accounts.demo_people import DemoRole
 from aed.incidents.models import Alert
-from aed.incidents.rules import LIVE_STATES, AlertState, Task
+from aed.incidents.rules import LIVE_STATES, AlertState
+from aed.web.alert_words import STATES, TASKS
 from aed.web.words import noop
 
 
@@ -36,21 +37,6 @@ PARTS: Final[Mapping[str, Part]] = {
     DemoRole.MANAGER: Part(
         noop("An estate manager"), noop("Answers for an estate, its AEDs and its people.")
     ),
-}
-_STATES: Final = {
-    AlertState.ASKED: noop("Called"),
-    AlertState.SEEN: noop("Has opened the call"),
-    AlertState.ACCEPTED: noop("Comes"),
-    AlertState.ON_THE_WAY: noop("On the way"),
-    AlertState.THERE: noop("With the patient"),
-    AlertState.DECLINED: noop("Does not come"),
-    AlertState.STOPPED: noop("Call ended"),
-    AlertState.STOOD_DOWN: noop("Not needed"),
-}
-_TASKS: Final = {
-    Task.DIRECT: noop("goes straight to the patient"),
-    Task.FETCH: noop("fetches the AED"),
-    Task.GUIDE: noop("meets the helpers and holds the lift"),
 }
 
 
@@ -83,8 +69,8 @@ def _line(alert: Alert, at: datetime) -> AlertLine:
     device = alert.device
     return AlertLine(
         alert_id=alert.id,
-        task=_TASKS[alert.task],
-        state=_STATES[alert.state],
+        task=TASKS[alert.task],
+        state=STATES[alert.state],
         device={"en": device.place_en, "zh": device.place_zh} if device is not None else {},
         has_device=alert.device_taken_at is not None and alert.device_returned_at is None,
         minutes=max(0, math.ceil((due - at).total_seconds() / 60)) if due is not None else None,

@@ -32,6 +32,7 @@ from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.http.parameters import RowId
 from aed.http.query import ANY_PARAMETER
 from aed.lookup.answer import LookupAnswer, answer_lookup
+from aed.lookup.named_places import KnownPlace, places_named
 from aed.lookup.offline import AROUND_METRES, pack_of
 from aed.lookup.question import LookupQuestion
 from aed.registry.devices.rules import Mark
@@ -85,7 +86,7 @@ def _page(request: Request, viewer: Viewer) -> Response:
 
     Whatever fails, the page is shown, since it says whom to call: without a database it has no list.
     """
-    found, estates, answer, problem = list[queries.KnownPlace](), list[queries.NamedEstate](), None, ""
+    found, estates, answer, problem = list[KnownPlace](), list[queries.NamedEstate](), None, ""
     try:
         where = position_from_form(request.query_params)
     except InvalidInput:
@@ -267,11 +268,11 @@ def _surroundings(boundary: BaseGeometry) -> Box:
 # --- the page ---------------------------------------------------------------------------------------------
 
 
-def _places(session: Session, viewer: Viewer, where: Where) -> list[queries.KnownPlace]:
+def _places(session: Session, viewer: Viewer, where: Where) -> list[KnownPlace]:
     if where.estate_id is not None:
         return [queries.estate_place(session, viewer, where.estate_id)]
     if where.here is None and where.text:
-        found = queries.places_named(session, viewer, where.text)
+        found = places_named(session, viewer, where.text)
         exact = [each for each in found if where.text.strip() in (each.name_zh, each.name_en)]
         return exact if len(exact) == 1 else found
     return []

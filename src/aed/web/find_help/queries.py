@@ -6,22 +6,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
 from aed.accounts.visibility import visible_to
-from aed.database.geometry import position_of, shape_of
+from aed.database.geometry import shape_of
 from aed.errors import NotFound
-from aed.geo import Position
+from aed.lookup.named_places import KnownPlace, place_of_estate
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 
 MAX_ESTATES: Final = 100
 """Estates in the form's list; where there are more, people type the name."""
-MAX_FOUND: Final = 8
-MIN_CHARACTERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +27,6 @@ class NamedEstate:
     estate_id: int
     name_en: str
     name_zh: str
-
-
-@dataclass(frozen=True, slots=True)
-class KnownPlace:
-    """A place that a search found."""
-
-    name_en: str
-    name_zh: str
-    position: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,33 +73,4 @@ def estate_place(session: Session, viewer: Viewer, estate_id: int) -> KnownPlace
     found = session.scalar(select(Estate).where(Estate.id == estate_id, has_one))
     if found is None:
         raise NotFound("There is no such estate.", field="estate")
-    return _estate(found)
-
-
-def places_named(session: Session, viewer: Viewer, text: str) -> list[KnownPlace]:
-    """Return the estates and devices whose names contain the text, estates first; none for a short text.
-
-    An estate is found only if it has devices that the viewer may see.
-    """
-    if len(text) < MIN_CHARACTERS:
-        return []
-    has_one = select(Device.id).where(Device.estate_id == Estate.id, visible_to(viewer, Device)).exists()
-    named = or_(*(name.icontains(text, autoescape=True) for name in (Estate.name_zh, Estate.name_en)))
-    estates = session.scalars(select(Estate).where(named, has_one).order_by(Estate.id).limit(MAX_FOUND))
-    found = [_estate(each) for each in estates]
-    placed = or_(*(place.icontains(text, autoescape=True) for place in (Device.place_zh, Device.place_en)))
-    devices = session.execute(
-        select(Device.place_en, Device.place_zh, Device.position)
-        .where(placed, visible_to(viewer, Device))
-        .order_by(Device.id)
-        .limit(MAX_FOUND - len(found))
-    )
-    return found + [
-        KnownPlace(row.place_en or row.place_zh, row.place_zh or row.place_en, position_of(row.position))
-        for row in devices
-    ]
-
-
-def _estate(estate: Estate) -> KnownPlace:
-    inside = shape_of(estate.boundary).representative_point()
-    return KnownPlace(estate.name_en, estate.name_zh, Position(inside.y, inside.x))
+    return place_of_estate(found)

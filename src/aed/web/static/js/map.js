@@ -353,6 +353,9 @@ export async function openMap(place, config) {
   if (config.here) new maplibre.Marker({ color: "#b3261e" }).setLngLat(config.here).addTo(map);
   map.on("moveend", look);
   map.on("idle", showRings);
-  map.once("load", () => { look(); });
+  map.once("load", () => {
+    look();
+    place.dispatchEvent(new CustomEvent("map", { detail: { map, maplibre } })); // a page may draw on it
+  });
   map.once("idle", () => { place.dataset.ready = "true"; });
 }
