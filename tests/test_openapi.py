@@ -263,6 +263,7 @@ def make_known(session: Session) -> dict[str, int | str]:
     made["relative_declaration_id"] = make.relative(session, person).id
     made["inheritance_id"] = make.inheritance(session, estate).id
     made["webhook_id"] = make.webhook(session, of=estate)[0]
+    made["signal_source"] = "guardbox"
     made["client_id"] = make.client_app(session, estate)[0].client_id
     manager = make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate)
     make.registered(session, viewer_of_person(session, person.id), estate, number="330106000124")
@@ -325,6 +326,10 @@ WITHOUT_VERSION = {
     "POST /v1/devices/{device_id}/checks": 200,
     "POST /v1/devices/{device_id}/confirmations": 200,
     "POST /v1/devices/{device_id}/reports": 202,
+    "POST /v1/devices/{device_id}/signals": 401,  # it is not sent with the device's own token
+    "POST /v1/devices/{device_id}/signal-token": 201,
+    "DELETE /v1/devices/{device_id}/signal-token": 204,
+    "POST /v1/signal-sources/{signal_source}/messages": 401,  # the request is not signed
     "POST /v1/reports": 202,
     "PATCH /v1/reports/{report_id}": 200,
     "POST /v1/retrievals": 200,

@@ -129,6 +129,7 @@ from aed.upkeep.reminders import api as reminders_api
 from aed.upkeep.retrievals import api as retrievals_api
 from aed.upkeep.rounds import api as rounds_api
 from aed.upkeep.sightings import api as sightings_api
+from aed.upkeep.signals import api as signals_api
 from aed.volunteering.appeals import api as service_appeals_api
 from aed.volunteering.certificates import api as service_certificates_api
 from aed.volunteering.platforms import api as service_batches_api
@@ -312,6 +313,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         confirmations_api,
         labels_api,
         sightings_api,
+        signals_api,
         reminders_api,
         outcomes_api,
         reports_api,

@@ -44,6 +44,7 @@ from aed.upkeep.jobs import (
     apply_recalls,
     confirm_nearby,
     follow_up_retrievals,
+    look_after_signals,
     remind_of_checks,
     remind_of_expiry,
     repeat_rounds,
@@ -232,6 +233,11 @@ def retrievals(database: Database, settings: Settings, now: Now) -> Counts:
         database, now(), numbers=settings.returns, public_url=settings.public_url
     )
     return {"asked": asked, "given_up": given_up}
+
+
+def signals(database: Database, _settings: Settings, now: Now) -> Counts:
+    looked_at, deleted = look_after_signals(database, now())
+    return {"looked_at": looked_at, "deleted": deleted}
 
 
 def devices_of_calls(database: Database, settings: Settings, now: Now) -> Counts:

@@ -40,5 +40,6 @@ import aed.timebank.services.models
 import aed.timebank.webhooks.models
 import aed.training.models
 import aed.upkeep.models
+import aed.upkeep.signals.models
 import aed.volunteering.models
 import aed.worker.models

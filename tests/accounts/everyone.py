@@ -241,6 +241,7 @@ def build(session: Session) -> Everyone:
         "client_id": make.client_app(session, estate)[0].client_id,
         "view_key": "aedv_made_up",
         "webhook_id": make.webhook(session, of=estate)[0],
+        "signal_source": "guardbox",
         "inheritance_id": make.inheritance(session, estate).id,
     }
 

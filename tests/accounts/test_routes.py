@@ -51,6 +51,12 @@ BY_KEY = (
     "PUT /v1/alerts/",
 )
 """Routes without a cookie: they require what a person types, or the key in a message."""
+SIGNED = (
+    "POST /v1/centres/{centre}/messages",
+    "POST /v1/devices/{device_id}/signals",
+    "POST /v1/signal-sources/{signal_source}/messages",
+)
+"""Routes of programs and devices with secrets of their own, which use no cookie."""
 ANSWERS = ("yes", "401", "403", "404")
 OTHERS = "everyone else"
 QUERIES = {
@@ -135,6 +141,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /v1/imports/responders": LIST,
     "POST /v1/centres/{centre}/messages": {"json": {"type": "signs", "data": {}}},
+    "POST /v1/signal-sources/{signal_source}/messages": {"json": {}},
     "POST /v1/cap": {
         "content": re.sub("<sent>.*</sent>", f"<sent>{written(clock.now())}</sent>", EXAMPLE),
         "headers": {"Content-Type": "application/cap+xml"},
@@ -424,7 +431,7 @@ def test_no_route_changes_anything_for_a_browser_without_a_csrf_token(
     for route in sorted(changing):
         if route.startswith(BY_KEY):
             continue
-        if route == "POST /v1/centres/{centre}/messages":  # it is signed and uses no cookie
+        if route in SIGNED:
             continue
         method, path = route.split(" ", 1)
         body: dict[str, object] | None = None if method == "DELETE" else {}

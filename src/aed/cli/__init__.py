@@ -125,6 +125,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "service": ("service.service", "List, confirm and void records of service; report on a region."),
     "points": ("service.points", "Show balances, statements and the catalogue of the time bank."),
     "apps": ("apps.apps", "Register apps that show people their time bank."),
+    "signals": ("signals.signals", "Receive signals of devices through vendors."),
     "webhooks": ("webhooks.webhooks", "Notify programs of the time bank."),
 }
 """Each command or group: `module.attribute` within this package, and its line in `aed --help`."""

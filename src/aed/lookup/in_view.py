@@ -37,7 +37,7 @@ from aed.registry.devices.rules import (
 )
 from aed.registry.estates.models import Estate
 from aed.registry.holidays.models import HolidayCalendar
-from aed.registry.nearby import calendar_of, entry_in_force
+from aed.registry.nearby import calendar_of, entry_in_force, last_check_in_force
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def devices_in_view(
             Device.opening_hours,
             entry_in_force().label("entry"),
             hours_of_sharing(viewer).label("hours_of_sharing"),
-            Device.last_checked_on,
+            last_check_in_force().label("last_checked_on"),
             first_expiry(Device.id).label("first_expiry"),
             first_expiry(Device.id, [ConsumableKind.BATTERY]).label("battery_expiry"),
             out_on_call(Device.__table__.c.id).label("out_alert"),

@@ -492,6 +492,8 @@ ACTOR_COLUMNS: Final = (
     ("assessments", "assessed_by"),
     ("audit_log", "who"),
     ("cabinet_codes", "set_by"),
+    ("device_monitors", "key_made_by"),
+    ("signal_sources", "created_by"),
     ("calendar_addresses", "created_by"),
     ("calendar_addresses", "revoked_by"),
     ("certificate_declarations", "decided_by"),
@@ -570,7 +572,9 @@ OF_PATIENTS: Final = frozenset(
 )
 """Encrypted columns about patients, who are not people of this database."""
 
-IMPERSONAL_TABLES: Final = frozenset({("audit_keys", "secret"), ("cabinet_codes", "code")})
+IMPERSONAL_TABLES: Final = frozenset(
+    {("audit_keys", "secret"), ("cabinet_codes", "code"), ("signal_sources", "secret")}
+)
 """Encrypted columns that are not about people."""
 
 HOLDER_FIELDS: Final = "issuer_entries"

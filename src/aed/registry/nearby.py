@@ -130,6 +130,14 @@ def entry_in_force() -> ColumnElement[str]:
     )
 
 
+def last_check_in_force() -> ColumnElement[date | None]:
+    """Return the day of the last check, or NULL while the device's monitor is silent.
+
+    visibility: a column.
+    """
+    return case((Device.silent_since.is_not(None), None), else_=Device.last_checked_on)
+
+
 @lru_cache(maxsize=512)
 def nearest_devices(
     dialect: Dialect, viewer: Viewer, sent_from: PatientPlace | None = None
@@ -153,7 +161,7 @@ def nearest_devices(
         Device.place_en,
         Device.place_zh,
         Device.cabinet,
-        Device.last_checked_on,
+        last_check_in_force().label("last_checked_on"),
         Device.estate_id,
         Device.region_id,
         Device.keeper_id,

@@ -34,6 +34,7 @@ from aed.upkeep.rounds.planning import plan_rounds
 from aed.upkeep.rounds.queries import rounds_to_repeat
 from aed.upkeep.rules import ASK_INTERVAL_HOURS, DueKind, RetrievalOutcome
 from aed.upkeep.sightings.actions import tidy_sightings
+from aed.upkeep.signals.actions import MONITORS_AT_ONCE, delete_old_signals, look_after_monitors
 from aed.walking.network import WalkingNetwork
 
 log = structlog.get_logger("aed")
@@ -207,3 +208,21 @@ def repeat_rounds(
                 raise
             log.warning("round not repeated", round=round_id, reason=error.detail)
     return assigned
+
+
+def look_after_signals(database: Database, now: datetime) -> tuple[int, int]:
+    """Find silent devices, and delete old signals; return how many monitors and signals. Idempotent."""
+    looked_at = deleted = 0
+    while True:
+        with transaction(database) as session:
+            exclusive_lock(session, "monitors of devices")
+            some = look_after_monitors(session, SCHEDULER, at=now)
+        looked_at += some
+        if some < MONITORS_AT_ONCE:
+            break
+    while True:
+        with transaction(database) as session:
+            some = delete_old_signals(session, at=now)
+        deleted += some
+        if not some:
+            return looked_at, deleted

@@ -65,6 +65,11 @@ class Policy(Versioned, Table):
     battery_months: Mapped[int | None]
     asks: Mapped[list[str]]
     """Values of `Question`, in the order in which they are asked."""
+    silent_after_minutes: Mapped[int | None]
+    """The limits of monitors: see `signals.rules.Limits`, whose values apply for None."""
+    low_battery_percent: Mapped[int | None]
+    min_celsius: Mapped[int | None]
+    max_celsius: Mapped[int | None]
     state: Mapped[PolicyState] = mapped_column(enum_column(PolicyState), default=PolicyState.IN_FORCE)
 
 

@@ -185,6 +185,8 @@ class QuarantineReason(StrEnum):
     """A check found that the cabinet does not open."""
     NOT_RETURNED = "not_returned"
     """Taken, and not reported as returned."""
+    FAILED_SELF_TEST = "failed_self_test"
+    """The device reported that its own test failed; a check that passed afterwards returns it to service."""
 
 
 QUARANTINE_WORDS: Final = {
@@ -195,6 +197,7 @@ QUARANTINE_WORDS: Final = {
     QuarantineReason.FAILED_FETCHES: ("could not be fetched twice", "两次未能取到"),
     QuarantineReason.CANNOT_OPEN: ("could not be taken out of its cabinet", "外箱柜体打不开，无法取出"),
     QuarantineReason.NOT_RETURNED: ("taken and not returned", "取走后未归还"),
+    QuarantineReason.FAILED_SELF_TEST: ("failed its self-test", "自检未通过"),
 }
 
 

@@ -34,6 +34,7 @@ class Device(Versioned, Table):
         CheckConstraint("floor BETWEEN -20 AND 200", name="floor_of_a_building"),
         Index("ix_devices_region_id", "region_id"),
         Index("ix_devices_estate_id", "estate_id"),
+        Index("ix_devices_serial", "serial"),
     )
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
@@ -91,6 +92,9 @@ class Device(Versioned, Table):
     access_doubted_at: Mapped[datetime | None]
     """When a named person reported that access is not as described. Access counts as unknown until it is
     confirmed or amended."""
+    silent_since: Mapped[datetime | None]
+    """The last signal of its monitor, once that is too long ago. Its last check does not count meanwhile, so
+    whether it is ready is unknown. Kept in step by `aed.upkeep.signals`."""
     origins: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     """The source of each attribute, see `origins`. Empty: all come from `source`."""
 

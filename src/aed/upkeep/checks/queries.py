@@ -187,16 +187,21 @@ def policy_for(session: Session, device: Device) -> Policy | None:
 
     visibility: of a device that the caller may see.
     """
+    return policy_in_scope(session, PolicyScope(device.estate_id, device.maker, device.model))
+
+
+def policy_in_scope(session: Session, scope: PolicyScope) -> Policy | None:
+    """Return the policy in force for devices of an estate, maker and model, or None if the default applies.
+
+    visibility: of a device that the caller may see.
+    """
     in_force = session.scalars(
         select(Policy).where(
             Policy.state == PolicyState.IN_FORCE,
-            or_(Policy.estate_id.is_(None), Policy.estate_id == device.estate_id),
+            or_(Policy.estate_id.is_(None), Policy.estate_id == scope.estate_id),
         )
     )
-    return closest(
-        [(scope_of(each), each) for each in in_force],
-        PolicyScope(device.estate_id, device.maker, device.model),
-    )
+    return closest([(scope_of(each), each) for each in in_force], scope)
 
 
 def scope_of(policy: Policy) -> PolicyScope:

@@ -154,9 +154,9 @@ def consequences(check: Answered, *, active_reasons: Collection[QuarantineReason
     1. A device that is not in its place is quarantined as missing; nothing else follows.
     2. A used device is quarantined unless its pads were replaced during the check.
     3. A no to a question in MUST_BE_YES fails the check. A cabinet that does not open is a separate reason.
-    4. A passed check or service lifts: missing, not returned and failed check; failed fetches and a stuck
-       cabinet if access is as described; a stuck cabinet if it opens; used if the pads were replaced by this
-       or an earlier check; a recall if its remedy was done.
+    4. A passed check or service lifts: missing, not returned, failed check and failed self-test; failed
+       fetches and a stuck cabinet if access is as described; a stuck cabinet if it opens; used if the pads
+       were replaced by this or an earlier check; a recall if its remedy was done.
 
     A glance lifts nothing, because it only sees the status light through a window.
     """
@@ -175,7 +175,12 @@ def consequences(check: Answered, *, active_reasons: Collection[QuarantineReason
     is_passed = check.kind is not CheckKind.GLANCE and not quarantines and _answers_all(check)
     lifts: set[QuarantineReason] = set()
     if is_passed:
-        lifts = {QuarantineReason.MISSING, QuarantineReason.NOT_RETURNED, QuarantineReason.FAILED_CHECK}
+        lifts = {
+            QuarantineReason.MISSING,
+            QuarantineReason.NOT_RETURNED,
+            QuarantineReason.FAILED_CHECK,
+            QuarantineReason.FAILED_SELF_TEST,
+        }
         if check.answers.get(Question.ACCESS_AS_DESCRIBED):
             lifts |= {QuarantineReason.FAILED_FETCHES, QuarantineReason.CANNOT_OPEN}
         if check.answers.get(Question.CABINET):

@@ -218,6 +218,20 @@ BatteryLife = Annotated[
         description="Months that a battery without an expiry date lasts; null means a date must be given",
     ),
 ]
+SilentAfter = Annotated[
+    int,
+    Field(
+        ge=2,
+        le=527_040,
+        description="Time without a signal after which a device with a monitor is silent; null: 25 hours",
+    ),
+]
+LowBattery = Annotated[
+    int, Field(ge=1, le=99, description="A battery below this percentage is low; null: 20")
+]
+Celsius = Annotated[
+    int, Field(ge=-50, le=100, description="The temperatures that the model allows; null: from 0 to 50")
+]
 Asks = Annotated[list[Question], Field(min_length=1, max_length=len(Question))]
 
 
@@ -263,6 +277,10 @@ class PolicyIn(BaseModel):
     service_months: Months | None = 12
     pads_months: PadsLife | None = 24
     battery_months: BatteryLife | None = 48
+    silent_after_minutes: SilentAfter | None = None
+    low_battery_percent: LowBattery | None = None
+    min_celsius: Celsius | None = None
+    max_celsius: Celsius | None = None
     asks: Asks = list(DEFAULT_ASKS)
 
     @model_validator(mode="after")
@@ -285,6 +303,10 @@ class PolicyAmend(BaseModel):
     service_months: Months | None = None
     pads_months: PadsLife | None = None
     battery_months: BatteryLife | None = None
+    silent_after_minutes: SilentAfter | None = None
+    low_battery_percent: LowBattery | None = None
+    min_celsius: Celsius | None = None
+    max_celsius: Celsius | None = None
     asks: Asks | None = None
 
     @model_validator(mode="after")
@@ -307,6 +329,10 @@ class PolicyOut(BaseModel):
     service_months: int | None
     pads_months: int | None
     battery_months: int | None
+    silent_after_minutes: int | None
+    low_battery_percent: int | None
+    min_celsius: int | None
+    max_celsius: int | None
     asks: list[Question]
     state: PolicyState
     version: int
@@ -325,6 +351,10 @@ class PolicyOut(BaseModel):
             service_months=policy.service_months,
             pads_months=policy.pads_months,
             battery_months=policy.battery_months,
+            silent_after_minutes=policy.silent_after_minutes,
+            low_battery_percent=policy.low_battery_percent,
+            min_celsius=policy.min_celsius,
+            max_celsius=policy.max_celsius,
             asks=[Question(each) for each in policy.asks],
             state=policy.state,
             version=policy.version,

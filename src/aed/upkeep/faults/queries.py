@@ -126,7 +126,7 @@ def readiness_of(
             (item.expires_on for item in device.consumables if item.kind is ConsumableKind.BATTERY),
             default=None,
         ),
-        last_checked_on=device.last_checked_on,
+        last_checked_on=device.last_checked_on if device.silent_since is None else None,
         checked_within_days=checked_within_days,
     )
     if readiness.is_usable and session.scalar(select(out_on_call(literal(device.id)))) is not None:

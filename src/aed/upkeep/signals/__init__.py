@@ -1,0 +1,1 @@
+"""Signals of devices and cabinets: heartbeat, self-test, battery, door, temperature, movement."""

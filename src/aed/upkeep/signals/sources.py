@@ -1,0 +1,185 @@
+"""Sources of signals: vendors that forward the messages of many devices, each in a format of its own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer, require_estate_manager
+from aed.accounts.regions.queries import region_by_code, regions_below
+from aed.errors import InvalidInput, NotFound, NotSignedIn
+from aed.registry.changes import flush_or_conflict
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
+from aed.registry.estates import queries as estate_queries
+from aed.upkeep.signals.actions import NewSignal, receive_signal
+from aed.upkeep.signals.mapping import SourceMapping, VendorMessage, is_signed, messages_in
+from aed.upkeep.signals.models import SignalSource
+
+SECRET_PREFIX: Final = "sig_"
+
+
+def add_source(
+    session: Session,
+    who: Viewer,
+    name: str,
+    mapping: SourceMapping,
+    *,
+    estate_id: int | None,
+    region: str | None,
+    at: datetime,
+) -> str:
+    """Accept the messages of a vendor about devices of an estate or of a region; return its secret.
+
+    For the estate's manager or the region's administrator. Raises NotFound, NotSignedIn, NotAllowed; Conflict
+    for a name that is taken.
+    """
+    if estate_id is not None:
+        region_id = estate_queries.estate(session, who, estate_id).region_id
+    else:
+        region_id = region_by_code(session, region or "").id
+    require_estate_manager(who, estate_id, region_id=region_id)
+    secret = SECRET_PREFIX + secrets.token_urlsafe(32)
+    session.add(
+        SignalSource(
+            name=name,
+            region_id=region_id,
+            estate_id=estate_id,
+            secret=secret,
+            mapping=mapping.model_dump(mode="json"),
+            created_at=at,
+            created_by=who.name,
+        )
+    )
+    flush_or_conflict(session, "A source of signals with this name exists already.", "name")
+    return secret
+
+
+def revoke_source(session: Session, who: Viewer, name: str, *, at: datetime) -> None:
+    """Accept no more messages of a vendor. Raises NotFound, NotSignedIn or NotAllowed.
+
+    visibility: for the manager of the source's estate, or the administrator of its region.
+    """
+    source = session.scalar(select(SignalSource).where(SignalSource.name == name))
+    if source is None:
+        raise NotFound("There is no source of signals named '{name}'.", field="name", name=name)
+    require_estate_manager(who, source.estate_id, region_id=source.region_id)
+    source.revoked_at = source.revoked_at or at
+    session.flush()
+
+
+def all_sources(session: Session) -> Sequence[SignalSource]:
+    """Return all sources, also revoked ones.
+
+    visibility: for the operator.
+    """
+    return session.scalars(select(SignalSource).order_by(SignalSource.id)).all()
+
+
+def active_source(session: Session, name: str) -> SignalSource | None:
+    """Return the source with that name, or None if there is none or it was revoked.
+
+    visibility: for the vendor, who proves to be it, and for the operator.
+    """
+    return session.scalar(
+        select(SignalSource).where(SignalSource.name == name, SignalSource.revoked_at.is_(None))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What became of the messages of one request."""
+
+    is_new: int
+    known: int
+    """Received before."""
+    unknown_serials: tuple[str, ...]
+    """Serial numbers of no device, or of several, that the source may report."""
+
+
+def receive_request(
+    session: Session, name: str, body: bytes, header: Callable[[str], str | None], *, at: datetime
+) -> Received:
+    """Receive the messages in a request of a vendor. `header` returns the value of a header of the request.
+
+    Raises NotSignedIn, alike for an unknown source, and InvalidInput if the mapping does not fit the body.
+    """
+    source = active_source(session, name)
+    mapping = SourceMapping.model_validate(source.mapping) if source is not None else None
+    if (
+        source is None
+        or mapping is None
+        or not is_signed(mapping.signature, source.secret, header(mapping.signature.header), body)
+    ):
+        raise NotSignedIn("The source is unknown, or the request is not signed with its secret.")
+    return receive_body(session, source, mapping, body, at=at)
+
+
+def receive_body(
+    session: Session, source: SignalSource, mapping: SourceMapping, body: bytes, *, at: datetime
+) -> Received:
+    """Receive the messages of a vendor who is known. Raises InvalidInput if the mapping does not fit them."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise InvalidInput("The body is not JSON.", field="body") from None
+    messages = messages_in(mapping, document)
+    devices = _devices_by_serial(session, source, messages)
+    who = Viewer(name=f"source:{source.name}")
+    is_new = known = 0
+    unknown: dict[str, None] = {}
+    for each in sorted(
+        messages, key=lambda each: devices.get(each.serial) or 0
+    ):  # devices are locked in order
+        device_id = devices.get(each.serial)
+        if device_id is None:
+            unknown[each.serial] = None
+        elif receive_signal(session, who, device_id, NewSignal(each.key, each.at, each.readings), at=at):
+            is_new += 1
+        else:
+            known += 1
+    return Received(is_new, known, tuple(unknown))
+
+
+def _devices_by_serial(
+    session: Session, source: SignalSource, messages: Sequence[VendorMessage]
+) -> dict[str, int | None]:
+    """Return the devices with these serial numbers that the source may report; None for an ambiguous one.
+
+    visibility: for the vendor of the source, who learns which of its own serial numbers are registered.
+    """
+    place = (
+        Device.estate_id == source.estate_id
+        if source.estate_id is not None
+        else Device.region_id.in_(regions_below(session, source.region_id))
+    )
+    rows = session.execute(
+        select(Device.serial, Device.id).where(
+            Device.serial.in_({each.serial for each in messages}),
+            Device.state != DeviceState.WITHDRAWN,
+            place,
+        )
+    )
+    found: dict[str, int | None] = {}
+    for serial, device_id in rows:
+        if serial is not None:
+            found[serial] = None if serial in found else device_id
+    return found
+
+
+def require_source(session: Session, name: str) -> tuple[SignalSource, SourceMapping]:
+    """Return an active source and its mapping. Raises NotFound.
+
+    visibility: for the operator.
+    """
+    source = active_source(session, name)
+    if source is None:
+        raise NotFound("There is no source of signals named '{name}'.", field="name", name=name)
+    return source, SourceMapping.model_validate(source.mapping)
