@@ -1,11 +1,13 @@
-"""`make cluster`, `make cluster-down`, `make cluster-faults`."""
+"""`make cluster`, `make cluster-down`, `make cluster-faults`, `make cluster-drill`."""
 
 from __future__ import annotations
 
 import sys
 
+from tests.cluster.drill import drill
 from tests.cluster.faults import faults
-from tests.cluster.hosts import ClusterError, down
+from tests.cluster.hosts import ClusterError, down, inventory
+from tests.cluster.monitoring import check_monitoring
 from tests.cluster.up import up
 
 
@@ -14,12 +16,15 @@ def main() -> None:
         match sys.argv[1:]:
             case ["up"]:
                 up()
+                check_monitoring(inventory())
             case ["down"]:
                 down()
+            case ["drill"]:
+                drill()
             case ["faults", *names]:
                 faults(names)
             case _:
-                sys.exit("usage: python -m tests.cluster up | down | faults [NAME…]")
+                sys.exit("usage: python -m tests.cluster up | down | drill | faults [NAME…]")
     except ClusterError as error:
         sys.exit(str(error))
 

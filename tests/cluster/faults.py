@@ -39,7 +39,7 @@ from tests.cluster.hosts import (
 from tests.cluster.up import TOKENS, get, is_safe, leader, members, say, tls_of, web
 from tests.cluster.workload import Load
 
-RESULTS: Final = Path(".state/cluster-faults.md")
+RESULTS: Final = Path(".state/cluster-faults.txt")
 HISTORIES: Final = Path(".state/cluster-histories")
 BEFORE_SECONDS, AFTER_SECONDS = 8.0, 10.0
 """Load before each fault, and after the cluster is whole again."""
@@ -162,7 +162,7 @@ def valkey_killed(hosts: Inventory) -> Callable[[], None]:
 
 def worker_killed(hosts: Inventory) -> Callable[[], None]:
     """The worker that holds the lease dies; another one takes over."""
-    holder = str(_ask(hosts, "SELECT holder FROM leases")[0][0])
+    holder = str(ask(hosts, "SELECT holder FROM leases")[0][0])
     process = int(holder.rpartition(":")[2])
     host = next(each for each in hosts.with_role("application") if process in processes(each))
     os.kill(process, signal.SIGKILL)
@@ -215,7 +215,7 @@ def _holder(hosts: Inventory) -> Host:
 # --- what is asked of the database --------------------------------------------------------------------------
 
 
-def _ask(hosts: Inventory, query: str, *values: object) -> list[tuple[object, ...]]:
+def ask(hosts: Inventory, query: str, *values: object) -> list[tuple[object, ...]]:
     passwords = json.loads((STATE / "secrets.json").read_text(encoding="ascii"))
     authority = Path(hosts.hosts[0].root, FOLDER, "ca.crt")
     with psycopg.connect(
@@ -231,18 +231,18 @@ def _ask(hosts: Inventory, query: str, *values: object) -> list[tuple[object, ..
         return connection.execute(query.encode(), values or None).fetchall()
 
 
-def _stored(hosts: Inventory, work: Work) -> Counter[str]:
+def stored(hosts: Inventory, work: Work) -> Counter[str]:
     """Count the rows of each write: checks by their note, since their key is unique; reports by key."""
     query = {
         Work.CHECK: "SELECT substr(note, 4) FROM checks WHERE note LIKE 'op %'",
         Work.INCIDENT: "SELECT key FROM incident_reports",
     }[work]
-    return Counter(str(row[0]) for row in _ask(hosts, query))
+    return Counter(str(row[0]) for row in ask(hosts, query))
 
 
 def _called_twice(hosts: Inventory) -> int:
     query = "SELECT incident_id, person_id FROM alerts GROUP BY 1, 2 HAVING count(*) > 1"
-    return len(_ask(hosts, query))
+    return len(ask(hosts, query))
 
 
 def _delivered(hosts: Inventory) -> Counter[str]:
@@ -259,20 +259,20 @@ def _delivered(hosts: Inventory) -> Counter[str]:
 def _message_gap(hosts: Inventory, since: datetime) -> float:
     """Return the longest time from a message's due time to its delivery, in seconds."""
     query = "SELECT max(extract(epoch FROM sent_at - due_at)) FROM outbox WHERE due_at > %s"
-    longest = _ask(hosts, query, since)[0][0]
+    longest = ask(hosts, query, since)[0][0]
     return float(str(longest)) if longest is not None else 0.0
 
 
 # --- a run --------------------------------------------------------------------------------------------------
 
 
-def _is_whole(hosts: Inventory) -> bool:
+def is_whole(hosts: Inventory) -> bool:
     return is_safe(hosts) and get(web(hosts), "/readyz")[0] == 200
 
 
 def run(fault: Fault, hosts: Inventory) -> Row:
     """Load the whole cluster, break something, mend it, and check what came of every request."""
-    eventually("a whole cluster", lambda: _is_whole(hosts))
+    eventually("a whole cluster", lambda: is_whole(hosts))
     tokens = json.loads(TOKENS.read_text(encoding="ascii"))
     load = Load(web(hosts), tokens, tls_of(hosts.hosts[0]))
     started = datetime.now(UTC)
@@ -283,10 +283,10 @@ def run(fault: Fault, hosts: Inventory) -> Row:
         mend = fault.begin(hosts)
         time.sleep(max(0.0, fault.seconds - (time.monotonic() - began)))
         mend()
-        eventually("a whole cluster again", lambda: _is_whole(hosts))
+        eventually("a whole cluster again", lambda: is_whole(hosts))
         time.sleep(AFTER_SECONDS)
         ended = time.monotonic()
-    eventually("a whole cluster", lambda: _is_whole(hosts))
+    eventually("a whole cluster", lambda: is_whole(hosts))
     _keep_history(fault, load.history, began)
     time.sleep(3)  # the worker sends the last messages
     return _row(fault, hosts, load.history, began, ended, started, delivered_before)
@@ -312,7 +312,7 @@ def _row(
     started: datetime,
     delivered_before: Counter[str],
 ) -> Row:
-    stored = {work: _stored(hosts, work) for work in WRITES}
+    rows = {work: stored(hosts, work) for work in WRITES}
     delivered = _delivered(hosts) - delivered_before
     others = history.statuses(found)
     names = {status: "none" if status == history.NO_ANSWER else str(status) for status in others}
@@ -325,8 +325,8 @@ def _row(
             "write gap s": f"{history.longest_gap(found, WRITES, since=began, until=ended):.1f}",
             "writes refused until s": f"{history.refused_until(found, WRITES, since=began):.1f}",
             "writes acknowledged": sum(len(history.acknowledged(found, work)) for work in WRITES),
-            "lost": sum(len(history.lost(found, work, stored[work])) for work in WRITES),
-            "doubled": sum(len(history.doubled(stored[work])) for work in WRITES),
+            "lost": sum(len(history.lost(found, work, rows[work])) for work in WRITES),
+            "doubled": sum(len(history.doubled(rows[work])) for work in WRITES),
             "stale": len(history.stale_reads(found, limit_seconds=LAG_LIMIT_SECONDS)),
             "500s": others[500],
             "over 5 s": len(history.slow(found)),
@@ -339,12 +339,12 @@ def _row(
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return the rows as a table in Markdown, with the machine and the date."""
+    """Return the rows in columns of text, with the machine and the date."""
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}, Linux {platform.release()}"
-    heading = f"{datetime.now(UTC):%Y-%m-%d}, {machine}"
-    lines = [heading, "", "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    lines += ["| " + " | ".join(row.cells()) + " |" for row in rows]
-    return "\n".join(lines)
+    grid = [COLUMNS, *(row.cells() for row in rows)]
+    widths = [max(len(line[column]) for line in grid) for column in range(len(COLUMNS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in grid]
+    return "\n".join([f"{datetime.now(UTC):%Y-%m-%d}, {machine}", "", *(line.rstrip() for line in lines)])
 
 
 def faults(names: Sequence[str]) -> None:
@@ -358,6 +358,6 @@ def faults(names: Sequence[str]) -> None:
         row = run(fault, hosts)
         rows.append(row)
         say(" | ".join(f"{name}: {cell}" for name, cell in zip(COLUMNS, row.cells(), strict=True)))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(table(rows) + "\n", encoding="utf-8")
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(table(rows) + "\n", encoding="utf-8")
     say(table(rows))

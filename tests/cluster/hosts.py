@@ -170,22 +170,24 @@ def send(host: Host, number: signal.Signals, marks: str = "") -> None:
             os.kill(each, number)
 
 
-def run_on(host: Host, command: Sequence[str], *, user: str = "root", check: bool = True) -> str:
-    """Run a command on a host; return its output."""
+def run_on(host: Host, command: Sequence[str], *, user: str = "root", given: str | None = None) -> str:
+    """Run a command on a host, with `given` as its input; return its output. Raises ClusterError."""
     done = subprocess.run(
-        _on(host, command, user),
+        on_host(host, command, user),
+        input=given,
         capture_output=True,
         text=True,
         check=False,
         env=_environment(host, "etc/aed/aed.env" if host.role == "application" else None),
         cwd=host.root or "/",
     )
-    if check and done.returncode:
+    if done.returncode:
         raise ClusterError(f"{host.name}: {shlex.join(command)}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.stdout
 
 
-def _on(host: Host, command: Sequence[str], user: str) -> list[str]:
+def on_host(host: Host, command: Sequence[str], user: str) -> list[str]:
+    """Return the command that runs another one in the network of a host, as a user."""
     become = (
         [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"]
     )
@@ -215,7 +217,7 @@ def start(host: Host, *names: str) -> None:
             continue
         with (Path(host.root) / "var/log" / f"{service.name}.log").open("ab") as log:
             subprocess.Popen(
-                _on(host, service.command, service.user),
+                on_host(host, service.command, service.user),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -55,6 +55,14 @@ def test_a_commit_needs_a_standby_and_a_lost_leader_is_replaced_within_25_second
     assert cluster["ttl"] >= cluster["loop_wait"] + 2 * cluster["retry_timeout"]  # as Patroni requires
 
 
+def test_what_all_members_share_holds_no_path_of_one_host() -> None:
+    inventory = read_inventory()
+    patroni = yaml.safe_load(render(inventory, PASSWORDS)["db1"]["etc/patroni/config.yml"])
+
+    assert inventory.hosts[0].root not in str(patroni["bootstrap"]["dcs"])
+    assert inventory.hosts[0].root in patroni["postgresql"]["parameters"]["archive_command"]
+
+
 def test_every_connection_is_over_tls() -> None:
     files = render(read_inventory(), PASSWORDS)
 

@@ -18,6 +18,7 @@ NOT_RUN = {
     "docs/connect/feeds.md": 1,
     "docs/run/backup.md": 2,
     "docs/run/city.md": 3,
+    "docs/run/cluster.md": 2,
     "docs/run/accounts.md": 1,
     "docs/run/estate.md": 3,
     "docs/run/index.md": 1,

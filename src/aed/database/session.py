@@ -29,6 +29,7 @@ from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
     DisconnectionError,
+    InvalidRequestError,
     OperationalError,
     SQLAlchemyError,
 )
@@ -289,6 +290,8 @@ def unavailability(error: SQLAlchemyError) -> DatabaseUnavailable | None:
     """Return what to answer if the error says that the database cannot serve now; None for other errors."""
     if isinstance(error, PoolTimeout):
         return DatabaseUnavailable("Every database connection is busy. Try again in a moment.")
+    if _is_refused(error):
+        return DatabaseUnavailable("The database does not respond. Try again in a few seconds.")
     if not isinstance(error, DBAPIError):
         return None
     if _has_no_schema(error):
@@ -302,6 +305,11 @@ def unavailability(error: SQLAlchemyError) -> DatabaseUnavailable | None:
     ):
         return DatabaseUnavailable("The database does not respond. Try again in a few seconds.")
     return None
+
+
+def _is_refused(error: SQLAlchemyError) -> bool:
+    """True if the pool gave up: new connections, too, were to a server that may not answer (any more)."""
+    return isinstance(error, InvalidRequestError) and str(error) == "This connection is closed"
 
 
 def _has_no_schema(error: DBAPIError) -> bool:
@@ -446,8 +454,9 @@ def retry_on_stale_connection[Opened, Answer](
     try:
         with repeatable(), opening() as opened:
             return read(opened)
-    except (DBAPIError, PoolTimeout) as error:
-        if isinstance(error, PoolTimeout) or not error.connection_invalidated:
+    except (DBAPIError, PoolTimeout, InvalidRequestError) as error:
+        is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        if not (is_lost or _is_refused(error)):
             with translate_database_errors():
                 raise
     with translate_database_errors(), opening() as opened:
