@@ -138,6 +138,7 @@ from aed.volunteering.report import api as service_report_api
 from aed.volunteering.volunteers import api as volunteers_api
 from aed.walking.file import network_at
 from aed.web import api as web_api
+from aed.web.administration import api as administration_api
 from aed.web.agreements import api as agreement_pages_api
 from aed.web.attendance import api as attendance_pages_api
 from aed.web.call_pages import api as call_pages_api
@@ -328,6 +329,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(worker_api.monitoring)
     app.include_router(exports_api.router)
     app.include_router(checks_api.old_pages_router)
+    app.include_router(administration_api.router)
     app.include_router(agreement_pages_api.router)
     app.include_router(call_pages_api.router)
     app.include_router(demo_roles_api.router)

@@ -166,6 +166,7 @@ def build(session: Session) -> Everyone:
         "exercise_id": incident.id,
         "alert_id": make.alert(session, incident, resident).id,
         "alert_key": "call_key",
+        "subject": "tokens",
         "platform": "wecom",
         "exclusion_id": make.exclusion(session, device, incident).id,
         "patient_report_id": make.patient_report_id(session, incident),

@@ -5,23 +5,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Index, String, Text, column, func, inspect, select, table
+from sqlalchemy import Index, String, Text, and_, cast, column, func, inspect, or_, select, table
 from sqlalchemy.dialects.postgresql import insert as insert_on_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_on_sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from aed.accounts import audit_log
+from aed.accounts.permissions import Viewer
 from aed.database.encryption.columns import Encrypted, keyring_of
 from aed.database.session import exclusive_lock
 from aed.database.types import BigIntId, Table, enum_column
-from aed.errors import KeysUnusable
+from aed.errors import KeysUnusable, NotAllowed, NotSignedIn
 
 NOTHING_BEFORE: Final = "0" * 64
 
@@ -91,6 +92,49 @@ def last_audit_entry(session: Session) -> tuple[int, str] | None:
         select(AuditEntry.number, AuditEntry.hash).order_by(AuditEntry.number.desc()).limit(1)
     ).first()
     return (last.number, last.hash) if last is not None else None
+
+
+def audit_entries(
+    session: Session,
+    viewer: Viewer,
+    *,
+    limit: int,
+    person_id: int | None = None,
+    subject: str = "",
+    subject_id: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Sequence[AuditEntry]:
+    """Return the newest entries by or about a person, about a subject, and within a time.
+
+    An unknown subject has none. Raises NotSignedIn, NotAllowed. visibility: only for a network administrator.
+    """
+    require_can_read_log(viewer)
+    if subject and subject not in AuditSubject:
+        return []
+    asked = select(AuditEntry)
+    if subject:
+        asked = asked.where(AuditEntry.subject == AuditSubject(subject))
+    if subject_id:
+        asked = asked.where(AuditEntry.subject_id == subject_id)
+    if person_id is not None:
+        about = and_(AuditEntry.subject == AuditSubject.PERSON, AuditEntry.subject_id == str(person_id))
+        grants = select(cast(_role_grants.c.id, String)).where(_role_grants.c.person_id == person_id)
+        role = and_(AuditEntry.subject == AuditSubject.ROLE, AuditEntry.subject_id.in_(grants))
+        asked = asked.where(or_(AuditEntry.who == f"person:{person_id}", about, role))
+    if since is not None:
+        asked = asked.where(AuditEntry.at >= since)
+    if until is not None:
+        asked = asked.where(AuditEntry.at < until)
+    return session.scalars(asked.order_by(AuditEntry.number.desc()).limit(limit)).all()
+
+
+def require_can_read_log(viewer: Viewer) -> None:
+    """Require a network administrator; read-only is enough. Raises NotSignedIn, NotAllowed."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("This requires a network administrator. Send a token, or sign in.")
+    if not viewer.is_administrator:
+        raise NotAllowed("Only a network administrator may read the audit log.")
 
 
 def entry_hash(session: Session, number: int) -> str | None:
@@ -164,7 +208,8 @@ def last_ids(session: Session) -> dict[str, int]:
 
 
 BEGUN: Final = "begun"
-_role_grants, _tokens = table("role_grants", column("id")), table("tokens", column("id"))
+_role_grants = table("role_grants", column("id"), column("person_id"))
+_tokens = table("tokens", column("id"))
 _events = table(
     "incident_events", column("incident_id"), column("number"), column("hash"), column("key_id")
 )  # its model is on a higher layer

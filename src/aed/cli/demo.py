@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
@@ -22,6 +22,7 @@ from aed.accounts.permissions import Audience, Role
 from aed.accounts.roles.actions import grant_role
 from aed.accounts.roles.schemas import RoleIn
 from aed.cli.context import opened, operator, viewer_as
+from aed.cli.demo_operations import add_operations
 from aed.cli.language import either
 from aed.cli.nearest import print_answer
 from aed.cli.screen import say
@@ -31,6 +32,7 @@ from aed.errors import InvalidInput, NetworkFileUnusable
 from aed.geo import Position
 from aed.imports.devices.actions import import_devices
 from aed.imports.estates import import_buildings, import_estates
+from aed.imports.feeds.fetching import fetch_limits_in
 from aed.imports.responders import import_responders
 from aed.lookup.answer import answer_lookup
 from aed.lookup.question import LookupQuestion
@@ -154,15 +156,22 @@ def _add_demo_people(session: Session, *, at: datetime) -> None:
     ).one_or_none()
     if estate is None:  # another district
         return
-    for number, (part, (name, role, is_of_estate)) in enumerate(_PARTS.items(), start=1):
+    for number, (part, (name, role, place)) in enumerate(_PARTS.items(), start=1):
         phone = _VOLUNTEER_PHONE if part is DemoRole.VOLUNTEER else f"+861000000900{number}"
         person = find_or_add_person(session, name=name, phone=phone)
         open_proved_account(session, person, phone, at=at)
-        where = {"estate_id": estate.id} if is_of_estate else {"region": "CN-3399"}
-        grant_role(session, operator(), person.id, RoleIn.model_validate({"role": role, **where}), at=at)
+        places: dict[str, dict[str, Any]] = {
+            "estate": {"estate_id": estate.id},
+            "region": {"region": "CN-3399"},
+            "network": {},
+        }
+        grant_role(
+            session, operator(), person.id, RoleIn.model_validate({"role": role, **places[place]}), at=at
+        )
         session.add(DemoPerson(role=part, person_id=person.id))
     session.flush()
     _add_agreements(session, estate, at=at)
+    add_operations(session, operator(), by=fetch_limits_in(load_settings()), at=at)
 
 
 def _add_agreements(session: Session, estate: Estate, *, at: datetime) -> None:
@@ -223,15 +232,16 @@ _PARTIES: dict[PartyRole, tuple[str, dict[str, str] | None]] = {
 }
 """What follows the estate's name in a party's name, and who decides for it: people of the demo."""
 _VOLUNTEER_PHONE = "+8610000001024"
-_PARTS: dict[DemoRole, tuple[str, Role, bool]] = {
-    DemoRole.RESIDENT: ("安晓禾 An Xiaohe", Role.RESIDENT, True),
-    DemoRole.VOLUNTEER: ("阚望舟 Kan Wangzhou", Role.RESPONDER, True),
-    DemoRole.KEEPER: ("甄拾月 Zhen Shiyue", Role.KEEPER, True),
-    DemoRole.TRAINER: ("蒲知行 Pu Zhixing", Role.TRAINING_OFFICER, False),
-    DemoRole.DISPATCHER: ("陆听澜 Lu Tinglan", Role.DISPATCHER, False),
-    DemoRole.MANAGER: ("齐守园 Qi Shouyuan", Role.ESTATE_MANAGER, True),
+_PARTS: dict[DemoRole, tuple[str, Role, Literal["estate", "region", "network"]]] = {
+    DemoRole.RESIDENT: ("安晓禾 An Xiaohe", Role.RESIDENT, "estate"),
+    DemoRole.VOLUNTEER: ("阚望舟 Kan Wangzhou", Role.RESPONDER, "estate"),
+    DemoRole.KEEPER: ("甄拾月 Zhen Shiyue", Role.KEEPER, "estate"),
+    DemoRole.TRAINER: ("蒲知行 Pu Zhixing", Role.TRAINING_OFFICER, "region"),
+    DemoRole.DISPATCHER: ("陆听澜 Lu Tinglan", Role.DISPATCHER, "region"),
+    DemoRole.MANAGER: ("齐守园 Qi Shouyuan", Role.ESTATE_MANAGER, "estate"),
+    DemoRole.ADMINISTRATOR: ("司明宇 Si Mingyu", Role.ADMINISTRATOR, "network"),
 }
-"""Invented name, role, and whether it is held on the estate or on the region."""
+"""Invented name, role, and where it is held."""
 
 
 def _network(streets: Path, target: Path) -> WalkingNetwork:

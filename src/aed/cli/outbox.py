@@ -17,13 +17,13 @@ from aed.cli.context import opened, operator, reading, writing
 from aed.cli.language import either
 from aed.cli.screen import plural, say, table
 from aed.database.session import database_now, read_session
-from aed.errors import Conflict, InvalidInput, NotFound
+from aed.errors import Conflict, InvalidInput
 from aed.notifications import queries
 from aed.notifications.channels import channels_of
 from aed.notifications.claims import cancel_waiting, send_now
 from aed.notifications.endpoints import EndpointInput, remove_endpoint, save_endpoint
 from aed.notifications.jobs import send_waiting
-from aed.notifications.outbox import Notice, enqueue_to_endpoint
+from aed.notifications.outbox import send_test
 from aed.notifications.rules import Channel, OutboxState, WaitingFor
 from aed.notifications.schemas import state_of
 from aed.settings import load_settings
@@ -213,23 +213,8 @@ def remove(name: Annotated[str, typer.Argument(help="The endpoint's name")]) -> 
 @endpoints.command("test")
 def test(name: Annotated[str, typer.Argument(help="The endpoint's name")]) -> None:
     """Enqueue a test message for an endpoint. `aed outbox list` shows the result."""
-    notice = Notice(
-        subject_en="Test of the AED network",
-        subject_zh="AED 网络测试",
-        text_en="This is a test. Messages of the AED network arrive here.",
-        text_zh="这是一条测试消息：AED 网络的通知可以送达此处。",
-    )
     with writing() as session:
-        endpoint = queries.endpoint(session, name)
-        if endpoint is None:
-            raise NotFound(
-                either(
-                    f"There is no endpoint '{name}'. `aed endpoints list` shows the endpoints.",
-                    f"没有通知接收端“{name}”。可用 aed endpoints list 查看。",
-                ),
-                field="name",
-            )
-        outgoing = enqueue_to_endpoint(session, endpoint, notice, clock.now())
+        outgoing = send_test(session, operator(), name, at=clock.now())
         message = (
             f"Message {outgoing.id} to {name} is in the outbox. The worker sends it, or `aed outbox send`."
         )

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, class_mapper
 from aed.accounts.free_text import one_line
 from aed.accounts.people.models import Person
 from aed.accounts.people.rules import Language, PersonMessage, e164
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.bulk import insert_many
 from aed.database.session import not_after_wall_clock
 from aed.errors import InvalidInput, NotFound
@@ -57,6 +58,18 @@ def enqueue_to_endpoint(
     session.add(outgoing)
     session.flush()
     return outgoing
+
+
+def send_test(session: Session, who: Viewer, name: str, *, at: datetime) -> OutboxMessage:
+    """Enqueue a test message for the endpoint of that name. Raises NotFound, NotAllowed."""
+    require_administrator(who)
+    notice = Notice(
+        subject_en="Test of the AED network",
+        subject_zh="AED 网络测试",
+        text_en="This is a test. Messages of the AED network arrive here.",
+        text_zh="这是一条测试消息：AED 网络的通知可以送达此处。",
+    )
+    return enqueue_to_endpoint(session, queries.open_endpoint(session, who, name), notice, at)
 
 
 def enqueue_body(

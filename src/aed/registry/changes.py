@@ -32,7 +32,7 @@ from aed.accounts.permissions import Viewer
 from aed.database.bulk import insert_many
 from aed.database.geometry import position_of, shape_of
 from aed.database.types import BigIntId, Table
-from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
+from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed
 
 
 class RegistryChange(Table):
@@ -224,6 +224,37 @@ def changes_of(
         .order_by(RegistryChange.id.desc())
         .limit(limit)
     ).all()
+
+
+def registry_changes(
+    session: Session,
+    viewer: Viewer,
+    *,
+    limit: int,
+    person_id: int | None = None,
+    subject: str = "",
+    subject_id: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Sequence[RegistryChange]:
+    """Return the newest changes by a person, of a table or one of its rows, and within a time.
+
+    Raises NotAllowed. visibility: only for a network administrator.
+    """
+    if not viewer.is_administrator:
+        raise NotAllowed("Only a network administrator may read the history of the whole register.")
+    asked = select(RegistryChange)
+    if person_id is not None:
+        asked = asked.where(RegistryChange.who == f"person:{person_id}")
+    if subject:
+        asked = asked.where(RegistryChange.subject == subject)
+    if subject_id:
+        asked = asked.where(RegistryChange.subject_id == subject_id)
+    if since is not None:
+        asked = asked.where(RegistryChange.at >= since)
+    if until is not None:
+        asked = asked.where(RegistryChange.at < until)
+    return session.scalars(asked.order_by(RegistryChange.id.desc()).limit(limit)).all()
 
 
 class RegistryChangeOut(BaseModel):

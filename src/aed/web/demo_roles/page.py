@@ -37,6 +37,9 @@ PARTS: Final[Mapping[str, Part]] = {
     DemoRole.MANAGER: Part(
         noop("An estate manager"), noop("Answers for an estate, its AEDs and its people.")
     ),
+    DemoRole.ADMINISTRATOR: Part(
+        noop("An administrator"), noop("Runs the network: people, messages, jobs, keys.")
+    ),
 }
 
 

@@ -1,0 +1,69 @@
+"""What the demo's administrator finds on their pages: a token, endpoints, messages, a feed, an issuer."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import TokenRole, TokenScope, Viewer
+from aed.accounts.tokens import create_token
+from aed.imports.feeds.actions import FeedIn, feed, save_feed
+from aed.imports.feeds.fetching import FetchLimits
+from aed.issuers.actions import create_issuer
+from aed.issuers.schemas import IssuerIn
+from aed.notifications.claims import cancel_waiting
+from aed.notifications.endpoints import EndpointInput, save_endpoint
+from aed.notifications.outbox import send_test
+from aed.notifications.rules import Channel
+
+LATER = timedelta(days=30)
+"""Nothing of the demo is sent or fetched before."""
+
+
+def add_operations(session: Session, who: Viewer, *, by: FetchLimits, at: datetime) -> None:
+    """Add one of each to an empty database. visibility: for the operator."""
+    for name, days in (("metrics of the district", 365), ("gate display", 20)):
+        create_token(
+            session,
+            name=name,
+            role=TokenRole.ADMINISTRATOR,
+            scopes=[TokenScope.READ],
+            at=at,
+            expires_at=at + timedelta(days=days),
+            who=who.name,
+        )
+    for name, address in (("duty-desk", "duty@example.invalid"), ("committee", "committee@example.invalid")):
+        save_endpoint(session, who, EndpointInput(name, Channel.EMAIL, address), at=at)
+        send_test(session, who, name, at=at).due_at = at + LATER
+    cancelled = send_test(session, who, "committee", at=at)
+    session.flush()
+    cancel_waiting(session, who, cancelled.id, at=at)
+    list_of_city = FeedIn("city-register", "https://lists.example.invalid/aed.csv", region="CN-3399")
+    save_feed(session, who, list_of_city, by=by, at=at)
+    feed(session, list_of_city.name).next_due_at = at + LATER
+    create_issuer(
+        session,
+        who,
+        IssuerIn.model_validate(
+            {
+                "code": "lake-red-cross",
+                "name_en": "Lake City Red Cross",
+                "name_zh": "湖城红十字会",
+                "kind": "red_cross",
+                "region": "CN-3399",
+                "verified_by": "roster",
+                "courses": [
+                    {
+                        "code": "救护员",
+                        "name_en": "First-aider",
+                        "name_zh": "救护员",
+                        "kind": "first_aid",
+                        "validity_months": 36,
+                    }
+                ],
+            }
+        ),
+        at=at,
+    )
+    session.flush()

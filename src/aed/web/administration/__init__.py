@@ -1,0 +1,1 @@
+"""The administrator's pages: what is wrong in each subject, then a page for each."""
