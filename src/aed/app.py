@@ -408,6 +408,7 @@ def body_limits(settings: Settings) -> BodyLimits:
         "/v1/sessions/{session_id}/assessments",
     )
     imports = FileLimit(settings.import_limit_bytes, settings.file_seconds)
+    photo = FileLimit(settings.photo_limit_bytes, settings.photo_seconds)
     return BodyLimits(
         small_bytes=settings.body_limit_bytes,
         seconds=settings.body_seconds,
@@ -417,10 +418,11 @@ def body_limits(settings: Settings) -> BodyLimits:
             "/v1/imports/devices": imports,
             "/v1/imports/responders": imports,
             "/v1/imports/issuer-roster": imports,
-            "/me/certificate": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
+            "/me/certificate": photo,
             "/lists": FileLimit(MAX_LIST_BYTES, settings.file_seconds),
-            "/report": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
-            "/v1/photos": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
+            "/time-bank/goods/{goods_id}/photo": photo,
+            "/report": photo,
+            "/v1/photos": photo,
         },
     )
 

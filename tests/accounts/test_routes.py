@@ -100,6 +100,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /learn/enrolments/{enrolment_id}/{link_key}": {"data": {"change": "withdraw"}},
     "POST /me/time-bank/volunteer": {"data": {"estate_id": "1"}},
     "POST /me/time-bank/service": {"data": {"key": A_KEY, "source": "other"}},
+    "POST /me/time-bank/orders/{order_id}/review": {"data": {"is_received": "yes"}},
+    "PUT /v1/time-bank/heir": {"json": {"heir_id": None}},
     "POST /me/time-bank/orders": {"data": {"goods_id": "999999", "key": A_KEY}},
     "POST /desk/{estate_id}/devices/{device_id}": {"data": {"do": "preview"}},
     "POST /desk/{estate_id}/people": {"data": {"name": "Wu Min", "phone": "138 0013 2999", "role": "keeper"}},

@@ -69,7 +69,8 @@ def test_a_volunteer_joins_records_is_confirmed_and_orders(
             points=10,
             stock=3,
         )
-        goods_actions.add_goods(session, ADMINISTRATOR, new)
+        rice_id = goods_actions.add_goods(session, ADMINISTRATOR, new).id
+        goods_actions.set_photo(session, ADMINISTRATOR, rice_id, jpeg=make.jpeg(width=400, height=300))
         kept = new.model_copy(
             update={
                 "name_en": "Walking stick",
@@ -80,10 +81,14 @@ def test_a_volunteer_joins_records_is_confirmed_and_orders(
         )
         goods_actions.add_goods(session, ADMINISTRATOR, kept)
     phone.goto("/me/time-bank")
+    phone.locator("#goods ~ ul summary").last.click()
     phone.locator("#goods ~ ul button").last.click()
     expect(phone.locator("#goods ~ .field-error")).to_be_visible()  # kept for people over 80
     check(phone, view, "time-bank-refused")
-    phone.locator("#goods ~ ul li", has_text="5").locator("button").first.click()
+    rice = phone.locator("#goods ~ ul li", has_text="5").first
+    rice.locator("summary").click()
+    rice.locator("input[name=address]").fill("3 幢 502 室")
+    rice.locator("button").click()
     expect(phone.locator("#orders ~ ul li form")).to_have_count(1)
     check(phone, view, "time-bank")
     phone.locator("#orders ~ ul li form button").click()

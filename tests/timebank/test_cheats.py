@@ -24,6 +24,7 @@ from aed.timebank.families.actions import confirm_relative, declare_relative
 from aed.timebank.giving.actions import claim_inheritance, give
 from aed.timebank.giving.jobs import run_night
 from aed.timebank.goods import actions as goods_actions
+from aed.timebank.goods import queries as goods_queries
 from aed.timebank.ledger.actions import reverse_service
 from aed.timebank.ledger.posting import find_person_account
 from aed.timebank.mandates import actions as mandates
@@ -172,13 +173,13 @@ def test_another_persons_order_is_neither_seen_nor_cancelled_nor_collected(
     thief = oneself(session.get_one(Person, mine.person_id))
     manager = manager_of(estate, make.person(session))
 
-    assert [each.id for each in goods_actions.orders(session, thief, limit=9, after_id=0)] == [mine.id]
+    assert [each.id for each in goods_queries.orders(session, thief, limit=9, after_id=0)] == [mine.id]
     with pytest.raises(NotAllowed):
         goods_actions.cancel_order(session, thief, theirs.id, at=NOW)
     while theirs.code == mine.code:
         theirs.code = f"{int(theirs.code) + 1:06}"
     with pytest.raises(InvalidInput):
-        goods_actions.collect_order(session, manager, theirs.id, code=mine.code, at=NOW)
+        goods_actions.hand_over_order(session, manager, theirs.id, code=mine.code, at=NOW)
 
 
 def test_two_tabs_give_fifty_points_a_year_and_not_a_hundred(

@@ -14,11 +14,13 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, Viewer
 from aed.database.session import Database, transaction
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound
+from aed.notifications.models import OutboxMessage
 from aed.registry.estates.models import Estate
 from aed.timebank.families.actions import open_family, pay_into_family
 from aed.timebank.giving.actions import donate
 from aed.timebank.giving.jobs import run_night
 from aed.timebank.goods import actions as goods_actions
+from aed.timebank.goods import queries as goods_queries
 from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor
 from aed.timebank.goods.schemas import GoodsIn
 from aed.timebank.ledger.posting import balance_of, find_person_account
@@ -30,6 +32,7 @@ from aed.timebank.rules import (
     Currency,
     ExchangeState,
     OfferKind,
+    OrderState,
     PaidFrom,
     PriorityGroup,
 )
@@ -105,16 +108,41 @@ def test_an_order_is_held_and_collected_with_its_code(
     assert (points(session, volunteer), stock_of(session, goods)) == (80, 18)
 
     with pytest.raises(NotAllowed):
-        goods_actions.collect_order(session, oneself(volunteer), made.id, code=made.code, at=NOW)
+        goods_actions.hand_over_order(session, oneself(volunteer), made.id, code=made.code, at=NOW)
     wrong = "000000" if made.code != "000000" else "000001"
     with pytest.raises(InvalidInput):
-        goods_actions.collect_order(session, manager, made.id, code=wrong, at=NOW)
+        goods_actions.hand_over_order(session, manager, made.id, code=wrong, at=NOW)
     for _ in range(2):
-        goods_actions.collect_order(session, manager, made.id, code=made.code, at=NOW)
+        goods_actions.hand_over_order(session, manager, made.id, code=made.code, at=NOW)
     sponsor = session.get_one(Sponsor, goods.sponsor_id)
     assert balance_of(session, sponsor.account_id) == 20 * POINT
     with pytest.raises(Conflict):
         goods_actions.cancel_order(session, oneself(volunteer), made.id, at=NOW)
+
+
+def test_a_delivery_is_settled_by_the_code_said_at_the_door_and_reviewed_by_the_person(
+    session: Session, estate: Estate, manager: Viewer, volunteer: Person
+) -> None:
+    goods = rice(session, estate, manager)
+    elderly = served(session, estate)
+    mandates.grant_mandate(session, manager, principal_id=elderly.id, agent_id=volunteer.id, days=9, at=NOW)
+    made = order(session, oneself(volunteer), goods, acting_for=elderly.id, address="Building 3, 502")
+    (notice,) = session.scalars(select(OutboxMessage)).all()
+    assert notice.person_id == elderly.id
+    with pytest.raises(Conflict, match="not handed over"):
+        goods_actions.review_order(session, oneself(elderly), made.id, is_received=True, at=NOW)
+    with pytest.raises(InvalidInput, match="who delivered"):
+        goods_actions.hand_over_order(session, manager, made.id, code=made.code, at=NOW)
+
+    goods_actions.hand_over_order(session, manager, made.id, code=made.code, delivered_by="Wu Min", at=NOW)
+    sponsor = session.get_one(Sponsor, goods.sponsor_id)
+    assert balance_of(session, sponsor.account_id) == 10 * POINT
+    assert (made.state, made.delivered_by, made.address) == (OrderState.COLLECTED, "Wu Min", None)
+    with pytest.raises(NotAllowed):
+        goods_actions.review_order(session, oneself(volunteer), made.id, is_received=True, at=NOW)
+    goods_actions.review_order(session, oneself(elderly), made.id, is_received=False, at=NOW)
+    assert made.is_received is False
+    assert balance_of(session, sponsor.account_id) == 10 * POINT, "words move no points"
 
 
 def test_a_cancelled_order_gives_everything_back(
@@ -306,4 +334,4 @@ def test_a_cancelled_lesson_gives_the_points_back(
         services.agree_on_service(session, oneself(teacher), exchange.id, at=NOW)
     services.close_offer(session, oneself(teacher), offer.id, at=NOW)
     assert services.offers(session, oneself(volunteer), limit=9, after_id=0, at=NOW) == []
-    assert goods_actions.orders(session, oneself(volunteer), limit=9, after_id=0) == []
+    assert goods_queries.orders(session, oneself(volunteer), limit=9, after_id=0) == []

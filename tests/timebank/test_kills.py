@@ -24,7 +24,7 @@ from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from aed.timebank.families.actions import confirm_relative, declare_relative
 from aed.timebank.giving.actions import donate, give
-from aed.timebank.goods.actions import cancel_order, collect_order, place_order
+from aed.timebank.goods.actions import cancel_order, hand_over_order, place_order
 from aed.timebank.goods.models import Goods, GoodsOrder
 from aed.timebank.ledger.actions import credit_service, hold_service, reverse_service
 from aed.timebank.ledger.posting import find_person_account
@@ -73,7 +73,7 @@ def run_step(session: Session, number: int, people: tuple[int, int], estate_id: 
             if number % 8 == 3:
                 cancel_order(session, giver, order.id, at=NOW)
             else:
-                collect_order(session, manager, order.id, code=order.code, at=NOW)
+                hand_over_order(session, manager, order.id, code=order.code, at=NOW)
 
 
 def work(is_working: Event, url: str, people: tuple[int, int], estate_id: int, goods_id: int) -> None:

@@ -233,7 +233,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.session, Role.ADMINISTRATOR, region=self.session.get_one(Region, self.world.region_id)
             )
             self.twice(
-                lambda: goods_actions.collect_order(
+                lambda: goods_actions.hand_over_order(
                     self.session, manager, order.id, code=order.code, at=self.at
                 )
             )

@@ -18,11 +18,13 @@ from aed.timebank.goods import actions as goods_actions
 from aed.timebank.goods.models import Goods, GoodsOrder
 from aed.timebank.goods.schemas import GoodsIn
 from aed.timebank.ledger.posting import balance_of, find_person_account
+from aed.timebank.mandates.actions import grant_mandate
 from aed.timebank.rules import UNITS_PER_POINT, Currency, OrderState
 from aed.volunteering.models import ServiceRecord, Volunteer
 from aed.volunteering.rules import ServiceState
 from tests import make
 from tests.make import ADMINISTRATOR
+from tests.timebank.callers import oneself
 from tests.web.conftest import SignIn
 
 PAGE = "/me/time-bank"
@@ -212,3 +214,53 @@ def test_another_persons_order_is_not_cancelled(browser_of: SignIn, session: Ses
     assert answer.status_code in (403, 404)
     session.refresh(order)
     assert order.state is OrderState.HELD
+
+
+def test_one_orders_for_an_elderly_neighbour_who_says_afterwards_whether_it_came(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    elderly, helper = (make.person(session) for _ in range(2))
+    make.credited(session, elderly, estate, minutes=100 * 60)
+    goods = rice(session, estate)
+    grant_mandate(
+        session,
+        oneself(elderly),
+        principal_id=elderly.id,
+        agent_id=helper.id,
+        days=30,
+        at=clock.now(),
+    )
+    phone, theirs, desk = (browser_of(each) for each in (helper.id, elderly.id, manager.person_id))
+    page = phone.get(PAGE, params={"for": str(elderly.id)}).text
+    assert "Order: Rice" in page
+    form = {"goods_id": str(goods.id), "key": str(uuid4()), "acting_for": str(elderly.id)}
+    assert phone.post(f"{PAGE}/orders", data=form | {"address": "Building 3, 502"}).status_code == 303
+    order = session.scalars(select(GoodsOrder)).one()
+    collecting, review = f"/time-bank/orders/{order.id}/collection", f"{PAGE}/orders/{order.id}/review"
+    assert f"say the code {order.code} at your door" in theirs.get(PAGE).text
+    assert "Deliver to: Building 3, 502" in desk.get("/time-bank").text
+    code = order.code
+    session.rollback()
+
+    assert desk.post(collecting, data={"code": code}).status_code == 422
+    assert desk.post(collecting, data={"code": code, "delivered_by": "Wu Min"}).status_code == 303
+    assert "delivered by Wu Min" in theirs.get(PAGE).text
+    assert phone.post(review, data={"is_received": "yes"}).status_code == 403
+    assert theirs.post(review, data={"is_received": "no"}).status_code == 303
+    assert "Says: I did not get it" in desk.get(f"/time-bank/goods/{goods.id}").text
+
+
+def test_the_photo_of_goods_is_public_and_set_by_the_manager(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Viewer
+) -> None:
+    goods = rice(session, estate)
+    path = f"/time-bank/goods/{goods.id}/photo"
+    stranger, desk = browser_of(None), browser_of(manager.person_id)
+    sent = {"photo": ("rice.jpg", make.jpeg(), "image/jpeg")}
+    assert stranger.get(path).status_code == 404
+    assert stranger.post(path, files=sent).status_code == 401
+    assert desk.post(path, files={"photo": ("x.jpg", b"no photo", "image/jpeg")}).status_code == 422
+    assert desk.post(path, files=sent).status_code == 303
+    assert "/photo?v=" in desk.get(f"/time-bank/goods/{goods.id}").text
+    shown = stranger.get(path)
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")

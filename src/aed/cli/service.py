@@ -14,7 +14,7 @@ from aed.accounts.regions.queries import region_by_code
 from aed.cli.context import opened, operator, reading, writing
 from aed.cli.files import write_whole
 from aed.cli.screen import say, table
-from aed.timebank.goods import actions as goods_actions
+from aed.timebank.goods import queries as goods_queries
 from aed.timebank.ledger import queries as ledger
 from aed.timebank.rules import Currency, to_points
 from aed.volunteering.platforms.jobs import write_batches
@@ -170,7 +170,7 @@ def statement(
 def goods(region: RegionCode) -> None:
     """List the goods of a region that points can be exchanged for."""
     with reading() as session:
-        found = goods_actions.catalogue(session, region_by_code(session, region).id, limit=1000, after_id=0)
+        found = goods_queries.catalogue(session, region_by_code(session, region).id, limit=1000, after_id=0)
         rows = [(each.id, each.name_zh, each.name_en, to_points(each.price), each.stock) for each in found]
     table(None, ["id", "name", "", "points", "stock"], rows, right=["id", "points", "stock"])
 

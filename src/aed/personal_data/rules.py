@@ -342,7 +342,12 @@ PERSONAL_TABLES: Final = (
         "priority_members", "person_id", Erasure.DELETED, "goods that are kept for the person at first"
     ),
     PersonalTable(
-        "goods_orders", "person_id", Erasure.KEPT, "what points were spent on", hidden=("code", "key")
+        "goods_orders",
+        "person_id",
+        Erasure.BLANKED,
+        "what points were spent on",
+        blank={"address": None, "delivered_by": None},
+        hidden=("code", "key"),
     ),
     PersonalTable(
         "service_offers",
@@ -550,6 +555,7 @@ KEEPER_FIELDS: Final = (("source_records", "fields"), ("reviews", "evidence"))
 
 NAMES_NO_PERSON: Final = frozenset(
     {
+        ("goods_orders", "delivered_by"),
         ("centres", "endpoint_id"),
         ("consents", "stated_by"),
         ("identities", "linked_by"),

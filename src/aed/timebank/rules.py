@@ -164,6 +164,7 @@ class OrderState(StrEnum):
     HELD = "held"
     """The points are held; the goods wait to be collected."""
     COLLECTED = "collected"
+    """Handed over, at the desk or at the door; the sponsor has the points."""
     CANCELLED = "cancelled"
 
 

@@ -41,8 +41,8 @@ ENTRIES: Final = {
     LedgerKind.TRANSFER: noop("Moved between your accounts"),
 }
 ORDERS: Final = {
-    OrderState.HELD: noop("Ready to be collected"),
-    OrderState.COLLECTED: noop("Collected"),
+    OrderState.HELD: noop("Waits to be handed over"),
+    OrderState.COLLECTED: noop("Handed over"),
     OrderState.CANCELLED: noop("Cancelled"),
 }
 PROOF_STATES: Final = {

@@ -18,6 +18,7 @@ from aed.timebank.families.schemas import (
     FamilyInvitationOut,
     FamilyMemberIn,
     FamilyOut,
+    HeirIn,
     RelativeIn,
     RelativeList,
     RelativeOut,
@@ -60,6 +61,13 @@ def end_relative(
 ) -> Response:
     """End a declaration by or about you."""
     actions.end_relative(session, viewer, relative_declaration_id, at=clock.now())
+    return Response(status_code=204)
+
+
+@router.put("/time-bank/heir", status_code=204)
+def name_heir(session: WriteSession, viewer: ViewerDep, new: HeirIn) -> Response:
+    """Name a confirmed relative as the heir of your points, or nobody."""
+    actions.name_heir(session, viewer, heir_id=new.heir_id, at=clock.now())
     return Response(status_code=204)
 
 

@@ -50,6 +50,14 @@ class RelativeList(BaseModel):
     relatives: list[RelativeOut]
 
 
+class HeirIn(BaseModel):
+    """The relative to whom one's points are to go."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"heir_id": 1}]})
+
+    heir_id: Id | None = Field(description="A confirmed relative; null: nobody")
+
+
 class FamilyIn(BaseModel):
     """A family account to open."""
 

@@ -1,23 +1,23 @@
-"""Catalogue and orders: order, hold, collect with a code; cancelling gives everything back."""
+"""Catalogue and orders: order, hold, hand over against a code; cancelling gives everything back."""
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Row, false, or_, select, true
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code, region_of_estate
 from aed.database.idempotency import require_same_content
-from aed.errors import Conflict, InvalidInput, NotFound
-from aed.registry.estates.models import Estate
-from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor, StockChange
+from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from aed.notifications.outbox import Notice, notify_person
+from aed.timebank.goods.models import Goods, GoodsOrder, GoodsPhoto, Sponsor, StockChange
+from aed.timebank.goods.queries import goods_by_id
 from aed.timebank.goods.schemas import GoodsChangeIn, GoodsIn
 from aed.timebank.ledger.posting import (
     Posting,
@@ -29,13 +29,9 @@ from aed.timebank.ledger.posting import (
     require_balance,
 )
 from aed.timebank.mandates.actions import groups_of, payer
-from aed.timebank.models import LedgerAccount
 from aed.timebank.permissions import (
-    MANAGERS,
-    account_visible_to,
     require_account_manager,
     require_person,
-    require_signed_in,
 )
 from aed.timebank.regional_rules.queries import rules_at
 from aed.timebank.rules import (
@@ -46,6 +42,7 @@ from aed.timebank.rules import (
     PaidFrom,
     PriorityGroup,
     may_order,
+    to_points,
 )
 from aed.timebank.schemas import units_of
 from aed.timebank.webhooks.actions import WebhookEvent, enqueue_events
@@ -89,27 +86,6 @@ def set_budget(session: Session, viewer: Viewer, sponsor_id: int, *, budget: int
     found.budget = budget
     session.flush()
     return found
-
-
-def sponsors(session: Session, viewer: Viewer, *, limit: int, after_id: int = 0) -> Sequence[Sponsor]:
-    """Return a page of the sponsors in the regions of estates that the viewer manages.
-
-    visibility: by the viewer's roles.
-    """
-    require_signed_in(viewer)
-    seen: list[ColumnElement[bool]] = [true()] if viewer.is_administrator else []
-    for held in viewer.role_assignments:
-        if held.role in MANAGERS and held.estate_id is not None:
-            region = select(Estate.region_id).where(Estate.id == held.estate_id)
-            seen.append(Sponsor.region_id.in_(region))
-        elif held.role in MANAGERS:
-            seen.append(Sponsor.region_id.in_(held.region_ids))
-    return session.scalars(
-        select(Sponsor)
-        .where(Sponsor.id > after_id, or_(*seen) if seen else false())
-        .order_by(Sponsor.id)
-        .limit(limit)
-    ).all()
 
 
 def add_goods(session: Session, viewer: Viewer, new: GoodsIn) -> Goods:
@@ -191,39 +167,19 @@ def change_stock(
     return goods
 
 
-def goods_by_id(session: Session, goods_id: int) -> Goods:
-    """Return goods as they are now. Raises NotFound."""
-    goods = session.get(Goods, goods_id, populate_existing=True)
-    if goods is None:
-        raise NotFound("There are no goods {id}.", field="goods_id", id=goods_id)
+def set_photo(session: Session, viewer: Viewer, goods_id: int, *, jpeg: bytes | None) -> Goods:
+    """Set the photo of goods, or remove it (None). For the estate's manager.
+
+    Raises NotSignedIn, NotAllowed, NotFound. visibility: for the estate's manager.
+    """
+    goods = goods_by_id(session, goods_id)
+    require_account_manager(viewer, estate_id=goods.estate_id, region_id=goods.region_id)
+    session.execute(delete(GoodsPhoto).where(GoodsPhoto.goods_id == goods.id))
+    goods.photo_sha256 = hashlib.sha256(jpeg).hexdigest() if jpeg is not None else None
+    if jpeg is not None:
+        session.add(GoodsPhoto(goods_id=goods.id, jpeg=jpeg))
+    session.flush()
     return goods
-
-
-def managed_goods(session: Session, viewer: Viewer, *, limit: int) -> Sequence[Goods]:
-    """Return the goods of estates that the viewer manages, also those that cannot be ordered."""
-    return session.scalars(
-        select(Goods).where(goods_managed_by(viewer)).order_by(Goods.is_open.desc(), Goods.id).limit(limit)
-    ).all()
-
-
-def stock_changes(session: Session, goods_id: int, *, limit: int) -> Sequence[StockChange]:
-    """Return the changes of the stock, newest first. visibility: of goods that the caller manages."""
-    return session.scalars(
-        select(StockChange)
-        .where(StockChange.goods_id == goods_id)
-        .order_by(StockChange.id.desc())
-        .limit(limit)
-    ).all()
-
-
-def catalogue(session: Session, region_id: int, *, limit: int, after_id: int) -> Sequence[Goods]:
-    """Return the goods of a region that can be ordered."""
-    return session.scalars(
-        select(Goods)
-        .where(Goods.region_id == region_id, Goods.is_open, Goods.id > after_id)
-        .order_by(Goods.id)
-        .limit(limit)
-    ).all()
 
 
 # --- Orders ---------------------------------------------------------------------------------------------
@@ -238,9 +194,12 @@ def place_order(
     key: str,
     acting_for: int | None = None,
     paid_from: PaidFrom = PaidFrom.OWN,
+    address: str | None = None,
     at: datetime,
 ) -> GoodsOrder:
-    """Order goods, once for each `key`; the points are held until they are collected.
+    """Order goods, once for each `key`; the points are held until they are handed over.
+
+    They are delivered to `address`, or collected. A person for whom another one ordered is notified.
 
     1. Find the account that pays: one's own, the family's, that of a person who gave a mandate, or the care
        pool.
@@ -289,6 +248,7 @@ def place_order(
         code=f"{secrets.randbelow(1_000_000):06}",
         ordered_at=at,
         ordered_by=viewer.name,
+        address=address,
     )
     session.add(order)
     session.flush()
@@ -313,13 +273,37 @@ def place_order(
         },
     )
     enqueue_events(session, [placed], at=at)
+    if viewer.person_id != order.person_id:
+        notify_person(session, order.person_id, _order_notice(order, goods), at)
     return order
 
 
-def collect_order(session: Session, viewer: Viewer, order_id: int, *, code: str, at: datetime) -> GoodsOrder:
-    """Hand over the goods of an order against its code; the sponsor has the points. For the manager.
+def _order_notice(order: GoodsOrder, goods: Goods) -> Notice:
+    points, count = to_points(order.amount), order.quantity
+    return Notice(
+        text_en=f"{count} × {goods.name_en} for {points} points of the time bank: ordered for you. On your "
+        "page you can cancel it, and say afterwards whether you got it.",
+        text_zh=f"已有人为您在时间银行兑换{goods.name_zh}×{count}（{points}分）。您可在个人页面取消，并在事后说明是否收到。",
+        subject_en="Ordered for you",
+        subject_zh="已为您兑换",
+    )
 
-    Collecting again changes nothing. Raises NotSignedIn, NotAllowed, NotFound; InvalidInput for a wrong code;
+
+def hand_over_order(
+    session: Session,
+    viewer: Viewer,
+    order_id: int,
+    *,
+    code: str,
+    delivered_by: str | None = None,
+    at: datetime,
+) -> GoodsOrder:
+    """Settle an order whose goods were collected or delivered, against its code. For the manager.
+
+    The person says the code at the desk, or at the door to the person who delivers. The sponsor has the
+    points. Doing it again changes nothing.
+
+    Raises NotSignedIn, NotAllowed, NotFound; InvalidInput for a wrong code, or a delivery without a name;
     Conflict for a cancelled order.
     """
     require_person(viewer)
@@ -332,18 +316,41 @@ def collect_order(session: Session, viewer: Viewer, order_id: int, *, code: str,
     if order.state is OrderState.CANCELLED:
         raise Conflict("This order was cancelled.")
     if order.state is OrderState.HELD:
+        if order.address is not None and delivered_by is None:
+            raise InvalidInput("Say who delivered the goods.", field="delivered_by")
         sponsor = session.get_one(Sponsor, goods.sponsor_id)
         _move_held(session, order, goods, LedgerKind.SPEND, sponsor.account_id, by=viewer.name, at=at)
         order.state, order.ended_at, order.ended_by = OrderState.COLLECTED, at, viewer.name
+        order.delivered_by, order.address = delivered_by, None
         session.flush()
     return order
 
 
+def review_order(
+    session: Session, viewer: Viewer, order_id: int, *, is_received: bool, at: datetime
+) -> GoodsOrder:
+    """Say whether one has the goods of one's order, whoever ordered or brought them; later words replace it.
+
+    It moves no points: the desk shows who says that they have nothing. Raises NotSignedIn, NotAllowed,
+    NotFound; Conflict for an order that was not handed over.
+    """
+    person_id = require_person(viewer)
+    lock_ledger(session)
+    order = _order(session, order_id)
+    if order.person_id != person_id:
+        raise NotAllowed("Only the person whose order it is says whether they got it.")
+    if order.state is not OrderState.COLLECTED:
+        raise Conflict("These goods were not handed over yet.")
+    order.is_received, order.reviewed_at = is_received, at
+    session.flush()
+    return order
+
+
 def cancel_order(session: Session, viewer: Viewer, order_id: int, *, at: datetime) -> GoodsOrder:
-    """Cancel an order that is not collected; points, stock and budget are given back.
+    """Cancel an order that was not handed over; points, stock and budget are given back.
 
     For the person, who ordered for them, and the manager. Cancelling again changes nothing. Raises
-    NotSignedIn, NotFound; Conflict if it is collected.
+    NotSignedIn, NotFound; Conflict if it was handed over.
     """
     require_person(viewer)
     lock_ledger(session)
@@ -352,7 +359,7 @@ def cancel_order(session: Session, viewer: Viewer, order_id: int, *, at: datetim
     if viewer.person_id != order.person_id and viewer.name != order.ordered_by:
         require_account_manager(viewer, estate_id=goods.estate_id, region_id=goods.region_id)
     if order.state is OrderState.COLLECTED:
-        raise Conflict("This order was collected already.")
+        raise Conflict("The goods of this order were handed over already.")
     if order.state is OrderState.HELD:
         _give_back(session, order, goods, by=viewer.name, at=at)
     return order
@@ -376,68 +383,6 @@ def cancel_uncollected(session: Session, *, at: datetime) -> int:
     return len(orders)
 
 
-def orders_visible_to(viewer: Viewer) -> ColumnElement[bool]:
-    """Select the orders that the viewer may see: their own, those paid by accounts that they may see, and
-    those of goods of estates that they manage.
-
-    visibility: it is a predicate itself.
-    """
-    paid = select(LedgerAccount.id).where(
-        LedgerAccount.kind.in_((AccountKind.PERSON, AccountKind.FAMILY)), account_visible_to(viewer)
-    )
-    seen = [
-        GoodsOrder.person_id == viewer.person_id,
-        GoodsOrder.ordered_by == viewer.name,
-        GoodsOrder.payer_account_id.in_(paid),
-    ]
-    return or_(*seen, GoodsOrder.goods_id.in_(select(Goods.id).where(goods_managed_by(viewer))))
-
-
-def orders(session: Session, viewer: Viewer, *, limit: int, after_id: int) -> Sequence[GoodsOrder]:
-    """Return orders that the viewer may see, in order."""
-    require_person(viewer)
-    return session.scalars(
-        select(GoodsOrder)
-        .where(GoodsOrder.id > after_id, orders_visible_to(viewer))
-        .order_by(GoodsOrder.id)
-        .limit(limit)
-    ).all()
-
-
-def orders_to_hand_out(
-    session: Session, viewer: Viewer, *, limit: int
-) -> Sequence[Row[GoodsOrder, Goods, Person]]:
-    """Return the held orders of goods of estates that the viewer manages, oldest first.
-
-    visibility: by `goods_managed_by`.
-    """
-    return session.execute(
-        select(GoodsOrder, Goods, Person)
-        .join(Goods, Goods.id == GoodsOrder.goods_id)
-        .join(Person, Person.id == GoodsOrder.person_id)
-        .where(GoodsOrder.state == OrderState.HELD, goods_managed_by(viewer))
-        .order_by(GoodsOrder.id)
-        .limit(limit)
-    ).all()
-
-
-def goods_managed_by(viewer: Viewer) -> ColumnElement[bool]:
-    """Select the goods of estates that the viewer manages: all, for the network's administrator.
-
-    visibility: it is a predicate itself.
-    """
-    if viewer.is_administrator:
-        return true()
-    places = [
-        Goods.estate_id == held.estate_id
-        if held.estate_id is not None
-        else Goods.region_id.in_(held.region_ids)
-        for held in viewer.role_assignments
-        if held.role in MANAGERS
-    ]
-    return or_(*places) if places else false()
-
-
 def _order(session: Session, order_id: int) -> GoodsOrder:
     """visibility: the caller checks who may change it."""
     order = session.get(GoodsOrder, order_id, populate_existing=True)
@@ -452,6 +397,7 @@ def _give_back(session: Session, order: GoodsOrder, goods: Goods, *, by: str, at
     sponsor.committed -= order.amount
     _move_held(session, order, goods, LedgerKind.RELEASE, order.payer_account_id, by=by, at=at)
     order.state, order.ended_at, order.ended_by = OrderState.CANCELLED, at, by
+    order.address = None
     session.flush()
 
 

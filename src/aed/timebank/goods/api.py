@@ -12,7 +12,7 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.regions.queries import region_by_code
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, cursor_id, next_cursor
-from aed.timebank.goods import actions
+from aed.timebank.goods import actions, queries
 from aed.timebank.goods.models import GoodsOrder
 from aed.timebank.goods.schemas import (
     BudgetIn,
@@ -24,6 +24,7 @@ from aed.timebank.goods.schemas import (
     OrderIn,
     OrderOut,
     OrderPage,
+    OrderReviewIn,
     SponsorIn,
     SponsorOut,
     SponsorPage,
@@ -49,7 +50,7 @@ def list_sponsors(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
 ) -> SponsorPage:
     """List the sponsors in the regions of estates that you manage, with their budgets."""
-    found = actions.sponsors(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
+    found = queries.sponsors(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
     return SponsorPage(
         sponsors=[SponsorOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
     )
@@ -78,7 +79,7 @@ def list_goods(
 ) -> GoodsPage:
     """List the goods of a region that points can be exchanged for."""
     require_signed_in(viewer)
-    found = actions.catalogue(
+    found = queries.catalogue(
         session, region_by_code(session, region).id, limit=limit + 1, after_id=cursor_id(cursor)
     )
     return GoodsPage(goods=[GoodsOut.of(each) for each in found[:limit]], next=next_cursor(found, limit))
@@ -118,7 +119,7 @@ def list_orders(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
 ) -> OrderPage:
     """List your orders; for managers also those of their estates."""
-    found = actions.orders(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
+    found = queries.orders(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
     return OrderPage(orders=[_out(each, viewer) for each in found[:limit]], next=next_cursor(found, limit))
 
 
@@ -133,6 +134,7 @@ def place_order(session: WriteSession, viewer: ViewerDep, new: OrderIn) -> Order
         key=str(new.key),
         acting_for=new.acting_for,
         paid_from=new.paid_from,
+        address=new.address,
         at=clock.now(),
     )
     return _out(made, viewer)
@@ -142,11 +144,21 @@ def place_order(session: WriteSession, viewer: ViewerDep, new: OrderIn) -> Order
 def collect_order(
     session: WriteSession, viewer: ViewerDep, order_id: RowPath, given: CollectionIn
 ) -> OrderOut:
-    """Hand over the goods against the order's code. For the estate's manager."""
-    return _out(actions.collect_order(session, viewer, order_id, code=given.code, at=clock.now()), viewer)
+    """Settle an order whose goods were collected or delivered, against its code. For the estate's manager."""
+    made = actions.hand_over_order(
+        session, viewer, order_id, code=given.code, delivered_by=given.delivered_by, at=clock.now()
+    )
+    return _out(made, viewer)
+
+
+@router.put("/time-bank/orders/{order_id}/review")
+def review_order(session: WriteSession, viewer: ViewerDep, order_id: RowPath, new: OrderReviewIn) -> OrderOut:
+    """Say whether you got the goods of your order, also if another person ordered or brought them."""
+    made = actions.review_order(session, viewer, order_id, is_received=new.is_received, at=clock.now())
+    return _out(made, viewer)
 
 
 @router.post("/time-bank/orders/{order_id}/cancellation")
 def cancel_order(session: WriteSession, viewer: ViewerDep, order_id: RowPath) -> OrderOut:
-    """Cancel an order that is not collected; the points come back."""
+    """Cancel an order that was not handed over; the points come back."""
     return _out(actions.cancel_order(session, viewer, order_id, at=clock.now()), viewer)

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from aed.database.encryption.columns import Encrypted
 from aed.database.types import BigIntId, Table, enum_column
 from aed.timebank.rules import OrderState
 
@@ -52,6 +53,17 @@ class Goods(Table):
     first_until: Mapped[datetime | None]
     """From then on for all; None: for these groups only."""
     is_open: Mapped[bool]
+    photo_sha256: Mapped[str | None] = mapped_column(String(64))
+    """SHA-256 of the JPEG in `GoodsPhoto`; None: there is no photo."""
+
+
+class GoodsPhoto(Table):
+    """The photo of goods, re-encoded without metadata. It is public."""
+
+    __tablename__ = "goods_photos"
+
+    goods_id: Mapped[int] = mapped_column(ForeignKey("goods.id"), primary_key=True, autoincrement=False)
+    jpeg: Mapped[bytes]
 
 
 class StockChange(Table):
@@ -75,7 +87,7 @@ class StockChange(Table):
 
 
 class GoodsOrder(Table):
-    """An order, whose points are held until the goods are collected or the order is cancelled."""
+    """An order, whose points are held until the goods are handed over or the order is cancelled."""
 
     __tablename__ = "goods_orders"
     __table_args__ = (
@@ -96,8 +108,15 @@ class GoodsOrder(Table):
     """Units held or paid."""
     state: Mapped[OrderState] = mapped_column(enum_column(OrderState))
     code: Mapped[str] = mapped_column(String(6))
-    """Shown to the person, and said at the desk when the goods are collected."""
+    """Shown to the person, and said at the desk or at the door when the goods are handed over."""
+    address: Mapped[str | None] = mapped_column(Encrypted("goods_orders.address"))
+    """Where the goods are delivered; None: the person collects them. Deleted when the order ends."""
+    delivered_by: Mapped[str | None] = mapped_column(String(200))
+    """Name of the person who delivered the goods."""
     ordered_at: Mapped[datetime]
     ordered_by: Mapped[str] = mapped_column(String(200))
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[str | None] = mapped_column(String(200))
+    is_received: Mapped[bool | None]
+    """What the person says whose order it is, once it was handed over; None: nothing yet."""
+    reviewed_at: Mapped[datetime | None]

@@ -129,6 +129,13 @@ class StockIn(BaseModel):
         return self
 
 
+def photo_path(goods: Goods) -> str | None:
+    """Return the path of the photo of goods, which changes with the photo; None if there is none."""
+    if goods.photo_sha256 is None:
+        return None
+    return f"/time-bank/goods/{goods.id}/photo?v={goods.photo_sha256[:16]}"
+
+
 class GoodsOut(BaseModel):
     """Goods of the catalogue."""
 
@@ -141,6 +148,7 @@ class GoodsOut(BaseModel):
     first_for: list[PriorityGroup]
     first_until: datetime | None
     is_open: bool
+    photo_path: str | None = Field(description="Path of the photo on this service; null: there is none")
 
     @classmethod
     def of(cls, found: Goods) -> Self:
@@ -154,6 +162,7 @@ class GoodsOut(BaseModel):
             first_for=[PriorityGroup(each) for each in found.first_for],
             first_until=found.first_until,
             is_open=found.is_open,
+            photo_path=photo_path(found),
         )
 
 
@@ -179,18 +188,32 @@ class OrderIn(BaseModel):
     key: Key
     acting_for: Id | None = Field(None, description="The person whose mandate you have")
     paid_from: PaidFrom = PaidFrom.OWN
+    address: Annotated[str, Field(min_length=1, max_length=300)] | None = Field(
+        None, description="Where the goods are delivered; null: the person collects them"
+    )
 
 
 class CollectionIn(BaseModel):
-    """The code that the person says at the desk."""
+    """The code that the person says at the desk or at the door."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "012345"}]})
 
     code: Annotated[str, Field(pattern="^[0-9]{6}$")]
+    delivered_by: Name | None = Field(
+        None, description="Who delivered the goods: required if they were to be delivered"
+    )
+
+
+class OrderReviewIn(BaseModel):
+    """Whether the person whose order it is has the goods."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"is_received": True}]})
+
+    is_received: bool
 
 
 class OrderOut(BaseModel):
-    """An order. Only those who placed it, and the person it is for, see the code."""
+    """An order. Only those who placed it, and the person it is for, see code and address."""
 
     id: int
     goods_id: int
@@ -199,8 +222,12 @@ class OrderOut(BaseModel):
     points: float
     state: OrderState
     code: str | None
+    is_delivery: bool = Field(description="Whether the goods are delivered, and not collected")
+    address: str | None
+    delivered_by: str | None
     ordered_at: datetime
     ended_at: datetime | None
+    is_received: bool | None = Field(description="What the person says who was to get the goods")
 
     @classmethod
     def of(cls, found: GoodsOrder, *, shows_code: bool) -> Self:
@@ -212,8 +239,12 @@ class OrderOut(BaseModel):
             points=float(to_points(found.amount)),
             state=found.state,
             code=found.code if shows_code else None,
+            is_delivery=found.address is not None or found.delivered_by is not None,
+            address=found.address if shows_code else None,
+            delivered_by=found.delivered_by,
             ordered_at=found.ordered_at,
             ended_at=found.ended_at,
+            is_received=found.is_received,
         )
 
 

@@ -16,9 +16,11 @@ from aed.timebank.services.schemas import (
     ExchangeIn,
     ExchangeOut,
     ExchangePage,
+    ProposedTimeIn,
     ServiceOfferIn,
     ServiceOfferOut,
     ServiceOfferPage,
+    ServiceRatingIn,
 )
 
 router = APIRouter(tags=["time bank"])
@@ -88,6 +90,24 @@ def list_service_exchanges(
     return ExchangePage(
         exchanges=[ExchangeOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
     )
+
+
+@router.put("/time-bank/exchanges/{exchange_id}/time")
+def propose_service_time(
+    session: WriteSession, viewer: ViewerDep, exchange_id: RowPath, new: ProposedTimeIn
+) -> ExchangeOut:
+    """Propose another time; the other side then agrees to it."""
+    made = actions.propose_time(session, viewer, exchange_id, starts_at=new.starts_at, at=clock.now())
+    return ExchangeOut.of(made)
+
+
+@router.put("/time-bank/exchanges/{exchange_id}/rating")
+def rate_service(
+    session: WriteSession, viewer: ViewerDep, exchange_id: RowPath, new: ServiceRatingIn
+) -> ExchangeOut:
+    """Rate a service that you received, once, after both sides have confirmed it."""
+    made = actions.rate_service(session, viewer, exchange_id, rating=new.rating, at=clock.now())
+    return ExchangeOut.of(made)
 
 
 @router.post("/time-bank/exchanges/{exchange_id}/agreement")

@@ -89,6 +89,24 @@ class ExchangeIn(BaseModel):
     paid_from: PaidFrom = PaidFrom.OWN
 
 
+class ProposedTimeIn(BaseModel):
+    """Another time for a service."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"starts_at": "2026-10-02T09:00:00+08:00"}]}
+    )
+
+    starts_at: Moment
+
+
+class ServiceRatingIn(BaseModel):
+    """What the side that received a service thinks of it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rating": 5}]})
+
+    rating: Annotated[int, Field(ge=1, le=5)]
+
+
 class ExchangeOut(BaseModel):
     """A service that was asked for, and how far it is."""
 

@@ -20,6 +20,9 @@ from aed.volunteering.certificates import actions, queries
 from aed.volunteering.certificates.pdf import proof_pdf
 from aed.volunteering.certificates.schemas import (
     CheckedServiceOut,
+    ProofRequestIn,
+    ProofRequestList,
+    ProofRequestOut,
     ServiceCertificateIn,
     ServiceCertificateOut,
     ServiceCertificatePage,
@@ -76,6 +79,22 @@ def list_service_certificates(
         certificates=[ServiceCertificateOut.of(each) for each in found[:limit]],
         next=next_cursor(found, limit),
     )
+
+
+@router.get("/service-proof-requests")
+def list_proof_requests(session: ReadSession, viewer: ViewerDep, limit: Limit = 100) -> ProofRequestList:
+    """List your latest requests for proofs of service, and those at estates that you manage."""
+    require_signed_in(viewer)
+    found = queries.proof_requests(session, viewer, is_open=False, limit=limit)
+    return ProofRequestList(requests=[ProofRequestOut.of(each) for each in found])
+
+
+@router.post("/service-proof-requests", status_code=201)
+def ask_for_proof(session: WriteSession, viewer: ViewerDep, new: ProofRequestIn) -> ProofRequestOut:
+    """Ask for a proof of your own service. The manager of your estate issues it, or says why not."""
+    require_signed_in(viewer)
+    made = actions.ask_for_proof(session, viewer, new, at=clock.now())
+    return ProofRequestOut.of(queries.proof_request(session, viewer, made.id))
 
 
 @router.post("/service-certificates", status_code=201)

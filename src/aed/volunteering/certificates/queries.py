@@ -112,7 +112,7 @@ def proof_request(session: Session, viewer: Viewer, request_id: int) -> ProofReq
     found = session.scalar(
         select(ProofRequest)
         .where(ProofRequest.id == request_id, requests_visible_to(viewer))
-        .options(joinedload(ProofRequest.person))
+        .options(joinedload(ProofRequest.person), joinedload(ProofRequest.certificate))
         .execution_options(populate_existing=True)
     )
     if found is None:

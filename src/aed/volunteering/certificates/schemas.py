@@ -9,8 +9,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.fields import FreeText, Id, Name
-from aed.volunteering.models import ServiceCertificate, ServiceIssuer
-from aed.volunteering.rules import IdType, ServiceIssuerKind, ServiceSource
+from aed.volunteering.models import ProofRequest, ServiceCertificate, ServiceIssuer
+from aed.volunteering.rules import IdType, ProofState, ServiceIssuerKind, ServiceSource
 
 Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2100, 12, 31))]
 
@@ -96,7 +96,20 @@ class ServiceCertificateIn(BaseModel):
 class ProofRequestIn(BaseModel):
     """What a volunteer needs a proof of their service for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "key": "0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a21",
+                    "purpose": "申请学校",
+                    "recipient": "第一中学",
+                    "from_on": "2026-01-01",
+                    "until_on": "2026-12-31",
+                }
+            ]
+        },
+    )
 
     key: UUID
     purpose: Name
@@ -110,6 +123,40 @@ class ProofRequestIn(BaseModel):
         if self.until_on < self.from_on:
             raise ValueError("until_on is before from_on")
         return self
+
+
+class ProofRequestOut(BaseModel):
+    """A request for a proof of service, and what became of it."""
+
+    id: int
+    person_id: int
+    from_on: date
+    until_on: date
+    purpose: str
+    recipient: str
+    state: ProofState
+    decline_reason: str | None
+    certificate_number: str | None
+
+    @classmethod
+    def of(cls, found: ProofRequest) -> Self:
+        return cls(
+            id=found.id,
+            person_id=found.person_id,
+            from_on=found.from_on,
+            until_on=found.until_on,
+            purpose=found.purpose,
+            recipient=found.recipient,
+            state=found.state,
+            decline_reason=found.decline_reason,
+            certificate_number=found.certificate.number if found.certificate is not None else None,
+        )
+
+
+class ProofRequestList(BaseModel):
+    """The latest requests for proofs of service, newest first."""
+
+    requests: list[ProofRequestOut]
 
 
 class ContentOut(BaseModel):

@@ -18,13 +18,13 @@ from aed.timebank.families.queries import relatives_of
 from aed.timebank.goods.models import Goods, GoodsOrder
 from aed.timebank.mandates.actions import mandates_of
 from aed.timebank.models import LedgerAccount
-from aed.timebank.rules import ExchangeState, OfferKind, Relation, inverse_relation
+from aed.timebank.rules import ExchangeState, OfferKind, OrderState, Relation, inverse_relation
 from aed.timebank.services.actions import latest_exchanges, offers
 from aed.timebank.services.models import ServiceExchange, ServiceOffer
 from aed.volunteering.models import ServiceRecord, Volunteer
 from aed.volunteering.records.queries import service_visible_to, time_zone_of
 from aed.volunteering.rules import ServiceState
-from aed.web.time_bank_words import points_text
+from aed.web.time_bank_words import ORDERS, points_text
 
 
 def volunteer_of(session: Session, person_id: int) -> Volunteer | None:
@@ -60,16 +60,60 @@ def latest_service(session: Session, person_id: int, *, limit: int) -> Sequence[
     ).all()
 
 
-def latest_orders(session: Session, person_id: int, *, limit: int) -> list[tuple[GoodsOrder, Goods]]:
-    """Return a person's latest orders with their goods, newest first. visibility: the viewer's own."""
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """An order of the reader, or one that they placed for another person."""
+
+    order: GoodsOrder
+    goods: Goods
+    points: str
+    state: str
+    """To be translated."""
+    person: str
+    """Name of the person whose order it is; empty if it is the reader's."""
+    orderer: str
+    """Name of the person who placed it for the reader; empty if they did themself."""
+    is_open: bool
+    can_review: bool
+
+
+def order_lines(session: Session, viewer: Viewer, *, limit: int) -> list[OrderLine]:
+    """Return the viewer's latest orders, and those they placed for others, newest first.
+
+    visibility: the viewer's own orders, and those they placed.
+    """
     rows = session.execute(
         select(GoodsOrder, Goods)
         .join(Goods, Goods.id == GoodsOrder.goods_id)
-        .where(GoodsOrder.person_id == person_id)
+        .where(or_(GoodsOrder.person_id == viewer.person_id, GoodsOrder.ordered_by == viewer.name))
         .order_by(GoodsOrder.id.desc())
         .limit(limit)
-    )
-    return [(order, goods) for order, goods in rows]
+    ).all()
+    orderers = {order.id: person_of_actor(order.ordered_by) for order, _ in rows}
+    ids = {order.person_id for order, _ in rows} | {each for each in orderers.values() if each is not None}
+    names = names_of(session, ids)
+    lines = []
+    for order, goods in rows:
+        is_mine, orderer_id = order.person_id == viewer.person_id, orderers[order.id]
+        lines.append(
+            OrderLine(
+                order,
+                goods,
+                points_text(order.amount),
+                ORDERS[order.state],
+                "" if is_mine else names.get(order.person_id, ""),
+                names.get(orderer_id or 0, "") if is_mine and orderer_id != viewer.person_id else "",
+                is_open=order.state is OrderState.HELD,
+                can_review=is_mine and order.state is OrderState.COLLECTED,
+            )
+        )
+    return lines
+
+
+def person_of_actor(name: str) -> int | None:
+    """Return the id in a name such as `person:7`, by which people are on record; None for others."""
+    kind, _, number = name.partition(":")
+    return int(number) if kind == "person" and number.isdecimal() else None
 
 
 def service_to_confirm(session: Session, viewer: Viewer, *, limit: int) -> Sequence[ServiceRecord]:

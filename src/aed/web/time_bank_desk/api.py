@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Final
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
@@ -20,6 +21,8 @@ from aed.errors import AedError
 from aed.http.parameters import RowId
 from aed.http.query import ANY_PARAMETER
 from aed.timebank.goods import actions as goods_actions
+from aed.timebank.goods import queries as goods_queries
+from aed.timebank.permissions import require_person
 from aed.translation import detail_of
 from aed.volunteering.appeals import queries as appeal_queries
 from aed.volunteering.certificates import actions as certificate_actions
@@ -31,6 +34,7 @@ from aed.volunteering.platforms import queries as platform_queries
 from aed.volunteering.records import queries as record_queries
 from aed.volunteering.rules import AppealState
 from aed.web.language import language_of
+from aed.web.photo_form import PhotoForm, receive_photo_form
 from aed.web.render import render
 from aed.web.time_bank_desk import appeals, goods, page, queries, records, regional_rules, report
 from aed.web.time_bank_words import points_text
@@ -46,6 +50,7 @@ router.include_router(report.router)
 _REASON: Final = TypeAdapter[str](FreeText)
 MAX_LISTED: Final = 50
 """Rows of each kind: the oldest wait longest."""
+BAD_PHOTO: Final = noop("This photo cannot be read. Choose another: JPEG, PNG or WebP.")
 NO_WORDS: Final = noop("Write who handles it, or why you decline.")
 
 
@@ -64,14 +69,50 @@ def hand_out_order(
     viewer: FormViewerDep,
     order_id: RowId,
     code: Annotated[str, Form(max_length=300)] = "",
+    delivered_by: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
-    """Hand out the goods of an order against its code; a second time changes nothing."""
+    """Hand over the goods of an order against its code; a second time changes nothing."""
+    name = delivered_by.strip()[:200] or None
     try:
         with session.begin_nested():
-            goods_actions.collect_order(session, viewer, order_id, code=code.strip(), at=clock.now())
+            goods_actions.hand_over_order(
+                session, viewer, order_id, code=code.strip(), delivered_by=name, at=clock.now()
+            )
     except AedError as error:
-        return _refused(request, session, viewer, error, at_order=order_id)
+        return _refused(request, session, viewer, error, at_order=order_id, typed_name=name or "")
     return RedirectResponse("/time-bank#orders", 303)
+
+
+@router.get("/time-bank/goods/{goods_id}/photo")
+def show_goods_photo(
+    session: ReadSession, goods_id: RowId, version: Annotated[str, Query(alias="v", max_length=64)] = ""
+) -> Response:
+    """Return the photo of goods, which is public; `v` in its address changes with it."""
+    jpeg = goods_queries.photo_of(session, goods_id)
+    kept = "public, max-age=31536000, immutable" if version else "no-cache"
+    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": kept})
+
+
+async def _photo_form(request: Request, viewer: FormViewerDep) -> AsyncIterator[PhotoForm]:
+    """Yield the form, its photo without metadata. Raises NotSignedIn before the photo is received."""
+    async with receive_photo_form(request, f"person {require_person(viewer)}") as sent:
+        yield sent
+
+
+@router.post("/time-bank/goods/{goods_id}/photo")
+def set_goods_photo(
+    request: Request,
+    sent: Annotated[PhotoForm, Depends(_photo_form, scope="function")],
+    session: WriteSession,
+    viewer: FormViewerDep,
+    goods_id: RowId,
+) -> Response:
+    """Set the photo of goods."""
+    goods.managed(session, viewer, goods_id)
+    if sent.picture is None:
+        return goods.item_page(request, session, viewer, goods_id, status=422, problem=BAD_PHOTO, at="photo")
+    goods_actions.set_photo(session, viewer, goods_id, jpeg=sent.picture.jpeg)
+    return RedirectResponse(f"/time-bank/goods/{goods_id}", 303)
 
 
 @router.post("/time-bank/proofs/{proof_request_id}")
@@ -137,6 +178,7 @@ def _refused(
     at_order: int | None = None,
     at_batch: int | None = None,
     at_proof: int | None = None,
+    typed_name: str = "",
 ) -> Response:
     """Render the desk with why something was refused, beside what it was about."""
     if error.status not in (409, 422) or viewer.person_id is None:
@@ -151,6 +193,7 @@ def _refused(
         at_order=at_order,
         at_batch=at_batch,
         at_proof=at_proof,
+        typed_name=typed_name,
     )
 
 
@@ -164,12 +207,13 @@ def _page(
     at_order: int | None = None,
     at_batch: int | None = None,
     at_proof: int | None = None,
+    typed_name: str = "",
 ) -> Response:
     if not appeal_queries.is_on_a_panel(session, viewer):
         require_any_manager(viewer)
     held = queries.records_to_settle(session, viewer, limit=MAX_LISTED)
     open_appeals = appeal_queries.appeals(session, viewer, limit=MAX_LISTED, state=AppealState.OPEN)
-    orders = goods_actions.orders_to_hand_out(session, viewer, limit=MAX_LISTED)
+    orders = goods_queries.orders_to_hand_out(session, viewer, limit=MAX_LISTED)
     rejected = platform_queries.rejected_rows(session, viewer, limit=MAX_LISTED)
     estate_ids = {
         *(each.estate_id for each in held),
@@ -219,6 +263,7 @@ def _page(
         if manages_any(viewer)
         else [],
         at_proof=at_proof,
+        typed_name=typed_name,
         is_administrator=bool(queries.administered_regions(session, viewer)),
         max_listed=MAX_LISTED,
     )

@@ -22,8 +22,9 @@ from aed.errors import AedError
 from aed.http.parameters import RowId
 from aed.http.query import ANY_PARAMETER
 from aed.timebank.goods import actions
+from aed.timebank.goods import queries as goods_queries
 from aed.timebank.goods.models import Goods
-from aed.timebank.goods.schemas import BudgetIn, GoodsChangeIn, GoodsIn, SponsorIn, StockIn
+from aed.timebank.goods.schemas import BudgetIn, GoodsChangeIn, GoodsIn, SponsorIn, StockIn, photo_path
 from aed.timebank.permissions import require_account_manager
 from aed.timebank.regional_rules.queries import zone_of_region
 from aed.timebank.rules import OrderState
@@ -99,7 +100,7 @@ def show_goods_item(request: Request, session: ReadSession, viewer: ViewerDep, g
     """Show goods of an estate that the viewer manages: their stock, its changes, and orders."""
     if viewer.person_id is None:
         return RedirectResponse(f"/sign-in?next=/time-bank/goods/{goods_id}", 303)
-    return _item_page(request, session, viewer, goods_id)
+    return item_page(request, session, viewer, goods_id)
 
 
 @router.post("/time-bank/goods/{goods_id}")
@@ -124,12 +125,12 @@ def amend_goods(
         "first_until": first_until,
         "is_open": bool(is_open),
     }
-    found = _managed(session, viewer, goods_id)
+    found = managed(session, viewer, goods_id)
     try:
         until = _moment(first_until, zone_of_region(session, found.region_id))
         new = GoodsChangeIn.model_validate({**typed, "first_until": until})
     except ValueError:
-        return _item_page(
+        return item_page(
             request, session, viewer, goods_id, status=422, problem=BAD_GOODS, at="amend", typed=typed
         )
     actions.amend_goods(session, viewer, goods_id, new)
@@ -148,7 +149,7 @@ def change_stock(
 ) -> Response:
     """Book goods that came in, or went out otherwise than by an order."""
     typed = {"change": change, "reason": reason}
-    _managed(session, viewer, goods_id)
+    managed(session, viewer, goods_id)
     problem, status = BAD_STOCK, 422
     try:
         new = StockIn.model_validate({"change": change.replace("−", "-"), "reason": reason})
@@ -168,7 +169,7 @@ def change_stock(
         problem, status = _own(error, viewer, request), error.status
     except ValidationError:
         pass
-    return _item_page(
+    return item_page(
         request, session, viewer, goods_id, status=status, problem=problem, at="stock", typed=typed
     )
 
@@ -178,13 +179,13 @@ def cancel_order(
     request: Request, session: WriteSession, viewer: FormViewerDep, goods_id: RowId, order_id: RowId
 ) -> Response:
     """Cancel an order that was not handed out: points, stock and budget are given back."""
-    _managed(session, viewer, goods_id)
+    managed(session, viewer, goods_id)
     try:
         with session.begin_nested():
             actions.cancel_order(session, viewer, order_id, at=clock.now())
     except AedError as error:
         problem = _own(error, viewer, request)
-        return _item_page(
+        return item_page(
             request, session, viewer, goods_id, status=error.status, problem=problem, at="orders"
         )
     return RedirectResponse(f"/time-bank/goods/{goods_id}#orders", 303)
@@ -240,10 +241,10 @@ def set_sponsor_budget(
     return RedirectResponse("/time-bank/goods#sponsors", 303)
 
 
-def _managed(session: Session, viewer: Viewer, goods_id: int) -> Goods:
+def managed(session: Session, viewer: Viewer, goods_id: int) -> Goods:
     """Return goods that the viewer manages. Raises NotSignedIn, NotAllowed, NotFound."""
     require_any_manager(viewer)
-    found = actions.goods_by_id(session, goods_id)
+    found = goods_queries.goods_by_id(session, goods_id)
     require_account_manager(viewer, estate_id=found.estate_id, region_id=found.region_id)
     return found
 
@@ -271,9 +272,9 @@ def _list_page(
     typed: Mapping[str, Any] | None = None,
 ) -> Response:
     require_any_manager(viewer)
-    found = actions.managed_goods(session, viewer, limit=MAX_LISTED)
+    found = goods_queries.managed_goods(session, viewer, limit=MAX_LISTED)
     names = queries.estate_names(session, [each.estate_id for each in found if each.estate_id is not None])
-    sponsors = actions.sponsors(session, viewer, limit=MAX_LISTED)
+    sponsors = goods_queries.sponsors(session, viewer, limit=MAX_LISTED)
     return render(
         request,
         "time_bank_desk/goods.html.jinja",
@@ -312,7 +313,7 @@ def _list_page(
     )
 
 
-def _item_page(
+def item_page(
     request: Request,
     session: Session,
     viewer: Viewer,
@@ -323,9 +324,10 @@ def _item_page(
     at: str = "",
     typed: Mapping[str, Any] | None = None,
 ) -> Response:
-    found = _managed(session, viewer, goods_id)
+    """Render the page of goods; `problem` is shown in the section `at`."""
+    found = managed(session, viewer, goods_id)
     zone = zone_of_region(session, found.region_id)
-    changes = actions.stock_changes(session, goods_id, limit=MAX_CHANGES)
+    changes = goods_queries.stock_changes(session, goods_id, limit=MAX_CHANGES)
     by = queries.names_by_actor(session, {each.changed_by for each in changes})
     return render(
         request,
@@ -333,6 +335,8 @@ def _item_page(
         status=status,
         headers={"Cache-Control": "no-store"},
         goods=found,
+        photo_path=photo_path(found),
+        max_bytes=request.app.state.settings.photo_limit_bytes,
         price=points_text(found.price),
         groups={each.value: label for each, label in GROUPS.items()},
         changes=[

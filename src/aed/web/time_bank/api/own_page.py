@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
@@ -18,10 +18,12 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, InvalidInput
 from aed.http.query import ANY_PARAMETER
 from aed.timebank.goods import actions as goods_actions
+from aed.timebank.goods import queries as goods_queries
 from aed.timebank.ledger import queries as ledger
+from aed.timebank.ledger.posting import find_person_account
 from aed.timebank.permissions import require_person
 from aed.timebank.regional_rules.queries import rules_at
-from aed.timebank.rules import AccountKind, Currency, OrderState, PriorityGroup
+from aed.timebank.rules import AccountKind, Currency, PriorityGroup
 from aed.volunteering.records import actions as service_actions
 from aed.volunteering.records.schemas import ServiceIn
 from aed.volunteering.rules import ServiceSource
@@ -31,23 +33,33 @@ from aed.web.render import render
 from aed.web.time_bank import queries
 from aed.web.time_bank.page import service_line
 from aed.web.time_bank.requests import MAX_SHOWN, MAX_TO_CONFIRM, NO_STORE, RowId, Text, problem_of
-from aed.web.time_bank_words import GROUPS, ORDERS, SOURCES, entry_line, hours_and_minutes, points_text
+from aed.web.time_bank_words import GROUPS, SOURCES, entry_line, hours_and_minutes, points_text
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
 BY_HAND: Final = (ServiceSource.PATROL, ServiceSource.OTHER)
 """What a volunteer records on the page."""
-NOTHING_TYPED: Final = dict.fromkeys(("source", "activity", "day", "begins", "ends"), "")
+NOTHING_TYPED: Final = dict.fromkeys(
+    ("source", "activity", "day", "begins", "ends", "address", "goods_id"), ""
+)
 BAD_FORM: Final = noop("Say what you did, on which day, and from when until when.")
 
 
 @router.get("/me/time-bank")
-def show_time_bank(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
-    """Show minutes, points, service, goods and orders of the signed-in person."""
+def show_time_bank(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    acting_for: Annotated[int, Query(alias="for", ge=0, le=2**63 - 1)] = 0,
+) -> Response:
+    """Show minutes, points, service, goods and orders of the signed-in person.
+
+    `for` is the person for whom they order goods, with a mandate.
+    """
     if viewer.person_id is None:
         return RedirectResponse("/sign-in?next=/me/time-bank", 303)
-    return _page(request, session, viewer)
+    return _page(request, session, viewer, acting_for=acting_for)
 
 
 def _page(
@@ -59,6 +71,7 @@ def _page(
     problem: str = "",
     at_section: str = "",
     typed: dict[str, str] | None = None,
+    acting_for: int = 0,
 ) -> Response:
     """Render the page; `problem` is shown in the section with that name, beside what was typed."""
     person_id = require_person(viewer)
@@ -73,9 +86,16 @@ def _page(
     region_id = points.region_id if points else volunteer.region_id if volunteer else None
     rules = rules_at(session, region_id, clock.now()) if region_id is not None else None
     served = minutes.balance if minutes else 0
+    principals = [each for each in queries.mandates(session, person_id, clock.now()) if not each.is_mine]
+    if acting_for not in {each.person_id for each in principals}:
+        acting_for = 0
+    goods_region_id = region_id
+    if acting_for:
+        theirs = find_person_account(session, acting_for, Currency.POINTS)
+        goods_region_id = theirs.region_id if theirs is not None else None
     goods = (
-        goods_actions.catalogue(session, region_id, limit=MAX_SHOWN, after_id=0)
-        if region_id is not None
+        goods_queries.catalogue(session, goods_region_id, limit=MAX_SHOWN, after_id=0)
+        if goods_region_id is not None
         else []
     )
     return render(
@@ -85,7 +105,7 @@ def _page(
         headers=NO_STORE,
         problem=problem,
         at_section=at_section,
-        typed=typed or NOTHING_TYPED,
+        typed={**NOTHING_TYPED, **(typed or {})},
         volunteer=volunteer,
         estates=queries.estates_to_join(session, viewer),
         served=hours_and_minutes(served),
@@ -103,10 +123,10 @@ def _page(
             (each, points_text(each.price), [GROUPS[PriorityGroup(group)] for group in each.first_for])
             for each in goods
         ],
-        orders=[
-            (order, found, points_text(order.amount), ORDERS[order.state], order.state is OrderState.HELD)
-            for order, found in queries.latest_orders(session, person_id, limit=MAX_SHOWN)
-        ],
+        orders=queries.order_lines(session, viewer, limit=MAX_SHOWN),
+        principals=principals,
+        acting_for=acting_for,
+        can_order=bool(acting_for) or (rules is not None and served >= rules.spend_from_minutes),
         sources={each.value: SOURCES[each] for each in BY_HAND},
         today=f"{clock.now().astimezone(zone):%Y-%m-%d}",
         key=str(uuid4()),
@@ -161,7 +181,13 @@ def record_own_service(
 ) -> Response:
     """Record a patrol or another service of the signed-in person, which another person confirms."""
     person_id = require_person(viewer)
-    typed = {"source": source, "activity": activity, "day": day, "begins": begins, "ends": ends}
+    typed = {
+        "source": source,
+        "activity": activity,
+        "day": day,
+        "begins": begins,
+        "ends": ends,
+    }
     try:
         volunteer = queries.volunteer_of(session, person_id)
         if volunteer is None:
@@ -200,15 +226,35 @@ def order_goods(
     viewer: FormViewerDep,
     goods_id: Annotated[int, Form(ge=1, le=2**63 - 1)],
     key: Annotated[UUID, Form()],
+    acting_for: Annotated[int, Form(ge=0, le=2**63 - 1)] = 0,
+    address: Text = "",
 ) -> Response:
-    """Order one piece of goods; the same form sent twice is one order."""
+    """Order one piece of goods, with a mandate also for another person; sent twice, it is one order."""
+    typed = {"address": address, "goods_id": str(goods_id)}
     try:
         with session.begin_nested():
             goods_actions.place_order(
-                session, viewer, goods_id=goods_id, quantity=1, key=str(key), at=clock.now()
+                session,
+                viewer,
+                goods_id=goods_id,
+                quantity=1,
+                key=str(key),
+                acting_for=acting_for or None,
+                address=address.strip() or None,
+                at=clock.now(),
             )
     except AedError as error:
-        return _refused(request, session, viewer, error, section="goods")
+        problem = problem_of(request, viewer, error)
+        return _page(
+            request,
+            session,
+            viewer,
+            status=error.status,
+            problem=problem,
+            at_section="goods",
+            typed=typed,
+            acting_for=acting_for,
+        )
     return RedirectResponse("/me/time-bank#orders", 303)
 
 
@@ -216,10 +262,29 @@ def order_goods(
 def cancel_own_order(
     request: Request, session: WriteSession, viewer: FormViewerDep, order_id: RowId
 ) -> Response:
-    """Cancel an order that is not collected."""
+    """Cancel an order that was not handed over."""
     try:
         with session.begin_nested():
             goods_actions.cancel_order(session, viewer, order_id, at=clock.now())
+    except AedError as error:
+        return _refused(request, session, viewer, error, section="orders")
+    return RedirectResponse("/me/time-bank#orders", 303)
+
+
+@router.post("/me/time-bank/orders/{order_id}/review")
+def review_own_order(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    order_id: RowId,
+    is_received: Annotated[Literal["yes", "no"], Form()],
+) -> Response:
+    """Say whether one got the goods of one's order."""
+    try:
+        with session.begin_nested():
+            goods_actions.review_order(
+                session, viewer, order_id, is_received=is_received == "yes", at=clock.now()
+            )
     except AedError as error:
         return _refused(request, session, viewer, error, section="orders")
     return RedirectResponse("/me/time-bank#orders", 303)
