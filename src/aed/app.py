@@ -406,6 +406,7 @@ def body_limits(settings: Settings) -> BodyLimits:
         "/v1/sessions/{session_id}/roster",
         "/v1/sessions/{session_id}/attendance",
         "/v1/sessions/{session_id}/assessments",
+        "/time-bank/goods/{goods_id}/photo",
     )
     imports = FileLimit(settings.import_limit_bytes, settings.file_seconds)
     photo = FileLimit(settings.photo_limit_bytes, settings.photo_seconds)
@@ -420,7 +421,6 @@ def body_limits(settings: Settings) -> BodyLimits:
             "/v1/imports/issuer-roster": imports,
             "/me/certificate": photo,
             "/lists": FileLimit(MAX_LIST_BYTES, settings.file_seconds),
-            "/time-bank/goods/{goods_id}/photo": photo,
             "/report": photo,
             "/v1/photos": photo,
         },

@@ -336,7 +336,7 @@ def item_page(
         headers={"Cache-Control": "no-store"},
         goods=found,
         photo_path=photo_path(found),
-        max_bytes=request.app.state.settings.photo_limit_bytes,
+        max_bytes=request.app.state.settings.list_limit_bytes,
         price=points_text(found.price),
         groups={each.value: label for each, label in GROUPS.items()},
         changes=[
