@@ -237,8 +237,9 @@ def test_the_standby_answers_on_without_a_primary(
     assert eventually(lambda: 0 <= (lag(client) or 0) < MAX_LAG_SECONDS)
 
 
-def test_a_deposed_primary_does_not_answer(client: TestClient, standby: PostgresServer) -> None:
+def test_a_deposed_primary_does_not_answer(client: TestClient, standby: PostgresServer, key: Key) -> None:
     before = len(client.get(NEAREST).json()["devices"])
+    assert client.get("/v1/devices", headers=key).status_code == 200, "on a connection that is kept"
     standby.promote()
     database = open_database(Settings(database_url=standby.url))
     with database.write_sessions.begin() as session:
@@ -250,6 +251,9 @@ def test_a_deposed_primary_does_not_answer(client: TestClient, standby: Postgres
         for _ in range(50):
             assert len(client.get(NEAREST).json()["devices"]) == before + 1
             assert not is_from_primary(client)
+    assert eventually(lambda: client.get("/v1/devices", headers=key).status_code != 200)
+    assert_unavailable(client.get("/v1/devices", headers=key))
+    assert_unavailable(client.post("/v1/devices", json=DEVICE, headers=key))
 
     standby.kill()
     assert eventually(lambda: lag(client) == -1.0)
