@@ -57,7 +57,7 @@ def keys_content(session: Session, viewer: Viewer, counts: Mapping[str, Mapping[
         ],
         listings=[
             Listing(
-                noop("Keys"),
+                noop("Encryption keys"),
                 (
                     noop("Key"),
                     noop("Use"),

@@ -38,7 +38,7 @@ TITLES: Final[Mapping[Subject, str]] = {
     Subject.FEEDS: noop("Feeds: lists that are fetched"),
     Subject.ISSUERS: noop("Issuers of certificates"),
     Subject.HOLIDAYS: noop("Holidays by year"),
-    Subject.KEYS: noop("Keys"),
+    Subject.KEYS: noop("Encryption keys"),
     Subject.AUDIT: noop("Audit log"),
     Subject.HEALTH: noop("Health"),
 }

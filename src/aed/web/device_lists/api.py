@@ -142,6 +142,7 @@ def _page(
             result=draft.result,
             refused=refused[:MAX_SHOWN],
             refused_count=len(refused),
+            is_administrator=viewer.is_administrator,
         )
     with one_at_a_time(_place, BUSY):
         seen = actions.preview_draft(session, viewer, draft, on=clock.now().date())
