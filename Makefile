@@ -16,7 +16,7 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test quick screens fuzz mutants bench soak attack cluster cluster-down cluster-drill cluster-faults year clients check docs docs-catalogues words vendor lighthouse release lock clean
+.PHONY: help demo serve test quick screens fuzz mutants bench boards soak attack cluster cluster-down cluster-drill cluster-faults year clients check docs docs-catalogues words vendor lighthouse release lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-23s%s\n", $$1, $$2 }'
@@ -62,6 +62,10 @@ mutants: ## change the rules at random, and print what no test notices (SEED, CO
 bench: ## measure, and print ratios
 	@$(SETUP) test
 	$(BIN)/python -m tests.bench
+
+boards: ## measure 20 dispatcher's boards on one process while 10 incidents run
+	@$(SETUP) test
+	$(BIN)/python -m tests.bench.boards
 
 soak: ## kill the worker and the server 200 times each on each database (KILLS=n) and report what was lost
 	@$(SETUP) test

@@ -218,3 +218,16 @@ def test_aed_demo_adds_a_person_for_each_part(session: Session, database: Databa
         assert party is not None
         assert (party.agreement_id, party.role) == (waiting.id, PartyRole.OWNERS_COMMITTEE)
         assert party.representative_id == demo_people(reading)[DemoRole.RESIDENT]
+
+
+def test_one_tap_opens_the_board_with_two_exercises(
+    client: TestClient, people: dict[DemoRole, Person], browser: dict[str, str], session: Session
+) -> None:
+    session.commit()
+    form = {"part": "dispatcher", "go_to_board": "true"}
+    for _ in range(2):
+        opened = client.post("/demo", data=form, headers=browser | FORM, follow_redirects=False)
+        assert opened.headers["location"] == "/board"
+        key = opened.cookies[SESSION_COOKIE]
+        board = client.get("/board", headers=browser | {"Cookie": f"{SESSION_COOKIE}={key}"}).text
+        assert board.count("<article") == 2, "those that run are joined"

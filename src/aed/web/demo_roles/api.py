@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Final
 from uuid import uuid4
@@ -37,9 +38,10 @@ from aed.http.parameters import RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.incidents import queries
 from aed.incidents.alerts.actions import renew_link
+from aed.incidents.alerts.answers import take_reply
 from aed.incidents.calls.actions import close_incident, report_patient
 from aed.incidents.models import Incident
-from aed.incidents.rules import IncidentKind, IncidentOutcome
+from aed.incidents.rules import AlertReply, AlertState, IncidentKind, IncidentOutcome
 from aed.incidents.schemas import PatientReportIn
 from aed.sharing.decisions.actions import create_link
 from aed.sharing.decisions.schemas import LinkIn
@@ -58,6 +60,8 @@ def _require_demo(request: Request, settings: SettingsDep) -> None:
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER, Depends(_require_demo)])
 PATIENT: Final = {"lat": 30.2945, "lon": 120.0980}
 """In Paper Crane Gardens, where volunteers are available at every hour."""
+OTHER_PATIENT: Final = {"lat": 30.2918, "lon": 120.0982}
+"""In Whale Song Residence, next to it."""
 SESSION_LASTS: Final = timedelta(hours=2)
 STRANGER: Final = "stranger"
 
@@ -88,9 +92,15 @@ def show_demo(
 
 @router.post("/demo")
 def switch_person(
-    request: Request, session: WriteSession, _viewer: FormViewerDep, part: Annotated[str, Form(max_length=20)]
+    request: Request,
+    session: WriteSession,
+    _viewer: FormViewerDep,
+    part: Annotated[str, Form(max_length=20)],
+    go_to_board: Annotated[bool, Form()] = False,
 ) -> Response:
     """Sign in as one of the invented people, or sign out to be a stranger.
+
+    With `go_to_board` the dispatcher gets the board, on which exercises run.
 
     visibility: invented people of a demo, for everybody.
     """
@@ -100,7 +110,9 @@ def switch_person(
     before = session_key_in_cookie(request)
     if before is not None:
         sign_out(session, before, at=now)
-    response = RedirectResponse("/demo?switched=1", 303)
+    if go_to_board:
+        _run_exercises(request, session)
+    response = RedirectResponse("/board" if go_to_board else "/demo?switched=1", 303)
     if part == STRANGER:
         response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
         return response
@@ -125,11 +137,16 @@ def open_party(session: WriteSession, _viewer: FormViewerDep) -> Response:
 @router.post("/demo/exercises")
 def start_exercise(request: Request, session: WriteSession, _viewer: FormViewerDep) -> Response:
     """Start an exercise as the dispatcher, or join the one that runs."""
+    incident = _report_exercise(request, session, PATIENT)
+    return RedirectResponse(f"/demo/exercises/{incident.id}", 303)
+
+
+def _report_exercise(request: Request, session: Session, position: Mapping[str, float]) -> Incident:
     state = request.app.state
     report = PatientReportIn.model_validate(
-        {"key": str(uuid4()), "kind": "exercise", "position": PATIENT, "storey": "5", "address": "5幢501"}
+        {"key": str(uuid4()), "kind": "exercise", "position": position, "storey": "5", "address": "5幢501"}
     )
-    incident = report_patient(
+    return report_patient(
         session,
         _dispatcher(session),
         report,
@@ -137,7 +154,26 @@ def start_exercise(request: Request, session: WriteSession, _viewer: FormViewerD
         network=state.network,
         settings=state.settings,
     )
-    return RedirectResponse(f"/demo/exercises/{incident.id}", 303)
+
+
+def _run_exercises(request: Request, session: Session) -> None:
+    """Start two exercises, or join those that run; in a new one somebody comes and somebody declines."""
+    state, who = request.app.state, _dispatcher(session)
+    for position in (PATIENT, OTHER_PATIENT):
+        incident = _report_exercise(request, session, position)
+        alerts = queries.alerts(session, incident.id)
+        if any(each.state is not AlertState.ASKED for each in alerts):
+            continue
+        for alert, reply in zip(alerts, (AlertReply.ACCEPT, AlertReply.DECLINE), strict=False):
+            take_reply(
+                session,
+                alert.id,
+                reply,
+                by=who.name,
+                at=clock.now(),
+                network=state.network,
+                settings=state.settings,
+            )
 
 
 @router.get("/demo/exercises/{exercise_id}")

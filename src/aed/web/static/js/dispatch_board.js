@@ -134,16 +134,17 @@ async function refresh() {
     const asked = sent;
     await take(await fetch("/board", { headers: { Accept: "text/html" } }), { asked });
     if (!drawer.hidden) await openDrawer(drawer.dataset.href, { isAgain: true });
-  } catch {
-    isLost = true;
-    showStale();
+  } catch (error) {
+    lose(error);
   }
   isAsking = false;
+  clearTimeout(timer);
   timer = setTimeout(refresh, isWanted ? 0 : isLost ? RETRY_MS : POLL_MS);
   isWanted = false;
 }
 
-function lose() {
+function lose(error) {
+  console.warn(error);
   isLost = true;
   showStale();
   clearTimeout(timer);
@@ -167,10 +168,12 @@ function follow() {
 
 // --- forms ------------------------------------------------------------------------------------------------------
 
+let isLeaving = false; // the page goes, and what it sends must outlive it
+
 async function send(action, body, form) {
   const wasThere = new Set(refusals().keys());
   try {
-    const answer = await fetch(action, { method: "POST", body, headers: { Accept: "text/html" }, keepalive: true });
+    const answer = await fetch(action, { method: "POST", body, headers: { Accept: "text/html" }, keepalive: isLeaving });
     sent += 1;
     if (form) {
       delete form.dataset.touched;
@@ -189,8 +192,8 @@ async function send(action, body, form) {
       choose(at("joined") ?? opened ?? form.closest("article"));
     }
     return answer.ok;
-  } catch {
-    lose();
+  } catch (error) {
+    lose(error);
     return false;
   }
 }
@@ -202,8 +205,8 @@ async function search() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     morph(at("places"), page.getElementById("places"));
     (at("places").querySelector("input:checked") ?? form.elements.q).focus();
-  } catch {
-    lose();
+  } catch (error) {
+    lose(error);
   }
 }
 
@@ -260,7 +263,7 @@ function waitForUndo(name, run, form) {
 }
 
 const offerUndo = (name, undo) => countDown(undoBar.dataset.done.replace("WHAT", name), () => {}, undo);
-addEventListener("pagehide", () => { if (pending) finish("run"); });
+addEventListener("pagehide", () => { isLeaving = true; if (pending) finish("run"); });
 at("undo").addEventListener("click", () => finish("undo"));
 
 // --- the drawer -------------------------------------------------------------------------------------------------

@@ -1,0 +1,79 @@
+"""The dispatcher's board in a browser: two incidents at once by the keyboard alone, and a lost connection."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from aed.accounts.demo_people import DemoRole, demo_people
+from tests import make
+from tests.browser.checks import check
+from tests.browser.conftest import OpenPage, Site, View
+
+
+@pytest.fixture
+def dispatcher(site: Site) -> str:
+    """Return the session key of the demo's dispatcher."""
+    with site.database.write_sessions() as session, session.begin():
+        return make.sign_in(session, demo_people(session)[DemoRole.DISPATCHER])
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def open_incident(page: Page, place: str, before: int) -> None:
+    """Open an incident by keys, and wait until the board has it."""
+    press(page, "n")
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type(place)
+    press(page, "Enter")
+    expect(page.locator("#places input:checked").first).to_be_focused()
+    press(page, "Enter")
+    expect(page.locator("#board article")).to_have_count(before + 1)
+    expect(page.locator("#board article").first).to_be_focused()
+
+
+def test_two_incidents_at_once_by_the_keyboard_alone(
+    open_page: OpenPage, view: View, dispatcher: str
+) -> None:
+    page = open_page(session_key=dispatcher)
+    page.goto("/board")
+    expect(page.locator("html")).to_have_attribute("data-ready", "true")
+    others = page.locator("#board article").count()
+    open_incident(page, "纸鹤", others)
+    open_incident(page, "鲸歌", others + 1)
+    first, second = page.locator("#board article").nth(0), page.locator("#board article").nth(1)
+    check(page, view, "board")
+
+    press(page, "1", "h")
+    expect(first.locator("form[data-undo=hold]")).to_have_count(1)
+    expect(page.locator("#undo-bar")).to_be_visible()
+    press(page, "u")
+    expect(first.locator("form[data-undo=resume]")).to_have_count(1)
+
+    press(page, "2", "r")
+    expect(second.locator("select[name=alert]")).to_be_focused()
+    press(page, "Tab", "Tab", "Enter")
+    expect(second.locator(".coming li")).to_have_count(1)
+
+    press(page, "w")
+    expect(page.locator("#drawer #why table").first).to_be_visible()
+    check(page, view, "board-why")
+    press(page, "Escape", "?")
+    expect(page.locator("#drawer")).to_be_hidden()
+    expect(page.locator("#keys")).to_be_visible()
+
+    page.context.set_offline(True)
+    press(page, "2", "h")
+    expect(page.locator("#stale")).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.locator("#stale")).to_be_hidden()
+
+    for left in (others + 1, others):
+        press(page, "1", "c")
+        expect(first.locator("select[name=outcome]")).to_be_focused()
+        press(page, "Tab", "Tab", "Enter")
+        expect(page.locator("#undo-bar")).to_be_visible()
+        expect(page.locator("#board article")).to_have_count(left)
