@@ -1,4 +1,7 @@
-"""Run the `aed` program in separate processes."""
+"""Run the `aed` program in separate processes.
+
+`aed` starts Python anew; `serving` forks from a process that has imported the program (`tests.forked`).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+
+from tests import forked
 
 ROOT = Path(__file__).parent.parent
 KEY = "aedkey-dGhlIG9uZSBrZXkgb2YgdGVzdHM6IDMyIGJ5dGVzLi4"
@@ -47,23 +52,24 @@ def serving(log: Path, **settings: str) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    with log.open("wb") as written:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "aed", "serve", "--port", str(port)],
-            cwd=log.parent,
-            env=environment(**settings),
-            stdout=written,
-            stderr=written,
-        )
+    process = forked.start(
+        ["serve", "--port", str(port)], cwd=log.parent, env=environment(**settings), output=log
+    )
+    try:
+        wait_until_answered(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def wait_until_answered(url: str, process: forked.Forked, log: Path) -> None:
+    """Wait until a server at the URL answers. Raises AssertionError, with its log, if the process ends."""
+    while True:
         try:
-            while True:
-                try:
-                    httpx2.get(f"{url}/healthz", timeout=5)
-                    break
-                except httpx2.TransportError:
-                    assert process.poll() is None, log.read_text()
-                    time.sleep(0.1)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+            httpx2.get(f"{url}/healthz", timeout=5)
+        except httpx2.TransportError:
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            time.sleep(0.05)  # between attempts: a server does not signal that it listens
+        else:
+            return

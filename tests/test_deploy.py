@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +18,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from tests import forked
+from tests.commands import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -452,9 +454,6 @@ def front(tmp_path: Path) -> Iterator[Front]:
         api.server_close()
 
 
-_AED = (sys.executable, "-m", "aed")
-
-
 QUIETLY = ("--silent", "--include", "--max-time", "60", "--noproxy", "*", "--header", "Expect:")
 
 
@@ -462,7 +461,7 @@ QUIETLY = ("--silent", "--include", "--max-time", "60", "--noproxy", "*", "--hea
 class Caddy:
     address: str
     log: Path
-    api: subprocess.Popen[bytes]
+    api: forked.Forked
 
 
 @pytest.fixture(scope="module")
@@ -483,26 +482,23 @@ def caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caddy]:
         site = site.replace(given, here)
     (tmp_path / "Caddyfile").write_text(site, encoding="utf-8")
     home = {name: str(tmp_path) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
-    database = f"AED_DATABASE_URL=sqlite:///{tmp_path}/aed.sqlite"
-    assert run("env", database, *_AED, "db", "upgrade").returncode == 0
-    commands = (
-        ["caddy", "run", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")],
-        ["env", database, *_AED, "serve", "--port", str(api_port)],
-    )
+    settings = environment(AED_DATABASE_URL=f"sqlite:///{tmp_path}/aed.sqlite")
+    assert forked.run(["db", "upgrade"], cwd=ROOT, env=settings).returncode == 0
+    proxy = ["caddy", "run", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")]
     address = f"http://127.0.0.1:{port}"
-    servers: list[subprocess.Popen[bytes]] = []
-    with (tmp_path / "log").open("wb") as log, ExitStack() as running:
-        for command in commands:
-            server = subprocess.Popen(command, env=os.environ | home, stdout=log, stderr=log)
-            running.callback(server.wait)
-            running.callback(server.terminate)
-            servers.append(server)
+    log_path = tmp_path / "log"
+    with log_path.open("wb") as log, ExitStack() as running:
+        server = subprocess.Popen(proxy, env=os.environ | home, stdout=log, stderr=log)
+        serve = ["serve", "--port", str(api_port)]
+        api = forked.start(serve, cwd=ROOT, env=settings, output=tmp_path / "api.log")
+        for each in (server, api):
+            running.callback(each.wait)
+            running.callback(each.terminate)
         while '"ok"' not in run("curl", "--silent", "--noproxy", "*", f"{address}/healthz").stdout:
-            assert all(each.poll() is None for each in servers), (tmp_path / "log").read_text(
-                encoding="utf-8"
-            )
+            assert server.poll() is None, log_path.read_text(encoding="utf-8")
+            assert api.poll() is None, (tmp_path / "api.log").read_text(encoding="utf-8")
             time.sleep(0.1)
-        yield Caddy(address, tmp_path / "log", servers[1])
+        yield Caddy(address, log_path, api)
 
 
 @pytest.mark.parametrize("path", body_limits())

@@ -76,7 +76,9 @@ def use(url: str, session: Session, person_id: int, office: dict[str, str]) -> C
     return collected
 
 
-@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize(
+    "form", ["json", pytest.param("console", marks=pytest.mark.one_engine("the form is that of the logger"))]
+)
 def test_no_log_and_no_public_answer_contains_a_number_a_password_or_a_code(
     session: Session, database_url: str, tmp_path: Path, form: str
 ) -> None:

@@ -1,19 +1,17 @@
-"""`python -m tests.browser.moved_clock FILE COMMAND…` is `aed COMMAND…` with its clock moved.
+"""A clock that tests move, also in a running server.
 
-FILE has the seconds by which it is moved. It is read at each question for the time, so that a test can move
-the clock of a running server. The server is the real one: nothing but its clock is replaced.
+A file has the seconds by which it is moved. It is read at each question for the time, so that a test can move
+the clock of a running server. Nothing of the server but its clock is replaced.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aed import clock
-from aed.cli import main
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,3 @@ class MovedClock:
 def install(moved: MovedClock, patch: Callable[[object, str, object], None] = setattr) -> None:
     """Make the program in this process read the moved clock."""
     patch(clock, "now", moved.now)
-
-
-if __name__ == "__main__":
-    install(MovedClock(Path(sys.argv.pop(1))))
-    main()

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-import httpx2
 
 from aed.database.session import Database, open_database
 from aed.settings import Settings
-from tests.browser.moved_clock import MovedClock
+from tests import forked
+from tests.browser.moved_clock import MovedClock, install
+from tests.commands import wait_until_answered
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,7 @@ def running_site(folder: Path, database_url: str, *, moved: MovedClock | None = 
 
     The clock of both is the real one, unless another is given.
     """
-    aed = [sys.executable, "-m", "aed"]
-    if moved is not None:
-        aed = [sys.executable, "-m", "tests.browser.moved_clock", str(moved.file)]
+    prepare = None if moved is None else partial(install, moved)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -51,14 +47,15 @@ def running_site(folder: Path, database_url: str, *, moved: MovedClock | None = 
         "AED_PUBLIC_URL": f"http://127.0.0.1:{port}",
     }
     environment = {**os.environ, **settings}
-    subprocess.run([*aed, "demo"], env=environment, check=True, capture_output=True, timeout=300)
-    with (folder / "serve.log").open("wb") as log:
-        server = subprocess.Popen(
-            [*aed, "serve", "--port", str(port)], env=environment, stdout=log, stderr=log
-        )
+    log = folder / "demo.log"
+    demo = forked.start(["demo"], cwd=folder, env=environment, output=log, prepare=prepare)
+    assert demo.wait(300) == 0, log.read_text(encoding="utf-8")
+    log = folder / "serve.log"
+    serve = ["serve", "--port", str(port)]
+    server = forked.start(serve, cwd=folder, env=environment, output=log, prepare=prepare)
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(address, server, folder / "serve.log")
+        wait_until_answered(address, server, log)
         opened = Settings(
             database_url=database_url,
             walking_network=folder / "walking.npz",
@@ -72,16 +69,3 @@ def running_site(folder: Path, database_url: str, *, moved: MovedClock | None = 
     finally:
         server.terminate()
         server.wait(30)
-
-
-def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        try:
-            httpx2.get(f"{address}/healthz", timeout=2)
-        except httpx2.TransportError:
-            assert server.poll() is None, log.read_text(encoding="utf-8")
-            time.sleep(0.1)  # between attempts, until the server listens
-        else:
-            return
-    raise AssertionError(f"{address} did not answer")

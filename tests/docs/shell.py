@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shlex
 import shutil
 import socket
 import subprocess
-import sys
 import time
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
 
 import httpx2
 
-from aed.cli import COMMANDS
+from tests import forked
 from tests.docs.blocks import ROOT
 
 LINKED: Final = (".venv", "Makefile", "deploy", "docs", "geodata")
@@ -24,11 +21,6 @@ AED: Final = ".venv/bin/aed"
 PORT: Final = "127.0.0.1:8000"
 """The server's address in the documentation."""
 OPERATORS: Final = frozenset("|<>&;$`")
-
-_processes: Final = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(
-    ["aed.app", *{f"aed.cli.{place.rpartition('.')[0]}" for place, _ in COMMANDS.values()}]
-)
 
 
 class Shell:
@@ -39,7 +31,7 @@ class Shell:
         for name in LINKED:
             (folder / name).symlink_to(ROOT / name)
         self.folder = folder
-        self._server: ForkServerProcess | None = None
+        self._server: forked.Forked | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
@@ -50,7 +42,7 @@ class Shell:
     def __exit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.terminate()
-            self._server.join(20)
+            self._server.wait(20)
 
     def run(self, command: str) -> str:
         """Run one command and return its output. Raises AssertionError if it fails."""
@@ -98,21 +90,18 @@ class Shell:
         ).stdout
         return [line for line in printed.splitlines() if line not in ("true", "true test")]
 
-    def _aed(self, arguments: list[str], settings: dict[str, str]) -> tuple[int | None, str]:
+    def _aed(self, arguments: list[str], settings: dict[str, str]) -> tuple[int, str]:
         log = self.folder / ".output"
         process = self._started(arguments, settings, log)
-        process.join(120)
-        if process.is_alive():
+        try:
+            status = process.wait(120)
+        finally:
             process.kill()
-            process.join()
-        return process.exitcode, log.read_text(encoding="utf-8")
+        return status, log.read_text(encoding="utf-8")
 
-    def _started(self, arguments: list[str], settings: dict[str, str], log: Path) -> ForkServerProcess:
-        process = _processes.Process(
-            target=_aed, args=(arguments, self.folder, self._environment(settings), log), daemon=True
-        )
-        process.start()
-        return process
+    def _started(self, arguments: list[str], settings: dict[str, str], log: Path) -> forked.Forked:
+        log.unlink(missing_ok=True)
+        return forked.start(arguments, cwd=self.folder, env=self._environment(settings), output=log)
 
     def _serve(self) -> str:
         log = self.folder / ".server"
@@ -123,25 +112,10 @@ class Shell:
                     return ""
             except httpx2.TransportError:
                 pass
-            if not self._server.is_alive():
+            if self._server.poll() is not None:
                 raise AssertionError(log.read_text(encoding="utf-8"))
             time.sleep(0.05)  # between attempts: a server does not signal that it listens
 
     def copy_state_to(self, other: Path) -> None:
         """Copy the state created by earlier commands: the database, its keys, the walking network."""
         shutil.copytree(self.folder / ".state", other / ".state")
-
-
-def _aed(arguments: list[str], folder: Path, environment: dict[str, str], log: Path) -> None:
-    """Run `aed ARGUMENTS` in a process that has already imported the program."""
-    from aed.cli import main
-
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    to = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.dup2(to, 1)
-    os.dup2(to, 2)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.argv = ["aed", *arguments]
-    main()

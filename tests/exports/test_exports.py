@@ -9,7 +9,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -43,7 +42,7 @@ from aed.registry.devices.rules import ConsumableKind
 from aed.registry.devices.schemas import ConsumableIn
 from aed.registry.estates.models import Estate
 from aed.settings import Settings
-from tests import make
+from tests import forked, make
 from tests.cases import each_case
 from tests.examples import examples
 from tests.exports.conftest import Gdal, serving
@@ -478,15 +477,8 @@ def test_gdal_reads_the_exports(
 @pytest.fixture
 def aed(database_url: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from aed.cli import main; main()", *arguments],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "AED_DATABASE_URL": database_url, "COLUMNS": "100"},
-            cwd=tmp_path,
-            timeout=60,
-            check=False,
-        )
+        settings = {**os.environ, "AED_DATABASE_URL": database_url, "COLUMNS": "100"}
+        return forked.run(arguments, cwd=tmp_path, env=settings)
 
     return run
 

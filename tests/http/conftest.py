@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 import pytest
+from tests import forked
+from tests.commands import wait_until_answered
 
 
 @dataclass(frozen=True)
 class Served:
     address: str
     port: int
-    process: subprocess.Popen[bytes]
+    process: forked.Forked
     log: Path
 
     def peak_bytes(self) -> int:
@@ -41,7 +39,7 @@ class Served:
 @pytest.fixture
 def serve(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Yield a function that starts `aed serve` on the test's database with given settings."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[forked.Forked] = []
 
     def start(**settings: str) -> Served:
         with socket.socket() as probe:
@@ -56,22 +54,11 @@ def serve(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Served]]:
             **settings,
         }
         log = tmp_path / f"serve-{port}.log"
-        with log.open("wb") as into:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "aed", "serve", "--port", str(port)],
-                env=environment,
-                stdout=into,
-                stderr=into,
-            )
+        process = forked.start(["serve", "--port", str(port)], cwd=tmp_path, env=environment, output=log)
         started.append(process)
         address = f"http://127.0.0.1:{port}"
-        while True:
-            try:
-                httpx2.get(f"{address}/healthz", timeout=2)
-                return Served(address, port, process, log)
-            except httpx2.TransportError:
-                assert process.poll() is None, log.read_text(encoding="utf-8")
-                time.sleep(0.1)
+        wait_until_answered(address, process, log)
+        return Served(address, port, process, log)
 
     yield start
     for process in started:

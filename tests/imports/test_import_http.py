@@ -7,8 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -29,8 +27,8 @@ from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
 from aed.settings import Settings
-from tests import make
-from tests.commands import ROOT, environment
+from tests import forked, make
+from tests.commands import ROOT, environment, wait_until_answered
 from tests.imports.lists import DEVICE, text_of
 from tests.make import PATIENT, north_of
 
@@ -349,38 +347,29 @@ def test_a_second_simultaneous_import_is_refused(
 
 
 @pytest.fixture
-def serve(database_url: str, tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[bytes], str]]]:
+def serve(database_url: str, tmp_path: Path) -> Iterator[Callable[[], tuple[forked.Forked, str]]]:
     """Yield a function that starts `aed serve` as a process; it returns the process and its URL."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[forked.Forked] = []
 
-    def start() -> tuple[subprocess.Popen[bytes], str]:
+    def start() -> tuple[forked.Forked, str]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         files = tmp_path / "temporary"
         files.mkdir(exist_ok=True)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "aed", "serve"],
-            cwd=ROOT,
-            env=environment(
-                AED_DATABASE_URL=database_url,
-                AED_WALKING_NETWORK=str(tmp_path / "none.npz"),
-                AED_PORT=str(port),
-                AED_RUN_JOBS="false",
-                TMPDIR=str(files),
-            ),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        log = tmp_path / f"serve-{port}.log"
+        settings = environment(
+            AED_DATABASE_URL=database_url,
+            AED_WALKING_NETWORK=str(tmp_path / "none.npz"),
+            AED_PORT=str(port),
+            AED_RUN_JOBS="false",
+            TMPDIR=str(files),
         )
+        process = forked.start(["serve"], cwd=ROOT, env=settings, output=log)
         started.append(process)
         url = f"http://127.0.0.1:{port}"
-        while process.poll() is None:
-            try:
-                if httpx2.get(f"{url}/healthz").status_code == 200:
-                    return process, url
-            except httpx2.TransportError:
-                time.sleep(0.1)
-        raise AssertionError("it ended")
+        wait_until_answered(url, process, log)
+        return process, url
 
     yield start
     for process in started:
@@ -394,7 +383,7 @@ def many() -> bytes:
 
 
 def test_of_two_simultaneous_imports_one_runs_and_a_killed_server_changes_nothing(
-    serve: Callable[[], tuple[subprocess.Popen[bytes], str]],
+    serve: Callable[[], tuple[forked.Forked, str]],
     session: Session,
     office: dict[str, str],
     tmp_path: Path,
@@ -437,7 +426,7 @@ def wait_for_a_file_in(folder: Path) -> None:
 
 
 def test_an_interrupted_upload_imports_nothing(
-    serve: Callable[[], tuple[subprocess.Popen[bytes], str]],
+    serve: Callable[[], tuple[forked.Forked, str]],
     session: Session,
     office: dict[str, str],
     tmp_path: Path,
@@ -464,7 +453,7 @@ def test_an_interrupted_upload_imports_nothing(
     assert json.loads(answer.content)["new"] == 1
 
 
-def most_memory_of(process: subprocess.Popen[bytes]) -> int:
+def most_memory_of(process: forked.Forked) -> int:
     """Return the process's peak resident memory in bytes."""
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
@@ -474,7 +463,7 @@ def most_memory_of(process: subprocess.Popen[bytes]) -> int:
 
 @pytest.mark.parametrize("is_form", [False, True])
 def test_a_large_file_is_streamed(
-    serve: Callable[[], tuple[subprocess.Popen[bytes], str]], office: dict[str, str], is_form: bool
+    serve: Callable[[], tuple[forked.Forked, str]], office: dict[str, str], is_form: bool
 ) -> None:
     process, url = serve()
     size = 100_000_000
