@@ -487,16 +487,15 @@ def caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caddy]:
     proxy = ["caddy", "run", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")]
     address = f"http://127.0.0.1:{port}"
     log_path = tmp_path / "log"
-    with log_path.open("wb") as log, ExitStack() as running:
+    with log_path.open("ab") as log, ExitStack() as running:
         server = subprocess.Popen(proxy, env=os.environ | home, stdout=log, stderr=log)
         serve = ["serve", "--port", str(api_port)]
-        api = forked.start(serve, cwd=ROOT, env=settings, output=tmp_path / "api.log")
+        api = forked.start(serve, cwd=ROOT, env=settings, output=log_path)
         for each in (server, api):
             running.callback(each.wait)
             running.callback(each.terminate)
         while '"ok"' not in run("curl", "--silent", "--noproxy", "*", f"{address}/healthz").stdout:
-            assert server.poll() is None, log_path.read_text(encoding="utf-8")
-            assert api.poll() is None, (tmp_path / "api.log").read_text(encoding="utf-8")
+            assert {server.poll(), api.poll()} == {None}, log_path.read_text(encoding="utf-8")
             time.sleep(0.1)
         yield Caddy(address, log_path, api)
 
