@@ -141,6 +141,7 @@ OPEN_TO_ALL = {
     "sharing_rules",  # numbers; shown without who set them
     "time_bank_rules",
     "goods",
+    "goods_photos",
     "sponsors",
     "regions",
     "holiday_calendars",
