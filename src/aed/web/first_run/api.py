@@ -81,7 +81,10 @@ def make_administrator(
     phone: Text = "",
     password: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
-    """Add the first administrator, sign them in, and lead on to the first place."""
+    """Add the first administrator, sign them in, and lead on to the first place.
+
+    visibility: the caller is the person, who was added a moment ago.
+    """
     at, typed = clock.now(), {"code": code, "name": name, "phone": phone}
     with read_session(database) as session:
         require_first_run(session, at=at)
