@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 from playwright.sync_api import expect
 from sqlalchemy import select
 
+from aed import clock
 from aed.accounts.permissions import Role
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
+from aed.upkeep.signals.actions import NewSignal, receive_signal
+from aed.upkeep.signals.rules import ReadingKind, Readings
 from tests import make
 from tests.browser.checks import check
 from tests.browser.conftest import VIEWS, OpenPage, Site, View
+
+READINGS: Readings = {
+    ReadingKind.SELF_TEST: "passed",
+    ReadingKind.BATTERY: 12.0,
+    ReadingKind.DOOR: "closed",
+    ReadingKind.TEMPERATURE: 21.5,
+}
+_signals = count(1)
 
 
 @pytest.fixture
@@ -24,6 +37,9 @@ def manager(site: Site) -> tuple[int, str]:
         assert estate_id is not None
         person = make.person(session)
         make.role(session, person, Role.ESTATE_MANAGER, estate=session.get_one(Estate, estate_id))
+        for device in session.scalars(select(Device).where(Device.estate_id == estate_id)):
+            signal = NewSignal(f"browser-{next(_signals)}", clock.now(), READINGS)
+            receive_signal(session, make.ADMINISTRATOR, device.id, signal, at=clock.now())
         return estate_id, make.sign_in(session, person.id)
 
 

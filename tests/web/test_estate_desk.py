@@ -19,6 +19,8 @@ from aed.registry.estates.models import Estate
 from aed.upkeep.faults.actions import report_device
 from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.rules import FaultKind, short_number
+from aed.upkeep.signals.actions import NewSignal, receive_signal
+from aed.upkeep.signals.rules import ReadingKind, Readings
 from aed.web.estate_desk.page import amendment_of, changed_in, hours_in
 from tests import make
 from tests.make import ADMINISTRATOR
@@ -256,3 +258,19 @@ def test_only_what_a_person_changed_is_sent() -> None:
     assert amendment_of(typed, changed.keys()) == {"opening_hours": "Mo 08:00-12:00"}
     assert amendment_of(was, changed_in(was, was).keys()) == {}
     assert hours_in({"hours_kind": "unknown", "hours": "24/7"}) is None
+
+
+def test_the_desk_shows_what_a_monitor_last_said_and_its_age(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Person
+) -> None:
+    device, at = make.device(session, of=estate), clock.now()
+    readings: Readings = {ReadingKind.BATTERY: 12.0, ReadingKind.DOOR: "closed"}
+    signal = NewSignal("1", at - timedelta(hours=3), readings)
+    receive_signal(session, ADMINISTRATOR, device.id, signal, at=at)
+    session.commit()
+    browser = browser_of(manager.id)
+
+    assert "battery low" in browser.get(f"/desk/{estate.id}?lang=en").text
+    shown = browser.get(f"/desk/{estate.id}/devices/{device.id}?lang=en").text
+    assert "Battery level: <strong>12 %</strong>" in shown
+    assert "3 hours ago" in shown

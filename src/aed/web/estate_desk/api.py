@@ -30,11 +30,13 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.schemas import DeviceAmend
 from aed.translation import detail_of
 from aed.upkeep.rules import short_number
+from aed.upkeep.signals.queries import monitors_of
 from aed.web.estate_desk import page, queries
 from aed.web.estate_desk.page import Shown
 from aed.web.form_fields import fields_by_name
 from aed.web.language import language_of
 from aed.web.render import render
+from aed.web.signals import signals_of
 from aed.web.week import week_of
 from aed.web.words import noop
 
@@ -209,6 +211,7 @@ def _device_page(
         device=device,
         estate=device.estate,
         code=short_number(device.id),
+        signals=signals_of(monitors_of(session, [device.id]).get(device.id), at=clock.now()),
         typed=typed,
         was=json.dumps(was or page.fields_of(device), ensure_ascii=False),
         version=device.version if version is None else version,

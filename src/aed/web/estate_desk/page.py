@@ -20,6 +20,7 @@ from aed.upkeep.faults.queries import DeviceReadiness
 from aed.upkeep.faults.schemas import ReadinessOut
 from aed.upkeep.rules import short_number
 from aed.web.estate_desk.queries import Desk
+from aed.web.signals import warnings_of
 from aed.web.words import noop
 
 WEEK_DAYS: Final = 7
@@ -114,6 +115,8 @@ class DeviceLine:
     dues: list[DueLine]
     keeper: str
     last_checked_on: date | None
+    warnings: list[str]
+    """Of its monitor; translate them."""
 
     @property
     def is_overdue(self) -> bool:
@@ -173,6 +176,7 @@ def _line(found: DeviceReadiness, dues: list[Due], desk: Desk, *, at: datetime) 
         ],
         keeper=device.keeper.name if device.keeper is not None else "",
         last_checked_on=device.last_checked_on,
+        warnings=warnings_of(desk.monitors.get(device.id)),
     )
 
 

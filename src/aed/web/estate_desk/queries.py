@@ -27,6 +27,8 @@ from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due.queries import Duties, duties
 from aed.upkeep.faults.queries import DeviceReadiness, readiness_of, reports
 from aed.upkeep.models import FaultReport
+from aed.upkeep.signals.models import DeviceMonitor
+from aed.upkeep.signals.queries import monitors_of
 
 MAX_ESTATES: Final = 500
 MAX_REPORTS: Final = 50
@@ -44,6 +46,8 @@ class Desk:
     duties: Duties
     reports: Sequence[FaultReport]
     calendar: HolidayDates | None
+    monitors: dict[int, DeviceMonitor]
+    """By device id."""
 
 
 def managed_estates(session: Session, viewer: Viewer) -> list[Estate]:
@@ -89,6 +93,7 @@ def desk(session: Session, viewer: Viewer, estate_id: int, *, at: datetime, sett
         duties=duties(session, viewer, of_estate, at=at, within_days=SOON_DAYS),
         reports=reports(session, viewer, of_estate, limit=MAX_REPORTS),
         calendar=calendar_of(session, found[0]) if found else None,
+        monitors=monitors_of(session, [each.id for each in found]),
     )
 
 
