@@ -163,6 +163,7 @@ from aed.web.rounds import api as round_pages_api
 from aed.web.sign_up import api as sign_up_api
 from aed.web.time_bank import api as time_bank_pages_api
 from aed.web.time_bank_desk import api as time_bank_desk_api
+from aed.web.training_desk import api as training_desk_api
 from aed.worker import api as worker_api
 
 log = structlog.get_logger("aed")
@@ -349,6 +350,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(embed_api.router)
     app.include_router(estate_desk_api.router)
     app.include_router(dispatch_board_api.router)
+    app.include_router(training_desk_api.router)
     app.include_router(reminder_pages_api.router)
     app.include_router(device_lists_api.router)
     app.include_router(map_api.router)

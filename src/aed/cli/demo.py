@@ -23,6 +23,7 @@ from aed.accounts.roles.actions import grant_role
 from aed.accounts.roles.schemas import RoleIn
 from aed.cli.context import opened, operator, viewer_as
 from aed.cli.demo_operations import add_operations
+from aed.cli.demo_training import add_demo_training
 from aed.cli.language import either
 from aed.cli.nearest import print_answer
 from aed.cli.screen import say
@@ -172,6 +173,7 @@ def _add_demo_people(session: Session, *, at: datetime) -> None:
     session.flush()
     _add_agreements(session, estate, at=at)
     add_operations(session, operator(), by=fetch_limits_in(load_settings()), at=at)
+    add_demo_training(session, estate, trainer=_PARTS[DemoRole.TRAINER][0], at=at)
 
 
 def _add_agreements(session: Session, estate: Estate, *, at: datetime) -> None:

@@ -99,8 +99,12 @@ def training_sessions(
     region: str | None = None,
     language: str | None = None,
     course: str | None = None,
+    only_run: bool = False,
 ) -> Sequence[TrainingSession]:
-    """Return a page of sessions in order of their start, in one SQL statement."""
+    """Return a page of sessions in order of their start, in one SQL statement.
+
+    `only_run`: only those whose training the viewer runs.
+    """
     statement = (
         _visible_with_details(viewer).order_by(TrainingSession.starts_at, TrainingSession.id).limit(limit)
     )
@@ -111,6 +115,8 @@ def training_sessions(
                 and_(TrainingSession.starts_at == after.starts_at, TrainingSession.id > after.id),
             )
         )
+    if only_run:
+        statement = statement.where(sessions_run_by(viewer))
     if starts_from is not None:
         statement = statement.where(TrainingSession.starts_at >= starts_from)
     if starts_before is not None:
@@ -214,6 +220,22 @@ def run_by(viewer: Viewer, *, estate_id: Any, region_id: Any) -> ColumnElement[b
         else:
             return true()
     return or_(false(), *found)
+
+
+def sessions_run_by(viewer: Viewer) -> ColumnElement[bool]:
+    """Return a condition: the viewer runs the session. SQL version of `runs_training` for sessions."""
+    estate_id, region_id = TrainingSession.estate_id, TrainingSession.region_id
+    of_estate = run_by(viewer, estate_id=estate_id, region_id=region_id)
+    if viewer.is_administrator or viewer.person_id is None or TokenScope.WRITE not in viewer.scopes:
+        return of_estate
+    officers = [each for each in viewer.role_assignments if each.role in RUN_IN_REGIONS]
+    if any(each.estate_id is None and not each.region_ids for each in officers):
+        return of_estate
+    regions = sorted({region for each in officers if each.estate_id is None for region in each.region_ids})
+    return or_(
+        and_(estate_id.is_not(None), of_estate),
+        and_(estate_id.is_(None), region_id.in_(regions)),
+    )
 
 
 def on_rosters_of(viewer: Viewer, *estate_ids: Any, region_id: Any, person_id: Any) -> ColumnElement[bool]:

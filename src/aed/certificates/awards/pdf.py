@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Final
 
@@ -22,9 +22,20 @@ def certificate_pdf(about: OnPaper, *, address: str) -> bytes:
 
     The same input gives the same bytes. Raises PaperNotMade if typesetting fails.
     """
+    return certificates_pdf([(about, address)])
+
+
+def certificates_pdf(papers: Sequence[tuple[OnPaper, str]]) -> bytes:
+    """Return one PDF with a page for each certificate and the address in its QR code; at least one."""
+    latest = max(about.issued_on or about.valid_until for about, _ in papers)
+    given = {"certificates": [_content(about, address) for about, address in papers]}
+    return pdf_of(__package__, "certificate.typ", given, made_at=datetime.combine(latest, time(), UTC))
+
+
+def _content(about: OnPaper, address: str) -> dict[str, str]:
     title_zh, title_en = TITLES[about.kind]
     issued_on = about.issued_on or about.valid_until
-    given = {
+    return {
         "title_zh": title_zh,
         "title_en": title_en,
         "name": about.name,
@@ -40,7 +51,6 @@ def certificate_pdf(about: OnPaper, *, address: str) -> bytes:
         "emergency_number": about.emergency_number,
         "qr": qr_svg(address),
     }
-    return pdf_of(__package__, "certificate.typ", given, made_at=datetime.combine(issued_on, time(), UTC))
 
 
 def _in_chinese(day: date) -> str:

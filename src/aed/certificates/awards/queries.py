@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, func, or_, select, union_all
+from sqlalchemy import Select, and_, func, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
@@ -18,8 +18,8 @@ from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import Assessment, Attendance, Course, Enrolment, Prerequisite, TrainingSession
-from aed.training.permissions import runs_training
-from aed.training.queries import on_rosters_of
+from aed.training.permissions import require_trainer, runs_training
+from aed.training.queries import on_rosters_of, training_session
 from aed.training.rules import AttendanceState
 
 
@@ -106,7 +106,47 @@ def on_paper(session: Session, viewer: Viewer, number: str) -> OnPaper:
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("A paper certificate is visible to its holder only. Sign in, or send a token.")
-    found = session.execute(
+    found = session.execute(_on_paper().where(Certificate.number == number)).one_or_none()
+    if found is None:
+        raise NotFound("No certificate with this number was awarded here.", field="number")
+    *columns, estate_id, region_id = found
+    paper = OnPaper(*columns)
+    if viewer.person_id != paper.person_id and not runs_training(viewer, estate_id, region_id):
+        raise NotAllowed(
+            "A paper certificate is visible only to its holder and those responsible for the training."
+        )
+    if paper.revoked_at is not None:
+        raise Conflict("This certificate was revoked and can no longer be printed.", field="number")
+    return paper
+
+
+def on_paper_of_session(session: Session, viewer: Viewer, session_id: int) -> list[OnPaper]:
+    """Return the printed content of a session's certificates, in order of enrolment, without revoked ones.
+
+    Raises NotFound, NotSignedIn or NotAllowed unless the viewer runs the session, and NotFound if none was
+    awarded.
+
+    visibility: for those who run the session.
+    """
+    training = training_session(session, viewer, session_id)
+    require_trainer(viewer, training.estate_id, training.region_id)
+    statement = (
+        _on_paper()
+        .where(TrainingSession.id == training.id, Certificate.revoked_at.is_(None))
+        .order_by(Enrolment.id)
+    )
+    found = [OnPaper(*row[:-2]) for row in session.execute(statement)]
+    if not found:
+        raise NotFound("No certificate was awarded in this session yet.", field="session_id")
+    return found
+
+
+def _on_paper() -> Select[*tuple[Any, ...]]:
+    """Select the columns of OnPaper, then the estate and region of the session.
+
+    visibility: the callers check once the holder, estate and region are known.
+    """
+    return (
         select(
             Certificate.number,
             Person.name,
@@ -130,19 +170,8 @@ def on_paper(session: Session, viewer: Viewer, number: str) -> OnPaper:
         .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
         .join(Course, Course.id == TrainingSession.course_id)
         .join(Region, Region.id == TrainingSession.region_id)
-        .where(Certificate.number == number, Certificate.is_awarded)
-    ).one_or_none()
-    if found is None:
-        raise NotFound("No certificate with this number was awarded here.", field="number")
-    *columns, estate_id, region_id = found
-    paper = OnPaper(*columns)
-    if viewer.person_id != paper.person_id and not runs_training(viewer, estate_id, region_id):
-        raise NotAllowed(
-            "A paper certificate is visible only to its holder and those responsible for the training."
-        )
-    if paper.revoked_at is not None:
-        raise Conflict("This certificate was revoked and can no longer be printed.", field="number")
-    return paper
+        .where(Certificate.is_awarded)
+    )
 
 
 class ExpiringCertificate(NamedTuple):

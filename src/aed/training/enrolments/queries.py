@@ -195,6 +195,27 @@ def results(
     return {each.id: (each, attendance, assessment) for each, attendance, assessment in found}
 
 
+def people_in(
+    session: Session,
+    session_id: int,
+    *,
+    states: Sequence[EnrolmentState],
+    attendance: AttendanceState | None = None,
+) -> Sequence[int]:
+    """Return the ids of the people of a session in these states, and with that attendance if one is given.
+
+    visibility: for actions, which check permission first.
+    """
+    statement = select(Enrolment.person_id).where(
+        Enrolment.session_id == session_id, Enrolment.state.in_(states)
+    )
+    if attendance is not None:
+        statement = statement.join(Attendance, Attendance.enrolment_id == Enrolment.id).where(
+            Attendance.state == attendance
+        )
+    return session.scalars(statement.order_by(Enrolment.id)).all()
+
+
 def estate_of_person(session: Session, person_id: int) -> int | None:
     """Return the estate of the person's responder entry, or None.
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
+from aed.accounts.free_text import MAX_PLACE_CHARACTERS, quote
 from aed.accounts.permissions import Viewer
-from aed.errors import Conflict, NotFound
+from aed.errors import Conflict, InvalidInput, NotFound
 from aed.issuers.actions import managed_issuer
+from aed.notifications.outbox import Notice, notify_person
+from aed.notifications.rules import MessageTopic
 from aed.registry.changes import PutOutcome, flush_or_conflict, record_amendment, record_creation
 from aed.responders.actions import Award, award_certificate
 from aed.responders.models import Certificate
@@ -110,6 +115,58 @@ def save_results(
         is_new = before == (None, None)
         outcomes.append(PutOutcome.of(None if before == after else is_new))
     return outcomes
+
+
+class MessageGroup(StrEnum):
+    """Which people of a session get a message."""
+
+    ENROLLED = "enrolled"
+    WAITING = "waiting"
+    ATTENDED = "attended"
+    ABSENT = "absent"
+    """Marked as absent."""
+
+
+def message_people(
+    session: Session, who: Viewer, session_id: int, group: MessageGroup, text: str, *, at: datetime
+) -> int:
+    """Send a text of the trainer to a group of people of a session; return their number.
+
+    Each gets it in one message that names the course and the day, without links and phone numbers. Raises
+    InvalidInput for an empty text, and Conflict if nobody is in the group.
+    """
+    training = session_queries.training_session(session, who, session_id)
+    require_trainer(who, training.estate_id, training.region_id)
+    words = quote(text, limit=MAX_MESSAGE_CHARACTERS)
+    if not words:
+        raise InvalidInput("Enter the text of the message.", field="text")
+    people = enrolment_queries.people_in(
+        session,
+        training.id,
+        states=(EnrolmentState.WAITING, EnrolmentState.OFFERED)
+        if group is MessageGroup.WAITING
+        else (EnrolmentState.ENROLLED,),
+        attendance=_ATTENDANCE_OF.get(group),
+    )
+    if not people:
+        raise Conflict("Nobody of this session is in that group.", field="group")
+    day = f"{training.starts_at.astimezone(ZoneInfo(training.time_zone)):%Y-%m-%d}"
+    course = training.course
+    notice = Notice(
+        f"{quote(course.name_en, limit=MAX_PLACE_CHARACTERS)}, {day}: {words}",
+        f"{quote(course.name_zh, limit=MAX_PLACE_CHARACTERS)}（{day}）：{words}",
+        topic=MessageTopic.TRAINING,
+    )
+    for person_id in people:
+        notify_person(session, person_id, notice, at, country=training.region.country)
+    return len(people)
+
+
+MAX_MESSAGE_CHARACTERS: Final = 300
+_ATTENDANCE_OF: Final = {
+    MessageGroup.ATTENDED: AttendanceState.ATTENDED,
+    MessageGroup.ABSENT: AttendanceState.NO_SHOW,
+}
 
 
 def _attended(

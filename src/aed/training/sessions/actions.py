@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
@@ -20,6 +21,7 @@ from aed.registry.changes import (
     require_not_null,
     require_version,
 )
+from aed.registry.estates.models import Estate
 from aed.training import queries
 from aed.training import queries as session_queries
 from aed.training.courses import queries as course_queries
@@ -27,10 +29,13 @@ from aed.training.enrolments.actions import end_all, notify_of_change, offer_fre
 from aed.training.models import TrainingSession
 from aed.training.permissions import require_trainer
 from aed.training.rules import CourseState, SessionAudience, SessionState
+from aed.training.sessions.queries import SessionPlace, place_of_estate, starts_of_course, trainers
 from aed.training.sessions.schemas import SessionAmend, SessionIn, TrainerIn
 
 NOTIFIED_FIELDS: Final = frozenset({"starts_at", "ends_at", "position", "place_en", "place_zh"})
 """Fields whose changes are announced to everyone enrolled."""
+MAX_WEEKS: Final = 26
+"""At most so many weekly copies of a session are made at once."""
 
 
 def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetime) -> TrainingSession:
@@ -47,15 +52,16 @@ def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetim
         raise Conflict("The course {code} is no longer offered.", field="course", code=course.code)
     if new.starts_at <= at:
         raise InvalidInput("starts_at must be in the future.", field="starts_at")
+    place = _place(session, new, estate)
     training = TrainingSession(
         course_id=course.id,
-        trainer_id=_trainer(session, new.trainer),
+        trainer_id=_trainer(session, new.trainer, estate_id=new.estate_id, region_id=region_id),
         region_id=region_id,
         estate_id=new.estate_id,
         audience=new.audience,
-        position=point(new.position.position()),
-        place_en=new.place_en,
-        place_zh=new.place_zh,
+        position=point(place.position),
+        place_en=place.place_en,
+        place_zh=place.place_zh,
         language=new.language,
         starts_at=new.starts_at,
         ends_at=new.ends_at,
@@ -92,7 +98,11 @@ def amend_session(
         )
     if change.capacity is not None and change.capacity < queries.places_of(session, training.id).held:
         raise Conflict("More places than that have already been taken or offered.", field="capacity")
-    trainer_id = _trainer(session, change.trainer) if "trainer" in given else training.trainer_id
+    trainer_id = training.trainer_id
+    if "trainer" in given:
+        trainer_id = _trainer(
+            session, change.trainer, estate_id=training.estate_id, region_id=training.region_id
+        )
     for name in given - {"position", "trainer"}:
         setattr(training, name, getattr(change, name))
     training.trainer_id = trainer_id
@@ -136,13 +146,97 @@ def cancel_session(
     return training
 
 
-def _trainer(session: Session, given: TrainerIn | None) -> int | None:
-    """Return the id of the trainer's person entry, creating it if needed; None without a trainer."""
-    return (
-        people_actions.find_or_add_person(session, name=given.name, phone=given.phone).id
-        if given is not None
-        else None
-    )
+def repeat_weekly(
+    session: Session, who: Viewer, session_id: int, *, weeks: int, at: datetime
+) -> list[TrainingSession]:
+    """Plan the same session for each of the following `weeks` weeks, at the same local time.
+
+    Weeks in the past are left out, and those that have this session already. Raises InvalidInput for more
+    than MAX_WEEKS, and Conflict for a cancelled session or a withdrawn course.
+    """
+    training = queries.training_session(session, who, session_id)
+    require_trainer(who, training.estate_id, training.region_id)
+    if not 1 <= weeks <= MAX_WEEKS:
+        raise InvalidInput("weeks must be between 1 and {most}.", field="weeks", most=MAX_WEEKS)
+    if training.state is SessionState.CANCELLED:
+        raise Conflict("The session is already {state}.", field="session_id", state=training.state)
+    if training.course.state is CourseState.WITHDRAWN:
+        raise Conflict("The course {code} is no longer offered.", field="course", code=training.course.code)
+    made = []
+    taken = starts_of_course(session, training)
+    for week in range(1, weeks + 1):
+        starts_at = _weeks_later(training.starts_at, week, training.time_zone)
+        if starts_at <= at or starts_at in taken:
+            continue
+        copy = TrainingSession(
+            course_id=training.course_id,
+            trainer_id=training.trainer_id,
+            region_id=training.region_id,
+            estate_id=training.estate_id,
+            audience=training.audience,
+            position=point(position_of(training.position)),
+            place_en=training.place_en,
+            place_zh=training.place_zh,
+            language=training.language,
+            starts_at=starts_at,
+            ends_at=_weeks_later(training.ends_at, week, training.time_zone),
+            enrolment_closes_at=_weeks_later(training.enrolment_closes_at, week, training.time_zone),
+            capacity=training.capacity,
+            minimum=training.minimum,
+            state=SessionState.PLANNED,
+        )
+        session.add(copy)
+        flush_or_conflict(session, "The session cannot be planned with these values.", None)
+        record_creation(session, who, copy, at=at)
+        made.append(copy)
+    return made
+
+
+def _weeks_later(moment: datetime, weeks: int, time_zone: str) -> datetime:
+    """Return the same local time so many weeks later, whatever daylight saving does in between."""
+    local = moment.astimezone(ZoneInfo(time_zone))
+    return (local + timedelta(weeks=weeks)).astimezone(UTC)
+
+
+def _place(session: Session, new: SessionIn, estate: Estate | None) -> SessionPlace:
+    """Return where a new session is held; what is not given is the estate's."""
+    usual = place_of_estate(session, estate) if estate is not None else None
+    if new.position is not None:
+        here = new.position.position()
+    elif usual is not None:
+        here = usual.position
+    else:
+        raise InvalidInput("Give the position of a session without an estate.", field="position")
+    place_en = new.place_en or new.place_zh or (usual.place_en if usual is not None else None)
+    place_zh = new.place_zh or new.place_en or (usual.place_zh if usual is not None else None)
+    if place_en is None or place_zh is None:
+        raise InvalidInput("Give the place of a session without an estate.", field="place_zh")
+    return SessionPlace(here, place_en, place_zh)
+
+
+def _trainer(
+    session: Session, given: TrainerIn | None, *, estate_id: int | None, region_id: int
+) -> int | None:
+    """Return the id of the trainer; None without one.
+
+    A name without a phone number is that of a person who trains there, if there is one; otherwise the person
+    is added. Raises Conflict if several have that name.
+    """
+    if given is None:
+        return None
+    if given.phone is None:
+        known = [
+            each
+            for each in trainers(session, estate_id=estate_id, region_id=region_id)
+            if each.name.casefold() == given.name.casefold()
+        ]
+        if len(known) > 1:
+            raise Conflict(
+                "Several trainers are called {name}. Add the phone number.", field="trainer", name=given.name
+            )
+        if known:
+            return known[0].id
+    return people_actions.find_or_add_person(session, name=given.name, phone=given.phone).id
 
 
 def _planned(training: TrainingSession) -> None:

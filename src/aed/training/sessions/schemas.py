@@ -26,7 +26,7 @@ class TrainerIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name
-    phone: Phone | None = None
+    phone: Phone | None = Field(None, description="Default: that of the trainer of this name there")
 
 
 class SessionIn(BaseModel):
@@ -60,9 +60,9 @@ class SessionIn(BaseModel):
     region: Code | None = Field(None, description="Default: the region of the estate")
     audience: SessionAudience = SessionAudience.ESTATE
     trainer: TrainerIn | None = None
-    position: PositionIn
-    place_en: Place
-    place_zh: Place
+    position: PositionIn | None = Field(None, description="Default: where the estate held its latest session")
+    place_en: Place | None = Field(None, description="Default: the place in Chinese, or the estate's")
+    place_zh: Place | None = Field(None, description="Default: the place in English, or the estate's")
     language: Language = "zh"
     starts_at: Moment
     ends_at: Moment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Form, Path, Request, Response
@@ -17,6 +18,7 @@ from aed.certificates.awards.pdf import certificate_pdf
 from aed.certificates.awards.queries import on_paper
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
+from aed.files.typesetting import qr_svg
 from aed.http.parameters import PublicAddress, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.notifications.short_links import KEY_IN_PATH, opens, short_link
@@ -307,6 +309,7 @@ def _enrolment_page(
         line=line,
         key=key,
         is_active=is_active,
+        code=_code(row) if row.state is EnrolmentState.ENROLLED and row.attendance is None else "",
         offer_until=(
             local_time(row.offer_expires_at, training.time_zone) if row.offer_expires_at is not None else None
         ),
@@ -314,6 +317,12 @@ def _enrolment_page(
         done=request.query_params.get("done", ""),
         problem=problem,
     )
+
+
+def _code(row: RosterRow) -> str:
+    """Return the code that the trainer scans on the roster, as the address of an image."""
+    drawn = qr_svg(f"/learn/enrolments/{row.id}").encode()
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}"
 
 
 def _alternatives(

@@ -1,11 +1,12 @@
-// The service worker of the site: without signal, `/` is the kept page `/offline`, and an inspector's round is as
-// it was last. The server puts `const SITE = {version, files, pages}` in front. Everything else goes to the network.
+// The service worker of the site: without signal, `/` is the kept page `/offline`, and an inspector's round and a
+// trainer's roster are as they were last. The server puts `const SITE = {version, files, pages}` in front.
+// Everything else goes to the network.
 "use strict";
 const KEPT = `aed-site-${SITE.version}`;
 const SIGNAL_MS = 4000; // with a weaker signal the kept page comes first; its link adds `wait` to try for longer
 const FILES = "/static/"; // addresses with a content hash: also those of the map, once an estate with a base map is kept
 const SETTINGS = "aed-settings";
-const ROUNDS = "aed-rounds-1"; // as in rounds.js
+const ROUNDS = "aed-rounds-1"; // as in rounds.js and training_desk.js
 
 self.addEventListener("install", (event) => {
   event.waitUntil((async () => {
@@ -83,7 +84,7 @@ self.addEventListener("fetch", (event) => {
   if (request.method !== "GET" || url.origin !== location.origin) return;
   if (request.mode === "navigate" && (url.pathname === "/" || url.pathname === "/offline")) {
     event.respondWith(page(request, url));
-  } else if (request.mode === "navigate" && /^\/rounds(\/\d+)?$/.test(url.pathname)) {
+  } else if (request.mode === "navigate" && /^\/(rounds|rounds\/\d+|training\/\d+)$/.test(url.pathname)) {
     event.respondWith(round(request, url));
   } else if (url.pathname.startsWith(FILES)) {
     event.respondWith(file(request));

@@ -28,6 +28,7 @@ from aed.notifications.channels.web_push import public_key
 from aed.responders import queries as responder_queries
 from aed.settings import Settings
 from aed.training.enrolments import queries as enrolment_queries
+from aed.training.permissions import RUN_IN_ESTATES
 from aed.volunteering.permissions import manages_any
 from aed.web.my_page import queries
 from aed.web.my_page.page import call_line, certificate_line, declaration_line, enrolment_line, offer_view
@@ -82,6 +83,7 @@ def _page(
         + [declaration_line(each) for each in declarations.own_declarations(session, person_id, limit=5)],
         to_confirm=declarations.count_pending(session, viewer),
         is_manager=manages_any(viewer),
+        is_trainer=any(each.role in RUN_IN_ESTATES for each in viewer.role_assignments),
         is_inspector=any(each.role in (Role.KEEPER, Role.LEAD) for each in viewer.role_assignments),
         sessions=[
             enrolment_line(each)

@@ -1,0 +1,178 @@
+"""The training desk: who gets it, its calendar, the form of a session, and the roster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Role
+from aed.accounts.sessions import SESSION_COOKIE
+from aed.notifications.models import OutboxMessage
+from aed.settings import Settings
+from aed.training.models import Attendance, TrainingSession
+from aed.training.rules import AttendanceState, SessionState
+from tests import make
+from tests.apps import app_on
+
+HEADERS = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html", "Accept-Language": "en"}
+DAY = timedelta(days=1)
+FORM = {
+    "day": "2031-05-03",
+    "starts": "09:00",
+    "ends": "12:30",
+    "capacity": "12",
+    "minimum": "4",
+    "language": "zh",
+    "audience": "estate",
+    "trainer": "Pu Zhixing",
+}
+
+type SignIn = Callable[[Person | None], TestClient]
+
+
+@pytest.fixture
+def browser_of(settings: Settings, session: Session) -> Iterator[SignIn]:
+    """Yield a function that opens the browser of a person, or of a stranger."""
+    with TestClient(app_on(settings)) as opened:
+
+        def new(who: Person | None) -> TestClient:
+            client = TestClient(
+                opened.app, base_url="https://testserver", headers=HEADERS, follow_redirects=False
+            )
+            if who is not None:
+                client.cookies.set(SESSION_COOKIE, make.sign_in(session, who.id))
+            session.commit()
+            return client
+
+        yield new
+
+
+@pytest.fixture
+def officer(session: Session) -> Person:
+    region = make.region(session)
+    person = make.person(session, name="Pu Zhixing")
+    make.role(session, person, Role.TRAINING_OFFICER, region=region)
+    return person
+
+
+def test_strangers_sign_in_and_residents_are_refused(
+    browser_of: SignIn, session: Session, officer: Person
+) -> None:
+    training = make.training(session)
+    stranger = browser_of(None)
+    assert stranger.get(f"/training/{training.id}").headers["location"].startswith("/sign-in")
+    assert stranger.post("/training/new", data=FORM).status_code == 401
+
+    resident = browser_of(make.person(session))
+    assert resident.get("/training").status_code == 403
+    assert resident.get(f"/training/{training.id}").status_code == 403
+    assert resident.get(f"/training/{training.id}/certificates").status_code == 403
+
+
+def test_an_officer_plans_a_session_at_the_usual_place_with_a_trainer_by_name(
+    browser_of: SignIn, session: Session, officer: Person
+) -> None:
+    estate = make.estate(session, name_en="Lakeside")
+    course = make.course(session)
+    make.training(session, course, estate=estate, place_en="Club room", place_zh="会所二楼")
+    desk = browser_of(officer)
+
+    form = desk.get(f"/training/new?place=estate-{estate.id}").text
+    assert '<option value="Pu Zhixing">' in form
+
+    typed = FORM | {"place": f"estate-{estate.id}", "course": course.code}
+    wrong = desk.post("/training/new", data=typed | {"ends": "08:00", "place_en": "Attic"})
+    assert wrong.status_code == 422
+    assert "ends_at must be after starts_at" in wrong.text
+    assert 'value="Attic"' in wrong.text
+
+    made = desk.post("/training/new", data=typed)
+    assert made.status_code == 303, made.text
+    found = session.get_one(TrainingSession, int(made.headers["location"].rpartition("/")[2]))
+    assert (found.trainer_id, found.place_zh, found.capacity) == (officer.id, "会所二楼", 12)
+    session.commit()
+
+    month = desk.get("/training?month=2031-05").text
+    assert f'href="/training/{found.id}"' in month
+    assert "4 more are needed" in month
+    assert desk.get("/training?month=99").status_code == 200
+
+    change = desk.get(f"/training/{found.id}/change")
+    assert 'value="会所二楼"' in change.text
+    sent = {**typed, "place_zh": "会所三楼", "place_en": "Club room", "version": "1", "do": "save"}
+    assert desk.post(f"/training/{found.id}/change", data=sent).status_code == 303
+    assert desk.post(f"/training/{found.id}/change", data=sent | {"place_zh": "x"}).status_code == 412
+    session.refresh(found)
+    assert (found.place_zh, found.trainer_id) == ("会所三楼", officer.id)
+    session.commit()
+
+    weekly = desk.post(f"/training/{found.id}", data={"do": "weekly", "weeks": "3"})
+    assert weekly.headers["location"].endswith("done=copied&count=3")
+    again = desk.post(f"/training/{found.id}", data={"do": "weekly", "weeks": "3"})
+    assert again.headers["location"].endswith("count=0")
+
+
+def test_the_roster_records_results_and_writes_to_those_who_did_not_come(
+    browser_of: SignIn, session: Session, officer: Person
+) -> None:
+    at = clock.now()
+    training = make.training(session, starts_at=at + timedelta(hours=1), planned_at=at - 9 * DAY, capacity=2)
+    came, absent, waits = (
+        make.enrolment(session, training, name, at=at - 5 * DAY)
+        for name in ("Wang Fang", "Li Lei", "Han Mei")
+    )
+    desk = browser_of(officer)
+    page = desk.get(f"/training/{training.id}")
+    assert page.headers["x-keep-offline"]
+    assert "Han Mei" in page.text.partition("Waiting list")[2]
+    assert desk.get(f"/training/{training.id}/certificates").status_code == 404
+
+    sent = {
+        "do": "results",
+        f"attendance-{came.id}": "attended",
+        f"result-{came.id}": "passed",
+        f"attendance-{absent.id}": "no_show",
+        f"attendance-{waits.id}": "attended",
+    }
+    saved = desk.post(f"/training/{training.id}", data=sent)
+    assert saved.status_code == 303, saved.text
+    assert saved.headers["location"].endswith("done=saved&count=2")
+    assert desk.post(f"/training/{training.id}", data=sent).headers["location"].endswith("done=saved&count=0")
+    marked = {each.enrolment_id: each.state for each in session.scalars(select(Attendance))}
+    assert marked == {came.id: AttendanceState.ATTENDED, absent.id: AttendanceState.NO_SHOW}
+    session.commit()
+
+    papers = desk.get(f"/training/{training.id}/certificates")
+    assert papers.content.startswith(b"%PDF")
+
+    empty = desk.post(f"/training/{training.id}", data={"do": "message", "group": "absent", "text": " "})
+    assert empty.status_code == 422
+    before = len(session.scalars(select(OutboxMessage.id)).all())
+    session.commit()
+    text = "We missed you. Come next week: https://evil.example"
+    done = desk.post(f"/training/{training.id}", data={"do": "message", "group": "absent", "text": text})
+    assert done.headers["location"].endswith("done=sent&count=1")
+    messages = session.scalars(select(OutboxMessage).order_by(OutboxMessage.id)).all()
+    assert len(messages) == before + 1
+    assert messages[-1].person_id == absent.person_id
+
+
+def test_a_session_is_cancelled_with_a_reason(browser_of: SignIn, session: Session, officer: Person) -> None:
+    training = make.training(session, starts_at=clock.now() + 10 * DAY, planned_at=clock.now() - DAY)
+    make.enrolment(session, training, at=clock.now())
+    desk = browser_of(officer)
+    form = {"do": "cancel", "version": "1"}
+    assert desk.post(f"/training/{training.id}/change", data=form).status_code == 422
+    assert desk.post(f"/training/{training.id}/change", data=form | {"reason": "Flood"}).status_code == 303
+    session.refresh(training)
+    assert training.state is SessionState.CANCELLED
+    session.commit()
+    assert "Flood" in desk.get(f"/training/{training.id}").text
+    assert "session cancelled" in desk.get(f"/training/{training.id}").text
