@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
+from pydantic import ValidationError
 from python_calamine import CalamineWorkbook
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -34,7 +35,8 @@ def read(path: Path) -> Table:
         with path.open(encoding="utf-8-sig", newline="") as opened:
             return list(csv.reader(opened))
     rows = CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0).to_python()
-    return [[str(int(cell)) if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    texts = [[str(int(cell)) if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    return [row for row in texts if not row[0].startswith("#")]  # the headings in Chinese
 
 
 def write(path: Path, rows: Table) -> None:
@@ -116,7 +118,29 @@ def test_results_filled_in_by_hand_are_imported_once(
     ]
     assert len(session.scalars(select(Certificate)).all()) == 1
     export_roster(session, ADMINISTRATOR, training.id, sheet)
-    assert read(sheet)[1][5:8] == ["attended", "passed", "很好"]
+    shown = ["attended", "passed"] if sheet.suffix == ".csv" else ["到 present", "合格 passed"]
+    assert read(sheet)[1][5:8] == [*shown, "很好"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("present", "attended"),
+        ("Absent", "no_show"),
+        ("到", "attended"),
+        ("缺", "no_show"),
+        ("缺 absent", "no_show"),
+        ("到 present ", "attended"),
+        ("attended", "attended"),
+    ],
+)
+def test_attendance_is_understood_in_both_languages(cell: str, value: str) -> None:
+    assert RosterFileRow.model_validate({"enrolment": 1, "attendance": cell}).attendance == value
+
+
+def test_a_cell_with_both_answers_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        RosterFileRow.model_validate({"enrolment": 1, "attendance": "到 absent"})
 
 
 def test_bad_rows_are_marked_in_the_returned_sheet_and_the_others_are_imported(

@@ -43,12 +43,28 @@ EXPLANATIONS: Final[dict[str, tuple[str, str]]] = {
         "enrolled 已录取、waiting 候补、offered 待确认",
     ),
     "waiting_place": ("Place on the waiting list", "候补序号"),
-    "attendance": ("attended or no_show", "attended 出席（到）或 no_show 缺席"),
-    "result": ("passed or failed, for people who attended", "passed 通过或 failed 未通过，仅限出席者"),
+    "attendance": ("present (attended) or absent (no_show)", "到或缺，也可填 present、absent"),
+    "result": ("passed or failed, for people who attended", "合格或不合格，仅限到场者"),
     "note": ("Remarks on the assessment", "考核备注"),
     "certificate": ("Number of the awarded certificate", "已颁发证书编号"),
 }
-CHOICES: Final = {"attendance": [each.value for each in AttendanceState], "result": ["passed", "failed"]}
+HEADINGS_ZH: Final[dict[str, str]] = {
+    "enrolment": "# 报名编号",
+    "name": "姓名",
+    "phone": "电话",
+    "state": "状态",
+    "waiting_place": "候补序号",
+    "attendance": "出勤",
+    "result": "成绩",
+    "note": "备注",
+    "certificate": "证书编号",
+}
+"""The second row of a workbook; a row that begins with # is skipped when the sheet is read."""
+CHOICES: Final = {
+    "attendance": {"attended": "到 present", "no_show": "缺 absent"},
+    "result": {"passed": "合格 passed", "failed": "不合格 failed"},
+}
+"""What the drop-downs of a workbook offer, by value."""
 WIDTHS: Final = {"name": 22, "phone": 20, "note": 40, "certificate": 28}
 
 
@@ -94,33 +110,49 @@ def _write_workbook(path: Path, lines: Sequence[RosterLine]) -> None:
     with workbook(path) as book:
         bold, text = book.add_format({"bold": True, "bottom": 1}), book.add_format({"num_format": "@"})
         sheet = book.add_worksheet(SHEET)
-        sheet.freeze_panes(1, 2)
+        sheet.freeze_panes(2, 2)
         sheet.set_landscape()
         sheet.fit_to_pages(1, 0)
-        sheet.repeat_rows(0)
+        sheet.repeat_rows(0, 1)
         for number, name in enumerate(RosterLine._fields):
             sheet.write_string(0, number, name, bold)
+            sheet.write_string(1, number, HEADINGS_ZH[name], bold)
             sheet.write_comment(0, number, "\n".join(EXPLANATIONS[name]), {"x_scale": 2})
             sheet.set_column(number, number, WIDTHS.get(name, 13), text)
             if name in CHOICES:
-                choice = {"validate": "list", "source": CHOICES[name], "error_title": name}
-                choice["error_message"] = "\n".join(EXPLANATIONS[name])
-                sheet.data_validation(1, number, max(len(lines), 1), number, choice)
-        for row, line in enumerate(lines, start=1):
-            for number, cell in enumerate(line):
-                sheet.write_string(row, number, str(cell), text)
+                choice = {"validate": "list", "source": list(CHOICES[name].values()), "error_title": name}
+                choice |= {"error_type": "warning", "error_message": "\n".join(EXPLANATIONS[name])}
+                sheet.data_validation(2, number, max(len(lines), 1) + 1, number, choice)
+        for row, line in enumerate(lines, start=2):
+            for number, (name, cell) in enumerate(zip(RosterLine._fields, line, strict=True)):
+                sheet.write_string(row, number, CHOICES.get(name, {}).get(str(cell), str(cell)), text)
 
 
 def _attendance_in_words(given: object) -> object:
-    return _ATTENDANCE.get(given.strip(), given) if isinstance(given, str) else given
+    return _value_of(given, _ATTENDANCE)
 
 
 def _result_in_words(given: object) -> object:
-    return _RESULTS.get(given.strip(), given) if isinstance(given, str) else given
+    return _value_of(given, _RESULTS)
 
 
-_ATTENDANCE = {"到": "attended", "出席": "attended", "缺席": "no_show", "未到": "no_show"}
-_RESULTS = {"通过": "passed", "合格": "passed", "未通过": "failed", "不合格": "failed"}
+def _value_of(given: object, values: dict[str, str]) -> object:
+    """Return the value that all words of a cell stand for, as in `到 present`; otherwise the cell."""
+    if not isinstance(given, str):
+        return given
+    found = {values.get(word) for word in given.casefold().split()}
+    value = found.pop() if len(found) == 1 else None
+    return given if value is None else value
+
+
+_ATTENDANCE: Final = {
+    **dict.fromkeys(("attended", "present", "到", "已到", "出席"), "attended"),
+    **dict.fromkeys(("no_show", "absent", "缺", "缺席", "未到"), "no_show"),
+}
+_RESULTS: Final = {
+    **dict.fromkeys(("passed", "通过", "合格"), "passed"),
+    **dict.fromkeys(("failed", "未通过", "不合格"), "failed"),
+}
 
 
 class RosterFileRow(FileRow):
