@@ -22,8 +22,8 @@ from aed.certificates.models import CertificateCheck, IssuerEntry
 from aed.certificates.rules import CheckState
 from aed.certificates.verification.actions import begin_checks
 from aed.errors import InvalidInput, NotAllowed, NotSignedIn
-from aed.responders.models import Certificate
-from aed.responders.rules import CertificateKind, CertificateTrust
+from aed.responders.models import Certificate, Responder
+from aed.responders.rules import CertificateKind, CertificateTrust, ResponderState
 from tests import make
 from tests.cases import each_case
 from tests.make import ADMINISTRATOR, NOW
@@ -100,6 +100,33 @@ def test_only_those_who_manage_the_issuer_import_its_roster(
         import_issuer_roster(session, viewer_of_person(session, elsewhere.id), chapter, path, at=NOW)
     who = viewer_of_person(session, there.id)
     assert import_issuer_roster(session, who, chapter, path, at=NOW).new == 1
+
+
+def test_a_row_of_a_learner_without_a_certificate_adds_it(
+    session: Session, chapter: int, tmp_path: Path
+) -> None:
+    training = make.training(session)
+    learner = make.enrolment(session, training, "韩梅梅", phone="+86 138 0013 8001")
+    make.enrolment(session, training, "李雷", phone="+86 138 0013 8002")
+    session.commit()
+    path = roster(
+        tmp_path,
+        row("韩梅梅", "RC-1", phone="13800138001"),
+        row("李雷", "RC-2", phone="13800138003"),
+        row("王芳", "RC-3", phone="13800138002"),
+    )
+
+    report = read(session, chapter, path)
+    again = read(session, chapter, path, days=1)
+
+    assert (report.effects.added, report.effects.not_held) == (1, 2)
+    assert counts(report) == {CheckState.CONFIRMED: 1}
+    assert (again.effects.added, again.effects.not_held) == (0, 2)
+    (card,) = session.scalars(select(Certificate)).all()
+    assert (card.number, card.trust) == ("RC-1", CertificateTrust.VERIFIED)
+    holder = session.get_one(Responder, card.responder_id)
+    assert holder.person_id == learner.person_id
+    assert holder.state is not ResponderState.ACTIVE, "nobody is called who did not offer to help"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp936", "gb18030"])

@@ -137,7 +137,8 @@ def read(
     say(
         f"Certificates registered here: {counts[CheckState.CONFIRMED]} confirmed, "
         f"{counts[CheckState.CORRECTED]} corrected, {counts[CheckState.REVOKED]} revoked, "
-        f"{counts[CheckState.DISPUTED]} disputed. Rows without a certificate here: "
+        f"{counts[CheckState.DISPUTED]} disputed. Added to people known here: {report.effects.added}. "
+        "Rows without a certificate here: "
         f"{report.effects.not_held}."
     )
     if report.missing:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.certificates.issuer_rosters import queries
-from aed.certificates.issuer_rosters.queries import Known
+from aed.certificates.issuer_rosters.queries import Known, KnownPerson
 from aed.certificates.models import CertificateCheck, IssuerEntry
 from aed.certificates.rules import (
     CheckFinding,
@@ -24,12 +24,14 @@ from aed.certificates.rules import (
     Facts,
     Holder,
     IssuerStatement,
+    bare_phone,
     compare,
 )
 from aed.database.bulk import insert_many
 from aed.issuers.models import Issuer, IssuerName
 from aed.issuers.rules import CertificateKind, IssuerState, plain_name
-from aed.registry.changes import RegistryChange
+from aed.registry.changes import RegistryChange, record_creation
+from aed.responders.actions import CertificateGiven, confirm_certificate
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateTrust
 
@@ -78,6 +80,8 @@ class Effects:
     """What a roster changed about the certificates held here."""
 
     counts: Counter[CheckState] = field(default_factory=Counter)
+    added: int = 0
+    """Number of certificates that were added to people known here without one."""
     not_held: int = 0
     """Number of entries whose certificate nobody here holds. They are kept for later."""
     unconfirmed: list[CheckNotice] = field(default_factory=list)
@@ -117,11 +121,56 @@ def take_lines(
     outcomes = _keep_entries(session, issuer, lines, at=at)
     by_number = {line.number: line for line in lines}
     known = queries.held(session, issuer.id, by_number)
+    unheld = [by_number[number] for number in sorted(by_number.keys() - {each.number for each in known})]
+    if added := _add_to_people(session, issuer, unheld, today=at.date()):
+        effects.added += len(added)
+        known = queries.held(session, issuer.id, by_number)
+        for each in known:
+            if each.number in added:
+                record_creation(session, who, session.get_one(Certificate, each.id), at=at)
     follow(
         session, who, issuer, [(each, by_number[each.number].statement()) for each in known], effects, at=at
     )
     effects.not_held += len(by_number.keys() - {each.number for each in known})
     return outcomes
+
+
+def _add_to_people(session: Session, issuer: Issuer, lines: Sequence[Line], *, today: date) -> set[str]:
+    """Add certificates that nobody holds to people known here; return their numbers.
+
+    A row is of a person if the name and the phone number are theirs and nobody else's, and they hold no
+    certificate of that kind. Expired and revoked rows are left out. The person is only called after they
+    offer to help.
+
+    visibility: as for `take_lines`.
+    """
+    current = [line for line in lines if line.phone and not line.is_revoked and line.valid_until >= today]
+    if not current:
+        return set()
+    people: dict[tuple[str, str], list[KnownPerson]] = {}
+    for person in queries.people_with_phone(session, {line.name for line in current}):
+        people.setdefault((person.name, bare_phone(person.phone)), []).append(person)
+    ids = [each.person_id for found in people.values() for each in found]
+    taken = queries.kinds_held(session, ids) if ids else set()
+    added = set()
+    for line in current:
+        found = people.get((line.name, bare_phone(line.phone or "")), [])
+        if len(found) != 1 or (found[0].person_id, line.kind) in taken:
+            continue
+        taken.add((found[0].person_id, line.kind))
+        given = CertificateGiven(
+            line.kind,
+            issuer.name_zh,
+            line.number,
+            line.issued_on,
+            line.valid_until,
+            CertificateTrust.VERIFIED,
+        )
+        confirm_certificate(
+            session, found[0].person_id, given, region_id=found[0].region_id, estate_id=found[0].estate_id
+        )
+        added.add(line.number)
+    return added
 
 
 def follow(

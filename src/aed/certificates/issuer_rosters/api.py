@@ -122,6 +122,7 @@ class IssuerRosterOut(BaseModel):
     corrected: int
     disputed: int
     revoked: int
+    added: int = Field(description="Certificates added to people known here by name and phone without one")
     not_held: int = Field(description="Rows of which nobody here holds the certificate; kept")
     missing: int = Field(description="Verified certificates that this roster does not hold; they stay so")
     notified: list[RosterEntryOut]
@@ -141,6 +142,7 @@ class IssuerRosterOut(BaseModel):
             corrected=counts[CheckState.CORRECTED],
             disputed=counts[CheckState.DISPUTED],
             revoked=counts[CheckState.REVOKED],
+            added=report.effects.added,
             not_held=report.effects.not_held,
             missing=report.missing,
             notified=[

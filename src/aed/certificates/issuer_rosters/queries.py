@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
@@ -16,6 +16,7 @@ from aed.database.bulk import in_array
 from aed.issuers.rules import CertificateKind
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateTrust
+from aed.training.models import Enrolment, TrainingSession
 
 
 class Known(NamedTuple):
@@ -40,6 +41,55 @@ class Known(NamedTuple):
     @property
     def facts(self) -> Facts:
         return Facts(self.kind, self.issued_on, self.valid_until)
+
+
+class KnownPerson(NamedTuple):
+    """A person who is registered as a responder or enrolled in training here."""
+
+    person_id: int
+    name: str
+    phone: str
+    region_id: int
+    estate_id: int | None
+
+
+def people_with_phone(session: Session, names: Collection[str]) -> list[KnownPerson]:
+    """Return the people of these names who have a phone number, and are responders or enrolled in training.
+
+    Region and estate are those of their responder entry, or else of their latest enrolment.
+
+    visibility: for those who manage the issuer; the caller checks.
+    """
+    is_named = in_array(session, Person.name, names)
+    is_whole = and_(Person.phone.is_not(None), Person.erased_at.is_(None), Person.joined_into_id.is_(None))
+    enrolled = session.execute(
+        select(Person.id, Person.name, Person.phone, TrainingSession.region_id, Enrolment.estate_id)
+        .join(Enrolment, Enrolment.person_id == Person.id)
+        .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
+        .where(is_named, is_whole)
+        .order_by(Enrolment.id)
+    )
+    registered = session.execute(
+        select(Person.id, Person.name, Person.phone, Responder.region_id, Responder.estate_id)
+        .join(Responder, Responder.person_id == Person.id)
+        .where(is_named, is_whole)
+        .order_by(Responder.id)
+    )
+    found = {row[0]: KnownPerson(*row) for row in (*enrolled, *registered)}  # a later row replaces an earlier
+    return list(found.values())
+
+
+def kinds_held(session: Session, person_ids: Collection[int]) -> set[tuple[int, CertificateKind]]:
+    """Return the kinds of certificates that these people hold and that were not revoked.
+
+    visibility: for those who manage the issuer; the caller checks.
+    """
+    found = session.execute(
+        select(Responder.person_id, Certificate.kind)
+        .join(Certificate, Certificate.responder_id == Responder.id)
+        .where(Responder.person_id.in_(person_ids), Certificate.revoked_at.is_(None))
+    )
+    return {(person_id, kind) for person_id, kind in found}
 
 
 def held(session: Session, issuer_id: int, numbers: Collection[str]) -> Sequence[Known]:
