@@ -28,6 +28,7 @@ GUARDED = {
     "Device": "devices",
     "CoveragePreview": "coverage_previews",
     "RegionPreview": "region_previews",
+    "RegionCoverage": "region_coverages",
     "Estate": "estates",
     "Gate": "gates",
     "Building": "buildings",

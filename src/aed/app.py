@@ -156,6 +156,7 @@ from aed.web.first_run import api as first_run_api
 from aed.web.learn import api as learn_api
 from aed.web.map import api as map_api
 from aed.web.my_page import api as my_page_api
+from aed.web.region_dashboard import api as region_dashboard_api
 from aed.web.reminders import api as reminder_pages_api
 from aed.web.render import HEADERS
 from aed.web.reports import api as web_reports_api
@@ -351,6 +352,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(estate_desk_api.router)
     app.include_router(dispatch_board_api.router)
     app.include_router(training_desk_api.router)
+    app.include_router(region_dashboard_api.router)
     app.include_router(reminder_pages_api.router)
     app.include_router(device_lists_api.router)
     app.include_router(map_api.router)

@@ -30,6 +30,7 @@ from aed.notifications.claims import give_up_expired, remove_dead_links
 from aed.notifications.jobs import delete_messages
 from aed.notifications.short_links import delete_expired_links
 from aed.planning.coverage.jobs import compute_region_previews
+from aed.planning.regional_coverage.jobs import compute_region_coverages
 from aed.responders.live import live_places
 from aed.settings import Settings
 from aed.sharing.agreements.jobs import notify_of_endings
@@ -107,6 +108,12 @@ def agreement_notices(database: Database, settings: Settings, now: Now) -> Count
 
 def region_previews(database: Database, settings: Settings, now: Now) -> Counts:
     return compute_region_previews(
+        database, now, network_of=lambda: network_at(settings.walking_network), settings=settings
+    )
+
+
+def region_coverage(database: Database, settings: Settings, now: Now) -> Counts:
+    return compute_region_coverages(
         database, now, network_of=lambda: network_at(settings.walking_network), settings=settings
     )
 

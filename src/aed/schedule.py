@@ -93,6 +93,11 @@ TIMETABLE: Final = (
         "Computes the previews of a step by every estate of a region that were asked for",
     ),
     _job(
+        "region-coverage",
+        daily("02:30"),
+        "Computes for each region who has an AED within 3 and 5 minutes, for the dashboard",
+    ),
+    _job(
         "agreement-notices",
         daily("02:00"),
         "Notifies the parties before an agreement ends, and reports on trials that ended",

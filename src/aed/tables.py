@@ -26,6 +26,7 @@ import aed.issuers.models
 import aed.notifications.models
 import aed.notifications.short_links
 import aed.planning.coverage.models
+import aed.planning.regional_coverage.models
 import aed.registry.changes
 import aed.registry.devices.models
 import aed.registry.estates.models

@@ -21,6 +21,7 @@ class DemoRole(StrEnum):
     DISPATCHER = "dispatcher"
     MANAGER = "manager"
     ADMINISTRATOR = "administrator"
+    REGION = "region"
 
 
 class DemoPerson(Table):
@@ -30,6 +31,11 @@ class DemoPerson(Table):
 
     role: Mapped[DemoRole] = mapped_column(enum_column(DemoRole), primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+
+
+def is_demo(session: Session) -> bool:
+    """Return True if `aed demo` made this database. visibility: no person is returned."""
+    return session.scalar(select(DemoPerson.role).limit(1)) is not None
 
 
 def demo_people(session: Session) -> dict[DemoRole, int]:

@@ -15,13 +15,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.demo_people import DemoPerson, DemoRole
+from aed.accounts.demo_people import DemoPerson, DemoRole, is_demo
 from aed.accounts.people.actions import find_or_add_person, open_proved_account
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Audience, Role
+from aed.accounts.regions.models import Region
 from aed.accounts.roles.actions import grant_role
 from aed.accounts.roles.schemas import RoleIn
 from aed.cli.context import opened, operator, viewer_as
+from aed.cli.demo_history import add_history, has_history
 from aed.cli.demo_operations import add_operations
 from aed.cli.demo_training import add_demo_training
 from aed.cli.language import either
@@ -37,6 +39,7 @@ from aed.imports.feeds.fetching import fetch_limits_in
 from aed.imports.responders import import_responders
 from aed.lookup.answer import answer_lookup
 from aed.lookup.question import LookupQuestion
+from aed.planning.regional_coverage.jobs import compute_region_coverages
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.settings import Settings, is_checkout, load_settings
@@ -58,6 +61,9 @@ def demo(
     folder: Annotated[
         Path, typer.Option(help="The district's folder", show_default="the one included in the program")
     ] = DISTRICT,
+    history: Annotated[
+        bool, typer.Option("--history", help="Add a year of invented checks, drills, training and incidents")
+    ] = False,
     ask_all: Annotated[bool, typer.Option("--all", help="Ask all the questions of the district")] = False,
 ) -> None:
     """Build a demo database and street network, and look up one patient."""
@@ -73,7 +79,10 @@ def demo(
     with opened(settings) as database:
         bring_up_to_date(database)
         _load(database, folder)
+        if history:
+            _add_history(database)
         network = _network(folder / "streets.osm.pbf", settings.walking_network)
+        compute_region_coverages(database, clock.now, network_of=lambda: network, settings=settings)
         _copy_basemap(folder / "basemap.pmtiles", settings.basemap)
         questions = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
         if ask_all:
@@ -90,6 +99,7 @@ def demo(
     say(f"  {aed} nearest {here} --at 2026-09-22T02:00:00+08:00      the public view, at night")
     say(f"  {aed} nearest 30.284038 120.098707 --as estate:demo-district/inkstone      a resident's view")
     say(f"  {aed} demo --all      every question of the district, with what it shows")
+    say(f"  {aed} demo --history      a year of invented history, for the dashboard of the region")
     say(f"  {aed} serve      then http://127.0.0.1:8000/demo to walk through it, /docs for the API, or")
     say(f"  curl 'http://127.0.0.1:8000/v1/nearest?lat={asked['lat']}&lon={asked['lon']}'")
 
@@ -176,6 +186,19 @@ def _add_demo_people(session: Session, *, at: datetime) -> None:
     add_demo_training(session, estate, trainer=_PARTS[DemoRole.TRAINER][0], at=at)
 
 
+def _add_history(database: Database) -> None:
+    """Add the history of the demo's region, once, and never to a database with people of its own.
+
+    visibility: for the operator.
+    """
+    with transaction(database) as session:
+        if not is_demo(session) or has_history(session):
+            return
+        estate = session.scalars(select(Estate).where(Estate.source_id == "paper-crane")).one()
+        add_history(session, session.get_one(Region, estate.region_id), at=clock.now())
+    say("history: a year of checks, drills, training sessions and incidents")
+
+
 def _add_agreements(session: Session, estate: Estate, *, at: datetime) -> None:
     """Add an agreement in force, and one that waits for the owners' committee.
 
@@ -242,6 +265,7 @@ _PARTS: dict[DemoRole, tuple[str, Role, Literal["estate", "region", "network"]]]
     DemoRole.DISPATCHER: ("陆听澜 Lu Tinglan", Role.DISPATCHER, "region"),
     DemoRole.MANAGER: ("齐守园 Qi Shouyuan", Role.ESTATE_MANAGER, "estate"),
     DemoRole.ADMINISTRATOR: ("司明宇 Si Mingyu", Role.ADMINISTRATOR, "network"),
+    DemoRole.REGION: ("岑望川 Cen Wangchuan", Role.ADMINISTRATOR, "region"),
 }
 """Invented name, role, and where it is held."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from sqlalchemy import select, union
 from sqlalchemy.orm import Session
@@ -86,6 +87,37 @@ def timed_fetches(session: Session, estate_id: int, *, newest: int) -> list[Time
         if found:
             break
     return found
+
+
+def drill_times(
+    session: Session,
+    viewer: Viewer,
+    region_ids: Collection[int],
+    *,
+    estate_id: int | None = None,
+    since: datetime,
+    until: datetime,
+) -> list[tuple[datetime, float]]:
+    """Return when the drills of these regions (or of one estate in them) took place, and their seconds.
+
+    Covers the devices that the viewer keeps, manages or dispatches; oldest first.
+    """
+    statement = (
+        select(Drill.ran_at, Drill.seconds)
+        .join(Device, Device.id == Drill.device_id)
+        .where(
+            visible_to(viewer, Device),
+            managed_by(viewer, Device),
+            Device.region_id.in_(region_ids),
+            Drill.withdrawn_at.is_(None),
+            Drill.ran_at >= since,
+            Drill.ran_at < until,
+        )
+        .order_by(Drill.ran_at, Drill.id)
+    )
+    if estate_id is not None:
+        statement = statement.where(Drill.estate_id == estate_id)
+    return [(ran_at, seconds) for ran_at, seconds in session.execute(statement)]
 
 
 def estates_with_drills(session: Session) -> list[int]:

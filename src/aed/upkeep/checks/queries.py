@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, is_insider
@@ -18,6 +18,7 @@ from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.upkeep.checks.rules import DEFAULT, PolicyScope, Terms, closest
+from aed.upkeep.device_filter import DeviceFilter, filter_conditions
 from aed.upkeep.models import Check, Photo, PlacePhoto, Policy
 from aed.upkeep.rules import CheckKind, PolicyState, Question
 
@@ -93,6 +94,33 @@ def later_checks(session: Session, device_id: int, *, answered_at: datetime) -> 
             Check.answered_at > answered_at,
         )
     ).all()
+
+
+def count_checks(
+    session: Session, viewer: Viewer, device_filter: DeviceFilter, *, bounds: Sequence[datetime]
+) -> list[tuple[int, int]]:
+    """Return how many checks passed and failed between each two of the moments `bounds`, without glances.
+
+    Covers the devices that the viewer keeps, manages or dispatches. Runs one statement.
+    """
+    period = case(*((Check.answered_at < end, number) for number, end in enumerate(bounds[1:])))
+    rows = session.execute(
+        select(period.label("period"), Check.is_passed, func.count())
+        .join(Device, Device.id == Check.device_id)
+        .where(
+            visible_to(viewer, Device),
+            managed_by(viewer, Device),
+            *filter_conditions(session, device_filter),
+            Check.kind != CheckKind.GLANCE,
+            Check.answered_at >= bounds[0],
+            Check.answered_at < bounds[-1],
+        )
+        .group_by(period, Check.is_passed)
+    )
+    counts = {(number, is_passed): count for number, is_passed, count in rows}
+    return [
+        (counts.get((number, True), 0), counts.get((number, False), 0)) for number in range(len(bounds) - 1)
+    ]
 
 
 # --- photos ---------------------------------------------------------------------------------------------

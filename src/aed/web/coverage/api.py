@@ -23,17 +23,12 @@ from aed.planning.coverage.formats import interval
 from aed.planning.coverage.maps import band_with_most, coverage_map
 from aed.planning.coverage.schemas import PreviewOut, StepIn
 from aed.registry.estates import queries as estate_queries
+from aed.web.band_names import BAND_NAMES
 from aed.web.render import render
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-BAND_NAMES: Final = {
-    Band.DAY: noop("Day, Monday to Friday 8–20"),
-    Band.EVENING: noop("Evening, Monday to Friday 20–23"),
-    Band.NIGHT: noop("Night, 23–8"),
-    Band.WEEKEND: noop("Weekend, 8–23"),
-}
 AUDIENCES: Final = {
     Audience.NEIGHBOURS: noop("The neighbourhood"),
     Audience.DISPATCH: noop("The neighbourhood and the dispatch centre"),

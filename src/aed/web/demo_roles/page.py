@@ -40,6 +40,9 @@ PARTS: Final[Mapping[str, Part]] = {
     DemoRole.ADMINISTRATOR: Part(
         noop("An administrator"), noop("Runs the network: people, messages, jobs, keys.")
     ),
+    DemoRole.REGION: Part(
+        noop("A region's administrator"), noop("Runs all estates of a region, and reports on them.")
+    ),
 }
 
 

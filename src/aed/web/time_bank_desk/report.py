@@ -73,7 +73,6 @@ def show_report(
     except ValueError:
         problem, begins, ends = BAD_PERIOD, today.replace(month=1, day=1), today
     found = service_report(session, viewer, chosen, first=begins, last=ends)
-    most = max(found.minutes.values())
     return render(
         request,
         "time_bank_desk/report.html.jinja",
@@ -89,7 +88,6 @@ def show_report(
                 SOURCES[ServiceSource(source)],
                 hours_and_minutes(minutes),
                 found.records[source],
-                round(280 * minutes / most) if most else 0,
             )
             for source, minutes in found.minutes.items()
         ],

@@ -1,0 +1,1 @@
+"""The region's dashboard and its monthly report."""
