@@ -460,7 +460,7 @@ def test_the_documented_examples_work(
     assert tried >= 14
 
 
-EXAMPLES = examples(5, in_depth=100)
+EXAMPLES = examples(8, in_depth=100)
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

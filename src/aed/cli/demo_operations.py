@@ -55,9 +55,9 @@ def add_operations(session: Session, who: Viewer, *, by: FetchLimits, at: dateti
                 "verified_by": "roster",
                 "courses": [
                     {
-                        "code": "救护员",
+                        "code": "first-aid",
                         "name_en": "First-aider",
-                        "name_zh": "救护员",
+                        "name_zh": "应急救护",
                         "kind": "first_aid",
                         "validity_months": 36,
                     }
