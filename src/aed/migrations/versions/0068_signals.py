@@ -89,7 +89,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_signal_sources_region_id"), "signal_sources", ["region_id"])
     op.create_index(op.f("ix_signal_sources_estate_id"), "signal_sources", ["estate_id"])
     op.add_column("devices", sa.Column("silent_since", MOMENT, nullable=True))
-    op.create_index("ix_devices_serial", "devices", ["serial"])
     op.add_column("policies", sa.Column("silent_after_minutes", sa.Integer(), nullable=True))
     op.add_column("policies", sa.Column("low_battery_percent", sa.Integer(), nullable=True))
     op.add_column("policies", sa.Column("min_celsius", sa.Integer(), nullable=True))
@@ -102,7 +101,6 @@ def downgrade() -> None:
     _reasons_may_be(*REASONS)
     for name in ("max_celsius", "min_celsius", "low_battery_percent", "silent_after_minutes"):
         op.drop_column("policies", name)
-    op.drop_index("ix_devices_serial", table_name="devices")
     op.drop_column("devices", "silent_since")
     op.drop_table("signal_sources")
     op.drop_table("device_signals")

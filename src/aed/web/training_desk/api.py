@@ -330,10 +330,12 @@ def _roster_page(
 def show_certificates(
     session: ReadSession, viewer: ViewerDep, settings: SettingsDep, address: PublicAddress, session_id: RowId
 ) -> Response:
-    """Return the certificates of a session as one PDF, a page for each."""
+    """Return the certificates of a session as one PDF, a page for each; without any, lead back to it."""
     keys = signing_keys(settings)
     papers = [
         (each, f"{address}/v1/check/{signed(keys, TokenPurpose.CERTIFICATE, each.number)}")
         for each in on_paper_of_session(session, viewer, session_id)
     ]
+    if not papers:
+        return RedirectResponse(f"/training/{session_id}", 303)
     return pdf_response(certificates_pdf(papers), f"certificates-session-{session_id}.pdf")
