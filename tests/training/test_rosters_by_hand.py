@@ -130,18 +130,18 @@ def test_merged_cells_are_reported_and_the_other_rows_imported(
 ) -> None:
     def merge(rows: Any) -> None:
         at = column(rows, "attendance")
-        rows[f"{at}2"] = "attended"
         rows[f"{at}3"] = "attended"
-        rows.merge_cells(f"{at}3:{at}5")
-        rows[f"{at}6"] = "no_show"
+        rows[f"{at}4"] = "attended"
+        rows.merge_cells(f"{at}4:{at}6")
+        rows[f"{at}7"] = "no_show"
 
     edited(sheet, merge)
     report = take(session, training, sheet)
 
     assert came(session, training) == ["attended", None, None, None, "no_show"]
-    assert [bad.where for bad in report.bad] == ["row 3", "row 4", "row 5"]
+    assert [bad.where for bad in report.bad] == ["row 4", "row 5", "row 6"]
     for bad in report.bad:
-        assert "the cells F3:F5 are merged" in bad.reason
+        assert "the cells F4:F6 are merged" in bad.reason
         assert "fill in each cell" in bad.reason
 
 
@@ -150,17 +150,17 @@ def test_a_formula_is_read_as_its_value_and_one_without_a_value_is_reported(
 ) -> None:
     def write(rows: Any) -> None:
         at = column(rows, "attendance")
-        rows[f"{at}2"] = "attended"
-        rows[f"{at}3"] = '=IF(1=1,"attended","no_show")'
-        rows[f"{at}4"] = "#N/A"
+        rows[f"{at}3"] = "attended"
+        rows[f"{at}4"] = '=IF(1=1,"attended","no_show")'
+        rows[f"{at}5"] = "#N/A"
 
     edited(sheet, write)
     report = take(session, training, sheet)
 
     assert came(session, training)[:3] == ["attended", None, None]
     reason_by_row = {bad.where: bad.reason for bad in report.bad}
-    assert "the cell F3 contains a formula that was never calculated" in reason_by_row["row 3"]
-    assert "the formula in the cell F4 has an error" in reason_by_row["row 4"]
+    assert "the cell F4 contains a formula that was never calculated" in reason_by_row["row 4"]
+    assert "the formula in the cell F5 has an error" in reason_by_row["row 5"]
 
 
 def test_a_calculated_formula_is_read(session: Session, training: TrainingSession, tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ def test_the_returned_sheet_marks_the_cell_and_opens_in_other_programs(
     session: Session, training: TrainingSession, sheet: Path, tmp_path: Path
 ) -> None:
     def write(rows: Any) -> None:
-        rows[f"{column(rows, 'attendance')}2"] = "perhaps"
-        rows[f"{column(rows, 'attendance')}3"] = "attended"
+        rows[f"{column(rows, 'attendance')}3"] = "perhaps"
+        rows[f"{column(rows, 'attendance')}4"] = "attended"
 
     edited(sheet, write)
     report = take(session, training, sheet)
@@ -190,14 +190,14 @@ def test_the_returned_sheet_marks_the_cell_and_opens_in_other_programs(
     write_marked(sheet, marked, report.marks(), first=report.first)
 
     book = openpyxl.load_workbook(marked).worksheets[0]
-    at_fault = book[f"{column(book, 'attendance')}2"]
+    at_fault = book[f"{column(book, 'attendance')}3"]
     assert at_fault.value == "perhaps"
     assert at_fault.comment.text.startswith("attendance: ")
     assert at_fault.fill.start_color.rgb.endswith("FFC7CE")
-    assert book[f"{column(book, LINT_COLUMN)}2"].value.startswith("attendance: ")
-    assert book[f"{column(book, 'attendance')}3"].comment is None
+    assert book[f"{column(book, LINT_COLUMN)}3"].value.startswith("attendance: ")
+    assert book[f"{column(book, 'attendance')}4"].comment is None
     by_another = CalamineWorkbook.from_path(str(marked)).get_sheet_by_index(0).to_python()
-    assert [row[1] for row in by_another[1:]] == list(NAMES)
+    assert [row[1] for row in by_another[2:]] == list(NAMES)
 
 
 def test_a_long_list_that_is_not_a_roster_is_refused_quickly(
