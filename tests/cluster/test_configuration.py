@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,15 +98,22 @@ def test_each_service_reads_a_file_that_is_rendered() -> None:
         assert {each.removeprefix(f"{host.root}/") for each in read} <= set(files[host.name])
 
 
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """Yield a folder with a short path: that of a socket of HAProxy has at most 97 characters."""
+    with tempfile.TemporaryDirectory(prefix="aed-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("host", ["lb1", "app1"])
-def test_haproxy_accepts_its_files(host: str, tmp_path: Path) -> None:
+def test_haproxy_accepts_its_files(host: str, short_folder: Path) -> None:
     haproxy = _require("haproxy")
-    inventory = _below(tmp_path)
-    make_certificates(inventory, tmp_path)
-    write(render(inventory, PASSWORDS), tmp_path)
+    inventory = _below(short_folder)
+    make_certificates(inventory, short_folder)
+    write(render(inventory, PASSWORDS), short_folder)
 
     checked = subprocess.run(
-        [haproxy, "-c", "-f", str(tmp_path / host / "etc/haproxy/haproxy.cfg")],
+        [haproxy, "-c", "-f", str(short_folder / host / "etc/haproxy/haproxy.cfg")],
         capture_output=True,
         text=True,
         check=False,

@@ -29,11 +29,11 @@ class KnownPlace:
 
 
 def places_named(session: Session, viewer: Viewer, text: str) -> list[KnownPlace]:
-    """Return the estates and devices whose names contain the text, estates first; none for a short text.
+    """Return the estates and devices whose names contain the text, estates first.
 
-    An estate is found only if it has devices that the viewer may see.
+    A short text, or one with control characters, finds none. An estate is found only if it has devices that the viewer may see.
     """
-    if len(text) < MIN_CHARACTERS:
+    if len(text) < MIN_CHARACTERS or not text.isprintable():
         return []
     has_one = select(Device.id).where(Device.estate_id == Estate.id, visible_to(viewer, Device)).exists()
     named = or_(*(name.icontains(text, autoescape=True) for name in (Estate.name_zh, Estate.name_en)))
