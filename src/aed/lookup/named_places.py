@@ -31,7 +31,8 @@ class KnownPlace:
 def places_named(session: Session, viewer: Viewer, text: str) -> list[KnownPlace]:
     """Return the estates and devices whose names contain the text, estates first.
 
-    A short text, or one with control characters, finds none. An estate is found only if it has devices that the viewer may see.
+    A short text, or one with control characters, finds none. An estate is found only if it has devices that
+    the viewer may see.
     """
     if len(text) < MIN_CHARACTERS or not text.isprintable():
         return []
