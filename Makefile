@@ -16,7 +16,7 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test quick screens fuzz mutants bench boards soak attack cluster cluster-down cluster-drill cluster-faults year clients check docs docs-catalogues words vendor lighthouse release lock clean
+.PHONY: help demo serve test quick screens fuzz mutants bench boards soak attack cluster cluster-down cluster-drill cluster-faults year clients check lint types contracts docs docs-catalogues words vendor lighthouse release lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-23s%s\n", $$1, $$2 }'
@@ -99,9 +99,16 @@ clients: ## generate clients of the API in Python and TypeScript, and compile th
 
 check: ## run the linter, the formatter, mypy and the import contracts
 	@$(SETUP)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint types contracts
+
+lint:
 	$(BIN)/ruff check src tests geodata docs deploy
 	$(BIN)/ruff format --check src tests geodata docs deploy
+
+types:
 	$(BIN)/mypy
+
+contracts:
 	$(BIN)/lint-imports
 
 docs: ## build the documentation in English and Chinese into docs/_build; warnings are errors
