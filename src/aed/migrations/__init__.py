@@ -29,6 +29,8 @@ LOCK_PAUSES_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
 """Pauses between attempts to lock a table that is in use."""
 UPGRADE_WAIT_MS: Final = 600_000
 """How long an upgrade of SQLite waits for another."""
+UPGRADE_POLL_SECONDS: Final = 0.2
+"""Pause between attempts to begin while another upgrade of PostgreSQL runs."""
 _ALEMBIC: Final = threading.Lock()
 """Held while Alembic runs: its environment is one for the whole process."""
 _LOCK_ERRORS: Final = ("55P03", "40P01")
@@ -84,10 +86,9 @@ def _only_upgrade(connection: Connection) -> Iterator[None]:
         return
     lift_statement_timeout(connection)
     key = {"key": zlib.crc32(b"upgrade")}
-    lock_timeout = connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
-    connection.exec_driver_sql("SET lock_timeout = 0")
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), key)
-    connection.exec_driver_sql(f"SET lock_timeout = '{lock_timeout}'")
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key):
+        connection.commit()  # an index that is built concurrently waits for every transaction, also this one
+        sleep(UPGRADE_POLL_SECONDS)
     connection.commit()
     try:
         yield
