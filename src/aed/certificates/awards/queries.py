@@ -123,8 +123,7 @@ def on_paper(session: Session, viewer: Viewer, number: str) -> OnPaper:
 def on_paper_of_session(session: Session, viewer: Viewer, session_id: int) -> list[OnPaper]:
     """Return the printed content of a session's certificates, in order of enrolment, without revoked ones.
 
-    Raises NotFound, NotSignedIn or NotAllowed unless the viewer runs the session, and NotFound if none was
-    awarded.
+    Raises NotFound, NotSignedIn or NotAllowed unless the viewer runs the session.
 
     visibility: for those who run the session.
     """
@@ -135,10 +134,7 @@ def on_paper_of_session(session: Session, viewer: Viewer, session_id: int) -> li
         .where(TrainingSession.id == training.id, Certificate.revoked_at.is_(None))
         .order_by(Enrolment.id)
     )
-    found = [OnPaper(*row[:-2]) for row in session.execute(statement)]
-    if not found:
-        raise NotFound("No certificate was awarded in this session yet.", field="session_id")
-    return found
+    return [OnPaper(*row[:-2]) for row in session.execute(statement)]
 
 
 def _on_paper() -> Select[*tuple[Any, ...]]:
