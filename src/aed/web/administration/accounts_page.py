@@ -132,7 +132,7 @@ def roles_content(session: Session, viewer: Viewer, asked: Asked) -> Content:
         person_id=asked.person or None,
         also_revoked=bool(asked.person),
     )
-    names = queries.names_of_people(session, viewer, {each.person_id for each in found})
+    names = people_queries.names_of(session, {each.person_id for each in found})
     codes = codes_of_regions(session, (each.region_id for each in found if each.region_id))
     rows = [_grant_row(each, names, codes) for each in found[:SHOWN]]
     columns = (NAME, noop("Role"), noop("Where"), noop("Since"), noop("Given by"), noop("Until"))

@@ -27,6 +27,20 @@ NAME: Final = noop("Name")
 STATE: Final = noop("State")
 CHANNEL: Final = noop("Channel")
 REMOVE: Final = noop("Remove")
+CHANNELS: Final = {
+    Channel.SMS: Words(noop("text message")),
+    Channel.VOICE: Words(noop("voice call")),
+    Channel.EMAIL: Words(noop("e-mail")),
+    Channel.WEB_PUSH: Words(noop("browser notification")),
+    Channel.DINGTALK: Words(noop("DingTalk group")),
+    Channel.WECOM: Words(noop("WeCom group")),
+    Channel.FEISHU: Words(noop("Feishu group")),
+    Channel.WECHAT: Words(noop("WeChat mini program")),
+    Channel.WECOM_APP: Words(noop("WeCom member")),
+    Channel.DINGTALK_APP: Words(noop("DingTalk member")),
+    Channel.WEBHOOK: Words("Webhook"),
+    Channel.APPRISE: Words("Apprise"),
+}
 _ADDABLE: Final = tuple(
     each for each in Channel if each not in (*PHONE_CHANNELS, *OWN_CHANNELS, Channel.WEB_PUSH)
 )
@@ -65,7 +79,7 @@ def endpoints_content(session: Session, viewer: Viewer, asked: Asked) -> Content
             Button("test", noop("Send a test message"), each.name),
             Button("remove", REMOVE, each.name, noop("Messages that wait for it are cancelled.")),
         ]
-        cells = (each.name, each.channel.value, each.created_at, waiting, dead)
+        cells = (each.name, CHANNELS[each.channel], each.created_at, waiting, dead)
         rows.append(Row(cells, buttons=buttons, is_wrong=dead > 0))
     columns = (NAME, CHANNEL, noop("Since"), noop("Waiting"), noop("Given up"))
     more = f"after={found[SHOWN - 1].id}" if len(found) > SHOWN else ""
@@ -78,7 +92,10 @@ def endpoints_content(session: Session, viewer: Viewer, asked: Asked) -> Content
                 [
                     Input("name", NAME, hint=noop("Such as gate-group."), is_required=True),
                     Input(
-                        "channel", CHANNEL, "select", choices=[(each.value, each.value) for each in _ADDABLE]
+                        "channel",
+                        CHANNEL,
+                        "select",
+                        choices=[(each.value, CHANNELS[each].text) for each in _ADDABLE],
                     ),
                     Input(
                         "address",
@@ -107,7 +124,7 @@ def outbox_content(session: Session, viewer: Viewer, asked: Asked, at: datetime)
     columns = (noop("Number"), CHANNEL, noop("To"), noop("Attempts"), AT, noop("Why"))
     more = f"state={state.value}&after={found[SHOWN - 1].id}" if len(found) > SHOWN else ""
     backlogs = [
-        Row((each.channel.value, each.waiting, each.dead, each.oldest_due_at, each.last_sent_at))
+        Row((CHANNELS[each.channel], each.waiting, each.dead, each.oldest_due_at, each.last_sent_at))
         for each in message_queries.outbox_backlogs(session, viewer)
         if each.waiting or each.dead or each.last_sent_at
     ]
@@ -143,7 +160,7 @@ def outbox_content(session: Session, viewer: Viewer, asked: Asked, at: datetime)
 def _message_row(row: OutboxMessage, wait: WaitingFor | None) -> Row:
     at = row.sent_at or row.given_up_at or row.due_at
     return Row(
-        (row.id, row.channel.value, mask_recipient(row.recipient), row.tries, at, _why(row, wait)),
+        (row.id, CHANNELS[row.channel], mask_recipient(row.recipient), row.tries, at, _why(row, wait)),
         buttons=_message_buttons(row),
         is_wrong=row.given_up_at is not None,
     )

@@ -109,16 +109,6 @@ def overview(session: Session, viewer: Viewer, *, at: datetime) -> Overview:
     )
 
 
-def names_of_people(session: Session, viewer: Viewer, person_ids: set[int]) -> dict[int, str]:
-    """Return the names of these people by id.
-
-    visibility: only for a network administrator.
-    """
-    require_can_see_outbox(viewer)
-    rows = session.execute(select(Person.id, Person.name).where(Person.id.in_(person_ids)))
-    return {row.id: row.name for row in rows}
-
-
 def signing_key_ages(session: Session, viewer: Viewer) -> dict[str, datetime]:
     """Return when each key signed its first entry of the audit log, by key id.
 
