@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
 from aed import clock
+from aed.accounts.people.queries import names_of
 from aed.accounts.permissions import ANYONE, TokenRole
 from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
@@ -369,7 +370,7 @@ def test_a_centre_is_notified_in_order_and_without_names(
     there = next(each for each in messages if each["data"].get("said") == "there")
     assert there["data"]["people"]["there"] == 1
     whole = b"".join(posted.body for posted in sink.posted)
-    names = queries.names_of(session, [each.person_id for each in queries.alerts(session, incident.id)])
+    names = names_of(session, [each.person_id for each in queries.alerts(session, incident.id)])
     for secret_word in ("501", "4711", "Wang", "person", "138", *names.values()):
         assert secret_word.encode() not in whole, secret_word
     assert {posted.path for posted in sink.posted} == {"/aed"}

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
+from aed.accounts.people.queries import names_of
 from aed.cli import statistics, steering
 from aed.cli.context import operator, reading, writing
 from aed.cli.fields import Fields, fields_in, taking
@@ -110,7 +111,7 @@ def show(incident_id: IncidentId) -> None:
     with reading() as session:
         found = queries.incident(session, operator(), incident_id)
         alerts = queries.alerts(session, found.id)
-        names = queries.names_of(session, [each.person_id for each in alerts])
+        names = names_of(session, [each.person_id for each in alerts])
         _print_incident(found, alerts, names)
         reports = queries.reports(session, found.id)
         if len(reports) > 1:

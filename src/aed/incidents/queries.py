@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.accounts.visibility import responder_visible_to
 from aed.errors import NotFound
@@ -295,12 +294,6 @@ def due_for_follow_up(session: Session, *, debriefed_before: datetime, limit: in
 def all_ids(session: Session) -> Sequence[int]:
     """visibility: ids, for the operator."""
     return session.scalars(select(Incident.id).order_by(Incident.id)).all()
-
-
-def names_of(session: Session, person_ids: Collection[int]) -> dict[int, str]:
-    """Return names by person id. visibility: dispatchers see who comes; the schema hides all others."""
-    rows = session.execute(select(Person.id, Person.name).where(Person.id.in_(person_ids)))
-    return {row.id: row.name for row in rows}
 
 
 def is_active_at(at: datetime, numbers: Planning) -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import ColumnElement, exists, false, or_, select, true
 from sqlalchemy.orm import Session
@@ -26,6 +26,22 @@ def people_visible_to(viewer: Viewer) -> ColumnElement[bool]:
         return false()
     held = exists().where(RoleGrant.person_id == Person.id, role_grants_visible_to(viewer))
     return or_(Person.id == viewer.person_id, held)
+
+
+def names_of(session: Session, person_ids: Collection[int]) -> dict[int, str]:
+    """Return the names of people by id. visibility: of rows that the caller found for the viewer."""
+    rows = session.execute(select(Person.id, Person.name).where(Person.id.in_(person_ids)))
+    return {row.id: row.name for row in rows}
+
+
+def names_by_actor(session: Session, actors: Iterable[str]) -> dict[str, str]:
+    """Return the names of people by how histories name them, such as `person:7`; leave out programs.
+
+    visibility: of a history that the caller found for the viewer.
+    """
+    kind = "person:"
+    ids = {int(each.removeprefix(kind)) for each in actors if each.startswith(kind)}
+    return {f"{kind}{person_id}": name for person_id, name in names_of(session, ids).items()}
 
 
 def person(session: Session, viewer: Viewer, person_id: int) -> tuple[Person, Account | None]:

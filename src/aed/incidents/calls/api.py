@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
+from aed.accounts.people.queries import names_of
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import TooBusy
 from aed.http.concurrency_limits import QueueLimits, wait_for_turn
@@ -142,7 +143,7 @@ def get_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) ->
     """Get an incident with its reports and alerts. For dispatchers of its region."""
     found = queries.incident(session, viewer, incident_id)
     alerts = queries.alerts(session, found.id)
-    names = queries.names_of(session, [each.person_id for each in alerts])
+    names = names_of(session, [each.person_id for each in alerts])
     places = latest_locations(session, [each.id for each in alerts])
     return IncidentFull.whole(found, queries.reports(session, found.id), alerts, names, places)
 

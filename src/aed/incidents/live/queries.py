@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
+from aed.accounts.people.queries import names_by_actor, names_of
 from aed.accounts.permissions import Viewer
 from aed.incidents import queries
 from aed.incidents.alerts.queries import latest_locations
@@ -30,10 +31,12 @@ class RunningIncident:
     exclusions: Sequence[IncidentExclusion]
     devices: Mapping[int, Device]
     """Devices that somebody fetches or that are excluded, by id."""
+    reporters: Mapping[str, str]
+    """Names of the people who reported it, by how the report names them, such as `person:7`."""
 
 
 def running_incidents(session: Session, viewer: Viewer, *, limit: int) -> list[RunningIncident]:
-    """List the open incidents of the viewer's regions, newest first, in seven statements.
+    """List the open incidents of the viewer's regions, newest first, in eight statements.
 
     Raises NotSignedIn, NotAllowed for anybody but dispatchers and administrators.
     """
@@ -56,13 +59,14 @@ def with_alerts(session: Session, found: Sequence[Incident]) -> list[RunningInci
         ).all()
     )
     of_all = [each for some in alerts.values() for each in some]
-    names = queries.names_of(session, {each.person_id for each in of_all})
+    names = names_of(session, {each.person_id for each in of_all})
     places = latest_locations(session, [each.id for each in of_all])
     reports = _by_incident(
         session.scalars(
             select(IncidentReport).where(IncidentReport.incident_id.in_(ids)).order_by(IncidentReport.id)
         ).all()
     )
+    reporters = names_by_actor(session, {report.reported_by for some in reports.values() for report in some})
     exclusions = _by_incident(_exclusions_of(session, ids))
     devices = {each.device.id: each.device for each in of_all if each.device is not None}
     excluded = {each.device_id for some in exclusions.values() for each in some if each.device_id is not None}
@@ -74,6 +78,7 @@ def with_alerts(session: Session, found: Sequence[Incident]) -> list[RunningInci
             {alert.id: _state_since(alert) for alert in alerts[each.id]},
             exclusions[each.id],
             devices,
+            reporters,
         )
         for each in found
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.masking import mask_name
 from aed.accounts.people.models import Person
+from aed.accounts.people.queries import names_of
 from aed.accounts.permissions import Viewer
 from aed.registry.estates.models import Estate
 from aed.timebank.families.queries import relatives_of
@@ -199,15 +200,6 @@ def mandates(session: Session, person_id: int, at: datetime) -> list[MandateLine
         other_id = each.agent_id if is_mine else each.principal_id
         lines.append(MandateLine(each.id, other_id, names.get(other_id, ""), is_mine, each.ends_at.date()))
     return lines
-
-
-def names_of(session: Session, person_ids: Iterable[int]) -> dict[int, str]:
-    """Return the names of people by id.
-
-    visibility: of people who have agreed to be related with the viewer, or to act for them.
-    """
-    rows = session.execute(select(Person.id, Person.name).where(Person.id.in_(person_ids)))
-    return {row.id: row.name for row in rows}
 
 
 def family_account(session: Session, account_id: int) -> tuple[str, int]:

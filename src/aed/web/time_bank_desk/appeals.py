@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.people.queries import names_of
 from aed.accounts.permissions import Role, Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError
@@ -117,7 +118,7 @@ def _page(
     zone = ZoneInfo(record_queries.time_zone_of(session, record.estate_id))
     panel = appeal_queries.panel_of(session, record.estate_id)
     votes = appeal_queries.votes_on(session, [appeal.id])[appeal.id]
-    names = queries.names_of(session, {*panel.values(), *(each.person_id for each in votes)})
+    names = names_of(session, {*panel.values(), *(each.person_id for each in votes)})
     party = next((each for each, member in panel.items() if member == viewer.person_id), None)
     is_open = appeal.state is AppealState.OPEN
     is_administrator = viewer.is_administrator or viewer.has_role(

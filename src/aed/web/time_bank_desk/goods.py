@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.people.queries import names_by_actor
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.queries import region_of_estate
 from aed.database.dependencies import ReadSession, WriteSession
@@ -328,7 +329,7 @@ def item_page(
     found = managed(session, viewer, goods_id)
     zone = zone_of_region(session, found.region_id)
     changes = goods_queries.stock_changes(session, goods_id, limit=MAX_CHANGES)
-    by = queries.names_by_actor(session, {each.changed_by for each in changes})
+    by = names_by_actor(session, {each.changed_by for each in changes})
     return render(
         request,
         "time_bank_desk/goods_item.html.jinja",

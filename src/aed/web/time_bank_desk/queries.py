@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, joinedload
@@ -89,12 +89,6 @@ def estate_names(session: Session, estate_ids: Iterable[int]) -> dict[int, dict[
     return {row.id: {"en": row.name_en, "zh": row.name_zh} for row in rows}
 
 
-def names_of(session: Session, person_ids: Collection[int]) -> dict[int, str]:
-    """Return the names of people. visibility: of rows that the caller found."""
-    rows = session.execute(select(Person.id, Person.name).where(Person.id.in_(person_ids)))
-    return {row.id: row.name for row in rows}
-
-
 def person_id_by_phone(session: Session, viewer: Viewer, phone: str, *, estate_id: int) -> int | None:
     """Return who signs in with that number, or None for nobody whom the viewer may see.
 
@@ -107,13 +101,3 @@ def person_id_by_phone(session: Session, viewer: Viewer, phone: str, *, estate_i
     if found is None:
         return None
     return session.scalar(select(Person.id).where(Person.id == found[1].id, people_visible_to(viewer)))
-
-
-def names_by_actor(session: Session, actors: Iterable[str]) -> dict[str, str]:
-    """Return the names of people by how histories name them, such as `person:7`.
-
-    visibility: of the history of a record that the caller found.
-    """
-    kind = "person:"
-    ids = {int(each.removeprefix(kind)) for each in actors if each.startswith(kind)}
-    return {f"{kind}{person_id}": name for person_id, name in names_of(session, ids).items()}

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.people.queries import names_by_actor
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError
@@ -190,7 +191,7 @@ def details_of(session: Session, found: ServiceRecord) -> dict[str, Any]:
     """
     zone = ZoneInfo(record_queries.time_zone_of(session, found.estate_id))
     events = [] if found.source in OF_CALLS else record_queries.events_of(session, found.id)
-    names = queries.names_by_actor(session, [*(each.by for each in events), found.confirmed_by or ""])
+    names = names_by_actor(session, [*(each.by for each in events), found.confirmed_by or ""])
     accounts = [find_person_account(session, found.person_id, each) for each in Currency]
     account_ids = {each.id for each in accounts if each is not None}
     entries = ledger.entries_of_record(session, ledger.service_record(found.id))

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.people.queries import names_by_actor
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.models import Region
 from aed.accounts.regions.queries import region_by_code
@@ -222,7 +223,7 @@ def _page(
         )
         for each in versions(session, region.id)
     ]
-    names = queries.names_by_actor(session, {by for _, _, by, _ in found})
+    names = names_by_actor(session, {by for _, _, by, _ in found})
     return render(
         request,
         "time_bank_desk/rules.html.jinja",

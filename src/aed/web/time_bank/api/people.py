@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep, viewer_of_person
+from aed.accounts.people.queries import names_of
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, InvalidInput
@@ -107,7 +108,7 @@ def _page(
         is_in_family=family_id is not None,
         family=family,
         family_points=points_text(family_units),
-        members=queries.names_of(session, members_of(session, family_id)) if family_id is not None else {},
+        members=names_of(session, members_of(session, family_id)) if family_id is not None else {},
         heir_id=named_heir_id(session, person_id),
         mandates=queries.mandates(session, person_id, clock.now()),
         invitations={
@@ -211,7 +212,7 @@ def _invitation(
         status=status,
         headers=NO_STORE,
         kind=kind.value,
-        inviter=queries.names_of(session, [inviter_id]).get(inviter_id, ""),
+        inviter=names_of(session, [inviter_id]).get(inviter_id, ""),
         problem=problem,
     )
 
