@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError
 from aed.database.schema import prepare_database
 from aed.database.session import Database, lift_statement_timeout
 from aed.errors import Conflict
+from aed.migrations.indexes import WITHIN_TRANSACTION
 
 log = structlog.get_logger("aed")
 
@@ -100,9 +101,11 @@ def _only_upgrade(connection: Connection) -> Iterator[None]:
 
 def upgrade_on(connection: Connection, revision: str = "head") -> None:
     """The same on a connection; within its transaction, if it is in one."""
+    found = config(connection)
+    found.attributes[WITHIN_TRANSACTION] = connection.in_transaction()
     try:
         with _ALEMBIC:
-            command.upgrade(config(connection), revision)
+            command.upgrade(found, revision)
     except CommandError as error:
         raise Conflict(f"The database cannot be upgraded: {error}") from error
 
