@@ -8,7 +8,7 @@ const page = document.getElementById("roster"), words = page.dataset;
 const people = [...document.querySelectorAll(".person")];
 const name = `attendance ${words.session}`;
 const unsent = document.getElementById("unsent");
-let isSending = false;
+let isSending = false, ticksBeingKept = 0;
 
 if (words.open === "yes") {
   await show();
@@ -35,14 +35,27 @@ await send();
 async function marks() {
   return (await inStore("kept", "readonly", kept => kept.get(name)))?.marks ?? {};
 }
-async function keepMarks(found) {
-  await inStore("kept", "readwrite", kept =>
-    Object.keys(found).length ? kept.put({name, marks: found}) : kept.delete(name));
+/** Change what waits in one transaction: a tick made while others are being sent is not lost. */
+async function changeMarks(change) {
+  await inStore("kept", "readwrite", kept => {
+    const read = kept.get(name);
+    read.onsuccess = () => {
+      const found = change(read.result?.marks ?? {});
+      if (Object.keys(found).length) kept.put({name, marks: found});
+      else kept.delete(name);
+    };
+    return read;
+  });
 }
 async function mark(event) {
   const id = /^attendance-(\d+)$/.exec(event.target.name)?.[1];
   if (!id) return;
-  await keepMarks({...await marks(), [id]: event.target.value});
+  const value = event.target.value;
+  ticksBeingKept += 1;
+  delete page.dataset.sent;
+  try {
+    await changeMarks(found => ({...found, [id]: value}));
+  } finally { ticksBeingKept -= 1; }
   await show();
   await send();
 }
@@ -82,16 +95,15 @@ async function sendMarks() {
         body: JSON.stringify({rows: rows.map(([id, attendance]) => ({enrolment_id: Number(id), attendance}))}),
       });
       if (answer.ok) {
-        const now = await marks(); // what was marked meanwhile stays
-        for (const [id, value] of rows) if (now[id] === value) delete now[id];
-        await keepMarks(now);
+        const sent = Object.fromEntries(rows); // what was marked meanwhile stays
+        await changeMarks(found => Object.fromEntries(Object.entries(found).filter(([id, value]) => sent[id] !== value)));
         isAccepted = true;
       } else if (answer.status < 500) problem = `${words.refused} ${(await answer.json()).detail}`;
     }
   } catch (error) { // no network: again later
   }
   await show(problem);
-  if (isAccepted && Object.keys(await marks()).length === 0) page.dataset.sent = "yes";
+  if (isAccepted && Object.keys(await marks()).length === 0 && !ticksBeingKept) page.dataset.sent = "yes";
   return isAccepted;
 }
 
