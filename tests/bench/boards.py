@@ -114,10 +114,10 @@ def main() -> None:
         boards = [Board(site, cookies) for _ in range(BOARDS)]
         for each in boards:
             each.start()
-        time.sleep(5)
+        time.sleep(5)  # long enough for all boards to load
         pid = server_pid(site)
         idle = cpu_seconds(pid)
-        time.sleep(20)
+        time.sleep(20)  # the measured time without answers
         idle = cpu_seconds(pid) - idle
         before, begun = cpu_seconds(pid), time.monotonic()
         stored: list[tuple[float, str]] = []
@@ -136,9 +136,9 @@ def main() -> None:
                 form = {"do": "reply", "alert": alert, "reply": "decline"}
                 desk.post(f"/board/{number}", data=form, follow_redirects=False)
                 stored.append((time.monotonic(), alert))
-            time.sleep(1)
+            time.sleep(1)  # one answer a second
         cpu, elapsed = cpu_seconds(pid) - before, time.monotonic() - begun
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)  # as the script polls
         report(boards, stored, cpu / elapsed, idle / 20)
         for each in boards:
             each.is_over = True

@@ -54,7 +54,7 @@ def drill() -> None:
     say(f"a full backup took {time.monotonic() - seconds:.0f} s")
     kept = _record_checks(hosts)
     before = str(ask(hosts, "SELECT clock_timestamp()::text")[0][0])
-    time.sleep(1)
+    time.sleep(1)  # restored is the second before the rows are destroyed
     first = leader(hosts)
     _psql(first, 5432, f"DELETE FROM {DESTROYED}")  # noqa: S608 - a constant
     _psql(first, 5432, "SELECT pg_switch_wal()")
@@ -79,7 +79,7 @@ def drill() -> None:
 def _record_checks(hosts: Inventory) -> set[str]:
     load = Load(web(hosts), json.loads(TOKENS.read_text(encoding="ascii")), tls_of(hosts.hosts[0]))
     with load.running():
-        time.sleep(LOAD_SECONDS)
+        time.sleep(LOAD_SECONDS)  # the load runs in threads
     return acknowledged(load.history, Work.CHECK)
 
 

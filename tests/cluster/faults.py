@@ -278,13 +278,13 @@ def run(fault: Fault, hosts: Inventory) -> Row:
     started = datetime.now(UTC)
     delivered_before = _delivered(hosts)
     with load.running():
-        time.sleep(BEFORE_SECONDS)
+        time.sleep(BEFORE_SECONDS)  # the load runs in threads
         began = time.monotonic()
         mend = fault.begin(hosts)
         time.sleep(max(0.0, fault.seconds - (time.monotonic() - began)))
         mend()
         eventually("a whole cluster again", lambda: is_whole(hosts))
-        time.sleep(AFTER_SECONDS)
+        time.sleep(AFTER_SECONDS)  # what comes back in this time is measured
         ended = time.monotonic()
     eventually("a whole cluster", lambda: is_whole(hosts))
     _keep_history(fault, load.history, began)

@@ -242,7 +242,7 @@ def eventually(what: str, is_so: Callable[[], object], *, seconds: float = PATIE
                 return time.monotonic() - began
         if time.monotonic() - began > seconds:
             raise ClusterError(f"{what}: not within {seconds:.0f} s")
-        time.sleep(0.25)
+        time.sleep(0.25)  # between questions: the cluster does not signal its state
 
 
 # --- up and down --------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def test_every_figure_is_as_counted_from_the_rows_one_by_one(session: Session) -
             ready["Out of service"] += 1
         elif first.get("battery", today) < today:  # type: ignore[operator]  # a date
             ready["Battery expired"] += 1
-        elif first.get("pads", today) < today:  # type: ignore[operator]
+        elif first.get("pads", today) < today:  # type: ignore[operator]  # a date
             ready["Pads expired"] += 1
         else:
             ready["Ready, checked lately" if device["last_checked_on"] else "Usable, not checked lately"] += 1

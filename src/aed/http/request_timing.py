@@ -54,7 +54,7 @@ class RequestMetrics:
         self._answering = self._registry
         if METRICS_FOLDER in os.environ:
             self._answering = CollectorRegistry()
-            MultiProcessCollector(self._answering)  # type: ignore[no-untyped-call]
+            MultiProcessCollector(self._answering)  # type: ignore[no-untyped-call]  # untyped library
         else:
             ProcessCollector(registry=self._registry)
 

@@ -113,7 +113,7 @@ class ServiceRule:
 
 
 OF_CALLS: Final = (ServiceKind.CALL, ServiceKind.GUIDE)
-"""They earn minutes and never points: nothing is to bend what somebody does beside a patient."""
+"""They earn minutes and never points: points must not influence what people do beside a patient."""
 RECORD_ONLY: Final = ServiceRule(counts_minutes=False, factor_tenths=0)
 DEFAULT_SERVICES: Final[Mapping[ServiceKind, ServiceRule]] = MappingProxyType(
     {

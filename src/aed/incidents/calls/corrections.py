@@ -34,7 +34,7 @@ _SAME_PLACE_METRES = 0.5
 
 @dataclass(frozen=True, slots=True)
 class KnownLocation:
-    """The location of an incident as somebody saw it before they corrected it."""
+    """The location of an incident as the dispatcher saw it before correcting it."""
 
     position: Position
     floor: int

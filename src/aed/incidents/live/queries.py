@@ -30,7 +30,7 @@ class RunningIncident:
     """Since when each alert is in its state, by alert id."""
     exclusions: Sequence[IncidentExclusion]
     devices: Mapping[int, Device]
-    """Devices that somebody fetches or that are excluded, by id."""
+    """Devices that volunteers fetch or that are excluded, by id."""
     reporters: Mapping[str, str]
     """Names of the people who reported it, by how the report names them, such as `person:7`."""
 

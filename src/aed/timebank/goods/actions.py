@@ -329,7 +329,7 @@ def hand_over_order(
 def review_order(
     session: Session, viewer: Viewer, order_id: int, *, is_received: bool, at: datetime
 ) -> GoodsOrder:
-    """Say whether one has the goods of one's order, whoever ordered or brought them; later words replace it.
+    """Record whether the person received the goods of their order; a later answer replaces it.
 
     It moves no points: the desk shows who says that they have nothing. Raises NotSignedIn, NotAllowed,
     NotFound; Conflict for an order that was not handed over.

@@ -180,7 +180,7 @@ def _grant_form(session: Session, asked: Asked) -> Form:
     everywhere = noop("For a role on a region. An administrator of neither runs the whole network.")
     return Form(
         "grant",
-        noop("Give somebody a role"),
+        noop("Give a role to a person"),
         [
             Input("person", PERSON_ID, value=str(asked.person or ""), is_required=True),
             Input("role", noop("Role"), "select", choices=role_choices),

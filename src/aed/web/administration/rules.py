@@ -58,7 +58,7 @@ type Cell = Words | str | int | datetime | date | None
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A subject on the front page: how it stands, and whether somebody must look."""
+    """A subject on the front page: its state, and whether it needs attention."""
 
     subject: Subject
     words: Words

@@ -157,7 +157,7 @@ def _report_exercise(request: Request, session: Session, position: Mapping[str, 
 
 
 def _run_exercises(request: Request, session: Session) -> None:
-    """Start two exercises, or join those that run; in a new one somebody comes and somebody declines."""
+    """Start two exercises, or join those that run; in a new one a volunteer accepts and another declines."""
     state, who = request.app.state, _dispatcher(session)
     for position in (PATIENT, OTHER_PATIENT):
         incident = _report_exercise(request, session, position)

@@ -124,7 +124,7 @@ class IncidentCard:
     storey: Words
     groups: Sequence[PersonGroup]
     refusals: int
-    """How often somebody declined or came away without the AED; the page calls attention when it grows."""
+    """How often volunteers declined or did not get the AED; the page alerts the dispatcher when it grows."""
     exclusions: Sequence[ExclusionLine]
     point: str
     """[longitude, latitude] in the map's datum, as JSON."""
@@ -137,7 +137,7 @@ class IncidentCard:
 
     @property
     def devices(self) -> list[tuple[int, Words]]:
-        """Devices that somebody fetches, by id."""
+        """Devices that volunteers fetch, by id."""
         found = {each.alert.device_id: each.device for each in self.people if each.group != "not-coming"}
         return [(key, words) for key, words in found.items() if key is not None]
 

@@ -222,10 +222,10 @@ def amend_session(
                 change = SessionAmend.model_validate(page.changes(typed, training))
                 session_actions.amend_session(session, viewer, session_id, change, version=version, at=at)
     except (ValidationError, AedError) as error:
-        told = _problem(request, error)
+        refusal = _problem(request, error)
         session.expire_all()
         training, _, _ = queries.roster_of(session, viewer, session_id)
-        return _form(request, session, viewer, typed, training=training, **told)
+        return _form(request, session, viewer, typed, training=training, **refusal)
     return RedirectResponse(f"/training/{session_id}", 303)
 
 
@@ -250,11 +250,11 @@ def change_roster(
             done = _change(session, viewer, session_id, typed)
     except (ValidationError, AedError) as error:
         if isinstance(error, ValidationError):
-            told: dict[str, Any] = {"problem": translator(language_of(request))(NO_PERSON), "status": 422}
+            refusal: dict[str, Any] = {"problem": translator(language_of(request))(NO_PERSON), "status": 422}
         else:
-            told = _problem(request, error)
+            refusal = _problem(request, error)
         session.expire_all()
-        return _roster_page(request, session, viewer, session_id, typed=typed, **told)
+        return _roster_page(request, session, viewer, session_id, typed=typed, **refusal)
     return RedirectResponse(f"/training/{session_id}?{done}", 303)
 
 

@@ -161,7 +161,7 @@ function follow() {
   const source = new EventSource("/v1/incidents/live");
   for (const kind of KINDS) source.addEventListener(kind, soon);
   source.onerror = () => {
-    soon(); // tells within a second whether the connection is lost
+    soon(); // shows within a second whether the connection is lost
     if (source.readyState === EventSource.CLOSED) setTimeout(follow, RETRY_MS);
   };
 }
