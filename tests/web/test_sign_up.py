@@ -219,6 +219,26 @@ def test_a_dispatcher_without_the_required_factor_adds_an_app_and_is_signed_in(
     assert other.get("/me").status_code == 200
 
 
+def test_a_dispatcher_whose_region_now_requires_a_factor_is_led_to_it(
+    phones: Phones, session: Session
+) -> None:
+    region = make.region(session, "CN-33")
+    dispatcher = make.person(session, phone=KNOWN)
+    make.role(session, dispatcher, Role.DISPATCHER, region=region)
+    key = make.sign_in(session, dispatcher.id)
+    session.commit()
+    phone = phones()
+    phone.cookies.set(SESSION_COOKIE, key)
+    assert phone.get("/sign-in?next=/board").headers["location"] == "/board"
+
+    region.needs_second_factor = True
+    session.commit()
+    assert phone.get("/me").status_code == 303, "signed out for everything else"
+    where = phone.get("/sign-in?next=/board").headers["location"]
+    assert where == "/sign-in/second-factor?next=/board"
+    assert "Set up the app" in phone.get(where).text
+
+
 def test_another_persons_app_cannot_be_confirmed_or_seen(phones: Phones, session: Session) -> None:
     dispatcher_who_needs_a_factor(session)
     phone, other = phones(), phones()

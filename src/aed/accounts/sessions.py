@@ -170,12 +170,6 @@ def is_csrf_token(given: str | None, key: str) -> bool:
     )
 
 
-def awaits_second_factor(session: Session, key: str, *, at: datetime) -> bool:
-    """Return whether the session of a browser permits nothing until a second factor is given."""
-    found = active_session(session, hash_key(key), at=at)
-    return found is not None and found.is_limited and found.second_factor_at is None
-
-
 def sign_in_by_key(session: Session, key: str, *, at: datetime, lock: bool = False) -> SignIn:
     """Return the session of a browser, limited or not. Raises NotSignedIn."""
     found = active_session(session, hash_key(key), at=at)

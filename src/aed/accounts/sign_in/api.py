@@ -24,6 +24,7 @@ from aed.accounts.sessions import (
 )
 from aed.accounts.sign_in import actions
 from aed.accounts.sign_in.actions import FindPerson, SendMessage
+from aed.accounts.sign_in.queries import awaits_second_factor
 from aed.accounts.sign_in.requests import (
     SIGN_IN_TURN,
     FindPersonDep,
@@ -252,7 +253,7 @@ def sign_out(
 def _complete_session(session: Session, key: str, *, at: datetime) -> SignIn:
     """Return the browser's session. Raises NotSignedIn if it needs a second factor."""
     found = sign_in_by_key(session, key, at=at)
-    if found.is_limited and found.second_factor_at is None:
+    if awaits_second_factor(session, key, at=at):
         raise NotSignedIn("The session needs a second factor first: POST /v1/sign-in/second-factor.")
     return found
 

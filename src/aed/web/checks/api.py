@@ -24,9 +24,9 @@ from aed.accounts.masking import mask_phone
 from aed.accounts.people.rules import e164
 from aed.accounts.permissions import Viewer
 from aed.accounts.second_factors.requests import give_second_factor_code
-from aed.accounts.sessions import awaits_second_factor, sign_in_by_key
+from aed.accounts.sessions import sign_in_by_key
 from aed.accounts.sign_in import actions as sign_in_actions
-from aed.accounts.sign_in.queries import second_factors
+from aed.accounts.sign_in.queries import awaits_second_factor, second_factors
 from aed.accounts.sign_in.requests import SIGN_IN_TURN, browser_of, keep_session, set_cookie
 from aed.accounts.sign_in.rules import CODE_COOKIE, CODE_LIFETIME, KNOWN_BROWSER_COOKIE
 from aed.accounts.sign_in.throttling import known_browser_id

@@ -28,7 +28,7 @@ from aed.accounts.second_factors.actions import NewApp
 from aed.accounts.second_factors.requests import give_second_factor_code
 from aed.accounts.sessions import sign_in_by_key
 from aed.accounts.sign_in import actions
-from aed.accounts.sign_in.queries import second_factors
+from aed.accounts.sign_in.queries import awaits_second_factor, second_factors
 from aed.accounts.sign_in.requests import SIGN_IN_TURN, browser_of, keep_session, set_cookie
 from aed.accounts.sign_in.rules import CODE_COOKIE, CODE_LIFETIME, NewAccount, SignUp
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
@@ -68,13 +68,17 @@ def language_for(request: Request) -> Language:
 @router.get("/sign-in")
 def show_sign_in(
     request: Request,
+    session: ReadSession,
     viewer: ViewerDep,
     settings: SettingsDep,
     go_to: Annotated[str, Query(alias="next", max_length=300)] = HOME,
 ) -> Response:
-    """Show the form for a phone number."""
+    """Show the form for a phone number; a browser that lacks only the second factor is led on to that."""
     if viewer.person_id is not None:
         return RedirectResponse(own_path(go_to), 303)
+    key = session_key_in_cookie(request)
+    if key is not None and awaits_second_factor(session, key, at=clock.now()):
+        return RedirectResponse(f"/sign-in/second-factor?next={quote(own_path(go_to))}", 303)
     return _page(request, is_open=settings.sign_up_codes_per_day > 0, go_to=go_to)
 
 
