@@ -223,7 +223,7 @@ LESS = {"people": {"ck_state": "CHECK (name = ANY (ARRAY['a'::text]))"}}
         (replace(OLD, unique={"people": {"uq": ("name",)}}), "people: UNIQUE uq is new"),
     ],
 )
-def test_what_the_release_before_needs(new: Schema, problem: str | None) -> None:
+def test_migrations_keep_what_the_previous_release_needs(new: Schema, problem: str | None) -> None:
     found = [*incompatibilities(OLD, new)]
     assert problem in found if problem else found == []
 

@@ -34,7 +34,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
-from typing import TYPE_CHECKING, Final, Protocol, TypedDict
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypedDict
 
 import numpy as np
 import shapely
@@ -466,6 +466,31 @@ def mercator_degrees(position: Position) -> tuple[float, float]:
     in plain degrees.
     """
     return position.lon, math.degrees(math.asinh(math.tan(math.radians(position.lat))))
+
+
+class BoundingBox(NamedTuple):
+    """A bounding box in WGS-84 degrees."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+_BOX_MARGIN: Final = 1.02
+"""A degree of latitude is up to 0.6 per cent shorter than on the sphere; the rest covers flat projections."""
+
+
+def box_around(lats: Sequence[float], lons: Sequence[float], metres: float) -> BoundingBox:
+    """Return a bounding box that contains every point within `metres` of the positions."""
+    north = _BOX_MARGIN * metres / METRES_PER_DEGREE
+    east = north / max(1e-3, math.cos(math.radians(min(89.0, max(map(abs, lats)) + north))))
+    return BoundingBox(
+        west=max(-180.0, min(lons) - east),
+        south=max(-90.0, min(lats) - north),
+        east=min(180.0, max(lons) + east),
+        north=min(90.0, max(lats) + north),
+    )
 
 
 # --- Coordinates that a person types ---

@@ -22,7 +22,9 @@ from tests.browser.conftest import OpenPage, Site, View
 from tests.make import ADMINISTRATOR
 
 
-def test_what_waits_a_flagged_record_and_an_appeal(open_page: OpenPage, site: Site, view: View) -> None:
+def test_flagged_records_and_appeals_are_listed_as_waiting(
+    open_page: OpenPage, site: Site, view: View
+) -> None:
     now = clock.now()
     with site.database.write_sessions() as session, session.begin():
         estate = session.scalars(select(Estate).order_by(Estate.id).limit(1)).one()

@@ -18,9 +18,7 @@ from tests.browser.conftest import OpenPage, Site, View
 DAY = timedelta(days=1)
 
 
-def test_who_came_is_ticked_without_a_network_and_sent_later(
-    open_page: OpenPage, site: Site, view: View
-) -> None:
+def test_attendance_is_ticked_offline_and_sent_later(open_page: OpenPage, site: Site, view: View) -> None:
     at = clock.now()
     with site.database.write_sessions() as session, session.begin():
         estate = make.estate(session, name_en="Lakeside", name_zh="湖畔花园")

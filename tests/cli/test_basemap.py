@@ -55,7 +55,9 @@ def test_a_base_map_of_an_estate_covers_its_surroundings(aed: Aed, session: Sess
 
 
 @pytest.mark.one_engine("no statement")
-def test_what_cannot_be_made_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_base_map_that_cannot_be_built_is_refused_with_a_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     target = tmp_path / "city.pmtiles"
     no_extract = tmp_path / "text.osm.pbf"
     no_extract.write_text("no map")

@@ -57,7 +57,7 @@ def test_a_commit_needs_a_standby_and_a_lost_leader_is_replaced_within_25_second
     assert cluster["ttl"] >= cluster["loop_wait"] + 2 * cluster["retry_timeout"]  # as Patroni requires
 
 
-def test_what_all_members_share_holds_no_path_of_one_host() -> None:
+def test_the_shared_patroni_configuration_has_no_path_of_one_host() -> None:
     inventory = read_inventory()
     patroni = yaml.safe_load(render(inventory, PASSWORDS)["db1"]["etc/patroni/config.yml"])
 

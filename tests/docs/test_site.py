@@ -62,7 +62,7 @@ def test_the_readme_is_short(name: str) -> None:
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
-def test_what_a_page_links_to_is_there(page: Path) -> None:
+def test_every_linked_page_exists(page: Path) -> None:
     linked = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text(encoding="utf-8"))
 
     missing = [link for link in linked if not (page.parent / link).exists() and "reference/" not in link]

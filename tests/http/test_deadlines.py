@@ -196,7 +196,7 @@ def test_a_server_that_accepts_connections_and_stays_silent_is_answered_503_in_t
             assert time.monotonic() - started < PATIENCE_SECONDS
 
 
-def test_what_follows_the_answer_has_no_deadline() -> None:
+def test_work_after_the_response_has_no_deadline() -> None:
     with answer_within(0.0) as deadline:
         assert seconds_left() == 0.0
         deadline.lift()

@@ -63,7 +63,7 @@ def test_a_standby_answers_on_when_the_primary_no_longer_writes() -> None:
     assert chosen(states(primary=silent, standby=state(STANDBY, lag_seconds=600.0))) is Server.STANDBY
 
 
-def test_what_a_server_said_does_not_hold_for_long() -> None:
+def test_a_cached_server_state_expires_soon() -> None:
     assert not states().is_primary_confirmed(NOW + 1.8)
     assert chosen(states(), later=1.9) is Server.STANDBY
     assert chosen(states(), later=2.1) is Server.PRIMARY, "neither has said anything since"

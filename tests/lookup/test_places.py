@@ -238,7 +238,9 @@ def test_the_emergency_number_is_that_of_the_region(session: Session, settings: 
     assert "不能代替急救电话" in emergency.zh
 
 
-def test_a_region_is_known_by_a_closed_device_too(session: Session, settings: Settings) -> None:
+def test_a_device_that_is_always_closed_still_sets_the_region_of_the_place(
+    session: Session, settings: Settings
+) -> None:
     make.region(session, "LI", country="LI", emergency_number="144", holiday_calendar=None)
     make.device(session, in_region="LI", opening_hours="off")
 

@@ -150,7 +150,7 @@ def test_a_gate_that_is_opened_shortens_the_way(session: Session) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_each_floor_is_as_far_as_the_lookup_says(session: Session, seed: int) -> None:
+def test_floor_times_equal_those_of_the_lookup(session: Session, seed: int) -> None:
     """The seconds of each floor in an hour are those of the lookup for a resident there."""
     random = np.random.default_rng(seed)
     network, settings = street_grid(900, seed=seed), Settings()

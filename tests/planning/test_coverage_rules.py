@@ -80,7 +80,7 @@ def by_band(*patterns: Pattern) -> dict[Band, BandGain]:
     }
 
 
-def test_who_gains_and_who_was_served_before() -> None:
+def test_residents_who_gain_are_counted_apart_from_those_served_before() -> None:
     found = by_band(BY_DAY, BY_NIGHT)
 
     for band in (Band.DAY, Band.EVENING, Band.WEEKEND):

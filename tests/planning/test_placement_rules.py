@@ -241,7 +241,7 @@ def test_a_budget_below_the_floor_is_refused_with_what_it_would_cost() -> None:
         solve(found)
 
 
-def test_what_contradicts_itself_is_refused() -> None:
+def test_contradictory_input_is_refused() -> None:
     options = [option("a", site="one", lock=Lock.IN), option("b", site="one", lock=Lock.IN)]
 
     with pytest.raises(InvalidInput, match="contradict each other"):

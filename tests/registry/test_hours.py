@@ -191,7 +191,7 @@ def test_a_weekend_day_that_may_be_worked_is_unknown_while_its_year_is_not_annou
 
 
 @pytest.mark.parametrize("day", ORDINARY_IN_2027)
-def test_an_ordinary_day_of_a_year_that_is_not_announced_is_as_written(day: str) -> None:
+def test_the_weekly_hours_apply_on_ordinary_days_of_a_year_without_calendar(day: str) -> None:
     assert state(OFFICE, f"{day}T10:00") is OPEN
     assert state(OFFICE_OFF_ON_HOLIDAYS, f"{day}T10:00") is OPEN
     assert state("Mo-Fr 09:00-17:00; PH 10:00-12:00", f"{day}T16:00") is OPEN

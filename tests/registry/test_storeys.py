@@ -36,7 +36,7 @@ from aed.registry.storeys import (
         *(("G", 0, 0), ("G/F", 0, 0), ("首层", 0, 0), ("ground floor", 0, 0)),
     ],
 )
-def test_a_storey_is_read_as_the_place_counts(
+def test_a_storey_is_read_by_the_floor_numbering_of_the_country(
     storey: str, floor_in_china: int, floor_in_england: int
 ) -> None:
     assert floor_of_storey(storey.replace("−", "-"), counts_ground_as_one=True) == floor_in_china

@@ -288,7 +288,9 @@ def test_two_places_of_a_person_count_once_at_the_sooner(session: Session, setti
     assert people[0].position == near
 
 
-def test_a_place_outside_its_hours_gives_way_to_the_other(session: Session, settings: Settings) -> None:
+def test_a_responder_is_located_at_the_place_whose_hours_include_now(
+    session: Session, settings: Settings
+) -> None:
     near, far = north_of(PATIENT, metres=100), north_of(PATIENT, metres=600)
     make.responder(session, at=far, also_at=[near], place_hours=None)
 

@@ -162,7 +162,7 @@ def test_service_points_and_orders_arrive_signed_with_ids_and_numbers_only(
     assert f'"{order.code}"' not in sent
 
 
-def test_what_is_rolled_back_is_not_sent(
+def test_a_message_of_a_rolled_back_transaction_is_not_sent(
     session: Session, database: Database, settings: Settings, estate: Estate, sink: Sink
 ) -> None:
     make.webhook(session, of=estate, to=sink.url())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aed.accounts.masking import mask_name
-from aed.certificates.rules import Refresher, is_valid, refresher
+from aed.certificates.rules import Refresher, is_valid, suggested_refresher
 from aed.hours.dates import months_after
 from aed.training.rules import (
     OFFER_LASTS,
@@ -83,12 +83,12 @@ def test_places_are_given_and_offered_within_the_capacity(capacity: int, held: i
 def test_practice_is_suggested_after_three_months_and_due_after_the_term_of_the_course(
     today: date, expected: Refresher | None
 ) -> None:
-    assert refresher(practised_on=date(2026, 9, 22), refresher_months=6, today=today) is expected
+    assert suggested_refresher(practised_on=date(2026, 9, 22), refresher_months=6, today=today) is expected
 
 
 def test_a_term_of_less_than_three_months_is_due_at_once() -> None:
     assert (
-        refresher(practised_on=date(2026, 9, 22), refresher_months=1, today=date(2026, 10, 22))
+        suggested_refresher(practised_on=date(2026, 9, 22), refresher_months=1, today=date(2026, 10, 22))
         is Refresher.DUE
     )
 

@@ -50,7 +50,7 @@ def test_a_photo_that_needs_too_much_memory_is_refused_and_logged(monkeypatch: p
     assert [each["event"] for each in logs] == ["photo not decoded"]
 
 
-def test_it_gives_way_to_everything_else() -> None:
+def test_the_photo_process_runs_at_low_priority() -> None:
     with subprocess.Popen(photo_process.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
         nice = os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
         assert eventually(lambda: os.getpriority(os.PRIO_PROCESS, child.pid) == nice)

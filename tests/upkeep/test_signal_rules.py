@@ -17,8 +17,8 @@ from aed.upkeep.signals.rules import (
     believed_moment,
     kinds_to_notify,
     limits_from,
-    look_at,
     newer_readings,
+    next_look_at,
 )
 from tests.make import NOW
 
@@ -82,7 +82,7 @@ def test_an_opened_door_is_asked_about_after_a_while_even_if_it_was_closed_again
     alarms = alarms_after(alarms, then, Limits(), at=NOW + MINUTE)
 
     assert kinds_to_notify(alarms, now=NOW + MINUTE) == []
-    assert look_at(alarms, NOW, Limits(), now=NOW + MINUTE) == NOW + DOOR_GRACE
+    assert next_look_at(alarms, NOW, Limits(), now=NOW + MINUTE) == NOW + DOOR_GRACE
     assert kinds_to_notify(alarms, now=NOW + DOOR_GRACE) == [AlarmKind.DOOR]
 
 

@@ -108,7 +108,7 @@ def test_a_longer_walk_takes_longer_and_back_again_it_is_the_same_walk(
 
 
 @given(WAITS, METRES, PACES)
-def test_a_wait_is_as_many_seconds_whatever_the_pace(wait: float, metres: float, pace: Pace) -> None:
+def test_a_wait_takes_the_same_seconds_at_every_pace(wait: float, metres: float, pace: Pace) -> None:
     assert seconds_of_wait(metres_of_wait(wait, NUMBERS), NUMBERS) == pytest.approx(wait, abs=1e-9)
     without = leg_seconds(Leg(metres), 0.0, pace, NUMBERS)
     assert leg_seconds(Leg(metres, wait), 0.0, pace, NUMBERS) - without == pytest.approx(wait, abs=1e-6)

@@ -110,7 +110,7 @@ def test_a_first_tap_that_arrives_again_later_changes_nothing(
 
 
 @pytest.mark.parametrize("failure", ["device_not_there", "cannot_open"])
-def test_who_comes_away_without_the_device_goes_straight_to_the_patient(
+def test_a_responder_without_the_device_is_sent_straight_to_the_patient(
     client: TestClient, session: Session, browser: dict[str, str], failure: str
 ) -> None:
     called(session, state=AlertState.ACCEPTED)

@@ -69,9 +69,7 @@ def checks(session: Session) -> list[Check]:
     return found
 
 
-def test_to_a_stranger_a_hidden_device_looks_like_a_number_of_none(
-    browser: TestClient, session: Session
-) -> None:
+def test_a_hidden_device_looks_nonexistent_to_a_stranger(browser: TestClient, session: Session) -> None:
     hidden, unknown = kept(session), short_number(999_999)
 
     pages = [browser.get(f"/d/{code}/check") for code in (hidden, unknown)]
@@ -391,7 +389,9 @@ def test_a_keeper_who_needs_a_factor_and_has_none_adds_an_app_and_loses_nothing(
     assert (after.status_code, "torn seal" in after.text, 'name="a_' in after.text) == (200, True, True)
 
 
-def test_who_has_no_session_is_asked_for_the_number_first(browser: TestClient, session: Session) -> None:
+def test_a_visitor_without_a_session_is_asked_for_the_phone_number_first(
+    browser: TestClient, session: Session
+) -> None:
     code = kept(session)
     page = browser.post(f"/d/{code}/check/second-factor", data={"code": "000000", "kept": "note=torn"})
     assert (page.status_code, 'name="phone"' in page.text, "note=torn" in page.text) == (200, True, True)

@@ -17,9 +17,9 @@ from pmtiles.reader import MemorySource, Reader
 from sqlalchemy.orm import Session
 
 from aed.errors import InvalidInput
-from aed.geo import Datum, coordinates_in
+from aed.geo import BoundingBox, Datum, coordinates_in
 from aed.settings import OtherBasemap, Settings
-from aed.web.basemap_extract import MIN_ZOOM, Box, extract
+from aed.web.basemap_extract import MIN_ZOOM, extract
 from aed.web.find_help.rules import Show, position_from_form
 from tests import make
 from tests.make import PATIENT, north_of
@@ -256,14 +256,14 @@ def test_the_base_map_of_another_provider_is_never_copied(
 def test_a_cut_out_map_is_coarser_rather_than_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    around = Box(120.095, 30.285, 120.105, 30.295)
+    around = BoundingBox(120.095, 30.285, 120.105, 30.295)
     whole = extract(DEMO_BASEMAP, around)
     assert whole is not None
     monkeypatch.setattr("aed.web.basemap_extract.MAX_BYTES", len(whole) - 10_000)
     smaller = extract(DEMO_BASEMAP, around)
     assert smaller is not None
     assert Reader(MemorySource(smaller)).header()["max_zoom"] < 14
-    assert extract(DEMO_BASEMAP, Box(8, 47, 8.01, 47.01)) is None, "elsewhere"
+    assert extract(DEMO_BASEMAP, BoundingBox(8, 47, 8.01, 47.01)) is None, "elsewhere"
     for content in (b"", b"PMTiles", b"PMTiles\x03" + b"\xff" * 200):
         damaged = tmp_path / "damaged.pmtiles"
         damaged.write_bytes(content)

@@ -103,7 +103,9 @@ def test_one_offers_to_help_pauses_and_withdraws(phone_of: SignIn, session: Sess
     assert "Stop helping" not in phone.get("/me").text
 
 
-def test_who_a_list_names_takes_the_offer_over_first(phone_of: SignIn, session: Session) -> None:
+def test_a_person_on_an_imported_list_confirms_the_offer_before_changing_it(
+    phone_of: SignIn, session: Session
+) -> None:
     entry = session.get_one(Responder, make.responder(session))
     phone = phone_of(session.get_one(Person, entry.person_id))
     page = phone.get("/me").text

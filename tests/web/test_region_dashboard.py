@@ -70,7 +70,7 @@ def table(found: Figures, key: str) -> FigureTable:
 
 
 @pytest.mark.usefixtures("region")
-def test_every_figure_is_as_counted_from_the_rows_one_by_one(session: Session) -> None:
+def test_every_figure_equals_a_count_of_the_rows(session: Session) -> None:
     found = read(session)
     today = NOW.astimezone(ZONE).date()
     devices = {row["id"]: row for row in rows_of(session, Device)}

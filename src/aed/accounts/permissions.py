@@ -174,7 +174,7 @@ def require_estate_manager(viewer: Viewer, estate_id: int | None, *, region_id: 
     Raises NotSignedIn without a token or session. Raises NotAllowed for a token without the write scope or of
     another estate, and for a person who neither manages the estate nor administers its region.
     """
-    _may_write(viewer, _AMENDS_ESTATES, estate_id=estate_id, region_id=region_id)
+    _require_writer(viewer, _AMENDS_ESTATES, estate_id=estate_id, region_id=region_id)
 
 
 def require_keeper(viewer: Viewer, estate_id: int | None, *, region_id: int | None = None) -> None:
@@ -182,10 +182,10 @@ def require_keeper(viewer: Viewer, estate_id: int | None, *, region_id: int | No
 
     Raises NotSignedIn and NotAllowed, as `require_estate_manager` does.
     """
-    _may_write(viewer, _AMENDS_DEVICES, estate_id=estate_id, region_id=region_id)
+    _require_writer(viewer, _AMENDS_DEVICES, estate_id=estate_id, region_id=region_id)
 
 
-def _may_write(
+def _require_writer(
     viewer: Viewer, roles: Collection[Role], *, estate_id: int | None, region_id: int | None
 ) -> None:
     if not viewer.is_signed_in:

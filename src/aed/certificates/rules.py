@@ -253,7 +253,7 @@ class Refresher(StrEnum):
     """The course's refresher term has ended."""
 
 
-def refresher(*, practised_on: date, refresher_months: int, today: date) -> Refresher | None:
+def suggested_refresher(*, practised_on: date, refresher_months: int, today: date) -> Refresher | None:
     """Return which refresher to suggest for someone who last practised on that day; None for none.
 
     The validity of the certificate does not matter.

@@ -1,4 +1,4 @@
-"""Commands: `aed incidents`, patients, the people called to them, and the reasons."""
+"""Commands of `aed incidents`: report a patient, alert people, and read why they were alerted."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from aed.imports.formats.mapping import mapping_of
 from aed.imports.formats.marked import write_marked
 from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.lint.linting import lint_list
-from aed.imports.lint.report import Linted, finding_as_json, summary_as_json
+from aed.imports.lint.report import LintedList, finding_as_json, summary_as_json
 
 SHOWN_OF_A_KIND = 5
 CLEAN, HAS_ERRORS, NOT_A_LIST = 0, 1, 2
@@ -102,7 +102,7 @@ def _country(code: str | None) -> str | None:
     return code.upper()
 
 
-def _write_json(linted: Linted) -> None:
+def _write_json(linted: LintedList) -> None:
     """Print the result as one JSON object, with one line per finding."""
     beginning = json.dumps(summary_as_json(linted), ensure_ascii=False)
     sys.stdout.write(f'{beginning[:-1]}, "findings": [')
@@ -112,7 +112,7 @@ def _write_json(linted: Linted) -> None:
     sys.stdout.write("\n]}\n")
 
 
-def _print_findings(linted: Linted, *, everything: bool) -> None:
+def _print_findings(linted: LintedList, *, everything: bool) -> None:
     severities = linted.severities()
     counted = ", ".join(
         f"{severities[severity]:,} {severity.value}{'' if severities[severity] == 1 else 's'} "

@@ -42,7 +42,7 @@ __all__ = [
     "parse_hours",
 ]
 
-REUSE_OF_UNCHANGING_DAYS: Final = 30
+MAX_REUSE_DAYS: Final = 30
 """Days for which a cached answer without a change within the horizon is reused."""
 MAX_CACHED: Final = 50_000
 FIRST_YEAR: Final = 1902
@@ -158,7 +158,7 @@ def _stretch(expression: str, at: datetime, time_zone: str, calendar: HolidayDat
             elif comment_ends is None and moment.comment != now.comment:
                 comment_ends = moment.at
     assert now is not None
-    reusable_until = at.astimezone(UTC) + timedelta(days=REUSE_OF_UNCHANGING_DAYS)
+    reusable_until = at.astimezone(UTC) + timedelta(days=MAX_REUSE_DAYS)
     end = min(comment_ends or reusable_until, reusable_until)
     return _Stretch(now.at, end, HoursAt(now.state, None, now.comment))
 

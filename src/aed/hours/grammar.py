@@ -43,7 +43,7 @@ class _Weekdays:
     nth: frozenset[int]
     days_after: int
 
-    def holds(self, day: date, weekday: int) -> bool:
+    def matches(self, day: date, weekday: int) -> bool:
         """Return whether the selector matches `day`, treating it as the given `weekday`."""
         if (weekday - self.days_after) % 7 not in self.weekdays:
             return False
@@ -62,8 +62,8 @@ class _Days:
     holidays: tuple[Holiday, ...]
     both: bool
 
-    def hold(self, day: date, weekday: int, holidays: frozenset[Holiday]) -> bool:
-        on_a_weekday = any(weekdays.holds(day, weekday) for weekdays in self.weekdays)
+    def matches(self, day: date, weekday: int, holidays: frozenset[Holiday]) -> bool:
+        on_a_weekday = any(weekdays.matches(day, weekday) for weekdays in self.weekdays)
         on_a_holiday = not holidays.isdisjoint(self.holidays)
         return (on_a_weekday and on_a_holiday) if self.both else (on_a_weekday or on_a_holiday)
 

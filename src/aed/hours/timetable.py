@@ -168,7 +168,7 @@ class Timetable:
         self, day: date, weekday: int, holidays: frozenset[Holiday], selected: tuple[bool, ...]
     ) -> _Reading:
         return tuple(
-            chosen and (rule.days is None or rule.days.hold(day, weekday, holidays))
+            chosen and (rule.days is None or rule.days.matches(day, weekday, holidays))
             for rule, chosen in zip(self._rules, selected, strict=True)
         )
 

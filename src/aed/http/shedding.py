@@ -117,16 +117,16 @@ class ShedLoad:
         is_waiting = True
         self._waiting += 1
 
-        def has_begun() -> None:
+        def stop_waiting() -> None:
             nonlocal is_waiting
             self._waiting -= is_waiting
             is_waiting = False
 
         async def answer(message: Message) -> None:
-            has_begun()
+            stop_waiting()
             await send(message)
 
         try:
             await self._app(scope, receive, answer)
         finally:
-            has_begun()
+            stop_waiting()

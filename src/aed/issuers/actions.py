@@ -36,7 +36,7 @@ def create_issuer(session: Session, who: Viewer, new: IssuerIn, *, at: datetime)
     """
     region_id = region_by_code(session, new.region).id if new.region is not None else None
     require_manages_issuer(who, region_id)
-    _may_give(who, new.trust_in_lists, new.query_url)
+    _require_trust_granter(who, new.trust_in_lists, new.query_url)
     issuer = Issuer(
         **new.model_dump(exclude={"region", "also_called", "courses"}),
         region_id=region_id,
@@ -65,7 +65,7 @@ def amend_issuer(
     for name in ("also_called", "courses"):
         if name in given and getattr(change, name) is None:
             raise InvalidInput("{name} cannot be null. An empty list removes all.", field=name, name=name)
-    _may_give(
+    _require_trust_granter(
         who,
         change.trust_in_lists if "trust_in_lists" in given else None,
         change.query_url if "query_url" in given else None,
@@ -124,7 +124,7 @@ def managed_issuer(session: Session, who: Viewer, name: str, *, at: datetime) ->
     return issuer
 
 
-def _may_give(who: Viewer, trust: CertificateTrust | None, url: str | None) -> None:
+def _require_trust_granter(who: Viewer, trust: CertificateTrust | None, url: str | None) -> None:
     """Require a network administrator to set `trust_in_lists`, or the URL that receives keys."""
     if trust is CertificateTrust.VERIFIED or url is not None:
         require_administrator(who)

@@ -302,8 +302,8 @@ def failed(session: Session, letter: Delivery, error: DeliveryFailed, *, by: str
         wait = max(wait, error.wait)
     is_down = isinstance(error, TemporaryFailure) and error.is_channel_down
     _change(session, mine.values(due_at=at + wait, is_channel_down=is_down, **free))
-    if isinstance(error, TemporaryFailure) and error.is_channel_down and letter.server is not None:
-        _postpone(session, letter.server, until=at + wait)
+    if isinstance(error, TemporaryFailure) and error.is_channel_down and letter.own_server_id is not None:
+        _postpone(session, letter.own_server_id, until=at + wait)
 
 
 def _send_by_phone(session: Session, letter: Delivery, *, at: datetime) -> None:

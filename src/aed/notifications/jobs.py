@@ -195,7 +195,7 @@ def _send_batch(
     results: SimpleQueue[tuple[Delivery, _Result]] = SimpleQueue()
 
     def one(letter: Delivery) -> _Result:
-        if letter.server in down or time.monotonic() > until or not goes_on():
+        if letter.own_server_id in down or time.monotonic() > until or not goes_on():
             return False
         if letter.is_secret and not _is_still_wanted(database, letter, by):
             return False
@@ -203,7 +203,7 @@ def _send_batch(
             deliver(letter, at=now())
         except DeliveryFailed as error:
             if isinstance(error, TemporaryFailure) and error.is_channel_down:
-                down.add(letter.server)
+                down.add(letter.own_server_id)
             return error
         except Exception as error:  # noqa: BLE001 - logged by its type: its message may contain an address
             return _unexpected_failure(letter, error)

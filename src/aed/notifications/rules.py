@@ -109,8 +109,8 @@ class Delivery:
     """JSON for a webhook, sent as it is in place of the text."""
 
     @property
-    def server(self) -> int | None:
-        """The id of a webhook's endpoint, since each is a server of its own; None for shared servers."""
+    def own_server_id(self) -> int | None:
+        """The id of a webhook's endpoint, since each has a server of its own; None for shared servers."""
         return self.endpoint.id if self.channel is Channel.WEBHOOK and self.endpoint is not None else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Hashable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from aed.accounts.permissions import Audience
 from aed.accounts.regions.models import Region
 from aed.database.boxes import inside_box
 from aed.database.geometry import latitude, longitude
-from aed.geo import METRES_PER_DEGREE, Position
+from aed.geo import BoundingBox, Position
 from aed.hours.evaluation import HolidayDates, hours_at
 from aed.incidents.models import Incident
 from aed.incidents.rules import IncidentKind
@@ -131,28 +130,7 @@ def _buildings() -> Select[*tuple[Any, ...]]:
     )
 
 
-class Box(NamedTuple):
-    """Degrees."""
-
-    west: float
-    south: float
-    east: float
-    north: float
-
-
-def box_around(lats: Sequence[float], lons: Sequence[float], metres: float) -> Box:
-    """Return a box that contains every point within `metres` of the positions."""
-    north = 1.02 * metres / METRES_PER_DEGREE
-    east = north / max(1e-3, math.cos(math.radians(min(89.0, max(map(abs, lats)) + north))))
-    return Box(
-        max(-180.0, min(lons) - east),
-        max(-90.0, min(lats) - north),
-        min(180.0, max(lons) + east),
-        min(90.0, max(lats) + north),
-    )
-
-
-def buildings_around(session: Session, box: Box, estate_id: int) -> list[PlannedBuilding]:
+def buildings_around(session: Session, box: BoundingBox, estate_id: int) -> list[PlannedBuilding]:
     """Return the buildings in a box, and all of the estate.
 
     visibility: only sums over them are shown, and places without names.
@@ -163,7 +141,7 @@ def buildings_around(session: Session, box: Box, estate_id: int) -> list[Planned
     return [*{row[0]: PlannedBuilding(*row) for row in rows}.values()]
 
 
-def devices_around(session: Session, box: Box) -> list[PlannedDevice]:
+def devices_around(session: Session, box: BoundingBox) -> list[PlannedDevice]:
     """Return the devices in service in a box.
 
     visibility: what people who may fetch them gain is summed up; only the estate's own are shown.

@@ -39,7 +39,7 @@ def require_other_person(viewer: Viewer, person_id: int) -> None:
 
 
 def require_signed_in(viewer: Viewer) -> None:
-    """Raises NotSignedIn."""
+    """Require a person who has signed in, or a token. Raises NotSignedIn."""
     if not viewer.is_signed_in:
         raise NotSignedIn("The time bank is for people who have signed in.")
 

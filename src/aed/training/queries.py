@@ -14,7 +14,7 @@ from aed.accounts.regions.models import Region
 from aed.accounts.visibility import estate_visible_to
 from aed.database.boxes import inside_box
 from aed.errors import NotFound
-from aed.registry.devices.queries import BoundingBox
+from aed.geo import BoundingBox
 from aed.registry.estates.models import Estate
 from aed.training.models import Course, Enrolment, TrainingSession
 from aed.training.permissions import ENROL, RUN_IN_ESTATES, RUN_IN_REGIONS

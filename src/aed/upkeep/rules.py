@@ -238,7 +238,7 @@ WHEN_CONFIRMED: Final = {
 """The quarantine that a report leads to once it is confirmed."""
 
 
-def follows_from(kind: FaultKind, *, failed_fetches: int) -> QuarantineReason | None:
+def quarantine_reason_of(kind: FaultKind, *, failed_fetches: int) -> QuarantineReason | None:
     """Return the reason to quarantine at once because of a report, or None.
 
     `failed_fetches` is the number of NOT_FETCHED reports since the last check, including this one.
@@ -313,7 +313,7 @@ def first_follow_up_at(since: datetime, numbers: Returns) -> datetime:
     return since + timedelta(minutes=min(numbers.ask_after_minutes, numbers.quarantine_after_minutes))
 
 
-def is_given_up(since: datetime, now: datetime, numbers: Returns) -> bool:
+def is_retrieval_abandoned(since: datetime, now: datetime, numbers: Returns) -> bool:
     """Return whether a retrieval has been without an answer long enough to give up."""
     return now >= since + timedelta(minutes=numbers.quarantine_after_minutes)
 

@@ -66,7 +66,7 @@ class GateDelays:
         """The chains with closures or delays."""
         return [*self._by_chain]
 
-    def on_chain(self, chain: int) -> float:
+    def delay_of_chain(self, chain: int) -> float:
         """Return the total delay of a chain in metres."""
         return sum(sum(edge_delays.metres) for _, _, edge_delays in self._by_chain.get(chain, ()))
 
@@ -157,7 +157,7 @@ class _AddedDelays(NamedTuple):
 def delays_to_add(contracted: ContractedEdges, subgraph: Subgraph, gates: GateDelays) -> _AddedDelays:
     """Return the delays on the chains of a subgraph, in both directions."""
     blocked = np.array(gates.chain_numbers, dtype=np.int32).repeat(2)
-    delays = np.array([gates.on_chain(chain) for chain in gates.chain_numbers]).repeat(2)
+    delays = np.array([gates.delay_of_chain(chain) for chain in gates.chain_numbers]).repeat(2)
     tails = contracted.first_end[blocked]
     tails[1::2] = contracted.last_end[blocked[1::2]]
     local = subgraph.local(tails)

@@ -117,7 +117,7 @@ def chain_between(found: DijkstraResult, before: int, here: int, before_original
     numbers = contracted.neighbour_chain[first : first + b - a].tolist()
     joined = zip(subgraph.neighbour[a:b].tolist(), subgraph.metres[a:b].tolist(), numbers, strict=True)
     _, chain = min(
-        (metres + found.gates.on_chain(number), number) for end, metres, number in joined if end == here
+        (metres + found.gates.delay_of_chain(number), number) for end, metres, number in joined if end == here
     )
     return chain, int(contracted.first_end[chain]) == before_original
 

@@ -111,7 +111,7 @@ class Reachable:
                 delay_to[here] = delay_to[last]
                 if here in behind:
                     chain, _ = chain_between(found, last, here, originals([last])[0])
-                    delay_to[here] += gates.on_chain(chain)
+                    delay_to[here] += gates.delay_of_chain(chain)
             return delay_to[passed[0] if passed else junction]
 
         def delay(place: SnappedPoint) -> float:

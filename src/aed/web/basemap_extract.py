@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 from pmtiles.tile import (
@@ -26,6 +26,8 @@ from pmtiles.tile import (
     zxy_to_tileid,
 )
 from pmtiles.writer import Writer
+
+from aed.geo import BoundingBox
 
 MAX_BYTES: Final = 1_500_000
 MIN_ZOOM: Final = 11
@@ -47,16 +49,7 @@ type Read = Callable[[int, int], bytes]
 """From an offset, a number of bytes."""
 
 
-class Box(NamedTuple):
-    """A box in degrees (WGS-84)."""
-
-    west: float
-    south: float
-    east: float
-    north: float
-
-
-def extract(path: Path, box: Box) -> bytes | None:
+def extract(path: Path, box: BoundingBox) -> bytes | None:
     """Return a PMTiles file with the tiles of a base map that touch a box; None if there are none.
 
     1. Take all tiles of zoom `MIN_ZOOM` (of the deepest zoom, if that is lower), then those of each deeper
@@ -73,7 +66,7 @@ def extract(path: Path, box: Box) -> bytes | None:
         return None
 
 
-def _extract(read: Read, box: Box) -> bytes | None:
+def _extract(read: Read, box: BoundingBox) -> bytes | None:
     header = deserialize_header(read(0, _HEADER_BYTES))
     directory = cache(lambda offset, length: deserialize_directory(read(offset, length)))
     taken: dict[int, bytes] = {}
@@ -91,7 +84,7 @@ def _extract(read: Read, box: Box) -> bytes | None:
     return _written(taken, header, _metadata(read, header), box) if taken else None
 
 
-def _tile_ids(zoom: int, box: Box) -> Iterator[int]:
+def _tile_ids(zoom: int, box: BoundingBox) -> Iterator[int]:
     """Yield the tiles of a zoom that touch a box (Web Mercator)."""
     across = 1 << zoom
     left, top = _column_and_row(box.west, box.north, across)
@@ -130,7 +123,9 @@ def _metadata(read: Read, header: HeaderDict) -> dict[str, object]:
     return metadata
 
 
-def _written(tiles: dict[int, bytes], header: HeaderDict, metadata: dict[str, object], box: Box) -> bytes:
+def _written(
+    tiles: dict[int, bytes], header: HeaderDict, metadata: dict[str, object], box: BoundingBox
+) -> bytes:
     file = io.BytesIO()
     writer = Writer(file)
     for tile_id, tile in sorted(tiles.items()):

@@ -56,7 +56,7 @@ def add_app(session: Session, sign_in: SignIn, name: str, *, at: datetime) -> Ne
     visibility: the person's own session.
     """
     require_second_factor(session, sign_in)
-    _has_room(session, sign_in.person_id)
+    _require_room_for_factor(session, sign_in.person_id)
     session.execute(
         delete(SecondFactor).where(
             SecondFactor.person_id == sign_in.person_id, SecondFactor.confirmed_at.is_(None)
@@ -128,7 +128,7 @@ def record_factor_added(
     return new_recovery_codes(session, sign_in) if is_first else []
 
 
-def _has_room(session: Session, person_id: int) -> None:
+def _require_room_for_factor(session: Session, person_id: int) -> None:
     if len(sign_in_queries.second_factors(session, person_id)) >= MAX_FACTORS:
         raise Conflict("You have {max_factors} second factors. Remove one first.", max_factors=MAX_FACTORS)
 

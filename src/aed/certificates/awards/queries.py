@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
-from aed.certificates.rules import Refresher, refresher
+from aed.certificates.rules import Refresher, suggested_refresher
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind
@@ -308,7 +308,7 @@ def to_refresh(
     found = []
     for person_id, name, phone, course, ended_at, months in session.execute(statement):
         practised_on = ended_at.date()
-        suggested = refresher(practised_on=practised_on, refresher_months=months, today=today)
+        suggested = suggested_refresher(practised_on=practised_on, refresher_months=months, today=today)
         if suggested is not None:
             found.append(ToRefresh(person_id, name, phone, course, practised_on, suggested))
     found.sort(key=_sort_key)

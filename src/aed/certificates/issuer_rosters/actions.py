@@ -40,7 +40,7 @@ REVOKED_WHY: Final = "Revoked by its issuer."
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class RosterLine:
     """One certificate in a roster file."""
 
     number: str
@@ -108,7 +108,13 @@ _COMPARED: Final = (
 
 
 def take_lines(
-    session: Session, who: Viewer, issuer: Issuer, lines: Sequence[Line], effects: Effects, *, at: datetime
+    session: Session,
+    who: Viewer,
+    issuer: Issuer,
+    lines: Sequence[RosterLine],
+    effects: Effects,
+    *,
+    at: datetime,
 ) -> list[bool | None]:
     """Store the lines as the issuer's entries, and update the certificates with their numbers.
 
@@ -135,7 +141,7 @@ def take_lines(
     return outcomes
 
 
-def _add_to_people(session: Session, issuer: Issuer, lines: Sequence[Line], *, today: date) -> set[str]:
+def _add_to_people(session: Session, issuer: Issuer, lines: Sequence[RosterLine], *, today: date) -> set[str]:
     """Add certificates that nobody holds to people known here; return their numbers.
 
     A row is of a person if the name and the phone number are theirs and nobody else's, and they hold no
@@ -254,7 +260,7 @@ def _updated(known: Known, statement: IssuerStatement, finding: CheckFinding, at
 
 
 def _keep_entries(
-    session: Session, issuer: Issuer, lines: Sequence[Line], *, at: datetime
+    session: Session, issuer: Issuer, lines: Sequence[RosterLine], *, at: datetime
 ) -> list[bool | None]:
     """Insert or update the entries. Return the outcome of each line as in `take_lines`."""
     before = queries.entries(session, issuer.id, [line.number for line in lines])

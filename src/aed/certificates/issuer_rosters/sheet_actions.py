@@ -14,7 +14,7 @@ from aed.accounts.masking import is_whole, mask_holder_id
 from aed.accounts.permissions import Viewer
 from aed.certificates import rules as certificate_rules
 from aed.certificates.issuer_rosters import queries
-from aed.certificates.issuer_rosters.actions import Effects, Line, link_to_issuer, take_lines
+from aed.certificates.issuer_rosters.actions import Effects, RosterLine, link_to_issuer, take_lines
 from aed.certificates.issuer_rosters.sheet import read_issuer_roster, roster_date
 from aed.database.session import exclusive_lock
 from aed.errors import InvalidInput
@@ -81,7 +81,7 @@ def import_issuer_roster(
     rows = _lines(read_issuer_roster(path), courses, report, progress)
     once = without_duplicates(rows, lambda line: (line.number,), report)
 
-    def put(batch: Sequence[Line]) -> list[PutOutcome]:
+    def put(batch: Sequence[RosterLine]) -> list[PutOutcome]:
         return [
             PutOutcome.of(each) for each in take_lines(session, who, issuer, batch, report.effects, at=at)
         ]
@@ -107,7 +107,7 @@ def _courses(known: Sequence[IssuerCourse]) -> Courses:
 
 def _lines(
     records: Iterable[Record], courses: Courses, report: ImportReport, progress: Progress | None
-) -> Iterator[tuple[Record, Line]]:
+) -> Iterator[tuple[Record, RosterLine]]:
     for done, record in enumerate(records, start=1):
         if progress is not None:
             progress(done)
@@ -130,7 +130,7 @@ def _without_identity(record: Record) -> Record:
     return Record(record.unit, record.number, fields, record.wrong)
 
 
-def _line(fields: Mapping[str, str], courses: Courses) -> Line:
+def _line(fields: Mapping[str, str], courses: Courses) -> RosterLine:
     """Parse a row. Raises InvalidInput with a correction."""
     cells = {name: clean(cell) for name, cell in fields.items()}
     for name in ("name", "number", "course"):
@@ -164,7 +164,7 @@ def _line(fields: Mapping[str, str], courses: Courses) -> Line:
             valid_until=valid_until,
             issued_on=issued_on,
         )
-    return Line(
+    return RosterLine(
         number=cells["number"],
         name=cells["name"],
         holder_id=_holder_id(cells.get("holder_id", "")),
@@ -174,7 +174,7 @@ def _line(fields: Mapping[str, str], courses: Courses) -> Line:
         kind=kind,
         issued_on=issued_on,
         valid_until=valid_until,
-        is_revoked=_is_revoked(cells.get("state", "")),
+        is_revoked=_parse_revoked(cells.get("state", "")),
     )
 
 
@@ -217,7 +217,7 @@ def _holder_id(cell: str) -> str | None:
     return mask_holder_id(number)
 
 
-def _is_revoked(cell: str) -> bool:
+def _parse_revoked(cell: str) -> bool:
     word = "".join(cell.casefold().split())
     if word in VALID:
         return False

@@ -160,7 +160,7 @@ def _osm_table(path: Path, head: bytes) -> RecordReader:
             if _is_osm(_first_rows(path, delimiter, encoding), is_named=True):
                 rows = csv_rows(path, encoding=encoding, delimiter=delimiter)
                 header = headers.header_of(next(rows).cells)
-                yield from _some_devices(path, osm.read_osm_rows(rows, header), "row")
+                yield from _require_devices(path, osm.read_osm_rows(rows, header), "row")
                 return
         raise InvalidInput(
             "{name} is not a CSV of OpenStreetMap tags. Its first line must name columns "
@@ -272,7 +272,7 @@ def _is_osm(rows: Sequence[FileLine], *, is_named: bool = False) -> bool:
     return has_position and (is_named or header.column(["emergency"]) is not None)
 
 
-def _some_devices(
+def _require_devices(
     path: Path, records: Iterator[Record], unit: Literal["row", "feature"], seen: list[int] | None = None
 ) -> Iterator[Record]:
     """Yield the records; raise InvalidInput if there are none, since an extract without devices is an
@@ -309,7 +309,7 @@ def _of_workbook(
         if mapping is None and _is_osm(first, is_named=form is DeviceFormat.OSM_CSV):
             header = headers.header_of(first[0].cells)
             records = osm.read_osm_rows(islice(rows, 1, None), header, unit="row")
-            return _reading(DeviceFormat.OSM_CSV, _some_devices(path, records, "row"))
+            return _reading(DeviceFormat.OSM_CSV, _require_devices(path, records, "row"))
         candidates = (
             [mapping] if mapping else [each for each in built_in_mappings() if FileKind.XLSX in each.kinds]
         )
@@ -394,7 +394,7 @@ def _osm_features(path: Path, shape: JsonShape) -> Iterator[Record]:
             seen[0] += 1
             yield each
 
-    return _some_devices(path, osm.read_osm_features(counted()), "feature", seen)
+    return _require_devices(path, osm.read_osm_features(counted()), "feature", seen)
 
 
 def _recognised(path: Path, shape: JsonShape) -> DeviceFormat | Mapping | None:

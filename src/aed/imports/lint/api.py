@@ -19,8 +19,8 @@ from aed.http.parameters import one_at_a_time
 from aed.imports.findings import FindingKind, Severity
 from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.lint.linting import lint_list
-from aed.imports.lint.register import may_compare
-from aed.imports.lint.report import Linted, finding_as_json, summary_as_json
+from aed.imports.lint.register import require_comparison_allowed
+from aed.imports.lint.report import LintedList, finding_as_json, summary_as_json
 from aed.imports.uploads import FILE_BODY, UploadedFile, uploaded_file
 
 router = APIRouter(tags=["lists"])
@@ -86,7 +86,7 @@ async def lint_device_list(
     if not viewer.is_signed_in:
         raise NotSignedIn("Checking a list requires a token. Send Authorization: Bearer ….")
     if register:
-        may_compare(viewer)
+        require_comparison_allowed(viewer)
     async with uploaded_file(request, name=name) as sent:
         with one_at_a_time(_place, "Another list is being checked. Try again when it has ended."):
             return await run_in_threadpool(
@@ -114,7 +114,7 @@ def _linted(
         return _answer(linted)
 
 
-def _answer(linted: Linted) -> LintOut:
+def _answer(linted: LintedList) -> LintOut:
     found: list[dict[str, Any]] = []
     for finding in linted.findings():
         if len(found) == MAX_FINDINGS:

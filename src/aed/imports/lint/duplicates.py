@@ -142,8 +142,8 @@ def same_serial_pairs(serials: Hashes) -> Pairs:
     return _same(serials, at_most=MAX_ROWS_OF_A_SERIAL)
 
 
-def repeats(ids: Hashes) -> Pairs:
-    """Return pairs of the first row with an id and each later row that repeats it."""
+def repeated_ids(ids: Hashes) -> Pairs:
+    """Return pairs of the first row with an id and each later row that repeated_ids it."""
     rows = np.flatnonzero(ids != NO_HASH)
     order = rows[np.argsort(ids[rows], kind="stable")]
     _, starts, inverse = np.unique(ids[order], return_index=True, return_inverse=True)

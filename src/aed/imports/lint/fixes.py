@@ -9,7 +9,7 @@ from typing import Final
 
 from aed.geo import Datum
 from aed.imports.findings import Finding, FindingKind
-from aed.imports.lint.report import Linted
+from aed.imports.lint.report import LintedList
 from aed.imports.lint.rows import DATE_COLUMNS
 
 MENDABLE: Final = (
@@ -42,7 +42,7 @@ class Fix:
     after: str
 
 
-def fixes_in(linted: Linted, kinds: Collection[FindingKind]) -> Iterator[Fix]:
+def fixes_in(linted: LintedList, kinds: Collection[FindingKind]) -> Iterator[Fix]:
     """Yield the corrections of these kinds, in file order."""
     for note, found in linted.by_row():
         for finding in found:

@@ -34,14 +34,14 @@ from aed.imports.lint.duplicates import (
     because,
     is_same_entrance,
     near_pairs,
-    repeats,
+    repeated_ids,
     same_serial_pairs,
     same_text_pairs,
 )
 from aed.imports.lint.notes import ListNotes
 from aed.imports.lint.places import Places, check_places, metres_apart
 from aed.imports.lint.register import Registered, compared_with_register
-from aed.imports.lint.report import Linted
+from aed.imports.lint.report import LintedList
 from aed.imports.lint.rows import DATE_COLUMNS, date_findings, hours_contradiction, town_of
 from aed.imports.rules import printable, reasons_of
 from aed.imports.schemas import DeviceRow, columns
@@ -71,7 +71,7 @@ def lint_list(
     register: tuple[Session, Viewer] | None = None,
     compares_rows: bool = True,
     progress: Progress | None = None,
-) -> Iterator[Linted]:
+) -> Iterator[LintedList]:
     """Lint a device list as of the day `on`.
 
     1. Check each row by itself: whether it can be read, its position, its dates, its opening hours.
@@ -106,7 +106,7 @@ def lint_list(
             np.array(notes.town, dtype=np.int64),
         )
         check_places(places, country=country or reading.country)
-        linted = Linted(
+        linted = LintedList(
             path.name,
             reading.form,
             reading.title,
@@ -275,10 +275,10 @@ class _HoursTwice:
 # --- Rows against each other ---
 
 
-def _compare_rows(linted: Linted, progress: Progress) -> None:
+def _compare_rows(linted: LintedList, progress: Progress) -> None:
     notes, places = linted.notes, linted.places
     words, serials = notes.hashes_of("words"), notes.hashes_of("serials")
-    for first, later in repeats(notes.hashes_of("ids")).tolist():
+    for first, later in repeated_ids(notes.hashes_of("ids")).tolist():
         one, other = notes.row(first), notes.row(later)
         _about(
             linted,
@@ -347,7 +347,7 @@ def _metres_between(places: Places, one: int, other: int) -> float:
 
 
 def _about(
-    linted: Linted,
+    linted: LintedList,
     row: int,
     kind: FindingKind,
     severity: Severity,
@@ -367,7 +367,7 @@ def _about(
 # --- The datum ---
 
 
-def _pairs_of_rows(linted: Linted, rows: Sequence[Sequence[int]]) -> Iterator[Pair]:
+def _pairs_of_rows(linted: LintedList, rows: Sequence[Sequence[int]]) -> Iterator[Pair]:
     """Yield both directions of each pair, because either row may be in the wrong datum."""
     notes, places = linted.notes, linted.places
     for first, later in rows:
@@ -386,12 +386,12 @@ def _pairs_of_rows(linted: Linted, rows: Sequence[Sequence[int]]) -> Iterator[Pa
             )
 
 
-def _report_slips(linted: Linted, pairs: Iterator[Pair], known_from: str) -> None:
+def _report_slips(linted: LintedList, pairs: Iterator[Pair], known_from: str) -> None:
     for slip in slips(pairs):
         _report_slip(linted, slip, known_from)
 
 
-def _report_slip(linted: Linted, slip: Slip, known_from: str) -> None:
+def _report_slip(linted: LintedList, slip: Slip, known_from: str) -> None:
     notes = linted.notes
     named = ", ".join(notes.row(each.row).where for each in slip.rows[:ROWS_NAMED])
     more = f" and {len(slip.rows) - ROWS_NAMED} more" if len(slip.rows) > ROWS_NAMED else ""
@@ -423,7 +423,7 @@ def _report_slip(linted: Linted, slip: Slip, known_from: str) -> None:
         )
 
 
-def _compare_with_register(linted: Linted, session: Session, viewer: Viewer) -> None:
+def _compare_with_register(linted: LintedList, session: Session, viewer: Viewer) -> None:
     found: Registered = compared_with_register(session, viewer, linted.notes, linted.places)
     _report_slips(linted, iter(found.pairs), "the register")
     for row, twin in sorted(found.twins.items()):

@@ -98,7 +98,7 @@ class _Device(NamedTuple):
         )
 
 
-def may_compare(viewer: Viewer) -> None:
+def require_comparison_allowed(viewer: Viewer) -> None:
     """Require a network administrator: a comparison reveals every device, with its serial number.
 
     Raises NotSignedIn or NotAllowed.
@@ -111,7 +111,7 @@ def may_compare(viewer: Viewer) -> None:
 
 def compared_with_register(session: Session, viewer: Viewer, notes: ListNotes, places: Places) -> Registered:
     """Compare the list with the registered devices around it, one page at a time, and with the estates."""
-    may_compare(viewer)
+    require_comparison_allowed(viewer)
     found = Registered()
     good = np.flatnonzero(np.isfinite(places.lat) & np.isfinite(places.lon))
     if not len(good):

@@ -15,7 +15,7 @@ from aed.imports.rules import printable
 
 
 @dataclass(slots=True)
-class Linted:
+class LintedList:
     """A linted list. Its findings are read from a temporary file, which `lint_list` closes."""
 
     file: str
@@ -83,7 +83,7 @@ def in_one_line(finding: Finding) -> str:
     return printable(message, 1_000)
 
 
-def summary_as_json(linted: Linted) -> dict[str, Any]:
+def summary_as_json(linted: LintedList) -> dict[str, Any]:
     """Return the summary part of the JSON result: everything except the findings."""
     severities = linted.severities()
     kinds: dict[str, dict[str, int]] = {}

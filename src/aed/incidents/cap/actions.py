@@ -56,7 +56,7 @@ def process_cap(
     message = read_cap(content)
 
     def done() -> Incident:
-        _is_of_now(message, at)
+        _require_current(message, at)
         match message.message:
             case CapMessageType.ALERT:
                 return actions.report_patient(
@@ -86,7 +86,7 @@ def process_cap(
     return process_once(session, who, message.name, repr(message).encode(), done, at=at)
 
 
-def _is_of_now(message: CapMessage, at: datetime) -> None:
+def _require_current(message: CapMessage, at: datetime) -> None:
     incident_kind_of(message.status)
     if message.sent > at + _CLOCKS_DIFFER:
         raise InvalidInput("sent is in the future: correct the sender's clock.", field="sent")

@@ -38,7 +38,10 @@ def centres(session: Session, viewer: Viewer) -> Sequence[DispatchCentre]:
 
 
 def centre(session: Session, viewer: Viewer, name: str) -> DispatchCentre:
-    """Raises NotFound, NotSignedIn, NotAllowed. visibility: only for a network administrator."""
+    """Return a dispatch centre by name. Raises NotFound, NotSignedIn, NotAllowed.
+
+    visibility: only for a network administrator.
+    """
     require_network_administrator(viewer)
     found = centre_by_name(session, name)
     if found is None:

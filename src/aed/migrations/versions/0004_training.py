@@ -174,14 +174,14 @@ def upgrade() -> None:
     op.create_index(op.f("ix_enrolments_estate_id"), "enrolments", ["estate_id"], unique=False)
     op.create_index("ix_enrolments_in_order", "enrolments", ["session_id", "state", "id"], unique=False)
     op.create_index("ix_enrolments_offers", "enrolments", ["state", "offer_expires_at"], unique=False)
-    standing = "state = 'enrolled' OR state = 'waiting' OR state = 'offered'"
+    is_active = "state = 'enrolled' OR state = 'waiting' OR state = 'offered'"
     op.create_index(
         "uq_enrolments_standing",
         "enrolments",
         ["session_id", "person_id"],
         unique=True,
-        postgresql_where=sa.text(standing),
-        sqlite_where=sa.text(standing),
+        postgresql_where=sa.text(is_active),
+        sqlite_where=sa.text(is_active),
     )
     op.create_table(
         "attendances",

@@ -123,10 +123,10 @@ def _without_sentences(value: Any) -> Any:
         return {name: _without_sentences(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_without_sentences(each) for each in value]
-    told = re.fullmatch(r"the same phone (.*)", value) if isinstance(value, str) else None
-    if told is None:
+    found = re.fullmatch(r"the same phone (.*)", value) if isinstance(value, str) else None
+    if found is None:
         return value
-    digits = "".join(character for character in told[1] if character.isdecimal())
+    digits = "".join(character for character in found[1] if character.isdecimal())
     return f"the same phone, ending in {digits[-2:]}"
 
 

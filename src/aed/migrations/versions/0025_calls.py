@@ -46,14 +46,14 @@ def _reasons_may_be(*reasons: str) -> None:
     """SQLite makes the table anew, and reflects no index of an expression: it is made anew by hand."""
     op.drop_index("uq_quarantines_standing", table_name="quarantines")
     _may_be("quarantines", "ck_quarantines_reason", "reason", *reasons)
-    standing = sa.text("lifted_at IS NULL")
+    is_in_force = sa.text("lifted_at IS NULL")
     op.create_index(
         "uq_quarantines_standing",
         "quarantines",
         ["device_id", "reason", sa.text("coalesce(recall_id, 0)")],
         unique=True,
-        postgresql_where=standing,
-        sqlite_where=standing,
+        postgresql_where=is_in_force,
+        sqlite_where=is_in_force,
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed.database.geometry import shape_of
 from aed.errors import InvalidInput
-from aed.geo import METRES_PER_DEGREE
+from aed.geo import METRES_PER_DEGREE, box_around
 from aed.hours.holiday_calendar import HolidayDates
 from aed.planning.arrests import WEIGHTS_OF_HOURS
 from aed.planning.coverage.rules import MINUTES, SINCE_COLLAPSE_SECONDS, Bools, Floats, People
@@ -21,7 +21,6 @@ from aed.planning.coverage.schemas import StepIn
 from aed.planning.queries import (
     PlannedBuilding,
     PlannedDevice,
-    box_around,
     buildings_around,
     devices_around,
     devices_of_estate,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.regions.models import Region
 from aed.errors import InvalidInput
-from aed.geo import METRES_PER_DEGREE
+from aed.geo import METRES_PER_DEGREE, box_around
 from aed.hours.evaluation import HolidayDates
 from aed.planning.arrests import arrests_at_home
 from aed.planning.bands import (
@@ -35,13 +35,11 @@ from aed.planning.placement.rules.problem import (
 from aed.planning.placement.schemas import DemandSource, Objective, PlacementIn
 from aed.planning.queries import (
     PlannedBuilding,
-    box_around,
     past_arrests,
 )
 from aed.planning.residents import AT_HOME, HOURS_OF_BAND, residents_of
 from aed.planning.survival import larsen_survival
 from aed.planning.walks import Doors
-from aed.registry.devices.queries import BoundingBox
 from aed.settings import Settings
 from aed.training.gaps.queries import places_around
 from aed.training.gaps.rules import counted
@@ -189,8 +187,8 @@ def attended(
         return cells, 0.0
     lat, lon, metres = cells.doors.lat, cells.doors.lon, question.responder_metres
     box = box_around([float(lat.min()), float(lat.max())], [float(lon.min()), float(lon.max())], metres)
-    people = RegisteredPeople(places_around(session, box=BoundingBox(*box), valid_from=today)).within(
-        BoundingBox(*box),
+    people = RegisteredPeople(places_around(session, box=box, valid_from=today)).within(
+        box,
         CalendarWeek(next_monday(today), region.time_zone),
         calendar,
         today=today,

@@ -10,7 +10,7 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Audience, require_keeper
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.geo import Datum
+from aed.geo import BoundingBox, Datum
 from aed.http.parameters import (
     Bbox,
     Cursor,
@@ -67,7 +67,7 @@ def list_devices(
         viewer,
         limit=limit + 1,
         after_id=cursor_id(cursor),
-        box=device_queries.BoundingBox(*parse_bbox(bbox)) if bbox is not None else None,
+        box=BoundingBox(*parse_bbox(bbox)) if bbox is not None else None,
         estate_id=estate_id,
         region=region,
         audience=audience,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -15,6 +14,7 @@ from aed.accounts.regions.models import Region
 from aed.accounts.visibility import visible_to
 from aed.database.compiled import inline_text
 from aed.errors import NotFound
+from aed.geo import BoundingBox
 from aed.registry.devices.dispatchable import hours_of_sharing
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.published import (
@@ -24,16 +24,6 @@ from aed.registry.devices.published import (
     published_to,
 )
 from aed.registry.devices.rules import REQUIRED_CONSUMABLES, ConsumableKind, ConsumableState, DeviceState
-
-
-@dataclass(frozen=True, slots=True)
-class BoundingBox:
-    """A bounding box in degrees."""
-
-    west: float
-    south: float
-    east: float
-    north: float
 
 
 def first_expiry(

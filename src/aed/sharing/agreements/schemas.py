@@ -89,7 +89,7 @@ class ShareIn(BaseModel):
     until_on: Day | None = None
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
+    def _require_consistent(self) -> Self:
         if self.from_on is not None and self.until_on is not None and self.until_on < self.from_on:
             raise ValueError("until_on is before from_on")
         if self.step_outside_hours is not None and self.hours is None:

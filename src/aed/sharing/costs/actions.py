@@ -31,7 +31,7 @@ from aed.sharing.shares.queries import terms_of, time_zone_of
 
 FOUND_WITHIN: Final = timedelta(days=90)
 """Uses that became known longer ago get no case any more."""
-USES_AT_ONCE: Final = 500
+MAX_USES_PER_RUN: Final = 500
 CAP_REACHED: Final = "本年度费用已达协议上限 The costs of this year have reached the agreement's cap."
 _BINDING: Final = (AudienceReason.AGREEMENT, AudienceReason.SUSPENDED, AudienceReason.UNINSURED)
 """While one of these holds, the agreement says who pays."""
@@ -48,7 +48,7 @@ def open_cost_cases(session: Session, *, at: datetime) -> int:
     visibility: for a job; nothing is shown.
     """
     exclusive_lock(session, "cost cases")
-    uses = queries.uses_without_case(session, since=at - FOUND_WITHIN, limit=USES_AT_ONCE)
+    uses = queries.uses_without_case(session, since=at - FOUND_WITHIN, limit=MAX_USES_PER_RUN)
     terms = terms_of(session, {use.device_id for use in uses})
     opened = 0
     for use in uses:

@@ -45,7 +45,7 @@ class SharingRulesNumbers(BaseModel):
 
     @field_validator("parties")
     @classmethod
-    def _are_different(cls, value: list[PartyRole]) -> list[PartyRole]:
+    def _require_different(cls, value: list[PartyRole]) -> list[PartyRole]:
         if len(set(value)) < len(value):
             raise ValueError("name each party once")
         return [role for role in PartyRole if role in value]

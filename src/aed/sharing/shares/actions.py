@@ -40,7 +40,7 @@ BY_REGISTER: Final = "0" * 64
 """The hash of no text: no party has decided."""
 HELD_FOR: Final = timedelta(hours=1)
 """A step up that checks or readiness prevent is tried again after this time."""
-ON_CALL_FOR: Final = timedelta(minutes=1)
+ON_CALL_RECHECK_AFTER: Final = timedelta(minutes=1)
 """A device that is out on a call is looked at again after this time."""
 DEVICES_AT_ONCE: Final = 500
 _DERIVED: Final = (
@@ -79,7 +79,7 @@ def refresh_devices(session: Session, device_ids: Collection[int], *, at: dateti
         derived = audience_at(shares, at)
         changes_at = derived.changes_at
         if row.is_out and _values(derived) != _values(now):
-            derived, changes_at = now, at + ON_CALL_FOR
+            derived, changes_at = now, at + ON_CALL_RECHECK_AFTER
         elif derived.reason is AudienceReason.AGREEMENT and is_step_up(now, derived):
             if row.estate_id not in unready:
                 unready[row.estate_id] = _held_back(session, row.estate_id, derived.agreement_id, at=at)

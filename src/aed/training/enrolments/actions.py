@@ -106,7 +106,7 @@ def withdraw(session: Session, who: Viewer, enrolment_id: int, *, version: int, 
     enrolment, training = _locked(session, who, enrolment_id, at=at)
     if enrolment.state is EnrolmentState.WITHDRAWN:
         return enrolment
-    _may_still_leave(session, enrolment, training, at=at)
+    _require_withdrawable(session, enrolment, training, at=at)
     require_version(enrolment, version)
     _become(session, who, enrolment, EnrolmentState.WITHDRAWN, at=at)
     offer_free_places(session, who, training, at=at)
@@ -123,7 +123,7 @@ def move(
     enrolment, training = _locked(session, who, enrolment_id, at=at, also=to_session_id)
     if to_session_id == training.id:
         raise Conflict("The person is already in this session.", field="session_id")
-    _may_still_leave(session, enrolment, training, at=at)
+    _require_withdrawable(session, enrolment, training, at=at)
     require_version(enrolment, version)
     other = session_queries.locked(session, who, to_session_id)
     settle(session, who, other, at=at)
@@ -230,7 +230,7 @@ def _locked(
     """
     require_write(who)
     found = enrolment_queries.enrolment(session, who, enrolment_id)
-    _may_change(session, who, found)
+    _require_enrolment_editor(session, who, found)
     if also is not None and also < found.session_id:
         session_queries.locked(session, who, also)
     # Not as the viewer: people enrolled in another estate's session stay in the care of their own estate.
@@ -249,7 +249,7 @@ def _own_person(session: Session, who: Viewer, new: EnrolmentIn) -> Person | Non
     return person if is_own else None
 
 
-def _may_change(session: Session, who: Viewer, enrolment: Enrolment) -> None:
+def _require_enrolment_editor(session: Session, who: Viewer, enrolment: Enrolment) -> None:
     """Raise NotAllowed unless the viewer may enrol people of that estate or runs the session."""
     training = session_queries.training_session(session, SCHEDULER, enrolment.session_id)
     try:
@@ -314,7 +314,7 @@ def _require_eligible(
         )
 
 
-def _may_still_leave(
+def _require_withdrawable(
     session: Session, enrolment: Enrolment, training: TrainingSession, *, at: datetime
 ) -> None:
     """Raise Conflict unless the enrolment is active, the session has not begun and attendance is unmarked."""

@@ -18,8 +18,7 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
 from aed.database.boxes import inside_box
 from aed.database.geometry import latitude, longitude, shape_of
-from aed.geo import Position
-from aed.registry.devices.queries import BoundingBox
+from aed.geo import BoundingBox, Position
 from aed.registry.estates.models import Building, Estate
 from aed.registry.estates.rules import EstateState
 from aed.responders.models import Certificate, Responder, ResponderPlace

@@ -24,9 +24,8 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from aed.database.types import as_date, as_datetime
-from aed.geo import METRES_PER_DEGREE, Position, distances_metres
+from aed.geo import METRES_PER_DEGREE, BoundingBox, Position, box_around, distances_metres
 from aed.hours.evaluation import HolidayDates
-from aed.registry.devices.queries import BoundingBox
 from aed.registry.holidays import queries as holiday_queries
 from aed.settings import Settings
 from aed.training.gaps import queries
@@ -102,7 +101,9 @@ def gap_table(
     done = 0
     for estate in asked:
         those = houses[estate.id]
-        box = _box_around([house.position for house in those], metres)
+        box = box_around(
+            [house.position.lat for house in those], [house.position.lon for house in those], metres
+        )
         people = everybody or RegisteredPeople(
             queries.places_around(session, box=box, valid_from=_day_before(at))
         )
@@ -161,20 +162,6 @@ def gap_table(
 def _day_before(at: datetime) -> date:
     """Return yesterday's UTC date, which is not after today's date in any time zone."""
     return at.date() - timedelta(days=1)
-
-
-def _box_around(positions: Sequence[Position], metres: float) -> BoundingBox:
-    """Return a bounding box that contains every point within `metres` of the positions."""
-    lats, lons = [each.lat for each in positions], [each.lon for each in positions]
-    north = metres * _PLANE_ERROR / METRES_PER_DEGREE
-    widest = max(math.cos(math.radians(min(89.0, max(map(abs, lats)) + north))), 1e-3)
-    east = north / widest
-    return BoundingBox(
-        west=max(-180.0, min(lons) - east),
-        south=max(-90.0, min(lats) - north),
-        east=min(180.0, max(lons) + east),
-        north=min(90.0, max(lats) + north),
-    )
 
 
 # --- people ---------------------------------------------------------------------------------------------

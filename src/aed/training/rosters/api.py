@@ -175,12 +175,12 @@ async def import_session_roster(
     The body is XLSX, or CSV in UTF-8 or GB18030. Valid rows are imported even if others are not; importing
     the same file again changes nothing. Requires a trainer of the session.
     """
-    await run_in_threadpool(_may_take, database, viewer, session_id)
+    await run_in_threadpool(_require_trainer_of, database, viewer, session_id)
     async with uploaded_file(request, name=name) as sent:
         return await run_in_threadpool(_import_roster, database, viewer, session_id, sent, marked)
 
 
-def _may_take(database: Database, viewer: Viewer, session_id: int) -> None:
+def _require_trainer_of(database: Database, viewer: Viewer, session_id: int) -> None:
     """Require permission before the file is stored."""
     require_write(viewer)
     with read_session(database) as session:

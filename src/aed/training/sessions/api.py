@@ -13,6 +13,7 @@ from aed.accounts.authentication import ViewerDep
 from aed.accounts.fields import Moment
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
+from aed.geo import BoundingBox
 from aed.http.parameters import (
     Bbox,
     IfMatch,
@@ -24,7 +25,6 @@ from aed.http.parameters import (
     version_from_if_match,
 )
 from aed.registry.changes import RegistryChangeOut, changes_of
-from aed.registry.devices.queries import BoundingBox
 from aed.registry.fields import Link
 from aed.training import queries
 from aed.training.models import TrainingSession

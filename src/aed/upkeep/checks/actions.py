@@ -341,7 +341,7 @@ def create_policy(session: Session, who: Viewer, new: PolicyIn, *, at: datetime)
     A manager may do so for their estate; any other policy needs an administrator. Raises Conflict if a
     policy for the same estate, maker and model is already in force.
     """
-    _may_decide(session, who, new.estate_id)
+    _require_policy_editor_of(session, who, new.estate_id)
     policy = Policy(
         **new.model_dump(),
         scope=_scope(new.estate_id, new.maker, new.model),
@@ -362,7 +362,7 @@ def amend_policy(
 ) -> Policy:
     """Amend the given fields of a policy. Raises Conflict if `version` is not the current one."""
     policy = queries.policy(session, who, policy_id)
-    _may_decide(session, who, policy.estate_id)
+    _require_policy_editor_of(session, who, policy.estate_id)
     require_version(policy, version)
     require_not_null(policy, change, change.model_fields_set)
     for name in change.model_fields_set:
@@ -375,7 +375,7 @@ def amend_policy(
 def withdraw_policy(session: Session, who: Viewer, policy_id: int, *, version: int, at: datetime) -> Policy:
     """Withdraw a policy; the next wider policy, or the default, applies from then on."""
     policy = queries.policy(session, who, policy_id)
-    _may_decide(session, who, policy.estate_id)
+    _require_policy_editor_of(session, who, policy.estate_id)
     require_version(policy, version)
     policy.state = PolicyState.WITHDRAWN
     record_amendment(session, who, policy, at=at)
@@ -383,7 +383,7 @@ def withdraw_policy(session: Session, who: Viewer, policy_id: int, *, version: i
     return policy
 
 
-def _may_decide(session: Session, who: Viewer, estate_id: int | None) -> None:
+def _require_policy_editor_of(session: Session, who: Viewer, estate_id: int | None) -> None:
     """Raise NotSignedIn, NotAllowed or NotFound if the viewer may not decide on policies of this estate."""
     region_id = None
     if estate_id is not None:

@@ -90,7 +90,7 @@ class CheckIn(BaseModel):
     readings: CheckReadings | None = None
 
     @model_validator(mode="after")
-    def _is_one_thing(self) -> Self:
+    def _require_consistent(self) -> Self:
         if len({each.kind for each in self.replaced}) < len(self.replaced):
             raise ValueError("replaced: list each kind only once")
         if self.kind is CheckKind.GLANCE and (self.replaced or self.moved or self.recall_is_done):

@@ -31,7 +31,7 @@ from aed.upkeep.rules import (
     FaultReportState,
     QuarantineReason,
     device_id_of,
-    follows_from,
+    quarantine_reason_of,
 )
 
 
@@ -271,7 +271,7 @@ def store_report(
     )
     session.add(report)
     session.flush()
-    reason = follows_from(new.kind, failed_fetches=queries.count_failed_fetches(session, device.id))
+    reason = quarantine_reason_of(new.kind, failed_fetches=queries.count_failed_fetches(session, device.id))
     if reason is not None:
         begin_quarantines(session, who, device, [reason], at=at, note=new.note, report=report)
     elif is_first:

@@ -50,7 +50,7 @@ class RecallIn(BaseModel):
     announced_on: Day
 
     @model_validator(mode="after")
-    def _is_a_range(self) -> Self:
+    def _require_range(self) -> Self:
         """Check that both ends of the serial range are given or neither, and that they form a range."""
         if (self.serial_from is None) != (self.serial_to is None):
             raise ValueError("serial_from and serial_to: give both or neither")

@@ -38,7 +38,7 @@ from aed.upkeep.rules import (
     RetrievalOutcome,
     first_follow_up_at,
     follows_from_outcome,
-    is_given_up,
+    is_retrieval_abandoned,
     next_follow_up_at,
 )
 
@@ -195,7 +195,7 @@ def follow_up(
     if found.ask_at is None or found.ask_at > at:
         return None
     since = found.over_at or found.sent_at
-    if is_given_up(since, at, numbers):
+    if is_retrieval_abandoned(since, at, numbers):
         close_retrieval_as(session, who, device, found, RetrievalOutcome.SILENT, None, at=at)
         return RetrievalOutcome.SILENT
     found.asked += 1

@@ -122,7 +122,7 @@ def order_stops(
     routing = _Routing(stops, walks, shift, has_end=has_end)
     alone = [routing.reason_alone(stop) for stop in range(len(stops))]
     possible = [stop for stop, reason in enumerate(alone) if reason is None]
-    routes, left = routing.improved(possible)
+    routes, left = routing.best_routes(possible)
     not_visited = [NotVisited(stop, reason) for stop, reason in enumerate(alone) if reason is not None]
     not_visited += [NotVisited(stop, NotVisitedReason.NO_TIME_LEFT) for stop in left]
     return RoundOrder(tuple(routing.route(each) for each in routes), tuple(sorted(not_visited)))
@@ -261,8 +261,8 @@ class _Routing:
         timings[r] = self.timing(routes[r])
         return True
 
-    def improved(self, stops: Sequence[int]) -> tuple[list[list[int]], list[int]]:
-        """Return the best routes found, and the stops for which no time is left."""
+    def best_routes(self, stops: Sequence[int]) -> tuple[list[list[int]], list[int]]:
+        """Search by simulated annealing; return the best routes, and the stops for which no time is left."""
         chance = random.Random(0)
         routes: list[list[int]] = [[] for _ in range(self.shift.inspectors)]
         timings = [self.timing(each) for each in routes]

@@ -62,7 +62,7 @@ class RoundsIn(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _is_one_place_and_time(self) -> Self:
+    def _require_consistent(self) -> Self:
         if (self.estate_id is None) == (self.region is None):
             raise ValueError("Give either estate_id or region.")
         if self.starts.tzinfo is not None or self.ends_by.tzinfo is not None:

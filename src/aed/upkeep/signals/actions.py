@@ -37,8 +37,8 @@ from aed.upkeep.signals.rules import (
     begun,
     believed_moment,
     kinds_to_notify,
-    look_at,
     newer_readings,
+    next_look_at,
 )
 
 KEY_PREFIX: Final = "dev_"
@@ -64,7 +64,9 @@ def make_token(session: Session, who: Viewer, device_id: int, *, at: datetime) -
     monitor = monitor_for(session, device.id, at=at)
     before = "made" if monitor.key_hash is not None else None
     monitor.key_hash, monitor.key_made_at, monitor.key_made_by = hash_key(key), at, who.name
-    monitor.look_at = look_at(alarms_of(monitor), monitor.heard_at, limits_of(session, device.id), now=at)
+    monitor.look_at = next_look_at(
+        alarms_of(monitor), monitor.heard_at, limits_of(session, device.id), now=at
+    )
     record_note(session, who, device, {"signal_token": [before, "made"]}, at=at)
     flush_or_conflict(session, "Another token was made at the same time. Try again.", "device_id")
     return key
@@ -183,7 +185,7 @@ def receive_signal(
             _quarantine(session, who, device, failed_at=made_at, at=at)
         alarms = _act_on_alarms(session, who, device, alarms, at=at)
         store_alarms(monitor, alarms)
-    monitor.look_at = look_at(alarms, monitor.heard_at, limits, now=at)
+    monitor.look_at = next_look_at(alarms, monitor.heard_at, limits, now=at)
     session.flush()
     return signal
 
@@ -288,7 +290,7 @@ def look_after_monitors(session: Session, who: Viewer, *, at: datetime) -> int:
                 fell_silent.append(device)
         alarms = _act_on_alarms(session, who, device, alarms, at=at)
         store_alarms(monitor, alarms)
-        monitor.look_at = look_at(alarms, heard_at, limits, now=at)
+        monitor.look_at = next_look_at(alarms, heard_at, limits, now=at)
     if fell_silent:
         _notify_of(session, who, fell_silent, AlarmKind.SILENT, at=at)
     session.flush()

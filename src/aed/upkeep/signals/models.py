@@ -31,7 +31,7 @@ class DeviceMonitor(Table):
     alarms: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """{kind: {"began_at", "ended_at", "notified_at"}}, see `rules.Alarm`."""
     look_at: Mapped[datetime | None] = mapped_column(index=True)
-    """When the job `signals` looks at it next, see `rules.look_at`."""
+    """When the job `signals` evaluates it next, see `rules.next_look_at`."""
 
 
 class DeviceSignal(Table):

@@ -225,8 +225,13 @@ def kinds_to_notify(alarms: Alarms, *, now: datetime) -> list[AlarmKind]:
     return [kind for kind, since in due.items() if since is not None and since <= now]
 
 
-def look_at(alarms: Alarms, heard_at: datetime | None, limits: Limits, *, now: datetime) -> datetime | None:
-    """Return when the next thing happens without a signal: silence begins, or a message is due."""
+def next_look_at(
+    alarms: Alarms, heard_at: datetime | None, limits: Limits, *, now: datetime
+) -> datetime | None:
+    """Return when the device must be evaluated again if no signal comes: silence begins, or a message is due.
+
+    None if nothing can happen without a signal.
+    """
     moments: list[datetime] = []
     silent = alarms.get(AlarmKind.SILENT)
     if heard_at is not None and (silent is None or not silent.is_active):

@@ -87,7 +87,7 @@ class ServiceCertificateIn(BaseModel):
     request_id: Id | None = Field(None, description="The volunteer's request that it is issued for")
 
     @model_validator(mode="after")
-    def _is_in_order(self) -> Self:
+    def _require_order(self) -> Self:
         if self.until_on < self.from_on:
             raise ValueError("until_on is before from_on")
         return self
@@ -119,7 +119,7 @@ class ProofRequestIn(BaseModel):
     includes_identity: bool = False
 
     @model_validator(mode="after")
-    def _is_in_order(self) -> Self:
+    def _require_order(self) -> Self:
         if self.until_on < self.from_on:
             raise ValueError("until_on is before from_on")
         return self

@@ -43,7 +43,7 @@ class BatchIn(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _is_in_order(self) -> Self:
+    def _require_order(self) -> Self:
         if self.until_on < self.from_on:
             raise ValueError("until_on is before from_on")
         return self

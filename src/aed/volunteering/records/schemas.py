@@ -34,7 +34,7 @@ class ServiceProofIn(BaseModel):
     photo_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$", examples=["0" * 64])] | None = None
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Self:
+    def _require_complete(self) -> Self:
         if (self.lat is None) != (self.lon is None):
             raise ValueError("give lat and lon together")
         return self
@@ -73,7 +73,7 @@ class ServiceIn(BaseModel):
     proof: ServiceProofIn = ServiceProofIn()
 
     @model_validator(mode="after")
-    def _is_by_hand(self) -> Self:
+    def _require_recordable(self) -> Self:
         if self.source not in RECORDED_BY_HAND:
             raise ValueError(
                 "source must be patrol, session_helped or other: the program records the others itself"
@@ -100,7 +100,7 @@ class ServiceCorrectionIn(BaseModel):
     activity: Annotated[FreeText, Field(min_length=1, max_length=300)] | None = None
 
     @model_validator(mode="after")
-    def _is_in_order(self) -> Self:
+    def _require_order(self) -> Self:
         if self.ended_at <= self.started_at:
             raise ValueError("ended_at must be after started_at")
         return self

@@ -31,7 +31,7 @@ class VolunteerIn(BaseModel):
     id_number: IdNumber | None = Field(None, description="Stored encrypted; shown only on certificates")
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Self:
+    def _require_complete(self) -> Self:
         if (self.id_type is None) != (self.id_number is None):
             raise ValueError("give id_type and id_number together")
         return self

@@ -13,26 +13,26 @@ from aed.registry.holidays.queries import calendar_warnings
 from aed.settings import Settings
 from aed.web.administration import queries
 from aed.web.administration.queries import Overview
-from aed.web.administration.rules import Content, Line, Listing, Row, Subject, Words
+from aed.web.administration.rules import Content, Listing, Row, Subject, SubjectLine, Words
 from aed.web.basemap import has_own_basemap
 from aed.web.words import noop
 from aed.worker import queries as worker_queries
 
 
-def lines_of(found: Overview, health: Sequence[Row]) -> list[Line]:
+def lines_of(found: Overview, health: Sequence[Row]) -> list[SubjectLine]:
     """Return a line for each subject: what is wrong, or how it stands."""
     troubles = Words(noop("To look at: %(count)s"), {"count": sum(each.is_wrong for each in health)})
     is_well = not any(each.is_wrong for each in health)
     return [
         *_lines_of_accounts(found),
         *_lines_of_operations(found),
-        Line(Subject.HEALTH, Words(noop("All is well")) if is_well else troubles, not is_well),
+        SubjectLine(Subject.HEALTH, Words(noop("All is well")) if is_well else troubles, not is_well),
     ]
 
 
-def _lines_of_accounts(found: Overview) -> list[Line]:
+def _lines_of_accounts(found: Overview) -> list[SubjectLine]:
     return [
-        Line(
+        SubjectLine(
             Subject.PEOPLE,
             Words(
                 noop("%(people)s people, %(accounts)s can sign in"),
@@ -73,9 +73,11 @@ def _lines_of_accounts(found: Overview) -> list[Line]:
     ]
 
 
-def _lines_of_operations(found: Overview) -> list[Line]:
+def _lines_of_operations(found: Overview) -> list[SubjectLine]:
     return [
-        Line(Subject.ENDPOINTS, Words(noop("Endpoints: %(endpoints)s"), {"endpoints": found.endpoints})),
+        SubjectLine(
+            Subject.ENDPOINTS, Words(noop("Endpoints: %(endpoints)s"), {"endpoints": found.endpoints})
+        ),
         _line(
             Subject.OUTBOX,
             found.messages_dead + found.messages_late > 0,
@@ -116,8 +118,8 @@ def _lines_of_operations(found: Overview) -> list[Line]:
     ]
 
 
-def _line(subject: Subject, is_wrong: bool, wrong: str, right: str, **values: object) -> Line:
-    return Line(subject, Words(wrong if is_wrong else right, values), is_wrong)
+def _line(subject: Subject, is_wrong: bool, wrong: str, right: str, **values: object) -> SubjectLine:
+    return SubjectLine(subject, Words(wrong if is_wrong else right, values), is_wrong)
 
 
 def health_rows(

@@ -57,7 +57,7 @@ type Cell = Words | str | int | datetime | date | None
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SubjectLine:
     """A subject on the front page: its state, and whether it needs attention."""
 
     subject: Subject

@@ -25,7 +25,7 @@ from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, database_of
 from aed.database.session import read_session, retry_on_stale_connection
 from aed.errors import AedError, InvalidInput, NotFound
-from aed.geo import METRES_PER_DEGREE
+from aed.geo import METRES_PER_DEGREE, BoundingBox
 from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 from aed.http.docs import DOCS, OPENAPI
 from aed.http.pages import PAGE_RESPONSE, WantsPage
@@ -39,7 +39,7 @@ from aed.registry.devices.rules import Mark
 from aed.settings import Settings
 from aed.web import static
 from aed.web.basemap import has_own_basemap, kept_map_config, kept_map_files, map_config, map_policy
-from aed.web.basemap_extract import Box, extract
+from aed.web.basemap_extract import extract
 from aed.web.find_help import queries
 from aed.web.find_help.page import estates_in, sections_of
 from aed.web.find_help.rules import MAX_TEXT, Show, Where, position_from_form
@@ -86,7 +86,7 @@ def _page(request: Request, viewer: Viewer) -> Response:
 
     Whatever fails, the page is shown, since it says whom to call: without a database it has no list.
     """
-    found, estates, answer, problem = list[KnownPlace](), list[queries.NamedEstate](), None, ""
+    found, estates, answer, problem = list[KnownPlace](), list[queries.EstateChoice](), None, ""
     try:
         where = position_from_form(request.query_params)
     except InvalidInput:
@@ -258,11 +258,11 @@ def _map_version(settings: Settings, boundary: BaseGeometry) -> str:
     return hashlib.sha256(repr(made_from).encode()).hexdigest()[:16]
 
 
-def _surroundings(boundary: BaseGeometry) -> Box:
+def _surroundings(boundary: BaseGeometry) -> BoundingBox:
     west, south, east, north = boundary.bounds
     up = AROUND_METRES / METRES_PER_DEGREE
     across = up / math.cos(math.radians((south + north) / 2))
-    return Box(west - across, south - up, east + across, north + up)
+    return BoundingBox(west - across, south - up, east + across, north + up)
 
 
 # --- the page ---------------------------------------------------------------------------------------------

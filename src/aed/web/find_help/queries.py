@@ -23,7 +23,7 @@ MAX_ESTATES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class NamedEstate:
+class EstateChoice:
     estate_id: int
     name_en: str
     name_zh: str
@@ -55,7 +55,7 @@ def estate_outline(session: Session, viewer: Viewer, estate_id: int) -> EstateOu
     return EstateOutline(row.name_en, row.name_zh, row.time_zone, shape_of(row.boundary))
 
 
-def estates_with_devices(session: Session, viewer: Viewer, *, limit: int) -> list[NamedEstate]:
+def estates_with_devices(session: Session, viewer: Viewer, *, limit: int) -> list[EstateChoice]:
     """Return the estates with devices that the viewer may see, by name."""
     has_one = select(Device.id).where(Device.estate_id == Estate.id, visible_to(viewer, Device)).exists()
     rows = session.execute(
@@ -64,7 +64,7 @@ def estates_with_devices(session: Session, viewer: Viewer, *, limit: int) -> lis
         .order_by(Estate.name_zh, Estate.id)
         .limit(limit)
     )
-    return [NamedEstate(row.id, row.name_en, row.name_zh) for row in rows]
+    return [EstateChoice(row.id, row.name_en, row.name_zh) for row in rows]
 
 
 def estate_place(session: Session, viewer: Viewer, estate_id: int) -> KnownPlace:

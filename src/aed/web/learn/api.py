@@ -19,10 +19,10 @@ from aed.certificates.awards.queries import on_paper
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.files.typesetting import qr_svg
+from aed.geo import box_around
 from aed.http.parameters import PublicAddress, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.notifications.short_links import KEY_IN_PATH, opens, short_link
-from aed.registry.devices.queries import BoundingBox
 from aed.training import queries as session_queries
 from aed.training.courses import queries as course_queries
 from aed.training.enrolments import actions as enrolment_actions
@@ -38,7 +38,7 @@ from aed.training.signatures import TokenPurpose, signed, signing_keys
 from aed.translation import detail_of
 from aed.web.language import language_of
 from aed.web.learn.page import SessionLine, local_time, session_line
-from aed.web.learn.rules import NEAR_METRES, after_parameter, box_around, filter_asked
+from aed.web.learn.rules import NEAR_METRES, after_parameter, filter_asked
 from aed.web.render import render
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
@@ -60,7 +60,7 @@ def get_sessions_page(request: Request, session: ReadSession, viewer: ViewerDep)
         for each in course_queries.courses(session, limit=MAX_COURSES)
         if each.state is CourseState.OFFERED
     ]
-    near = BoundingBox(*box_around(asked.here, metres=NEAR_METRES)) if asked.here is not None else None
+    near = box_around([asked.here.lat], [asked.here.lon], NEAR_METRES) if asked.here is not None else None
     found = session_queries.training_sessions(
         session,
         viewer,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from aed.training.queries import After
 
 NEAR_METRES: Final = 10_000
 """Half an hour by bicycle or bus."""
-_METRES_PER_DEGREE: Final = 111_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -49,15 +47,3 @@ def _parse_cursor(text: str) -> After | None:
     if len(moment) > 16 or len(session_id) > 18:
         return None
     return After(_EPOCH + int(moment) * _MICROSECOND, int(session_id))
-
-
-def box_around(here: Position, *, metres: float) -> tuple[float, float, float, float]:
-    """Return west, south, east and north of a box that contains the circle."""
-    high = metres / _METRES_PER_DEGREE
-    wide = high / max(0.01, math.cos(math.radians(here.lat)))
-    return (
-        max(-180.0, here.lon - wide),
-        max(-90.0, here.lat - high),
-        min(180.0, here.lon + wide),
-        min(90.0, here.lat + high),
-    )

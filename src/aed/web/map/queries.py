@@ -16,17 +16,17 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.visibility import visible_to
 from aed.database.boxes import overlapping_box
 from aed.database.geometry import shape_of
-from aed.geo import Datum, Position, from_wgs84
+from aed.geo import BoundingBox, Datum, Position, from_wgs84
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.registry.estates.rules import EstateState
 from aed.walking.network import WalkingNetwork
-from aed.web.map.rules import Box, Outline
+from aed.web.map.rules import Outline
 
 MAX_STREETS: Final = 6_000
 
 
-def outlines(session: Session, viewer: Viewer, box: Box, *, limit: int) -> list[Outline]:
+def outlines(session: Session, viewer: Viewer, box: BoundingBox, *, limit: int) -> list[Outline]:
     """Return the estates that overlap a box and have devices that the viewer may see, by id."""
     has_one = select(Device.id).where(Device.estate_id == Estate.id, visible_to(viewer, Device)).exists()
     rows = session.execute(
@@ -44,7 +44,7 @@ def outlines(session: Session, viewer: Viewer, box: Box, *, limit: int) -> list[
     return [Outline(row.name_en, row.name_zh, shape_of(row.boundary)) for row in rows]
 
 
-def streets(network: WalkingNetwork | None, box: Box) -> BaseGeometry | None:
+def streets(network: WalkingNetwork | None, box: BoundingBox) -> BaseGeometry | None:
     """Return the streets that begin in a box; None without a network, without streets or with too many."""
     if network is None:
         return None

@@ -8,22 +8,12 @@ from typing import Final
 from shapely.geometry.base import BaseGeometry
 
 from aed.errors import InvalidInput
-from aed.geo import Datum, to_wgs84
+from aed.geo import BoundingBox, Datum, to_wgs84
 
 MAX_SIDE_DEGREES: Final = 0.3
 """Largest side of a box whose devices are listed one by one: about 30 km."""
 _MARGIN_DEGREES: Final = 0.0002
 """The shift between two datums differs by a few metres within a box."""
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A box in WGS-84 degrees."""
-
-    west: float
-    south: float
-    east: float
-    north: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +27,7 @@ class Outline:
 
 def box_on_earth(
     west: float, south: float, east: float, north: float, datum: Datum, *, at_most: float
-) -> Box:
+) -> BoundingBox:
     """Return the box in WGS-84 that covers a box in `datum`.
 
     Raises InvalidInput for degrees out of range, and for a side longer than `at_most` degrees.
@@ -49,9 +39,9 @@ def box_on_earth(
             "Each side of bbox must be at most {at_most} degrees.", field="bbox", at_most=at_most
         )
     if datum is Datum.WGS84:
-        return Box(west, south, east, north)
+        return BoundingBox(west, south, east, north)
     corners = [to_wgs84(lat, lon, datum) for lat in (south, north) for lon in (west, east)]
-    return Box(
+    return BoundingBox(
         max(-180.0, min(each.lon for each in corners) - _MARGIN_DEGREES),
         max(-90.0, min(each.lat for each in corners) - _MARGIN_DEGREES),
         min(180.0, max(each.lon for each in corners) + _MARGIN_DEGREES),

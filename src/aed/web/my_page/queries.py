@@ -16,7 +16,7 @@ from aed.registry.estates.models import Estate
 from aed.registry.estates.rules import EstateState
 
 
-class NamedEstate(NamedTuple):
+class EstateChoice(NamedTuple):
     """An estate in a list."""
 
     id: int
@@ -24,7 +24,7 @@ class NamedEstate(NamedTuple):
     name_zh: str
 
 
-def own_estates(session: Session, viewer: Viewer) -> list[NamedEstate]:
+def own_estates(session: Session, viewer: Viewer) -> list[EstateChoice]:
     """Return the estates on which the viewer holds a role.
 
     visibility: the viewer's own.
@@ -34,10 +34,10 @@ def own_estates(session: Session, viewer: Viewer) -> list[NamedEstate]:
         .where(Estate.id.in_(viewer.own_estate_ids))
         .order_by(Estate.id)
     )
-    return [NamedEstate(*row) for row in rows]
+    return [EstateChoice(*row) for row in rows]
 
 
-def estates_to_choose(session: Session, viewer: Viewer, *, limit: int = 200) -> list[NamedEstate]:
+def estates_to_choose(session: Session, viewer: Viewer, *, limit: int = 200) -> list[EstateChoice]:
     """Return the viewer's own estates, and those with devices that the viewer may see, by name."""
     has_one = select(Device.id).where(Device.estate_id == Estate.id, visible_to(viewer, Device)).exists()
     rows = session.execute(
@@ -46,7 +46,7 @@ def estates_to_choose(session: Session, viewer: Viewer, *, limit: int = 200) -> 
         .order_by(Estate.name_zh, Estate.id)
         .limit(limit)
     )
-    return [NamedEstate(*row) for row in rows]
+    return [EstateChoice(*row) for row in rows]
 
 
 def place_of_estate(session: Session, estate_id: int) -> Position:

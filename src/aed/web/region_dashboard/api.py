@@ -123,7 +123,7 @@ def _figures(
     at: datetime,
     settings: Settings,
 ) -> queries.Figures:
-    """Raises NotFound for an estate that the region does not have."""
+    """Return the year's figures of a region, or of one estate. Raises NotFound for an estate elsewhere."""
     estate_id = None if not estate else int(estate) if estate.isdecimal() else 0
     year = year_until(month, region.time_zone)
     return queries.figures(session, viewer, region, year, estate_id=estate_id, at=at, settings=settings)
