@@ -38,7 +38,7 @@ def print_report(report: DeviceReport, *, in_detail: bool) -> None:
         say("No device is marked as gone, because not every row identifies its device.")
 
 
-def print_preview(found: Preview) -> None:
+def print_preview(found: Preview, *, region: str | None = None) -> None:
     """Print how a list would be read: its columns, five rows, and what a person should check."""
     for note in found.notes:
         say(translate(note.template, CHINESE if is_chinese() else SOURCE, note.values))
@@ -60,7 +60,14 @@ def print_preview(found: Preview) -> None:
     )
     for estate, count in list(found.estates.items())[:SHOWN]:
         say(f"{estate.name_zh} {estate.name_en}: {count}")
-    if found.outside:
+    if found.outside and region is not None:
+        say(
+            either(
+                f"{plural(found.outside, 'device')} in no registered estate: of the region {region}.",
+                f"{found.outside} 台不在任何已登记的园区内，归入区域 {region}。",
+            )
+        )
+    elif found.outside:
         say(
             either(
                 f"{plural(found.outside, 'device')} in no registered estate: give their --region.",

@@ -118,7 +118,7 @@ def devices(
         )
     kinds = _mended_kinds(fix or [])
     if guess:
-        by = _guessed(file, by, source, save_mapping)
+        by = _guessed(file, by, source, region, save_mapping)
         if not yes:
             _fixes(file, form, by, kinds)
             say(
@@ -212,11 +212,13 @@ def _fixes(
     return fixes
 
 
-def _guessed(file: Path, mapping: Mapping | None, source: str | None, save: Path | None) -> Mapping:
+def _guessed(
+    file: Path, mapping: Mapping | None, source: str | None, region: str | None, save: Path | None
+) -> Mapping:
     """Print how a list would be read, and save and return its mapping."""
     with reading() as session:
-        found = preview_devices(session, operator(), file, mapping=mapping, source=source)
-    print_preview(found)
+        found = preview_devices(session, operator(), file, mapping=mapping, source=source, region=region)
+    print_preview(found, region=region)
     if save is None:
         return found.mapping
     target = _yaml(save)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from statistics import median
+from typing import Final, Literal
 
 import numpy as np
 
@@ -29,6 +30,19 @@ _SEXAGESIMAL: Final = re.compile(
 _WITH_LETTER: Final = re.compile(
     r"(?P<first>[NSEW])?\s*(?P<number>[+-]?[0-9]{1,3}(?:\.[0-9]+)?)\s*°?\s*(?P<last>[NSEW])?"
 )
+
+_DIRECTIONS: Final = (
+    (re.compile("北[纬緯]|NORD"), "N"),
+    (re.compile("南[纬緯]|SÜD|SUD"), "S"),
+    (re.compile("[东東][经經]|OST|EST"), "E"),
+    (re.compile("西[经經]|WEST|OUEST"), "W"),
+)
+_PLAIN_SEXAGESIMAL: Final = (
+    r"[+-]?[0-9]{1,3}\s*[°º度]\s*(?:[0-9]{1,2}(?:[.,][0-9]+)?\s*['′’分]\s*"
+    r"(?:[0-9]{1,2}(?:[.,][0-9]+)?\s*(?:[\"″”秒]|''|′′))?)?"
+)
+_ONE_SEXAGESIMAL: Final = re.compile(rf"[NSEW]\s*{_PLAIN_SEXAGESIMAL}|{_PLAIN_SEXAGESIMAL}\s*[NSEW]?")
+_ONE_WITH_LETTER: Final = re.compile(r"[NSEW]\s*[0-9]{1,3}\.[0-9]+|[0-9]{1,3}\.[0-9]+\s*°?\s*[NSEW]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +185,8 @@ def interpret_pair(lat: str, lon: str) -> tuple[float, float] | None:
 def interpret_degrees(text: str) -> float | None:
     """Return the degrees that a text clearly means, or None."""
     written = unicodedata.normalize("NFKC", text).replace("′′", '"').strip().upper()[:60]  # NFKC splits ″
+    for words, letter in _DIRECTIONS:
+        written = words.sub(letter, written)
     number = number_of(written)
     if number is not None:
         return number
@@ -187,6 +203,30 @@ def interpret_degrees(text: str) -> float | None:
         )
         return _signed(-value if found["sign"] == "-" else value, found["first"] or found["last"])
     return None
+
+
+def axis_of(text: str) -> Literal["lat", "lon"] | None:
+    """Return which coordinate a text says that it is, by a letter or word for its direction."""
+    written = unicodedata.normalize("NFKC", text).strip().upper()[:60]
+    for words, letter in _DIRECTIONS:
+        written = words.sub(letter, written)
+    letters = set(re.findall("[NSEW]", written))
+    if not letters or not re.fullmatch(r"[NSEW]?[^A-Z]*[NSEW]?", written):
+        return None
+    return "lat" if letters <= {"N", "S"} else "lon" if letters <= {"E", "W"} else None
+
+
+def written_degrees(text: str) -> list[str]:
+    """Return the parts of a text that are degrees and minutes, or degrees with a letter, in their order."""
+    written = unicodedata.normalize("NFKC", text).replace("′′", '"').upper()[:200]
+    for words, letter in _DIRECTIONS:
+        written = words.sub(letter, written)
+    return [
+        found[0].strip()
+        for pattern in (_ONE_SEXAGESIMAL, _ONE_WITH_LETTER)
+        if len(found_all := list(pattern.finditer(written))) == 2
+        for found in found_all
+    ][:2]
 
 
 def _signed(value: float, letter: str | None) -> float:
@@ -211,6 +251,29 @@ def points_moved(value: float, *, most: float) -> Iterator[float]:
 
 def _is_in(country: str, lat: float, lon: float) -> bool:
     return bool(is_in(country, np.array([lat]), np.array([lon]))[0])
+
+
+MIN_USUAL_ROWS: Final = 3
+MIN_USUAL_SHARE: Final = 0.6
+USUAL_DEGREES: Final = 1.0
+
+
+def usual_place(pairs: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Return the middle of a list's pairs; None if there are few, or if they are not all in one area."""
+    if len(pairs) < MIN_USUAL_ROWS:
+        return None
+    middle = median(lat for lat, _ in pairs), median(lon for _, lon in pairs)
+    near = sum(_is_near(pair, middle) for pair in pairs)
+    return middle if near >= MIN_USUAL_SHARE * len(pairs) else None
+
+
+def is_swapped(lat: float, lon: float, usual: tuple[float, float]) -> bool:
+    """Return whether a pair is far from the other rows of its list, and among them if exchanged."""
+    return not _is_near((lat, lon), usual) and _is_near((lon, lat), usual)
+
+
+def _is_near(pair: tuple[float, float], other: tuple[float, float]) -> bool:
+    return abs(pair[0] - other[0]) <= USUAL_DEGREES and abs(pair[1] - other[1]) <= USUAL_DEGREES
 
 
 def position_problem(lat: float, lon: float, *, country: str | None) -> str | None:

@@ -24,6 +24,11 @@ BESIDE_METRES: Final = 30.0
 MAX_COMPARED: Final = 500
 MIN_SHARE: Final = 0.5
 """Minimum share of points inside estates for the datum to be known from them."""
+MAX_SECOND_SHARE: Final = 0.7
+"""Maximum share of the best datum's points that may lie in estates in another datum as well.
+
+In an estate that is wider than the shift of a datum, points lie inside in more than one.
+"""
 _SHIFT_DEGREES: Final = 0.02
 """More than any datum shifts a point."""
 
@@ -50,7 +55,8 @@ class DatumCounts:
     def best(self) -> Datum | None:
         """The datum in which clearly the most points lie in estates; None if there is none."""
         counts = sorted(((count, datum) for datum, count in self.inside.items()), reverse=True)
-        is_clear = counts[0][0] > counts[1][0] and counts[0][0] >= MIN_SHARE * max(self.compared, 1)
+        is_clear = counts[0][0] > 0 and counts[1][0] <= MAX_SECOND_SHARE * counts[0][0]
+        is_clear = is_clear and counts[0][0] >= MIN_SHARE * self.compared
         return counts[0][1] if is_clear else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import batched
+from itertools import batched, chain, islice
 from typing import Protocol
 
 from pydantic import TypeAdapter
@@ -15,6 +15,7 @@ from aed.accounts.regions.models import Region
 from aed.accounts.regions.queries import region_by_code, region_of_estate
 from aed.errors import AedError, InvalidInput
 from aed.imports.batches import ROWS_AT_ONCE, EstateIds, Progress, row_reason, valid_rows
+from aed.imports.coordinates import is_swapped, number_of, usual_place
 from aed.imports.devices import queries
 from aed.imports.devices.boundaries import NamedEstate, estates_of
 from aed.imports.devices.import_rows import ListEntry, list_entry
@@ -61,6 +62,10 @@ class ListReader:
         progress: Progress | None = None,
     ) -> Iterator[tuple[Sequence[Record], ListEntry]]:
         """Yield the first row of each device as an entry; set the others aside in the report."""
+        usual: tuple[float, float] | None = None
+        if mapping is not None and mapping.kept_by_hand:
+            first, records = _peeked(records)
+            usual = usual_place(list(_pairs(first)))
         rows = valid_rows(
             _with_fixes(self.seen.watch(records, self.report), fixes),
             _ROW,
@@ -71,13 +76,16 @@ class ListReader:
             country=country,
         )
         if mapping is not None and mapping.kept_by_hand:
-            rows = self._with_estates(rows)
+            rows = self._with_estates(rows, usual)
         storeys = Storeys(self.session, self.estates, self.region)
         return _first_rows_of_devices(rows, self.listed, storeys, self.report)
 
-    def _with_estates(self, rows: Iterable[tuple[Record, DeviceRow]]) -> Iterator[tuple[Record, DeviceRow]]:
+    def _with_estates(
+        self, rows: Iterable[tuple[Record, DeviceRow]], usual: tuple[float, float] | None
+    ) -> Iterator[tuple[Record, DeviceRow]]:
         """Yield the rows with the estate whose boundary contains them.
 
+        A row that lies at the `usual` place of the list only if its coordinates are exchanged is set aside.
         Without a default region, set aside new devices outside all estates, once any row has shown an estate.
         An estate's manager imports only what lies in an estate that they manage.
         """
@@ -92,6 +100,8 @@ class ListReader:
             self.seen.names_region = self.seen.names_region or any(found)
             for (record, row), estate in zip(batch, found, strict=True):
                 reason = self._refusal(row, estate)
+                if usual is not None and is_swapped(row.lat, row.lon, usual):
+                    reason = SWAPPED.format(lat=row.lat, lon=row.lon)
                 if reason is not None:
                     self.report.set_aside(record, reason)
                 elif row.estate is not None or row.region is not None:
@@ -122,6 +132,7 @@ class ListReader:
         return None
 
 
+SWAPPED = "lat, lon: {lat:g}, {lon:g} is far from the other rows, and among them if swapped. Swap them"
 OUTSIDE = "region: lies in no registered estate, and no region was given"
 NOT_MANAGED = "position: lies in no estate that you manage"
 
@@ -157,6 +168,19 @@ class SeenRows:
                     str(record.fields.get(name) or "").strip() for name in ("region", "estate")
                 )
             yield record
+
+
+def _peeked(records: Iterable[Record]) -> tuple[list[Record], Iterator[Record]]:
+    rest = iter(records)
+    first = list(islice(rest, ROWS_AT_ONCE))
+    return first, chain(first, rest)
+
+
+def _pairs(records: Iterable[Record]) -> Iterator[tuple[float, float]]:
+    for record in records:
+        lat, lon = number_of(record.fields.get("lat")), number_of(record.fields.get("lon"))
+        if lat is not None and lon is not None:
+            yield lat, lon
 
 
 def _with_fixes(records: Iterable[Record], fixes: Mapping[int, Mapping[str, str]]) -> Iterator[Record]:

@@ -23,7 +23,7 @@ from aed.imports.devices.report import DeviceReport
 from aed.imports.devices.rules import Thresholds
 from aed.imports.drafts.models import ImportDraft
 from aed.imports.findings import FindingKind
-from aed.imports.formats.guess import guess_mapping, mapping_text
+from aed.imports.formats.guess import CHOICES, describe_table, guess_mapping, mapping_text
 from aed.imports.formats.mapping import Mapping as ListMapping
 from aed.imports.formats.mapping import mapping_from
 from aed.imports.formats.marked import write_set_aside
@@ -120,8 +120,12 @@ def amend_draft(
     found = _open_draft(session, who, draft_id, version)
     before = mapping_of(found)
     with _as_file(found) as path:
-        guess = guess_mapping(path, source=before.source, chosen=chosen)
-    mapping = mapping_text(guess.mapping.model_copy(update={"datum": datum}))
+        shown = {each.heading: each.field for each in describe_table(path, before).columns}
+        if {heading: held for heading, held in shown.items() if held in CHOICES} == dict(chosen):
+            by = before
+        else:
+            by = guess_mapping(path, source=before.source, chosen=chosen).mapping
+    mapping = mapping_text(by.model_copy(update={"datum": datum}))
     kinds = sorted(each.value for each in fixes)
     if (mapping, kinds) == (found.mapping, found.fixes):
         return False

@@ -168,11 +168,12 @@ def encoding_or_chinese(path: Path) -> str:
     )
 
 
-def likely_encoding(path: Path) -> str:
+def likely_encoding(path: Path, encodings: Sequence[str] = ()) -> str:
     """Return UTF-8, UTF-16 if the file says so, GB18030 if the text reads like Chinese, or else CP1252
     (western European Windows).
 
-    Raises InvalidInput if the file is binary.
+    `encodings` are those of the file's format, if it is known: the first that fits is returned. Raises
+    InvalidInput if the file is binary.
     """
     head = head_of(path)
     require_supported_file(path, head, may_be_utf_16=True)
@@ -181,6 +182,9 @@ def likely_encoding(path: Path) -> str:
     bad = _first_undecodable(path, UTF_8)
     if bad is None:
         return UTF_8
+    named = next((each for each in encodings if _first_undecodable(path, each) is None), None)
+    if named is not None:
+        return named
     if _first_undecodable(path, GB18030) is None and _reads_like_chinese(bad[1]):
         return GB18030
     return encoding_of(path, (UTF_8, "cp1252"))

@@ -8,16 +8,18 @@ import unicodedata
 import zipfile
 from collections.abc import Iterator
 from collections.abc import Mapping as Map
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from aed.errors import InvalidInput
 from aed.geo import Datum
 from aed.imports.findings import ListNote
 from aed.imports.formats.files import head_of
 from aed.imports.formats.guessed_table import (
+    BLANK_WORDS,
     Columns,
     best_table,
     checked_roles,
@@ -30,6 +32,7 @@ from aed.imports.formats.guessed_table import (
     wordiest_column,
 )
 from aed.imports.formats.headings import (
+    ABOUT_COORDINATES,
     COUNTS_FROM_ONE,
     DATES,
     DATUMS,
@@ -42,7 +45,8 @@ from aed.imports.formats.headings import (
     roles_of,
 )
 from aed.imports.formats.kml import is_kml
-from aed.imports.formats.mapping import Mapping
+from aed.imports.formats.mapping import Mapping, built_in_mappings
+from aed.imports.formats.recognise import is_json, read_devices
 from aed.imports.formats.workbook import is_workbook
 from aed.imports.rules import printable
 from aed.translation import noop
@@ -96,7 +100,7 @@ def guess_mapping(path: Path, *, source: str | None = None, chosen: Map[str, str
     """Guess how a table is to be read.
 
     `chosen` is what a person says that columns hold: {heading: one of `CHOICES`, or "" for unread}. Then only
-    these columns are read.
+    these columns are read. A table in a known format of a publisher is read by the mapping of that format.
 
     1. Find the sheet, the delimiter and the header row with the most headings that are understood.
     2. Give each column the role that its heading names, if most of its cells agree.
@@ -104,6 +108,12 @@ def guess_mapping(path: Path, *, source: str | None = None, chosen: Map[str, str
 
     Raises InvalidInput if no row names columns, or if there are no coordinates.
     """
+    known = recognised_mapping(path) if chosen is None else None
+    if known is not None:
+        mapping = known.model_copy(update={"kept_by_hand": True, "source": source or known.source})
+        guess = describe_table(path, mapping)
+        note = ListNote(noop("The list is in the format {title}."), {"title": mapping.title})
+        return replace(guess, notes=(note, *guess.notes))
     found = best_table(path)
     notes: list[ListNote] = []
     roles = checked_roles(found, notes) if chosen is None else _chosen_roles(found, chosen)
@@ -113,6 +123,7 @@ def guess_mapping(path: Path, *, source: str | None = None, chosen: Map[str, str
         _find_by_value(found)
     place = found.named(*PLACE)
     hours = found.named("hours")
+    hours = [*found.named("days"), *hours] if hours else []
     content = [[name] for name in place] or [[name] for name in position_columns(position)]
     ids = id_columns(found, notes)
     datum, datum_is_named = _named_datum(found)
@@ -130,6 +141,7 @@ def guess_mapping(path: Path, *, source: str | None = None, chosen: Map[str, str
             "id": {"columns": [[each] for each in ids] or None, "content": content},
             "fields": _fields(found, place, ground=1 if language in COUNTS_FROM_ONE else 0),
             "hours": {"how": "text", "text": [[name] for name in hours]} if hours else None,
+            "blank_words": list(BLANK_WORDS),
             "kept_by_hand": True,
         }
     )
@@ -139,9 +151,20 @@ def guess_mapping(path: Path, *, source: str | None = None, chosen: Map[str, str
     )
 
 
+def recognised_mapping(path: Path) -> Mapping | None:
+    """Return the built-in mapping of a table in a known format; None for other files."""
+    if is_kml(path, head_of(path)) or is_json(path):
+        return None
+    try:
+        form = read_devices(path).form
+    except InvalidInput:
+        return None
+    return next((each for each in built_in_mappings() if each.name == form), None)
+
+
 def describe_table(path: Path, mapping: Mapping) -> Guess:
     """Return how a mapping reads a table that people keep by hand."""
-    found = best_table(path)
+    found = best_table(path, encodings=mapping.encodings)
     datum, is_named = _named_datum(found)
     return Guess(
         mapping,
@@ -190,10 +213,10 @@ def _fields(found: Columns, place: list[str], *, ground: int) -> dict[str, Any]:
             fields[role] = names[:1]
     if phones := found.named("keeper_phone", "keeper_name"):
         is_of_both = NAMES_KEEPER.search(plain_heading(phones[0])) is not None
-        name = fields.get("keeper_name") or (phones if is_of_both else place)[:1]
+        name = fields.get("keeper_name") or (phones[:1] if is_of_both else [])
+        fields["keeper_phone"] = {"columns": phones[:1], "transform": "phone"}
         if name:
-            fields["keeper_phone"] = {"columns": phones[:1], "transform": "phone"}
-            fields.setdefault("keeper_name", name)
+            fields["keeper_name"] = {"columns": name, "transform": "name"}
     for role in DATES:
         if names := found.named(role):
             fields[role] = {
@@ -213,11 +236,16 @@ def mapping_text(mapping: Mapping) -> str:
 
 
 def _named_datum(found: Columns) -> tuple[Datum, bool]:
-    """Return the datum that a title or heading names."""
+    """Return the datum that a title or heading names, or else a remark about the coordinates."""
     rows = found.table.rows[: found.header.rows_before]
-    words = unicodedata.normalize("NFKC", " ".join(cell for row in rows for cell in row.cells)).casefold()
-    named = [datum for datum, pattern in DATUMS.items() if pattern.search(words)]
-    return (named[0], True) if len(named) == 1 else (Datum.WGS84, False)
+    titles = " ".join(cell for row in rows for cell in row.cells)
+    remarks = " ".join(remark for remark in found.remarks if ABOUT_COORDINATES.search(remark.casefold()))
+    for text in (titles, remarks):
+        words = unicodedata.normalize("NFKC", text).casefold()
+        named = [datum for datum, pattern in DATUMS.items() if pattern.search(words)]
+        if len(named) == 1:
+            return named[0], True
+    return Datum.WGS84, False
 
 
 def _source_of(path: Path) -> str:
@@ -233,17 +261,22 @@ def _source_of(path: Path) -> str:
 
 def _shown(found: Columns, mapping: Mapping) -> tuple[GuessedColumn, ...]:
     read: dict[str, str] = {}
+
+    def add(names: list[str] | None, field: str) -> None:
+        column = found.header.column(names) if names else None
+        if column is not None:
+            read.setdefault(column, field)
+
     for key in ("lat", "lon", "text"):
-        for name in getattr(mapping.position, key) or []:
-            read.setdefault(name, "lat, lon" if key == "text" else key)
+        add(getattr(mapping.position, key), "lat, lon" if key == "text" else key)
     for field, rule in mapping.fields.items():
         for names in rule.columns:
             if field != "floor" or not rule.among_words:
-                read.setdefault(names[0], field)
+                add(names, field)
     for names in mapping.hours.all_columns() if mapping.hours else []:
-        read.setdefault(names[0], "opening_hours")
+        add(names, "opening_hours")
     for names in mapping.id.columns or []:
-        read.setdefault(names[0], "source_id")
+        add(names, "source_id")
     return tuple(
         GuessedColumn(name, read.get(name), printable(next(iter(found.cells[place]), ""), 60))
         for place, name in enumerate(found.header.names)

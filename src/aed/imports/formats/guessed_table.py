@@ -32,6 +32,33 @@ ROWS_SAMPLED: Final = 300
 MIN_HEADINGS: Final = 2
 MIN_SHARE: Final = 0.5
 """Minimum share of a column's cells that must be what its heading says."""
+MIN_DATE_SHARE: Final = 0.2
+"""The same for dates, which people write in many ways; what is no date is reported, row by row."""
+BLANK_WORDS: Final = (
+    *(
+        "无",
+        "無",
+        "暂无",
+        "没有",
+        "不详",
+        "未知",
+        "未填",
+        "-",
+        "--",
+        "—",
+        "——",
+        "/",
+        "\\",
+        "n/a",
+        "na",
+        "none",
+        "k. a.",
+        "k.a.",
+    ),
+    *("keine angabe", "keine", "néant", "non renseigné", "sans objet", "nc", "n.c.", "?"),
+)
+"""What people write into a cell for which they have nothing."""
+_BLANK: Final = frozenset(map(values.plain, BLANK_WORDS))
 
 _DEGREES: Final = re.compile(r"[+-]?[0-9]{1,3}[.,][0-9]{3,}")
 
@@ -52,6 +79,8 @@ class Columns(NamedTuple):
     header: Header
     roles: dict[int, ColumnRole]
     cells: dict[int, list[str]]
+    remarks: tuple[str, ...] = ()
+    """What stands below the rows and on sheets without a table."""
 
     def named(self, *roles: ColumnRole) -> list[str]:
         """Return the headings with these roles, in the order of the roles."""
@@ -66,7 +95,7 @@ class Columns(NamedTuple):
 # --- The table and its header ---
 
 
-def _tables(path: Path) -> Iterator[HandKeptTable]:
+def _tables(path: Path, encodings: Sequence[str]) -> Iterator[HandKeptTable]:
     head = head_of(path)
     if is_kml(path, head):
         yield HandKeptTable(None, "utf-8", ",", list(islice(kml_rows(path), ROWS_SAMPLED)))
@@ -76,7 +105,7 @@ def _tables(path: Path) -> Iterator[HandKeptTable]:
             rows = list(islice(found, ROWS_SAMPLED))
             yield HandKeptTable(name, "utf-8", ",", rows, hidden_columns(path, name))
         return
-    encoding = likely_encoding(path)
+    encoding = likely_encoding(path, encodings)
     for delimiter in DELIMITERS:
         lines: list[FileLine] = []
         try:
@@ -87,10 +116,15 @@ def _tables(path: Path) -> Iterator[HandKeptTable]:
         yield HandKeptTable(None, encoding.removesuffix("-sig"), delimiter, lines)
 
 
-def best_table(path: Path) -> Columns:
+def best_table(path: Path, *, encodings: Sequence[str] = ()) -> Columns:
+    """Return the table of a file, with the row that names most columns.
+
+    `encodings` are those of its format, if that is known. Raises InvalidInput if no row names columns.
+    """
     best: tuple[tuple[int, int], Columns] | None = None
     first: list[str] = []
-    for table in _tables(path):
+    tables = list(_tables(path, encodings))
+    for table in tables:
         first = first or (table.rows[0].cells if table.rows else [])
         for count, row in enumerate(table.rows[:ROWS_BEFORE_THE_HEADER], start=1):
             roles = roles_of(row.cells)
@@ -108,6 +142,7 @@ def best_table(path: Path) -> Columns:
                         if place < len(each)
                         and (place in roles or place not in table.hidden)
                         and (text := values.clean(each[place]))
+                        and values.plain(text) not in _BLANK
                     ]
                     for place in range(len(header.names))
                 }
@@ -123,7 +158,16 @@ def best_table(path: Path) -> Columns:
             name=path.name,
             first=printable(", ".join(cell for cell in first if cell), 150),
         )
-    return best[1]
+    return best[1]._replace(remarks=_remarks(best[1], tables))
+
+
+def _remarks(found: Columns, tables: Sequence[HandKeptTable]) -> tuple[str, ...]:
+    below = found.table.rows[found.header.rows_before :]
+    rows = [row for row in below if is_remark(row.cells, found.header)]
+    for table in tables:
+        if table.sheet != found.table.sheet:
+            rows += table.rows[:ROWS_BEFORE_THE_HEADER]
+    return tuple(cell for row in rows for cell in row.cells if cell.strip())
 
 
 def header_row(found: Columns) -> int:
@@ -145,10 +189,17 @@ def checked_roles(found: Columns, notes: list[ListNote]) -> dict[int, ColumnRole
         check = checks.get(role)
         if role in ("id", "serial", "lat", "lon", "keeper_phone", *DATES) and role in roles.values():
             continue  # the first column of its kind
-        if check is not None and cells and sum(map(check, cells)) < MIN_SHARE * len(cells):
+        least = MIN_DATE_SHARE if role in DATES else MIN_SHARE
+        if check is not None and cells and sum(map(check, cells)) < least * len(cells):
             if role in ("lat", "lon"):
                 template = noop("The column {name} does not hold degrees, so it is not used.")
-                notes.append(ListNote(template, {"name": found.header.names[place]}))
+            elif role in DATES:
+                template = noop("The column {name} does not hold dates, so it is not used.")
+            elif role == "keeper_phone":
+                template = noop("The column {name} does not hold telephone numbers, so it is not used.")
+            else:
+                continue
+            notes.append(ListNote(template, {"name": found.header.names[place]}))
             continue
         roles[place] = role
     return roles

@@ -31,13 +31,15 @@ _HEADINGS: Final[tuple[tuple[ColumnRole, re.Pattern[str]], ...]] = tuple(
             r".*(经纬度|經緯度|坐标|座標|coordinates?|coordonnées|koordinaten|lat.{0,3}lon.*|geo ?point).*"
             r"|gps",
         ),
+        ("days", r".*(开放|使用|营业|服务)(日|日期|天数)|jours? .*|.*öffnungstage|opening days|days"),
         ("lon", r".*(经度|經度|东经|東經|经線|längengrad|longitude)|.*\b(lon|lng|long|länge)\b.*|x|x坐标"),
         ("lat", r".*(纬度|緯度|北纬|北緯|breitengrad|latitude)|.*\b(lat|breite)\b.*|y|y坐标"),
         (
             "child_pads_expire_on",
             _PAST
             + r".*(儿童|小儿|child|pediatric|pédiatri|enfant|kinder).*"
-            + r"(电极|贴片|pads?|[ée]lectrode|elektrode).*",
+            + r"(电极|贴片|pads?|[ée]lectrode|elektrode).*"
+            r"|" + _PAST + r".*([ée]lectrode|elektrode|pads?).*(child|pediatric|pédiatri|enfant|kinder).*",
         ),
         ("battery_expires_on", _PAST + r".*(电池|電池|batter|akku|\bpile).*"),
         ("pads_expire_on", _PAST + r".*(电极|電極|贴片|\bpads?\b|[ée]lectrode|elektrode|耗材).*"),
@@ -47,10 +49,10 @@ _HEADINGS: Final[tuple[tuple[ColumnRole, re.Pattern[str]], ...]] = tuple(
             r"|vérification|maintenance|prüfung|wartung"
             r"|kontrolle).*",
         ),
-        ("keeper_phone", r".*(电话|電話|手机|联系方式|phone|mobile|mobil|telefon|téléphone|\btél?\b).*"),
+        ("keeper_phone", r".*(电话|電話|手机|联系方式|phone|mobile|mobil|telefon|téléphone|\bt[ée]l\b).*"),
         (
             "keeper_name",
-            r".*(负责人|责任|管理员|管理人|联系人|保管|keeper|contact|responsable|verantwort|ansprechpartner"
+            r".*(负责人|责任|管理员|管理人|联系人|保管|keeper|contact|responsable|référent|verantwort|ansprechpartner"
             r"|kontakt).*",
         ),
         (
@@ -64,7 +66,8 @@ _HEADINGS: Final[tuple[tuple[ColumnRole, re.Pattern[str]], ...]] = tuple(
         ),
         (
             "id",
-            r".*(设备|点位|资产|aed|device).{0,2}(编号|编码|号|id)|编号|编码|.*\bid|identifiant|kennung|inventarn.*",
+            r".*(设备|点位|资产|aed|device).{0,2}(编号|编码|号|id)|编号|编码|.*\bid|identifiant|kennung|inventarn.*"
+            r"|ger[äa]te-?(nummer|nr\.?)|(n°|numéro) (de l'|du |de )?(appareil|dae|défibrillateur)",
         ),
         (
             "maker",
@@ -78,7 +81,7 @@ _HEADINGS: Final[tuple[tuple[ColumnRole, re.Pattern[str]], ...]] = tuple(
         ),
         (
             "spot",
-            r".*(位置|放置|摆放|安放|location|emplacement|standort|placement|position|\bplace\b|lieu).*",
+            r".*(位置|放置|摆放|安放|location|localisation|emplacement|standort|placement|position|\bplace\b|lieu).*",
         ),
         (
             "address",
@@ -100,6 +103,7 @@ DATUMS: Final = {
     Datum.GCJ02: re.compile(r"高德|腾讯|火星|gcj-?02|amap"),
     Datum.WGS84: re.compile(r"wgs-?84|\bgps\b"),
 }
+ABOUT_COORDINATES: Final = re.compile("坐标|座標|经纬|經緯|coordinate|coordonnées|koordinaten")
 _LANGUAGES: Final = {
     "ja": re.compile(r"[ぁ-んァ-ヶ]"),
     "ko": re.compile(r"[가-힣]"),
@@ -131,11 +135,26 @@ def roles_of(cells: Sequence[str]) -> dict[int, ColumnRole]:
         is_short = len(heading) <= MAX_HEADING_LENGTH and chinese <= MAX_CHINESE_LENGTH
         if heading and is_short and not heading.replace(".", "").isdigit():
             found = next((role for role, pattern in _HEADINGS if pattern.fullmatch(heading)), None)
+            if found == "text":
+                found = _axis_named(cell) or found
             if found is not None:
                 roles[place] = found
     if len(set(cells)) == 1:  # a title over all columns
         return {}
     return roles
+
+
+_AXES: Final = {
+    "lat": re.compile(r"(?<!经)纬度|北纬|latitude|\blat\b|\bbreite|\by\b".replace(r"\b", _EDGE)),
+    "lon": re.compile(r"经度|东经|longitude|\b(lon|lng|long)\b|\blänge|\bx\b".replace(r"\b", _EDGE)),
+}
+
+
+def _axis_named(cell: str) -> ColumnRole | None:
+    """Return the one coordinate that a heading such as "GPS (lat)" names; None if it names both or none."""
+    text = unicodedata.normalize("NFKC", cell).casefold().replace("_", " ").translate(_SIMPLIFIED)
+    named = [axis for axis, pattern in _AXES.items() if pattern.search(text)]
+    return named[0] if len(named) == 1 else None
 
 
 def language_of_headings(headings: Sequence[str]) -> str | None:

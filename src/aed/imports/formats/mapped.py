@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, Literal
 
+from aed.imports.coordinates import axis_of, written_degrees
 from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.formats import values
 from aed.imports.formats.files import FileLine
@@ -33,6 +34,8 @@ MAX_TEXT_LENGTH: Final = 2_000
 MAX_ID_LENGTH: Final = 128
 
 type Unit = Literal["line", "row", "feature"]
+
+_JANUARY_OR_OCTOBER: Final = re.compile(r"20[0-9]{2}\.1")
 
 
 # --- Rows ---
@@ -61,13 +64,22 @@ _TOTAL: Final = re.compile(
 )
 
 
+_SIGNED_BY: Final = re.compile(
+    r"(?:制表|编制|填报|填表|填写|审核|审批|复核|统计|备注|说明|注)[^:]{0,6}:.*"
+    r"|(?:stand|erstellt|quelle|source|mise à jour|établi|note|prepared|checked)\b[^:]{0,20}:.*"
+)
+"""The start of a line below a list, which says who made it and when."""
+
+
 def is_remark(cells: Sequence[str], header: Header) -> bool:
     """Return whether a row of a list that is kept by hand is no device.
 
-    It is a total (合计), the header again, or a remark in a single cell.
+    It is a total (合计), the header again, a remark in a single cell, or a line that says who made the list.
     """
     given = [values.plain(cell) for cell in cells if cell.strip()]
     if not given or _TOTAL.fullmatch(given[0]):
+        return True
+    if _SIGNED_BY.fullmatch(given[0]) and len(given) <= len(header.names) / 2:
         return True
     if len(set(given)) == 1:
         return True
@@ -190,8 +202,15 @@ class _RowReader:
         self._hours(mapping, header)
         self._identity(mapping, header, ids)
         self._flags(mapping, header)
+        if mapping.kept_by_hand and "keeper_phone" in self.fields and "keeper_name" not in self.fields:
+            self._name_keeper_by_place()
         if "keeper_name" not in self.fields:
             self.fields.pop("keeper_phone", None)
+
+    def _name_keeper_by_place(self) -> None:
+        place = self.fields.get("place_zh") or self.fields.get("place_en")
+        if place:
+            self.fields["keeper_name"] = str(place)[: MAX_LENGTHS["keeper_name"]]
 
     def find(
         self,
@@ -223,13 +242,19 @@ class _RowReader:
 
     def _position(self, mapping: Mapping, header: Header) -> None:
         rule = mapping.position
+        written: dict[str, str] = {}
         if rule.lat is not None or rule.lon is not None:
             for name, names in (("lat", rule.lat), ("lon", rule.lon)):
                 cell, column = self._cell(header, names)
                 if cell:
-                    self.fields[name] = values.degrees(cell)
+                    self.fields[name] = (
+                        values.degrees_by_hand(cell) if mapping.kept_by_hand else values.degrees(cell)
+                    )
+                    written[name] = cell
                 if column:
                     self.columns[name] = column
+            if axis_of(written.get("lat", "")) == "lon" and axis_of(written.get("lon", "")) == "lat":
+                self.fields["lat"], self.fields["lon"] = self.fields["lon"], self.fields["lat"]
             if rule.order is None or {"lat", "lon"} <= self.fields.keys():
                 return
         given = [self._cell(header, names) for names in (rule.text, rule.lon, rule.lat) if names]
@@ -237,7 +262,11 @@ class _RowReader:
         both = values.pair(cell)
         first, second = ("lat", "lon") if rule.order == "lat,lon" else ("lon", "lat")
         if both is not None:
-            if rule.lat is not None and _is_longitude(both[0]) != _is_longitude(both[1]):
+            axes = list(map(axis_of, written_degrees(cell))) if mapping.kept_by_hand else []
+            by_number = rule.lat is not None or mapping.kept_by_hand
+            if set(axes) == {"lat", "lon"}:
+                first, second = ("lon", "lat") if axes[0] == "lon" else ("lat", "lon")
+            elif by_number and _is_longitude(both[0]) != _is_longitude(both[1]):
                 first, second = ("lon", "lat") if _is_longitude(both[0]) else ("lat", "lon")
             self.fields |= {first: both[0], second: both[1]}
         elif cell and rule.lat is None:
@@ -286,6 +315,18 @@ class _RowReader:
                 phone = values.phone_of(given[0])
                 if phone is not None:
                     self._put(name, phone, column)
+                elif any(map(str.isdigit, given[0])):
+                    self.find(
+                        FindingKind.VALUE_NOT_UNDERSTOOD,
+                        Severity.WARNING,
+                        column,
+                        "This is not a telephone number. It is left empty.",
+                        "A number such as 13800000001, in a cell that is formatted as text.",
+                    )
+            case Transform.NAME:
+                named = next((each for cell in given if (each := values.name_of(cell))), None)
+                if named is not None:
+                    self._put(name, self._cut(name, named, column), column)
 
     def _put(self, name: str, value: object, column: str | None) -> None:
         self.fields[name] = value
@@ -311,6 +352,18 @@ class _RowReader:
     def _date(self, name: str, written: str, rule: FieldRule, column: str | None) -> None:
         found = values.date_of(written, day_first=rule.day_first)
         month = values.month_of(written) if found is None else None
+        if month is not None and name == "last_checked_on" and values.has_short_year(written):
+            month = None  # 3/15 may be a day
+        if month is not None and self._where.startswith("row") and _JANUARY_OR_OCTOBER.fullmatch(written):
+            self.find(
+                FindingKind.DATE_UNREADABLE,
+                Severity.WARNING,
+                column,
+                "This is January or October: a spreadsheet stores the number 2027.10 as 2027.1. "
+                "It is left empty.",
+                "A date such as 2027-10-31.",
+            )
+            return
         if (
             month is not None
         ):  # "use by 2027-05" lasts the month; a check in it may have been on its first day
@@ -324,12 +377,16 @@ class _RowReader:
                 "In this list, this date means that there is none. It is left empty.",
             )
         elif found is None:
+            stored = values.spreadsheet_date(written)
+            wrong = (
+                f"This is a number; a spreadsheet stores {stored} so." if stored else "This is not a date."
+            )
             self.find(
                 FindingKind.DATE_UNREADABLE,
                 Severity.WARNING,
                 column,
-                "This is not a date. It is left empty.",
-                "A date such as 2027-05-31.",
+                f"{wrong} It is left empty.",
+                stored.isoformat() if stored else "A date such as 2027-05-31.",
             )
         elif not values.EARLIEST <= found <= values.LATEST:
             self.find(

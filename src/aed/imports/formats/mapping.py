@@ -47,6 +47,8 @@ class Transform(StrEnum):
     FLOOR = "floor"
     CHOICE = "choice"
     PHONE = "phone"
+    NAME = "name"
+    """A name without the telephone number that stands beside it."""
 
 
 class Looks(StrEnum):

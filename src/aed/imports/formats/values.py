@@ -8,11 +8,12 @@ import unicodedata
 from calendar import monthrange
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from aed.hours.columns import hours_of_geodae, hours_of_japan, hours_of_taiwan, hours_of_week
 from aed.hours.text import UnderstoodHours, understand_hours
+from aed.imports.coordinates import interpret_degrees, number_of, written_degrees
 from aed.imports.findings import FindingKind, Severity
 from aed.imports.formats.mapping import HoursRule, Names
 from aed.imports.rules import printable
@@ -83,13 +84,23 @@ def degrees(text: str) -> str:
 def pair(text: str) -> tuple[str, str] | None:
     """Return the two numbers of `(121.5,25.0)`, `POINT (121.5 25.0)` and the like, in their order.
 
-    With decimal commas, as in `48,8566; 2,3522`, both must have one.
+    With decimal commas, as in `48,8566; 2,3522`, both must have one. Degrees and minutes count as well.
     """
     written = unicodedata.normalize("NFKC", text[:200])
     numbers = re.findall(r"[+-]?[0-9]{1,4}(?:\.[0-9]{1,20})?", written)
     if len(numbers) == 4 and "." not in written:
         numbers = [each.replace(",", ".") for each in re.findall(r"[+-]?[0-9]{1,3},[0-9]{3,20}", written)]
-    return (numbers[0], numbers[1]) if len(numbers) == 2 else None
+    if re.search(r"[0-9]\s*[°º度]", written) or len(numbers) != 2:
+        meant = (interpret_degrees(each) for each in written_degrees(text))
+        numbers = [str(round(each, 7)) for each in meant if each is not None]
+    is_on_earth = all(abs(float(number)) <= 180 for number in numbers)
+    return (numbers[0], numbers[1]) if len(numbers) == 2 and is_on_earth else None
+
+
+def degrees_by_hand(text: str) -> str:
+    """Normalise a coordinate that a person wrote: also degrees and minutes, with letters or words."""
+    number = interpret_degrees(text)
+    return degrees(text) if number is None or number_of(text) is not None else str(round(number, 7))
 
 
 # --- Dates ---
@@ -104,25 +115,109 @@ _ERAS: Final = {"令和": 2018, "平成": 1988, "民國": 1911, "民国": 1911, 
 
 
 _MONTH: Final = re.compile(
-    r"(?P<year>[0-9]{4})\s*[-/.年]\s*(?P<month>[0-9]{1,2})\s*[月월]?(?:底|末)?"
+    r"(?P<year>[0-9]{4})\s*[-/.年]\s*(?P<month>[0-9]{1,2})\s*[月월]?"
     r"|(?P<month_>[0-9]{1,2})\s*[-/.]\s*(?P<year_>[0-9]{4})"
+)
+_SHORT: Final = re.compile(r"([0-9]{1,2})\s*[-/.年]\s*([0-9]{1,2})\s*月?")
+_SHORT_DAY: Final = re.compile(r"([0-9]{1,2})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?")
+_SHORT_YEARS: Final = range(15, 61)
+"""Years of two digits that a list of devices may have; they cannot be months, and few can be days."""
+_BEFORE_A_DATE: Final = re.compile(
+    r"^(?:有效期?|使用期限?|到期)?\s*(?:至|到|为|is|exp(?:iry|ires)?\.?|bis|jusqu'au|until)?\s*[:：]?\s*(?=[0-9〇零一二])",
+    re.IGNORECASE,
+)
+_AFTER_A_DATE: Final = re.compile(
+    r"\s*(?:(?:之?前|为?止|到期|失效|过期|有效)(?:有效|使用)?|(?<=月)(?:底|末))$"
+)
+_CHINESE_DIGITS: Final = str.maketrans("〇零一二三四五六七八九", "00123456789")
+_CHINESE_DATE: Final = re.compile(
+    r"([〇零一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月(?:([一二三四五六七八九十]{1,3})[日号])?"
+)
+_MONTH_NAMES: Final[Mapping[str, int]] = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan january janvier janv januar jänner",
+            "feb february février fevrier févr fév februar",
+            "mar march mars märz mär",
+            "apr april avril avr",
+            "may mai",
+            "jun june juin juni",
+            "jul july juillet juil juli",
+            "aug august août aout",
+            "sep sept september septembre",
+            "oct october octobre okt oktober",
+            "nov november novembre",
+            "dec december décembre decembre déc dez dezember",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+_NAMED_MONTH: Final = re.compile(
+    r"(?:(?P<day>[0-9]{1,2})(?:\.|er|st|nd|rd|th)?[\s-]+)?(?P<name>[a-zà-ÿ]{3,9})\.?(?:\s+(?P<day_>[0-9]{1,2}),)?[\s-]+"
+    r"'?(?P<year>[0-9]{4}|[0-9]{2})"
 )
 
 
+def _tidy_date(text: str) -> str:
+    """Return a date without the words around it, with Chinese and named months as numbers."""
+    written = unicodedata.normalize("NFKC", text).strip()[:40]
+    written = _AFTER_A_DATE.sub("", _BEFORE_A_DATE.sub("", written))
+    if found := _CHINESE_DATE.fullmatch(written):
+        parts = [found[1].translate(_CHINESE_DIGITS), str(_number(found[2]))]
+        return "-".join([*parts, str(_number(found[3]))] if found[3] else parts)
+    found = _NAMED_MONTH.fullmatch(written.casefold())
+    if found and (month := _MONTH_NAMES.get(found["name"])):
+        year = found["year"] if len(found["year"]) == 4 else f"20{found['year']}"
+        day = found["day"] or found["day_"]
+        return f"{year}-{month}-{day}" if day else f"{year}-{month}"
+    return written
+
+
 def month_of(text: str) -> tuple[date, date] | None:
-    """Return the first and last day of a month such as 2027年5月, 2027.5 or 12/2026; None for other text."""
-    found = _MONTH.fullmatch(unicodedata.normalize("NFKC", text).strip()[:40])
-    if found is None:
+    """Return the first and last day of a month such as 2027年5月, 12/2026, Mai 2028 or 05/27; None for other
+    text.
+
+    Two numbers of two digits are a month only if just one of them can be the year.
+    """
+    written = _tidy_date(text)
+    if found := _MONTH.fullmatch(written):
+        year, month = int(found["year"] or found["year_"]), int(found["month"] or found["month_"])
+    elif found := _SHORT.fullmatch(written):
+        one, other = int(found[1]), int(found[2])
+        readings = {
+            (2000 + year, month)
+            for year, month in ((one, other), (other, one))
+            if year in _SHORT_YEARS and 1 <= month <= 12
+        }
+        if len(readings) != 1:
+            return None
+        year, month = readings.pop()
+    else:
         return None
-    year, month = int(found["year"] or found["year_"]), int(found["month"] or found["month_"])
     if not (EARLIEST.year <= year <= LATEST.year and 1 <= month <= 12):
         return None
     return date(year, month, 1), date(year, month, monthrange(year, month)[1])
 
 
+def has_short_year(text: str) -> bool:
+    """Return whether a text is a month with a year of two digits, which may as well be a day of a month."""
+    return _SHORT.fullmatch(_tidy_date(text)) is not None
+
+
+_SPREADSHEET_DAYS: Final = re.compile(r"[34567][0-9]{4}")
+
+
+def spreadsheet_date(text: str) -> date | None:
+    """Return the date that a spreadsheet stores as this number of days; None for other text."""
+    written = text.strip()
+    return date(1899, 12, 30) + timedelta(days=int(written)) if _SPREADSHEET_DAYS.fullmatch(written) else None
+
+
 def date_of(text: str, *, day_first: bool = True) -> date | None:
     """Parse a date; return None if there is none, or if it is ambiguous."""
-    written = unicodedata.normalize("NFKC", text).strip()[:40]
+    written = _tidy_date(text)
     if found := _ISO.fullmatch(written) or _COMPACT.fullmatch(written):
         year, month, day = (int(part) for part in found.groups())
     elif found := _YEAR_LAST.fullmatch(written):
@@ -131,11 +226,24 @@ def date_of(text: str, *, day_first: bool = True) -> date | None:
     elif found := _EAST.fullmatch(written):
         year = _ERAS[found[1]] + (1 if found[2] == "元" else int(found[2]))
         month, day = int(found[3]), int(found[4])
+    elif found := _SHORT_DAY.fullmatch(written):
+        return _short_date(*(int(part) for part in found.groups()), day_first=day_first)
     else:
         return None
     if 1 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]:
         return date(year, month, day)
     return None
+
+
+def _short_date(first: int, second: int, third: int, *, day_first: bool) -> date | None:
+    """Return the date of three numbers of two digits, if just one of them can be the year."""
+    last = (second, first) if day_first else (first, second)
+    readings = {
+        date(2000 + year, month, day)
+        for year, month, day in ((first, second, third), (third, *last))
+        if year in _SHORT_YEARS and 1 <= month <= 12 and 1 <= day <= monthrange(2000 + year, month)[1]
+    }
+    return readings.pop() if len(readings) == 1 else None
 
 
 # --- Floors ---
@@ -146,6 +254,7 @@ _UNIT: Final = r"(?:階(?!建|段)|樓(?!梯)|楼(?!梯)|层|層|층)"
 _BETWEEN: Final = r"\s*(?:[・,、/~〜\-–&+]|和|及|與|与|から)\s*"
 _UNDERGROUND: Final = re.compile(
     rf"(?:地下|지하)\s*(?P<a>{_N})\s*(?:{_UNIT}|f)|(?<![a-z0-9])b\s*(?P<b>[0-9]{{1,2}})\s*(?:f|{_UNIT})?(?![a-z0-9])"
+    r"|(?<![a-z0-9.])(?P<c>[0-9]{1,2})\s*\.?\s*(?:ug|untergeschoss)(?![a-z])"
 )
 _ABOVE: Final = re.compile(
     rf"(?P<many>{_N}(?:{_UNIT}|f)?(?:{_BETWEEN}{_N}(?:{_UNIT}|f)?)*{_BETWEEN}{_N}\s*(?:{_UNIT}|f(?![a-z0-9])))"
@@ -153,14 +262,17 @@ _ABOVE: Final = re.compile(
     r"|(?<![a-z0-9.])(?P<b>[0-9]{1,3})\s*/?\s*f(?![a-z0-9])"
     r"|(?<![a-z0-9.])(?P<c>[0-9]{1,3})(?:st|nd|rd|th)\s+floor"
     r"|(?<![a-z0-9.])(?P<d>[0-9]{1,3})\s*(?:er|ère|e|ème|eme|è|nd|nde)\.?\s*(?:étage|etage|etg)"
+    r"|(?<![a-z0-9.])(?P<g>[0-9]{1,3})\s*\.?\s*(?:og|obergeschoss|stock)(?![a-z])"
     r"|(?<![a-z0-9])r\s*\+\s*(?P<e>[0-9]{1,3})|(?:étage|etage|niveau|level|floor)\s*(?P<f>-?[0-9]{1,3})(?![0-9.])"
 )
 _GROUND: Final = re.compile(
-    r"(?<![a-z])(?:g\s*/\s*f|ground\s+floor|rez[\s-]*de[\s-]*chauss[ée]{1,2}e?|r\.?d\.?c\.?|erdgeschoss|parterre"
+    r"(?<![a-z])(?:g\s*/\s*f|ground\s+floor|rez[\s-]*de[\s-]*chauss[ée]{1,2}e?|r\.?d\.?c\.?|erdgeschoss|eg|parterre"
     r"|parter)(?![a-z])"
 )
 _BETWEEN_FLOORS: Final = re.compile(r"中[0-9二三]+階|mezzanine|entresol|m[0-9]f|夾層|夹层")
-_SOME_FLOOR: Final = re.compile(r"地下|지하|地庫|sous[\s-]*sol|basement|underground")
+_SOME_FLOOR: Final = re.compile(
+    r"地下|지하|地庫|sous[\s-]*sol|basement|underground|untergeschoss|(?<![a-z])ug(?![a-z])|keller"
+)
 
 
 def floor_of(text: str, *, ground: int) -> int | str | None:
@@ -176,7 +288,9 @@ def floor_of(text: str, *, ground: int) -> int | str | None:
     if _BETWEEN_FLOORS.search(written):
         return "the floor is between two floors"
     found = {
-        -number for each in _UNDERGROUND.finditer(written) if (number := _number(each["a"] or each["b"]))
+        -number
+        for each in _UNDERGROUND.finditer(written)
+        if (number := _number(each["a"] or each["b"] or each["c"]))
     }
     rest = _UNDERGROUND.sub(" ", written)
     if _GROUND.search(rest):
@@ -216,10 +330,33 @@ def choice_of(text: str, choices: Mapping[str, str]) -> str | None:
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ()/.\-]{0,30}[0-9]|\([0-9]{1,5}\)[0-9 ().\-]{1,26}[0-9]")
 
 
+_SHORTENED: Final = re.compile(r"[0-9](?:[.,][0-9]+)?e\+[0-9]{1,3}", re.IGNORECASE)
+
+
 def phone_of(text: str) -> str | None:
-    """Return the first telephone number in a text, or None."""
+    """Return the first telephone number in a text, or None.
+
+    A number that a spreadsheet has shortened (1.38E+10) is none.
+    """
+    if _SHORTENED.search(text[:200]):
+        return None
     found = _PHONE.search(unicodedata.normalize("NFKC", text).replace("\u2010", "-")[:200])
     return found[0].strip()[:32] if found else None
+
+
+_AROUND_A_NAME: Final = re.compile(
+    r"电话|電話|手机|联系方式|phone|tel\.?|mobil|[()（）\[\]/、,，;；:：|]", re.IGNORECASE
+)
+
+
+def name_of(text: str) -> str | None:
+    """Return the name in a cell that may hold a telephone number as well; None if there is no name."""
+    written = text.replace("\u2010", "-")[:400]
+    phone = _PHONE.search(unicodedata.normalize("NFKC", written)[:200])
+    if phone is None:
+        return " ".join(written.split()) or None
+    rest = _PHONE.sub(" ", unicodedata.normalize("NFKC", written))
+    return " ".join(_AROUND_A_NAME.sub(" ", rest).split()).strip(" -–") or None
 
 
 type Cell = Callable[[Names | None], str]

@@ -100,6 +100,60 @@ def hidden_columns(path: Path, sheet_name: str) -> frozenset[int]:
     return frozenset(hidden)
 
 
+_FORMAT: Final = re.compile(rb"<(?:\w+:)?numFmt\s[^>]*>")
+_CELL_STYLES: Final = re.compile(rb"<(?:\w+:)?cellXfs\b.*?</(?:\w+:)?cellXfs>", re.DOTALL)
+_STYLE: Final = re.compile(rb"<(?:\w+:)?xf\b[^>]*>")
+_STYLED_CELL: Final = re.compile(rb"<(?:\w+:)?c\s([^>]*)>")
+_REFERENCE: Final = re.compile(rb"""\br\s*=\s*["']([A-Z]{1,3})([0-9]{1,7})["']""")
+_STYLE_NUMBER: Final = re.compile(rb"""\bs\s*=\s*["']([0-9]{1,6})["']""")
+_BUILT_IN_MONTHS: Final = frozenset(("17", "27", "36", "50", "52", "57"))
+"""Built-in number formats that show a month: mmm-yy, and yyyy年m月 of Chinese Excel."""
+
+
+def months_shown(path: Path, sheet_name: str) -> frozenset[tuple[int, int]]:
+    """Return the rows and columns of the cells whose number format shows a month without a day.
+
+    The workbook must already have been checked.
+    """
+    found: set[tuple[int, int]] = set()
+    with opened(path) as stream, zipfile.ZipFile(stream) as archive:
+        part = _part_of(archive, sheet_name)
+        styles = next((name for name in archive.namelist() if name.lower() == "xl/styles.xml"), None)
+        months = _styles_of_months(archive.read(styles)) if styles is not None else frozenset[bytes]()
+        if part is None or not months:
+            return frozenset()
+        kept = b""
+        with archive.open(part) as sheet:
+            while chunk := sheet.read(_SHEET_BYTES_AT_ONCE):
+                text = kept + chunk
+                for cell in _STYLED_CELL.finditer(text):
+                    style, reference = _STYLE_NUMBER.search(cell[1]), _REFERENCE.search(cell[1])
+                    if style is not None and reference is not None and style[1] in months:
+                        found.add((int(reference[2]) - 1, _column_number(reference[1]) - 1))
+                kept = text[max(text.rfind(b"<"), 0) :]
+    return frozenset(found)
+
+
+def _styles_of_months(styles: bytes) -> frozenset[bytes]:
+    formats = {
+        _attribute(tag, "numFmtId"): _shows_month(_attribute(tag, "formatCode") or "")
+        for tag in _tags(_FORMAT, styles)
+    }
+    cells = _CELL_STYLES.search(styles)
+    numbers = [_attribute(tag, "numFmtId") for tag in _tags(_STYLE, cells[0])] if cells else []
+    return frozenset(
+        str(place).encode()
+        for place, number in enumerate(numbers)
+        if formats.get(number, number in _BUILT_IN_MONTHS)
+    )
+
+
+def _shows_month(code: str) -> bool:
+    """Return whether a number format has a year and a month, and neither a day nor a time."""
+    letters = re.sub(r'"[^"]*"|\[[^\]]*\]|\\.', "", code.casefold()).split(";")[0]
+    return "y" in letters and "m" in letters and not set("dhs") & set(letters)
+
+
 def _part_of(archive: zipfile.ZipFile, sheet_name: str) -> str | None:
     names = {name.lower(): name for name in archive.namelist()}
     book, relations = names.get("xl/workbook.xml"), names.get("xl/_rels/workbook.xml.rels")
@@ -236,7 +290,7 @@ def _wrong_with(row: FileLine, merged: Mapping[int, str], formulas: Mapping[int,
 
 def _filled_rows(path: Path, name: str, sheet: CalamineSheet) -> Iterator[FileLine]:
     ranges = sorted((sheet.merged_cell_ranges or [])[:MAX_MERGED])
-    formulas = formulas_without_value(path, name)
+    formulas, months = formulas_without_value(path, name), months_shown(path, name)
     current: list[tuple[int, int, int, str]] = []  # last row, columns, value
     starts = dict(ranges)
     by_row: dict[int, list[int]] = {}
@@ -244,15 +298,18 @@ def _filled_rows(path: Path, name: str, sheet: CalamineSheet) -> Iterator[FileLi
         by_row.setdefault(row, []).append(column)
     for number, values in enumerate(sheet.iter_rows()):
         cells = [_text(cell)[:MAX_CELL_LENGTH] for cell in values]
+        for column, value in enumerate(values if months else ()):
+            if isinstance(value, date) and value.day == 1 and (number, column) in months:
+                cells[column] = f"{value:%Y-%m}"
         current = [each for each in current if each[0] >= number]
         for column in by_row.get(number, []):
             last_row, last_column = starts[number, column]
-            value = cells[column] if column < len(cells) else ""
-            current.append((last_row, column, last_column, value))
+            text = cells[column] if column < len(cells) else ""
+            current.append((last_row, column, last_column, text))
         is_blank = not any(cells)
-        for _, first_column, last_column, value in current:
+        for _, first_column, last_column, filling in current:
             for column in range(first_column, min(last_column + 1, len(cells))):
-                cells[column] = cells[column] or value
+                cells[column] = cells[column] or filling
         if not is_blank:
             yield FileLine(number + 1, cells, formulas.get(number + 1))
 

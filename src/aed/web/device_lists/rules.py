@@ -55,7 +55,14 @@ _REASONS: Final = (
         noop("Lies in no registered estate."),
     ),
     (r"(?:lat|lon): is required.*", noop("The coordinates are missing.")),
-    (r"(?:lat|lon): must be a number.*", noop("The coordinates are not numbers.")),
+    (
+        r"(?:lat|lon): must be a number.*",
+        noop("The coordinates are not degrees, such as 30.2911 and 120.0998."),
+    ),
+    (
+        r"(?:lat|lat, lon): .*\b[Ss]wap.*|.*\bswapped\b.*",
+        noop("Latitude and longitude are exchanged: swap the two cells."),
+    ),
     (r".* is a duplicate: it is already in (?:row|line) (?P<row>\d+)", noop("Is already in row {row}.")),
     (
         r"the cell (?P<cell>\w+) contains a formula that was never calculated.*",
