@@ -32,6 +32,7 @@ from aed.certificates.duplicates import api as duplicates_api
 from aed.certificates.issuer_rosters import api as issuer_rosters_api
 from aed.certificates.verification import api as verification_api
 from aed.database.dependencies import DatabaseDep
+from aed.database.failover import FailoverWatch
 from aed.database.recent_moments import recent_moments
 from aed.database.session import database_now, open_database, read_session, unavailability
 from aed.database.standby_requests import ReadFromStandbys
@@ -203,9 +204,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
+        failover.start()
         if standbys is not None:
             standbys.start()
         yield
+        failover.close()
         if standbys is not None:
             standbys.close()
         await app.state.live.close()
@@ -231,8 +234,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     call_leads(settings.lead_word)
-    app.state.database = open_database(settings)
-    standbys = standby_reads(settings, app.state.database)
+    failover = FailoverWatch(settings)
+    app.state.database = open_database(settings, prepare=failover.guard)
+    standbys = standby_reads(settings, app.state.database, failover)
     app.state.intake = Intake(app.state.database, resolution=settings.responder_cell_resolution)
     app.state.live = LiveRecords(app.state.database)
     app.state.board = LiveBoard(app.state.database)

@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import func, make_url, select
 from tests import make
 from tests.http.test_deadlines import DEVICE, NEAREST, Key, assert_unavailable, run
 from tests.throwaway_postgres import Server as PostgresServer
@@ -24,7 +26,10 @@ from aed.database.session import open_database
 from aed.database.standby_requests import LAG_HEADER
 from aed.database.standbys import Server, ServerState, ServerStates
 from aed.errors import InvalidInput
+from aed.registry.devices.models import Device
 from aed.settings import Settings
+from aed.worker.loop import Worker
+from aed.worker.models import Lease
 
 MAX_LAG_SECONDS = 3.0
 NOW = 1000.0
@@ -258,3 +263,69 @@ def test_a_deposed_primary_does_not_answer(client: TestClient, standby: Postgres
     standby.kill()
     assert eventually(lambda: lag(client) == -1.0)
     assert not eventually(lambda: lag(client) != -1.0, seconds=1.0), "rather none than the old primary's"
+
+
+# --- several servers in one URL -------------------------------------------------------------------------
+
+
+def url_of_both(first: PostgresServer, second: PostgresServer) -> str:
+    """Return a URL with two servers, of which libpq takes the first that accepts writes."""
+    url = make_url(first.url)
+    hosts = [f"{url.host}:{each.port}" for each in (first, second)]
+    query = {"host": hosts, "target_session_attrs": "read-write"}
+    return url.set(host=None, port=None, query=query).render_as_string(hide_password=False)
+
+
+def test_without_standbys_for_reads_a_process_moves_to_the_new_primary(
+    primary: PostgresServer, standby: PostgresServer, key: Key
+) -> None:
+    settings = Settings(
+        database_url=url_of_both(primary, standby),
+        walking_network=Path("none"),
+        access_log=False,
+        threads=4,
+    )
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        before = len(client.get(NEAREST).json()["devices"])
+        standby.promote()
+        database = open_database(Settings(database_url=standby.url))
+        with database.write_sessions.begin() as session:
+            make.device(session)
+        database.close()
+
+        assert eventually(lambda: len(client.get(NEAREST).json()["devices"]) == before + 1)
+        for _ in range(50):
+            assert len(client.get(NEAREST).json()["devices"]) == before + 1, "never again the old primary's"
+        assert client.post("/v1/devices", json=DEVICE, headers=key).status_code == 201
+    assert devices_of(standby) == devices_of(primary) + 2, "both were added at the successor"
+
+
+def devices_of(server: PostgresServer) -> int:
+    database = open_database(Settings(database_url=server.url))
+    with database.write_sessions() as session:
+        found = session.scalar(select(func.count()).select_from(Device))
+    database.close()
+    assert found is not None
+    return found
+
+
+def test_a_worker_renews_its_lease_at_the_new_primary(
+    primary: PostgresServer, standby: PostgresServer
+) -> None:
+    database = open_database(Settings(database_url=standby.url))
+
+    def renewed_at() -> datetime | None:
+        with database.read_sessions() as session:
+            return session.scalar(select(func.max(Lease.expires_at)))
+
+    worker = Worker(Settings(database_url=url_of_both(primary, standby)), [], {})
+    worker.start()
+    try:
+        assert eventually(lambda: worker.acts and renewed_at() is not None)
+        standby.promote()
+        first = renewed_at()
+        assert first is not None
+        assert eventually(lambda: (renewed_at() or first) > first, seconds=30), "at the successor"
+    finally:
+        worker.stop()
+        database.close()

@@ -84,12 +84,19 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(settings: Settings, *, kept: int | None = None) -> Database:
+def _as_is(_engine: Engine) -> None:
+    """Leave a new engine as it is."""
+
+
+def open_database(
+    settings: Settings, *, kept: int | None = None, prepare: Callable[[Engine], None] = _as_is
+) -> Database:
     """Create the engine and sessions for the database URL in the settings, without connecting yet.
 
     The pool has a connection for each of `settings.threads`; `kept` of them (default: all) stay open when
-    idle. SQLite connections use WAL, full sync, foreign keys, a busy timeout and SpatiaLite; PostgreSQL
-    connections use UTC and timeouts. Raises InvalidInput if the URL is invalid.
+    idle. `prepare` may listen to the events of PostgreSQL's engine. SQLite connections use WAL, full sync,
+    foreign keys, a busy timeout and SpatiaLite; PostgreSQL connections use UTC and timeouts. Raises
+    InvalidInput if the URL is invalid.
     """
     try:
         url = make_url(settings.database_url)
@@ -103,7 +110,7 @@ def open_database(settings: Settings, *, kept: int | None = None) -> Database:
             )
         engine = _sqlite_engine(url, settings, kept)
     elif url.drivername in POSTGRESQL_DRIVERS:
-        engine = postgresql_engine(url, settings, kept)
+        engine = postgresql_engine(url, settings, kept, prepare=prepare)
     else:
         raise InvalidInput(
             "AED_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://.", field="AED_DATABASE_URL"
@@ -169,7 +176,7 @@ def postgresql_engine(
     settings: Settings,
     kept: int | None = None,
     *,
-    prepare: Callable[[Engine], None] = lambda _engine: None,
+    prepare: Callable[[Engine], None] = _as_is,
 ) -> Engine:
     """Create the engine of a PostgreSQL server, whose connections have limits and are checked before use.
 

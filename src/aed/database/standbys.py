@@ -27,6 +27,7 @@ from sqlalchemy.orm import Mapped, mapped_column, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from aed.database.encryption.columns import register_keyring
+from aed.database.failover import FailoverWatch, timeline_in
 from aed.database.session import (
     POSTGRESQL_DRIVERS,
     Database,
@@ -55,9 +56,6 @@ MAX_CONNECT_SECONDS: Final = 2
 WATCH_SECONDS: Final = 2.5
 """Deadline of one look at a server; opening a connection needs 2 s of it."""
 
-_TIMELINE: Final = """
-    SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END
-"""
 _STATE: Final = """
     SELECT timeline, CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END,
         extract(epoch FROM clock_timestamp() - at)::float8
@@ -188,7 +186,7 @@ class StandbyReads:
     Two threads watch the servers between `start` and `close`.
     """
 
-    def __init__(self, settings: Settings, primary: Database) -> None:
+    def __init__(self, settings: Settings, primary: Database, failover: FailoverWatch) -> None:
         """Prepare the engine, without connecting yet. Raises InvalidInput if the URL is invalid."""
         try:
             url = make_url(settings.database_read_url or "")
@@ -206,12 +204,11 @@ class StandbyReads:
             Server.PRIMARY: connect_options(primary.engine.url, settings),
             Server.STANDBY: {**connect_options(url, settings), "connect_timeout": MAX_CONNECT_SECONDS},
         }
+        self._failover = failover
         self._states = ServerStates()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
-        event.listen(primary.engine, "connect", self._note_timeline)
-        event.listen(primary.engine, "checkout", self._refuse_deposed)
         engine = postgresql_engine(primary.engine.url, settings, prepare=self._listen)
         register_keyring(engine.dialect, primary.keys)
         autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -246,8 +243,11 @@ class StandbyReads:
         return self._states.is_primary_confirmed(time.monotonic())
 
     def _note(self, server: Server, state: ServerState | None) -> None:
+        if state is not None:
+            self._failover.note(state.timeline)
         with self._lock:
-            self._states = self._states.noting(server, state)
+            known = replace(self._states, newest_timeline=self._failover.newest_timeline)
+            self._states = known.noting(server, state)
 
     def _watch(self, server: Server) -> None:
         """Ask the server twice a second where it stands; let the primary renew the heartbeat before."""
@@ -279,31 +279,6 @@ class StandbyReads:
         from aed.database.postgres import connect_in_time  # SQLite does not need the driver
 
         return connect_in_time(self._options[server], max_silence_seconds=self._max_silence_seconds)
-
-    def _note_timeline(self, connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
-        """Keep the timeline of a new connection. Raises psycopg.Error if the primary was succeeded."""
-        import psycopg  # SQLite does not need the driver
-
-        cursor = connection.cursor()
-        cursor.execute(_TIMELINE)
-        row = cursor.fetchone()
-        cursor.close()
-        connection.rollback()
-        entry.info["timeline"] = _timeline_in(row[0]) if row and row[0] else None
-        if self._is_deposed(entry):
-            connection.close()
-            raise psycopg.OperationalError("the primary was succeeded by another server")
-
-    def _refuse_deposed(
-        self, _connection: DBAPIConnection, entry: ConnectionPoolEntry, _lent: PoolProxiedConnection
-    ) -> None:
-        """Give up a connection to a primary that was succeeded, before anything is read or written there."""
-        if self._is_deposed(entry):
-            raise DisconnectionError
-
-    def _is_deposed(self, entry: ConnectionPoolEntry) -> bool:
-        timeline = entry.info.get("timeline")
-        return timeline is not None and timeline < self._states.newest_timeline
 
     def _listen(self, engine: Engine) -> None:
         event.listen(engine, "do_connect", self._open)
@@ -381,14 +356,10 @@ def _state_of(connection: Any) -> ServerState:
         raise psycopg.OperationalError("the heartbeat is missing")
     timeline, wal_file, lag_seconds = row
     if wal_file is not None:  # a primary: the name begins with its own timeline
-        timeline = _timeline_in(wal_file)
+        timeline = timeline_in(wal_file)
     return ServerState(asked_at, wal_file is None, timeline, max(0.0, lag_seconds))
 
 
-def _timeline_in(wal_file: str) -> int:
-    return int(wal_file[:8], 16)
-
-
-def standby_reads(settings: Settings, primary: Database) -> StandbyReads | None:
+def standby_reads(settings: Settings, primary: Database, failover: FailoverWatch) -> StandbyReads | None:
     """Return the standbys of the settings; None without any."""
-    return None if settings.database_read_url is None else StandbyReads(settings, primary)
+    return None if settings.database_read_url is None else StandbyReads(settings, primary, failover)

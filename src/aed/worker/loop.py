@@ -15,6 +15,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from aed.database.failover import FailoverWatch
 from aed.database.session import open_database, read_session, transaction
 from aed.deadlines import answer_within
 from aed.errors import AedError
@@ -76,8 +77,13 @@ class Worker:
         }
         self._settings, self._timetable, self._channels = settings, timetable, channels
         self._watches = watches
-        self._database = open_database(settings.model_copy(update=patient), kept=KEPT_CONNECTIONS)
-        self._keeping = open_database(settings.model_copy(update={"threads": 2}))
+        self._failover = FailoverWatch(settings)
+        self._database = open_database(
+            settings.model_copy(update=patient), kept=KEPT_CONNECTIONS, prepare=self._failover.guard
+        )
+        self._keeping = open_database(
+            settings.model_copy(update={"threads": 2}), prepare=self._failover.guard
+        )
         self._lasts = timedelta(seconds=settings.worker_lease_seconds)
         self._name, self._token = worker_name(), new_token()
         self._held_until = float("-inf")
@@ -105,6 +111,7 @@ class Worker:
 
     def start(self) -> None:
         logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it logs every poll
+        self._failover.start()
         self._keeper.start()
         for look, seconds in (
             (self._start_due_jobs, POLL_SECONDS),
@@ -129,6 +136,7 @@ class Worker:
                 log.warning("lease not released", reason=error.detail)
             self._database.close()
         self._keeping.close()
+        self._failover.close()
 
     @property
     def acts(self) -> bool:
