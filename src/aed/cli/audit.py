@@ -37,6 +37,9 @@ _SHOWN: Final = 20
 class BrokenRecord(AedError):
     """A record was changed after it was written."""
 
+    code = "broken-record"
+    title = "A record was changed"
+
 
 @audit.command("verify")
 def verify(

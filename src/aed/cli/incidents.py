@@ -50,6 +50,9 @@ MAX_NOT_ASKED_SHOWN = 10
 class PlannedOtherwise(AedError):
     """This release plans an incident differently from the release that planned it."""
 
+    code = "planned-otherwise"
+    title = "This release plans differently"
+
 
 IncidentId = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
 
