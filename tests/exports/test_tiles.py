@@ -352,3 +352,26 @@ def test_squares_beyond_the_edge_are_clipped_to_the_world() -> None:
     west, south, east, north = Tile(0, 0, 0).bounds(Squares(-1, 16, -1, 16))
     assert (west, east) == (-180.0, 180.0)
     assert [round(north, 4), round(south, 4)] == [85.0511, -85.0511]
+
+
+@given(st.integers(0, 22), st.data())
+def test_the_squares_of_a_tile_cover_it_exactly(zoom: int, data: st.DataObject) -> None:
+    across = 2**zoom
+    tile = Tile(zoom, *(data.draw(st.integers(0, across - 1)) for _ in range(2)))
+    last = EXTENT // CELL - 1
+    west, south, east, north = tile.bounds(Squares(0, last, 0, last))
+
+    def latitude(row: int) -> float:
+        return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * row / across))))
+
+    assert (west, east) == pytest.approx((tile.x * 360 / across - 180, (tile.x + 1) * 360 / across - 180))
+    assert (north, south) == pytest.approx((latitude(tile.y), latitude(tile.y + 1)), abs=1e-9)
+
+
+@pytest.mark.parametrize("zoom", [0, 1, 5, 22])
+def test_the_last_tile_of_a_zoom_exists_and_the_next_does_not(zoom: int) -> None:
+    last = 2**zoom - 1
+    assert Tile(zoom, last, last).exists
+    assert not Tile(zoom, last + 1, last).exists
+    assert not Tile(zoom, last, last + 1).exists
+    assert not Tile(23, 0, 0).exists

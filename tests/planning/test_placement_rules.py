@@ -241,6 +241,14 @@ def test_a_budget_below_the_floor_is_refused_with_what_it_would_cost() -> None:
         solve(found)
 
 
+def test_a_building_exactly_at_the_limit_of_the_floor_is_served() -> None:
+    for seconds, is_served in ((300.0, True), (300.5, False)):
+        floor = Floor([reach([[seconds]])] * 2, np.zeros((1, 2), dtype=bool), 300.0, (True, True))
+        found = problem([option("only")], [[seconds]], [[1.0, 1.0]], budget=5, floor=floor)
+
+        assert found.out_of_reach == (0 if is_served else 1)
+
+
 def test_contradictory_input_is_refused() -> None:
     options = [option("a", site="one", lock=Lock.IN), option("b", site="one", lock=Lock.IN)]
 

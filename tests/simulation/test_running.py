@@ -218,3 +218,13 @@ def test_impossible_numbers_are_refused(wrong: dict[str, float]) -> None:
     usual = {"incidents": 1, "seed": 1, "responders": 5}
     with pytest.raises(InvalidInput):
         simulate(grid_world(), numbers=NUMBERS, **(usual | wrong))  # type: ignore[arg-type] # one of them
+
+
+def test_patients_and_responders_are_on_every_floor_up_to_the_highest() -> None:
+    numbers, world = Assumptions(floors=3), grid_world()
+    drawn = [draw_incident(number, world, 5, numbers, seed=1) for number in range(60)]
+
+    assert {each.floor for each in drawn} == {0, 1, 2, 3}
+    assert {floor for each in drawn for floor in each.responder_floors.tolist()} == {0.0, 1.0, 2.0, 3.0}
+    on_the_ground = draw_incident(0, world, 5, Assumptions(floors=0), seed=1)
+    assert (on_the_ground.floor, set(on_the_ground.responder_floors.tolist())) == (0, {0.0})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import example, given
+from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -14,10 +16,13 @@ from aed import clock
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
 from aed.accounts.sessions import SESSION_COOKIE
+from aed.geo import Position
 from aed.notifications.models import OutboxMessage
 from aed.settings import Settings
 from aed.training.models import Enrolment, TrainingSession
+from aed.training.queries import After
 from aed.training.rules import EnrolmentState
+from aed.web.learn.rules import SessionFilter, after_parameter, filter_asked
 from tests import make
 from tests.make import ADMINISTRATOR, PATIENT, north_of
 
@@ -256,3 +261,27 @@ def test_who_passed_gets_the_certificate_by_the_link(
     paper = client.get(f"{page.url.path}/certificate.pdf", headers=browser)
     assert paper.headers["Content-Type"] == "application/pdf"
     assert paper.content.startswith(b"%PDF")
+
+
+# --- The list's parameters ------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10**16 - 1), st.integers(1, 10**18 - 1))
+@example(10**15, 10**17)
+def test_the_cursor_of_the_list_reads_back_the_same(microseconds: int, session_id: int) -> None:
+    last = After(datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds), session_id)
+    assert filter_asked({"after": after_parameter(last)}).after == last
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["", "-", "1-", "-1", "x-1", "1-x", "\uff11-1", "1-\u0661", "1" * 17 + "-1", "1-" + "1" * 19],
+)
+def test_a_cursor_that_no_page_made_starts_the_list_anew(after: str) -> None:
+    assert filter_asked({"after": after}).after is None
+
+
+@pytest.mark.parametrize("given", [{"lat": "30"}, {"lat": "x", "lon": "120"}, {"lat": "91", "lon": "120"}])
+def test_a_place_that_cannot_be_read_counts_as_not_given(given: dict[str, str]) -> None:
+    assert filter_asked(given | {"course": " first-aid "}) == SessionFilter(course="first-aid")
+    assert filter_asked({"lat": "30", "lon": "120"}).here == Position(30.0, 120.0)

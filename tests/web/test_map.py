@@ -202,6 +202,14 @@ def test_a_box_may_reach_the_edge_of_the_world_and_be_a_point(box: tuple[float, 
     assert (found.west, found.south, found.east, found.north) == box
 
 
+@pytest.mark.parametrize("datum", [Datum.GCJ02, Datum.BD09])
+def test_a_box_of_another_datum_stays_within_the_world(datum: Datum) -> None:
+    south_west = box_on_earth(-180, -90, -179, -89, datum, at_most=1)
+    north_east = box_on_earth(179, 89, 180, 90, datum, at_most=1)
+    assert (south_west.west, south_west.south) == (-180, -90)
+    assert (north_east.east, north_east.north) == (180, 90)
+
+
 @pytest.mark.parametrize(
     "box",
     [

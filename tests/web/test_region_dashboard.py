@@ -174,3 +174,14 @@ def test_the_monthly_report_says_what_the_page_says(
     assert paper.headers["content-disposition"].endswith(f'-{NOW.astimezone(ZONE):%Y-%m}.pdf"')
     assert paper.content.startswith(b"%PDF")
     assert signed_in.get("/region/report", params={"month": "2999-01"}).status_code == 422
+
+
+def test_each_moment_of_the_year_belongs_to_one_local_month() -> None:
+    year = year_until(NOW.astimezone(ZONE).date(), str(ZONE))
+
+    assert len(year.months) == 12
+    for number, (first, begins, ends) in enumerate(
+        zip(year.months, year.bounds, year.bounds[1:], strict=False)
+    ):
+        assert (begins.astimezone(ZONE).date(), begins.astimezone(ZONE).hour) == (first, 0)
+        assert year.month_of(begins) == year.month_of(ends - timedelta(microseconds=1)) == number

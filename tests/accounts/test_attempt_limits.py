@@ -1,0 +1,69 @@
+"""How often somebody may try to sign in: the agreed numbers, and how they compare."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from aed.accounts.sign_in.rules import (
+    LIMITS_PER_ACCOUNT,
+    LIMITS_PER_ACCOUNT_AND_ADDRESS,
+    LIMITS_PER_ADDRESS,
+    LIMITS_PER_KNOWN_BROWSER,
+    MAX_LIMIT_PERIOD,
+    MAX_TRIES_WHEN_SLOWED,
+    SIGN_UP_LIMIT_PER_ADDRESS,
+    SLOWDOWN_THRESHOLD,
+    AttemptLimit,
+    SignInMethod,
+)
+
+QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
+PASSWORD, CODE = SignInMethod.PASSWORD, SignInMethod.CODE
+ASK_FOR_CODE, SECOND_FACTOR = SignInMethod.ASK_FOR_CODE, SignInMethod.SECOND_FACTOR
+
+
+def test_the_limits_are_those_that_were_agreed() -> None:
+    assert {
+        PASSWORD: (AttemptLimit(10, QUARTER), AttemptLimit(30, DAY)),
+        CODE: (AttemptLimit(5, HOUR), AttemptLimit(10, DAY)),
+        ASK_FOR_CODE: (AttemptLimit(3, HOUR), AttemptLimit(10, DAY)),
+        SECOND_FACTOR: (AttemptLimit(5, QUARTER), AttemptLimit(20, DAY)),
+    } == LIMITS_PER_ACCOUNT_AND_ADDRESS
+    assert {
+        PASSWORD: (AttemptLimit(100, DAY),),
+        CODE: (AttemptLimit(10, HOUR), AttemptLimit(30, DAY)),
+        ASK_FOR_CODE: (AttemptLimit(5, HOUR), AttemptLimit(20, DAY)),
+        SECOND_FACTOR: (AttemptLimit(30, DAY),),
+    } == LIMITS_PER_ACCOUNT
+    assert {
+        PASSWORD: (AttemptLimit(20, QUARTER), AttemptLimit(200, DAY)),
+        CODE: (AttemptLimit(20, HOUR), AttemptLimit(60, DAY)),
+        ASK_FOR_CODE: (AttemptLimit(5, HOUR), AttemptLimit(20, DAY)),
+        SECOND_FACTOR: (AttemptLimit(10, QUARTER), AttemptLimit(60, DAY)),
+    } == LIMITS_PER_KNOWN_BROWSER
+    assert {
+        PASSWORD: (AttemptLimit(50, QUARTER),),
+        CODE: (AttemptLimit(50, QUARTER),),
+        ASK_FOR_CODE: (AttemptLimit(30, QUARTER),),
+        SignInMethod.PROVIDER: (AttemptLimit(50, QUARTER),),
+        SignInMethod.WECHAT: (AttemptLimit(300, QUARTER),),
+        SECOND_FACTOR: (AttemptLimit(50, QUARTER),),
+        SignInMethod.SHORT_LINK: (AttemptLimit(50, QUARTER),),
+    } == LIMITS_PER_ADDRESS
+    assert (AttemptLimit(30, HOUR), 3) == (SLOWDOWN_THRESHOLD, MAX_TRIES_WHEN_SLOWED)
+    assert (AttemptLimit(30, HOUR), DAY) == (SIGN_UP_LIMIT_PER_ADDRESS, MAX_LIMIT_PERIOD)
+
+
+@pytest.mark.parametrize("method", LIMITS_PER_ACCOUNT_AND_ADDRESS)
+def test_one_address_cannot_use_up_the_attempts_of_all_strangers(method: SignInMethod) -> None:
+    one = {each.within: each.most for each in LIMITS_PER_ACCOUNT_AND_ADDRESS[method]}
+    all_together = {each.within: each.most for each in LIMITS_PER_ACCOUNT[method]}
+    assert one[DAY] < all_together[DAY]
+
+
+@pytest.mark.parametrize("method", LIMITS_PER_KNOWN_BROWSER)
+def test_strangers_have_no_more_attempts_than_a_known_browser(method: SignInMethod) -> None:
+    known = {each.within: each.most for each in LIMITS_PER_KNOWN_BROWSER[method]}
+    assert all(each.most <= known[each.within] for each in LIMITS_PER_ACCOUNT_AND_ADDRESS[method])
