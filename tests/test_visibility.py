@@ -61,6 +61,7 @@ GUARDED = {
     "Consent": "consents",
     "Check": "checks",
     "ImportDraft": "import_drafts",
+    "SavedMapping": "saved_mappings",
     "InspectionRound": "inspection_rounds",
     "RoundStop": "round_stops",
     "Drill": "drills",

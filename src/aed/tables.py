@@ -21,6 +21,7 @@ import aed.debrief.outcomes.models
 import aed.imports.devices.models
 import aed.imports.drafts.models
 import aed.imports.feeds.models
+import aed.imports.saved_mappings.models
 import aed.incidents.models
 import aed.issuers.models
 import aed.notifications.models

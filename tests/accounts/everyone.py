@@ -180,6 +180,7 @@ def build(session: Session) -> Everyone:
         "photo_id": make.photo(session, of=check).id,
         "report_id": make.report(session, device).id,
         "draft_id": 10**6,
+        "mapping_id": 10**6,
         "declaration_id": make.declaration(session, estate=estate).id,
         "preview_id": make.coverage_preview(session, estate).id,
         "region_preview_id": make.region_preview(session, estate.region.code).id,

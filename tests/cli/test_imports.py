@@ -261,3 +261,21 @@ def test_rows_set_aside_come_back_as_the_same_workbook_with_reasons(
     assert "gone" not in again.out
     others = aed("import", "devices", path, "--guess", "--yes", "--region", "CN-33", "--source", "other")
     assert "Merged with devices of another list: 1." in others.out
+
+
+def test_a_mapping_is_saved_by_name_listed_renamed_used_and_removed(
+    aed: Aed, region: None, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(f"安装位置,经度,纬度\n大堂,{PATIENT.lon},{PATIENT.lat}\n", encoding="utf-8")
+    saved = tmp_path / "lake.yaml"
+    aed("import", "devices", file, "--guess", "--source", "lake", "--save-mapping", saved)
+
+    aed("mappings", "save", saved, "--name", "lake list")
+    assert "lake list" in aed("mappings", "list").out
+    aed("mappings", "rename", "lake list", "湖畔")
+    refused = aed("import", "devices", file, "--mapping", "lake list", fails=True)
+    assert "Saved mappings: 湖畔." in refused.err
+    assert "1 new" in aed("import", "devices", file, "--mapping", "湖畔", "--region", "CN-33").out
+    aed("mappings", "remove", "湖畔")
+    assert aed("mappings", "list").out == "No mapping is saved.\n"

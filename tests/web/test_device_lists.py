@@ -198,3 +198,43 @@ def test_a_bad_file_gets_a_sentence(
 
     assert sent.status_code == 422
     assert says in sent.text
+
+
+def test_how_a_list_is_read_is_saved_and_used_for_the_next(
+    client: TestClient, session: Session, manager: dict[str, str]
+) -> None:
+    other = signed_in(session, Role.ESTATE_MANAGER, make.estate(session, around=FAR))
+    where = upload(client, manager, *ROWS)
+    page = client.get(where, headers=manager).text
+    form = form_of(page)
+    form["holds"][0], form["holds"][3] = "", "place"
+    form["place"] = re.findall(r'name="place" value="([^"]*)"', page)
+    unnamed = send(client, manager, f"{where}/save-mapping", form | {"mapping_name": ["a\0b"]})
+    assert unnamed.status_code == 422
+    assert "1 to 60 characters" in unnamed.text
+
+    form["version"] = form_of(unnamed.text)["version"]
+    saved = send(client, manager, f"{where}/save-mapping", form | {"mapping_name": ["季度台账"]})
+    assert saved.status_code == 200, saved.text
+    assert "Saved as “季度台账”" in saved.text
+    assert form_of(saved.text)["holds"][0] == ""
+
+    following = upload(client, manager, *ROWS)
+    page = client.get(following, headers=manager).text
+    assert form_of(page)["holds"][0] == ""
+    guessed = send(client, manager, f"{following}/mapping", form_of(page) | {"saved": [""]})
+    assert guessed.status_code == 303
+    page = client.get(following, headers=manager).text
+    assert form_of(page)["holds"][0] == "place"
+    number = re.search(r'<option value="(\d+)">季度台账', page)
+    assert number is not None
+    assert send(client, other, f"/lists/mappings/{number[1]}/delete", {}).status_code == 404
+    send(client, manager, f"{following}/mapping", form_of(page) | {"saved": [number[1]]})
+    assert form_of(client.get(following, headers=manager).text)["holds"][0] == ""
+
+    renamed = {"mapping_name": ["年度台账"], "version": ["1"]}
+    assert send(client, manager, f"/lists/mappings/{number[1]}/rename", renamed).status_code == 303
+    assert "年度台账" in client.get("/lists", headers=manager).text
+    assert "年度台账" not in client.get("/lists", headers=other).text
+    assert send(client, manager, f"/lists/mappings/{number[1]}/delete", {}).status_code == 303
+    assert "年度台账" not in client.get("/lists", headers=manager).text

@@ -71,6 +71,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "issuers": ("issuers.issuers", "Manage the issuers of certificates, and verify certificates with them."),
     "template": ("templates.templates", "Write empty templates of lists to fill in."),
     "feeds": ("feeds.feeds", "Manage device lists that are fetched on a schedule."),
+    "mappings": ("mappings.mappings", "Save, list, rename and remove mappings of lists."),
     "reviews": ("reviews.reviews", "List and decide the open questions about imported lists."),
     "sources": ("reviews.sources", "Rank the sources of devices."),
     "tokens": ("tokens.tokens", "Manage the keys of API clients."),

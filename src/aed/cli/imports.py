@@ -34,6 +34,8 @@ from aed.imports.formats.table import SET_ASIDE_COLUMNS
 from aed.imports.lint.fixes import MENDABLE, fixes_in
 from aed.imports.lint.linting import lint_list
 from aed.imports.responders import import_responders
+from aed.imports.saved_mappings.actions import mapping_named
+from aed.imports.saved_mappings.actions import mapping_of as mapping_of_saved
 from aed.settings import load_settings
 
 imports = typer.Typer(no_args_is_help=True)
@@ -64,7 +66,8 @@ def devices(
         str | None, typer.Option(help="The publisher, if several publish lists in the same format")
     ] = None,
     mapping: Annotated[
-        Path | None, typer.Option(help="A mapping file (YAML) by which the list is read")
+        Path | None,
+        typer.Option(help="A mapping file (YAML), or the name of a saved mapping, by which the list is read"),
     ] = None,
     guess: Annotated[
         bool,
@@ -108,7 +111,7 @@ def devices(
     The file counts as the complete list of its source: devices that it no longer contains go out of service.
     If they are many, a person must decide first (aed reviews).
     """
-    by = mapping_of(_yaml(mapping)) if mapping is not None else None
+    by = _mapping(mapping) if mapping is not None else None
     if (yes or save_mapping is not None) and not guess:
         raise InvalidInput(
             either(
@@ -166,6 +169,15 @@ def devices(
     print_report(report, in_detail=dry_run)
     if dry_run:
         say("Nothing was written: this was a dry run.")
+
+
+def _mapping(named: Path) -> Mapping:
+    """Return the mapping in a file, or else the one that is saved under this name."""
+    path = _yaml(named)
+    if path.exists() or named.suffix or len(named.parts) > 1:
+        return mapping_of(path)
+    with reading() as session:
+        return mapping_of_saved(mapping_named(session, operator(), str(named)))
 
 
 def _yaml(path: Path) -> Path:

@@ -30,6 +30,9 @@ from aed.imports.formats.marked import write_set_aside
 from aed.imports.formats.recognise import read_devices
 from aed.imports.lint.fixes import MENDABLE, Fix, fixes_in
 from aed.imports.lint.linting import lint_list
+from aed.imports.saved_mappings.actions import mapping_for, places_of, save_mapping, saved_mapping
+from aed.imports.saved_mappings.actions import mapping_of as saved_mapping_of
+from aed.imports.saved_mappings.models import SavedMapping
 
 MAX_BYTES: Final = 20_000_000
 KEPT_FOR: Final = timedelta(days=7)
@@ -69,7 +72,7 @@ def draft(session: Session, who: Viewer, draft_id: int) -> ImportDraft:
 
 
 def create_draft(session: Session, who: Viewer, path: Path, *, at: datetime) -> ImportDraft:
-    """Keep an uploaded list, with a guessed mapping.
+    """Keep an uploaded list, with the saved mapping whose columns it has, or else with a guessed one.
 
     Raises InvalidInput if it is no list, or if nothing can be guessed.
     """
@@ -83,15 +86,12 @@ def create_draft(session: Session, who: Viewer, path: Path, *, at: datetime) -> 
             name=path.name,
             megabytes=MAX_BYTES // 1_000_000,
         )
-    found = preview_devices(session, who, path)
-    estate = next(iter(found.estates), None)
-    place = estate.id if estate is not None else f"p{who.person_id}"
-    source = f"{OWN_LIST}{found.mapping.source.removeprefix(OWN_LIST)}-{place}"
+    saved = mapping_for(session, who, path)
     made = ImportDraft(
         person_id=who.person_id,
         file_name=path.name,
         content=path.read_bytes(),
-        mapping=mapping_text(found.mapping.model_copy(update={"source": source})),
+        mapping=mapping_text(_first_mapping(session, who, path, saved)),
         fixes=[],
         created_at=at,
     )
@@ -101,6 +101,50 @@ def create_draft(session: Session, who: Viewer, path: Path, *, at: datetime) -> 
         if each.id != made.id:
             session.delete(each)
     return made
+
+
+def _first_mapping(session: Session, who: Viewer, path: Path, saved: SavedMapping | None) -> ListMapping:
+    """Return the mapping of a new draft: the saved one, or a guessed one.
+
+    Its source names the estate, unless the saved mapping is that of an estate or region.
+    """
+    mapping = saved_mapping_of(saved) if saved is not None else None
+    if mapping is not None and saved is not None and (saved.estate_id or saved.region_id):
+        return mapping
+    found = preview_devices(session, who, path, mapping=mapping)
+    estate = next(iter(found.estates), None)
+    place = estate.id if estate is not None else f"p{who.person_id}"
+    source = f"{OWN_LIST}{found.mapping.source.removeprefix(OWN_LIST)}-{place}"
+    return found.mapping.model_copy(update={"source": source})
+
+
+def use_mapping(
+    session: Session, who: Viewer, draft_id: int, *, version: int, mapping_id: int | None
+) -> None:
+    """Read a draft with a saved mapping, or guess its mapping again (None).
+
+    Raises InvalidInput if the list lacks a column of the position, NotFound, and ChangedMeanwhile.
+    """
+    found = _open_draft(session, who, draft_id, version)
+    saved = saved_mapping(session, who, mapping_id) if mapping_id is not None else None
+    with _as_file(found) as path:
+        mapping = _first_mapping(session, who, path, saved)
+        for _ in read_devices(path, mapping=mapping):
+            break  # the header is checked
+    found.mapping = mapping_text(mapping)
+    found.version += 1
+    session.flush()
+
+
+def save_draft_mapping(
+    session: Session, who: Viewer, draft_id: int, *, name: str, place: str, at: datetime
+) -> SavedMapping:
+    """Save how a draft is read, for the next list. Raises NotFound, NotAllowed, InvalidInput, Conflict."""
+    found = draft(session, who, draft_id)
+    places = {each.key: each for each in places_of(session, who)}
+    if place not in places:
+        raise InvalidInput("Choose for whom the mapping is saved.", field="place")
+    return save_mapping(session, who, mapping_of(found), name=name, place=places[place], at=at)
 
 
 def amend_draft(

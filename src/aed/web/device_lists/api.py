@@ -18,7 +18,7 @@ from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import Database, transaction
-from aed.errors import AedError, ChangedMeanwhile, InvalidInput
+from aed.errors import AedError, ChangedMeanwhile, Conflict, InvalidInput
 from aed.geo import Datum
 from aed.http.parameters import SettingsDep, one_at_a_time
 from aed.http.query import ANY_PARAMETER
@@ -27,6 +27,8 @@ from aed.imports.devices.rules import thresholds_in
 from aed.imports.drafts import actions
 from aed.imports.formats.guess import CHOICES
 from aed.imports.lint.fixes import MENDABLE
+from aed.imports.saved_mappings import actions as mappings
+from aed.imports.saved_mappings.actions import MAX_NAME_LENGTH, can_change, places_of, saved_mappings
 from aed.imports.uploads import uploaded_file
 from aed.translation import detail_of, translate
 from aed.web.device_lists.rules import FIELDS, MENDS, SHOWN, reason_words
@@ -55,6 +57,7 @@ _place = threading.BoundedSemaphore(2)
 """Reads two lists at a time, since lookups take precedence."""
 
 DraftId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+MappingId = DraftId
 
 
 async def _fields(request: Request) -> list[tuple[str, str]]:
@@ -75,7 +78,13 @@ def show_lists(request: Request, session: ReadSession, viewer: ViewerDep) -> Res
 
 
 def _lists_page(
-    request: Request, session: Session, viewer: Viewer, *, problem: str = "", status: int = 200
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    *,
+    problem: str = "",
+    mapping_problem: str = "",
+    status: int = 200,
 ) -> Response:
     return render(
         request,
@@ -83,7 +92,9 @@ def _lists_page(
         status=status,
         headers=NO_STORE,
         drafts=actions.drafts(session, viewer),
+        mappings=[(each, can_change(session, viewer, each)) for each in saved_mappings(session, viewer)],
         problem=problem,
+        mapping_problem=mapping_problem,
     )
 
 
@@ -127,6 +138,9 @@ def _page(
     status: int = 200,
     problem: str = "",
     typed: Mapping[str, str] | None = None,
+    saved_name: str = "",
+    saving_problem: str = "",
+    typed_name: str = "",
 ) -> Response:
     """Render a list; `problem` is what is wrong with the form, whose columns are `typed`."""
     draft = actions.draft(session, viewer, draft_id)
@@ -175,6 +189,11 @@ def _page(
             for kind, some in seen.mends.items()
         ],
         found=found,
+        mappings=saved_mappings(session, viewer),
+        places=places_of(session, viewer),
+        saved_name=saved_name,
+        saving_problem=saving_problem,
+        typed_name=typed_name,
         questions=found.alike[:MAX_SHOWN],
         refused=[(row.number, _reason(request, row.reason)) for row in found.bad[:MAX_SHOWN]],
     )
@@ -273,6 +292,84 @@ def _chosen(fields: list[tuple[str, str]]) -> dict[str, str]:
     headings = [value for name, value in fields if name == "heading"]
     holds = [value for name, value in fields if name == "holds"]
     return {heading: held for heading, held in zip(headings, holds, strict=False) if held in CHOICES}
+
+
+@router.post("/lists/{draft_id}/mapping")
+def use_mapping(
+    request: Request, session: WriteSession, viewer: FormViewerDep, draft_id: DraftId, fields: Fields
+) -> Response:
+    """Read a list with a saved mapping, or guess its mapping again."""
+    chosen = dict(fields).get("saved", "")
+    try:
+        with one_at_a_time(_place, BUSY):
+            actions.use_mapping(
+                session,
+                viewer,
+                draft_id,
+                version=_version(fields),
+                mapping_id=int(chosen) if chosen.isdecimal() and len(chosen) < 19 else None,
+            )
+    except ChangedMeanwhile:
+        return _page(request, session, viewer, draft_id, status=409, problem=_in_language(request, ELSEWHERE))
+    except InvalidInput as error:
+        return _wrong(request, session, viewer, draft_id, fields, error)
+    return RedirectResponse(f"/lists/{draft_id}", 303)
+
+
+@router.post("/lists/{draft_id}/save-mapping")
+def save_mapping(
+    request: Request, session: WriteSession, viewer: FormViewerDep, draft_id: DraftId, fields: Fields
+) -> Response:
+    """Save how a list is read under a name, with what was corrected in the form."""
+    given = dict(fields)
+    name = given.get("mapping_name", "")
+    try:
+        _amended(session, viewer, draft_id, fields)
+        saved = actions.save_draft_mapping(
+            session, viewer, draft_id, name=name, place=given.get("place", ""), at=clock.now()
+        )
+    except ChangedMeanwhile:
+        return _page(request, session, viewer, draft_id, status=409, problem=_in_language(request, ELSEWHERE))
+    except (InvalidInput, Conflict) as error:
+        if error.field not in ("name", "place"):
+            return _wrong(request, session, viewer, draft_id, fields, error)
+        problem = detail_of(error, language_of(request))
+        return _page(
+            request,
+            session,
+            viewer,
+            draft_id,
+            status=error.status,
+            saving_problem=problem,
+            typed_name=name[:MAX_NAME_LENGTH],
+        )
+    return _page(request, session, viewer, draft_id, saved_name=saved.name)
+
+
+@router.post("/lists/mappings/{mapping_id}/rename")
+def rename_mapping(
+    request: Request, session: WriteSession, viewer: FormViewerDep, mapping_id: MappingId, fields: Fields
+) -> Response:
+    """Rename a saved mapping."""
+    try:
+        mappings.rename_mapping(
+            session,
+            viewer,
+            mapping_id,
+            name=dict(fields).get("mapping_name", ""),
+            version=_version(fields),
+        )
+    except (InvalidInput, Conflict) as error:
+        problem = detail_of(error, language_of(request))
+        return _lists_page(request, session, viewer, mapping_problem=problem, status=error.status)
+    return RedirectResponse("/lists", 303)
+
+
+@router.post("/lists/mappings/{mapping_id}/delete")
+def delete_mapping(session: WriteSession, viewer: FormViewerDep, mapping_id: MappingId) -> Response:
+    """Delete a saved mapping; what was imported with it stays."""
+    mappings.delete_mapping(session, viewer, mapping_id)
+    return RedirectResponse("/lists", 303)
 
 
 @router.get("/lists/{draft_id}/refused.xlsx")

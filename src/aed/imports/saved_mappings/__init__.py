@@ -1,0 +1,1 @@
+"""Mappings of lists, saved with a name for the next time."""
