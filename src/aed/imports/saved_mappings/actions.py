@@ -177,8 +177,10 @@ def delete_mapping(session: Session, who: Viewer, mapping_id: int) -> None:
 
 
 def can_change(session: Session, who: Viewer, saved: SavedMapping) -> bool:
-    """Return whether the viewer may rename and delete a mapping: not that of the network, unless of its
-    administrators."""
+    """Return whether the viewer may rename and delete a mapping: that of the network only its administrators.
+
+    visibility: the region of an estate whose mapping the viewer may use.
+    """
     if saved.estate_id is None and saved.region_id is None:
         return who.is_administrator
     region_id = saved.region_id or session.get_one(Estate, saved.estate_id).region_id
@@ -200,6 +202,10 @@ def _can_use(who: Viewer, saved: SavedMapping, region_id: int | None) -> bool:
 
 
 def _checked_name(session: Session, name: str, estate_id: int | None, region_id: int | None) -> str:
+    """Return a name without needless spaces. Raises InvalidInput and Conflict.
+
+    visibility: names of a place that the viewer manages.
+    """
     tidy = _tidy(name)
     if not 1 <= len(tidy) <= MAX_NAME_LENGTH or any(unicodedata.category(sign)[0] == "C" for sign in tidy):
         raise InvalidInput(
