@@ -18,7 +18,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Person
 from aed.accounts.people.schemas import PersonIn
@@ -34,6 +33,7 @@ from aed.accounts.sign_in import passwords
 from aed.accounts.sign_in.models import SecondFactor
 from aed.accounts.sign_in.rules import FactorKind
 from aed.accounts.tokens import create_token, hash_key
+from aed.accounts.viewers import viewer_of_person
 from aed.calendars.actions import create_address
 from aed.calendars.models import CalendarKind
 from aed.certificates.models import CertificateDeclaration

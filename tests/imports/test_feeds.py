@@ -30,8 +30,8 @@ from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.http.outbound_urls import Address, redirected, refusal_reason, target_of
 from aed.imports.devices.models import Review
 from aed.imports.devices.rules import ReviewKind
-from aed.imports.feeds import actions as feed_actions
 from aed.imports.feeds import jobs
+from aed.imports.feeds import queries as feed_queries
 from aed.imports.feeds.actions import LEASE, FeedIn, claim_feed, remove_feed, save_feed
 from aed.imports.feeds.fetching import FetchFailed, FetchLimits, Validators, fetch
 from aed.imports.feeds.models import Feed, FeedResult, next_due
@@ -419,7 +419,7 @@ def follow(database: Database, url: str, name: str = "example", **given: Any) ->
 
 def feed(database: Database, name: str = "example") -> Feed:
     with database.read_sessions() as session:
-        return feed_actions.feed(session, name)
+        return feed_queries.feed(session, name)
 
 
 def register(database: Database) -> list[tuple[object, ...]]:

@@ -16,9 +16,8 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import ANYONE, Role, TokenRole, TokenScope, Viewer
+from aed.accounts.permissions import ANYONE, TokenRole, TokenScope, Viewer
 from aed.accounts.regions.queries import estates_sharing, is_second_factor_demanded, regions_below
-from aed.accounts.role_grants import role_assignments_of
 from aed.accounts.security_log import log_expired_token
 from aed.accounts.sessions import (
     CSRF_HEADER,
@@ -30,6 +29,7 @@ from aed.accounts.sessions import (
     is_csrf_token,
 )
 from aed.accounts.tokens import Token, expired_token, hash_key, valid_token
+from aed.accounts.viewers import viewer_of_person as viewer_of_person  # pages import it from here too
 from aed.database.dependencies import database_of
 from aed.database.session import Database, read_session, retry_on_stale_connection, transaction
 from aed.errors import AedError, NotAllowed, NotSignedIn, TokenExpired
@@ -83,37 +83,6 @@ def _note_expired(database: Database, key: str, address: str) -> None:
                 log_expired_token(session, token.name, address=address, at=at)
     except AedError as error:
         log.warning("expired token not recorded", reason=error.detail)
-
-
-def viewer_of_person(session: Session, person_id: int) -> Viewer:
-    """Return the viewer of a person, by the roles that they hold now.
-
-    1. An administrator of the network is an administrator; one of a region, a dispatcher who may also amend.
-    2. Everyone else is a member of the estates on which they hold a role, and of their neighbourhoods.
-    3. A person without any role is signed in, and sees what everyone sees.
-    """
-    role_assignments = role_assignments_of(session, person_id)
-    dispatching = (Role.DISPATCHER, Role.ADMINISTRATOR)
-    region_ids = {id_ for each in role_assignments if each.role in dispatching for id_ in each.region_ids}
-    managed = {
-        id_ for each in role_assignments if each.role is Role.ESTATE_MANAGER for id_ in each.region_ids
-    }
-    estates = tuple(dict.fromkeys(each.estate_id for each in role_assignments if each.estate_id is not None))
-    role = TokenRole.DISPATCHER if region_ids else TokenRole.MEMBER
-    if any(each.role is Role.ADMINISTRATOR and each.is_everywhere for each in role_assignments):
-        role = TokenRole.ADMINISTRATOR
-    return Viewer(
-        role=role,
-        name=f"person:{person_id}",
-        scopes=frozenset(TokenScope),
-        estate_id=estates[0] if estates else None,
-        estate_ids=estates_sharing(session, *estates) if estates else (),
-        region_ids=tuple(sorted(region_ids)),
-        person_id=person_id,
-        other_estate_ids=estates[1:],
-        managed_region_ids=tuple(sorted(managed)),
-        role_assignments=role_assignments,
-    )
 
 
 def viewer_by_cookie(session: Session, key: str, *, at: datetime) -> Viewer:

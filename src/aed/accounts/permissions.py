@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -245,3 +245,14 @@ def is_insider(viewer: Viewer, estate_id: int | None, region_id: int) -> bool:
         return True
     is_managed = estate_id is not None and region_id in viewer.managed_region_ids
     return is_managed or region_id in viewer.region_ids or viewer.belongs_to(estate_id)
+
+
+def require_can_see_history(
+    may_amend: Callable[..., None], viewer: Viewer, estate_id: int | None, *, region_id: int
+) -> None:
+    """Require that `may_amend` permits the viewer; the write scope is not needed to see a history."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn(
+            "The history is visible only to people who can change it: sign in, or send a token."
+        )
+    may_amend(replace(viewer, scopes=frozenset(TokenScope)), estate_id, region_id=region_id)

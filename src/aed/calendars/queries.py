@@ -8,10 +8,10 @@ from datetime import datetime
 from sqlalchemy import case, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
 from aed.accounts.tokens import hash_key
+from aed.accounts.viewers import viewer_of_person
 from aed.calendars.models import CalendarAddress, CalendarKind
 from aed.errors import NotFound
 from aed.registry.estates.models import Estate

@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import TokenRole, TokenScope, Viewer
 from aed.accounts.tokens import create_token
-from aed.imports.feeds.actions import FeedIn, feed, save_feed
+from aed.imports.feeds.actions import FeedIn, save_feed
 from aed.imports.feeds.fetching import FetchLimits
+from aed.imports.feeds.queries import feed
 from aed.issuers.actions import create_issuer
 from aed.issuers.schemas import IssuerIn
 from aed.notifications.claims import cancel_waiting

@@ -13,16 +13,11 @@ from aed.cli.screen import counting, say, table
 from aed.database.session import read_session
 from aed.errors import Conflict
 from aed.imports.devices.rules import thresholds_in
-from aed.imports.feeds import actions as feed_actions
-from aed.imports.feeds import jobs
-from aed.imports.feeds.actions import FeedIn, remove_feed, save_feed
-from aed.imports.feeds.fetching import fetch_limits_in
+from aed.imports.feeds import queries
 from aed.imports.feeds.models import MAX_HOURS, FeedResult
 from aed.imports.formats.mapping import text_of_mapping
 from aed.imports.formats.recognise import DeviceFormat
-from aed.schedule import runs_in_this_process
 from aed.settings import load_settings
-from aed.worker.rules import PATIENT_MS
 
 feeds = typer.Typer(no_args_is_help=True)
 
@@ -51,6 +46,10 @@ def add(
 ) -> None:
     """Add a feed, a list of devices that is fetched on a schedule, or change the one with that name."""
     settings = load_settings()
+    from aed.imports.feeds.actions import FeedIn, save_feed  # here: `list` needs no HTTP client and no jobs
+    from aed.imports.feeds.fetching import fetch_limits_in
+    from aed.schedule import runs_in_this_process
+
     given = FeedIn(
         name=name,
         url=url,
@@ -82,7 +81,7 @@ def show_all() -> None:
                 (f"{_moment(feed.last_tried_at)}: {feed.last_message}\n" if feed.last_message else "")
                 + feed.url,
             )
-            for feed in feed_actions.feeds(session)
+            for feed in queries.feeds(session)
         ]
     table(None, ["name", "every", "imported (UTC)", "next", "last attempt (UTC)", ""], rows)
 
@@ -93,6 +92,10 @@ def run(
     anew: Annotated[bool, typer.Option("--anew", help="Import the file even if it did not change")] = False,
 ) -> None:
     """Fetch and import feeds now."""
+    from aed.imports.feeds import jobs
+    from aed.imports.feeds.fetching import fetch_limits_in
+    from aed.worker.rules import PATIENT_MS
+
     settings = load_settings()
     patient = {"lock_timeout_ms": PATIENT_MS, "statement_timeout_ms": PATIENT_MS}
     failed = []
@@ -101,7 +104,7 @@ def run(
             names = [name]
         else:
             with read_session(database) as session:
-                names = list(feed_actions.feeds_due(session, at=clock.now()))
+                names = list(queries.feeds_due(session, at=clock.now()))
         for each in names:
             with counting(each) as progress:
                 found = jobs.run_feed(
@@ -127,6 +130,8 @@ def run(
 @feeds.command("remove")
 def remove(name: Name) -> None:
     """Remove a feed. Its devices stay."""
+    from aed.imports.feeds.actions import remove_feed
+
     with writing() as session:
         remove_feed(session, operator(), name)
     say(f"{name} is no longer fetched. Its devices stay.")

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.cli.context import operator, reading, trying_much, writing_much
+from aed.cli.import_options import BadRows, File, Strict
 from aed.cli.import_report import print_preview, print_report
 from aed.cli.language import either
 from aed.cli.screen import counting, plural, say, table
@@ -40,15 +41,6 @@ from aed.settings import load_settings
 
 imports = typer.Typer(no_args_is_help=True)
 
-File = Annotated[Path, typer.Argument(help="The file to import")]
-Strict = Annotated[bool, typer.Option("--strict", help="Import nothing if any row is bad")]
-BadRows = Annotated[
-    Path | None,
-    typer.Option(
-        help="Write the rows set aside to this file, with reasons; corrected, it can be imported. A .csv has "
-        "the register's columns; an .xlsx (devices only) has the sheet and columns of the list"
-    ),
-]
 SHOWN = 20
 
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aed import clock
 from aed.accounts.regions.queries import region_by_code
-from aed.certificates.issuer_rosters.sheet_actions import IssuerRosterReport, import_issuer_roster
 from aed.certificates.rules import CheckState
 from aed.certificates.verification import queries as verification_queries
-from aed.certificates.verification.issuer_checks import issuer_access_in, verify_certificates
 from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much
 from aed.cli.fields import Fields, fields_in, taking
-from aed.cli.imports import BadRows, File, Strict, print_bad_rows, write_bad_rows
+from aed.cli.import_options import BadRows, File, Strict
 from aed.cli.rows import SHOWN, After, Version, show_all, show_history
 from aed.cli.screen import counting, plural, say, table
 from aed.imports.batches import NothingImported, refuse_bad_rows
 from aed.issuers import actions, queries
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut
 from aed.settings import load_settings
+
+if TYPE_CHECKING:
+    from aed.certificates.issuer_rosters.sheet_actions import IssuerRosterReport
 
 issuers = typer.Typer(no_args_is_help=True)
 Code = Annotated[str, typer.Argument(help="The issuer's code")]
@@ -128,6 +129,8 @@ def read(
     bad_rows: BadRows = None,
 ) -> None:
     """Import a roster of certificates: confirm, correct and revoke those registered here."""
+    from aed.cli.imports import print_bad_rows  # here: `list` reads no files
+
     report = _read(code, file, strict, bad_rows, is_dry_run=dry_run)
     counts = report.effects.counts
     say(
@@ -156,6 +159,9 @@ def read(
 def _read(
     code: str, file: Path, strict: bool, bad_rows: Path | None, *, is_dry_run: bool
 ) -> IssuerRosterReport:
+    from aed.certificates.issuer_rosters.sheet_actions import import_issuer_roster
+    from aed.cli.imports import print_bad_rows, write_bad_rows
+
     try:
         with trying_much() if is_dry_run else writing_much() as session, counting("rows") as progress:
             issuer = queries.issuer_by_code(session, code)
@@ -174,6 +180,8 @@ def _read(
 @issuers.command("verify")
 def ask() -> None:
     """Ask the issuers about every due certificate now, as is done every five minutes on schedule."""
+    from aed.certificates.verification.issuer_checks import issuer_access_in, verify_certificates
+
     settings = load_settings()
     with opened(settings) as database:
         runs = verify_certificates(database, clock.now, by=issuer_access_in(settings))

@@ -19,10 +19,8 @@ from aed.cli.screen import plural, say, table
 from aed.database.session import database_now, read_session
 from aed.errors import Conflict, InvalidInput
 from aed.notifications import queries
-from aed.notifications.channels import channels_of
 from aed.notifications.claims import cancel_waiting, send_now
 from aed.notifications.endpoints import EndpointInput, remove_endpoint, save_endpoint
-from aed.notifications.jobs import send_waiting
 from aed.notifications.outbox import send_test
 from aed.notifications.rules import Channel, OutboxState, WaitingFor
 from aed.notifications.schemas import state_of
@@ -137,6 +135,9 @@ def resend(
 @outbox.command("send")
 def send() -> None:
     """Send all due messages now, even without a worker; messages claimed by a worker are left to it."""
+    from aed.notifications.channels import channels_of  # here: the other commands send nothing
+    from aed.notifications.jobs import send_waiting
+
     settings = load_settings()
     with opened(settings) as database:
 

@@ -9,15 +9,14 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.regions.queries import region_by_code
+from aed.accounts.viewers import viewer_of_person
 from aed.cli.context import opened, operator, reading, writing
 from aed.cli.files import write_whole
 from aed.cli.screen import say, table
 from aed.timebank.goods import queries as goods_queries
 from aed.timebank.ledger import queries as ledger
 from aed.timebank.rules import Currency, to_points
-from aed.volunteering.platforms.jobs import write_batches
 from aed.volunteering.records import actions, queries
 from aed.volunteering.report.formats import csv_of, lines_of, xlsx_of
 from aed.volunteering.report.queries import service_report
@@ -123,6 +122,8 @@ def write_prepared_batches(
     folder: Annotated[Path, typer.Argument(help="The folder, from which they are uploaded", file_okay=False)],
 ) -> None:
     """Write the batches that are prepared for volunteer platforms, and go to no webhook, as CSV files."""
+    from aed.volunteering.platforms.jobs import write_batches  # here: `list` notifies nobody
+
     with opened() as database:
         references = write_batches(database, folder, clock.now())
     say(

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code
-from aed.errors import Conflict, InvalidInput, NotFound
+from aed.errors import Conflict, InvalidInput
 from aed.http.outbound_urls import target_of
 from aed.imports.devices.decisions import check_name
 from aed.imports.feeds.fetching import FetchedFile, FetchLimits, Validators
 from aed.imports.feeds.models import MAX_HOURS, Feed, FeedResult, next_due
+from aed.imports.feeds.queries import feed
 from aed.imports.formats.mapping import mapping_from
 from aed.imports.formats.recognise import DeviceFormat
 
@@ -215,27 +215,3 @@ def end_feed(
             "import was rolled back.",
             name=claim.name,
         )
-
-
-def feeds(session: Session) -> Sequence[Feed]:
-    """List every feed by name."""
-    return session.scalars(select(Feed).order_by(Feed.name)).all()
-
-
-def feed(session: Session, name: str) -> Feed:
-    """Return a feed. Raise NotFound that lists the known names."""
-    found = session.get(Feed, name)
-    if found is None:
-        known = session.scalars(select(Feed.name).order_by(Feed.name).limit(20)).all()
-        names = ", ".join(known) or "none yet; `aed feeds add` adds one"
-        raise NotFound(
-            "There is no feed '{name}'. Known feeds: {names}.", field="name", name=name, names=names
-        )
-    return found
-
-
-def feeds_due(session: Session, *, at: datetime) -> Sequence[str]:
-    """List the names of feeds that are due and not claimed, the longest due first."""
-    is_free = Feed.claimed_until.is_(None) | (Feed.claimed_until < at)
-    statement = select(Feed.name).where(Feed.next_due_at <= at, is_free)
-    return session.scalars(statement.order_by(Feed.next_due_at, Feed.name)).all()

@@ -21,10 +21,10 @@ from aed.imports.batches import Progress, refuse_bad_rows
 from aed.imports.devices.actions import import_devices
 from aed.imports.devices.report import DeviceReport
 from aed.imports.devices.rules import Thresholds
-from aed.imports.feeds import actions as feed_actions
 from aed.imports.feeds.actions import FeedClaim, FeedOutcome, claim_feed, end_feed
 from aed.imports.feeds.fetching import FetchFailed, FetchLimits, Validators, fetch
 from aed.imports.feeds.models import FeedResult
+from aed.imports.feeds.queries import feeds_due
 from aed.imports.formats.mapping import mapping_from
 from aed.imports.rules import printable
 
@@ -50,7 +50,7 @@ def run_feeds(
 ) -> list[FeedRun]:
     """Run every feed that is due, the longest due first, each independently of the others."""
     with read_session(database) as session:
-        due = feed_actions.feeds_due(session, at=now())
+        due = feeds_due(session, at=now())
     runs = [run_feed(database, name, now, by=by, thresholds=thresholds, is_asked_for=False) for name in due]
     return [run for run in runs if run is not None]
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.permissions import Audience, require_keeper
+from aed.accounts.permissions import Audience, require_can_see_history, require_keeper
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.geo import BoundingBox, Datum
 from aed.http.parameters import (
@@ -41,7 +41,7 @@ from aed.registry.devices.schemas import (
     DevicePage,
 )
 from aed.registry.fields import Link
-from aed.registry.parameters import DeviceId, require_can_see_history
+from aed.registry.parameters import DeviceId
 
 router = APIRouter(tags=["registry"])
 InDatum = Annotated[Datum, Query(description="Coordinate system of the positions in the answer")]

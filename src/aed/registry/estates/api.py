@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.permissions import require_estate_manager
+from aed.accounts.permissions import require_can_see_history, require_estate_manager
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import (
     Cursor,
@@ -22,7 +22,6 @@ from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.estates import actions as estate_actions
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.schemas import EstateAmend, EstateIn, EstateOut, GateAmend, GateIn, GateOut
-from aed.registry.parameters import require_can_see_history
 
 router = APIRouter(tags=["registry"])
 

@@ -9,7 +9,6 @@ from typing import Final
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.free_text import one_line
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, Viewer
@@ -18,6 +17,7 @@ from aed.accounts.roles.actions import grant_role
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sign_in.rules import DAY, AttemptLimit
 from aed.accounts.sign_in.throttling import count_request
+from aed.accounts.viewers import viewer_of_person
 from aed.errors import Conflict
 from aed.notifications.outbox import Notice, notify_person
 from aed.notifications.short_links import KEY_IN_PATH, short_link

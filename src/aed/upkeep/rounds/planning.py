@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
 from aed.accounts.regions.queries import region_by_code
+from aed.accounts.viewers import viewer_of_person
 from aed.accounts.visibility import managed_by, visible_to
 from aed.database.geometry import position_of
 from aed.errors import InvalidInput, NotAllowed, NotFound

@@ -9,13 +9,12 @@ from typing import Final
 from sqlalchemy import Double, column, or_, select, table
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.permissions import Viewer, require_keeper
+from aed.accounts.permissions import Viewer, require_can_see_history, require_keeper
 from aed.database.geometry import position_of
 from aed.database.types import UtcDateTime
 from aed.geo import Position, distance_metres
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
-from aed.registry.parameters import require_can_see_history
 from aed.upkeep.checks.queries import policy_in_scope
 from aed.upkeep.checks.rules import PolicyScope
 from aed.upkeep.models import Check, Retrieval

@@ -16,8 +16,8 @@ from aed.accounts.permissions import Role, Viewer
 from aed.accounts.role_grants import RoleGrant
 from aed.accounts.security_log import SecurityEvent, SecurityEventKind
 from aed.database.encryption.columns import keyring_of
-from aed.imports.feeds.actions import feeds
 from aed.imports.feeds.models import FeedResult
+from aed.imports.feeds.queries import feeds
 from aed.issuers import queries as issuer_queries
 from aed.notifications import queries as message_queries
 from aed.notifications.queries import require_can_see_outbox

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.queries import regions
 from aed.hours.holiday_calendar import DayKind, notice_threshold
-from aed.imports.feeds.actions import feeds
 from aed.imports.feeds.models import FeedResult
+from aed.imports.feeds.queries import feeds
 from aed.issuers import queries as issuer_queries
 from aed.issuers.models import Issuer
 from aed.issuers.rules import IssuerKind, IssuerState, VerifiedBy

@@ -18,7 +18,6 @@ from aed.accounts.authentication import (
     ViewerDep,
     require_same_origin,
     session_key_in_cookie,
-    viewer_of_person,
 )
 from aed.accounts.masking import mask_phone
 from aed.accounts.people.rules import e164
@@ -30,6 +29,7 @@ from aed.accounts.sign_in.queries import awaits_second_factor, second_factors
 from aed.accounts.sign_in.requests import SIGN_IN_TURN, browser_of, keep_session, set_cookie
 from aed.accounts.sign_in.rules import CODE_COOKIE, CODE_LIFETIME, KNOWN_BROWSER_COOKIE
 from aed.accounts.sign_in.throttling import known_browser_id
+from aed.accounts.viewers import viewer_of_person
 from aed.database.dependencies import DatabaseDep, database_of
 from aed.database.session import Database, read_session, transaction
 from aed.errors import AedError, InvalidInput, NotAllowed, NotFound, NotSignedIn

@@ -22,7 +22,6 @@ from aed.accounts.authentication import (
     client_address,
     require_same_origin,
     session_key_in_cookie,
-    viewer_of_person,
 )
 from aed.accounts.demo_people import DemoRole, demo_people
 from aed.accounts.people.models import Person
@@ -31,6 +30,7 @@ from aed.accounts.sessions import SESSION_COOKIE, sign_out
 from aed.accounts.sign_in.actions import open_session
 from aed.accounts.sign_in.requests import set_sign_in_cookie
 from aed.accounts.sign_in.rules import Browser
+from aed.accounts.viewers import viewer_of_person
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.http.connections import is_from_this_machine

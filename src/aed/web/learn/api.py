@@ -11,9 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import FormViewerDep, ViewerDep, viewer_of_person
+from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.people.queries import person as person_seen_by
 from aed.accounts.permissions import SCHEDULER, Viewer
+from aed.accounts.viewers import viewer_of_person
 from aed.certificates.awards.pdf import certificate_pdf
 from aed.certificates.awards.queries import on_paper
 from aed.database.dependencies import ReadSession, WriteSession

@@ -15,9 +15,10 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import FormViewerDep, ViewerDep, viewer_of_person
+from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.people.queries import names_of
 from aed.accounts.permissions import Viewer
+from aed.accounts.viewers import viewer_of_person
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, InvalidInput
 from aed.files.typesetting import qr_svg
