@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import re
 from datetime import timedelta
+from io import BytesIO
+from typing import Any
+from zoneinfo import ZoneInfo
 
+import openpyxl
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from aed import clock
+from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Account, Person
 from aed.accounts.permissions import Role
 from aed.accounts.role_grants import RoleGrant
+from aed.notifications.models import OutboxMessage
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
+from aed.upkeep.device_filter import DeviceFilter
+from aed.upkeep.due.queries import duties
+from aed.upkeep.due.rules import CALENDAR_KINDS
 from aed.upkeep.faults.actions import report_device
 from aed.upkeep.faults.schemas import ReportIn
-from aed.upkeep.rules import FaultKind, short_number
+from aed.upkeep.rules import CheckKind, FaultKind, short_number
 from aed.upkeep.signals.actions import NewSignal, receive_signal
 from aed.upkeep.signals.rules import ReadingKind, Readings
+from aed.web.estate_desk import queries
 from aed.web.estate_desk.page import amendment_of, changed_in, hours_in
 from tests import make
 from tests.make import ADMINISTRATOR
@@ -274,3 +286,162 @@ def test_the_desk_shows_what_a_monitor_last_said_and_its_age(
     shown = browser.get(f"/desk/{estate.id}/devices/{device.id}?lang=en").text
     assert "Battery level: <strong>12 %</strong>" in shown
     assert "3 hours ago" in shown
+
+
+def test_the_list_is_downloaded_as_filtered(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Person
+) -> None:
+    make.device(session, of=estate, place_zh="=1+1", place_en="=1+1")
+    out = make.device(
+        session, of=estate, place_zh="泳池", state="out_of_service", out_of_service_reason="送修"
+    )
+    path = f"/desk/{estate.id}/list"
+    resident = make.person(session)
+    make.role(session, resident, Role.RESIDENT, estate=estate)
+    assert browser_of(None).get(f"{path}.csv").headers["location"] == f"/sign-in?next=/desk/{estate.id}"
+    assert browser_of(resident.id).get(f"{path}.csv").status_code == 403
+    browser = browser_of(manager.id)
+
+    sheet = browser.get(f"{path}.csv", params={"lang": "zh-CN"})
+    assert sheet.content.startswith("\ufeff编号,地点".encode())
+    rows = list(csv.reader(sheet.content.decode("utf-8-sig").splitlines()))
+    assert [row[1] for row in rows] == ["地点", "泳池", "'=1+1"], "what is not ready is first"
+    assert rows[1][0] == short_number(out.id)
+    assert "送修" in rows[1][3]
+
+    book = browser.get(f"{path}.xlsx", params={"shown": "not-ready"})
+    cells = list(openpyxl.load_workbook(BytesIO(book.content)).active.values)
+    assert [row[0] for row in cells] == ["Number", short_number(out.id)]
+    formula = browser.get(f"{path}.xlsx", params={"q": "1+1"})
+    cell = openpyxl.load_workbook(BytesIO(formula.content)).active["B2"]
+    assert (cell.value, cell.data_type, cell.quotePrefix) == ("=1+1", "s", True)
+    assert browser.get(f"{path}.pdf").status_code == 422
+
+
+def test_the_desk_counts_in_the_database_what_is_due(
+    session: Session, estate: Estate, manager: Person
+) -> None:
+    """Devices with all kinds of dates are overdue and due exactly as the list of duties says."""
+    at = make.NOW
+    make.policy(session, of=estate, maker="Zoll", check_days=40, service_months=None)
+    make.policy(session, check_days=None, glance_days=None, service_months=3)
+    today = at.astimezone(ZoneInfo("Asia/Shanghai")).date()
+    for number in range(60):
+        device = make.device(
+            session,
+            of=estate,
+            maker=("ZOLL", "Mindray", None)[number % 3],
+            pads_expire_on=today + timedelta(days=number * 12 - 40),
+            last_checked_on=None if number % 4 == 0 else today - timedelta(days=number),
+        )
+        if number % 5 == 0:
+            made_at = at - timedelta(days=number)
+            kind = CheckKind.SERVICE if number % 2 else CheckKind.CHECK
+            make.check(session, of=device, kind=kind, answered_at=made_at, at=made_at)
+        session.execute(
+            update(RegistryChange)
+            .where(RegistryChange.subject == "devices", RegistryChange.subject_id == str(device.id))
+            .values(at=at - timedelta(days=number * 2))
+        )
+    viewer = viewer_of_person(session, manager.id)
+    found = duties(
+        session,
+        viewer,
+        DeviceFilter(estate_id=estate.id),
+        at=at,
+        within_days=queries.SOON_DAYS,
+        due_kinds=CALENDAR_KINDS,
+    )
+    listed = queries.listed_devices(
+        session, viewer, queries.managed_estate(session, viewer, estate.id), at=at
+    )
+    due = {each.device_id for each in found.dues}
+    overdue = {each.device_id for each in found.dues if each.overdue_days(today)}
+    assert {each.id for each in listed if each.is_due} == due
+    assert {each.id for each in listed if each.is_overdue} == overdue
+    assert 0 < len(overdue) < len(due) < len(listed)
+
+
+def test_ticked_devices_are_changed_one_by_one_and_each_change_can_be_undone(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Person
+) -> None:
+    keeper = make.person(session, phone=PHONE, name="Chen Wei")
+    make.role(session, keeper, Role.KEEPER, estate=estate)
+    first, second, quarantined = (make.device(session, of=estate, place_en=f"Lobby {n}") for n in range(3))
+    elsewhere = make.device(session, of=make.estate(session), audience="public")
+    make.report(session, quarantined, FaultKind.MISSING)
+    resident = make.person(session)
+    make.role(session, resident, Role.RESIDENT, estate=estate)
+    estate_id, desk = estate.id, f"/desk/{estate.id}"
+    path = f"{desk}/devices"
+    session.flush()
+
+    def form(do: str, *devices: Device, **more: str) -> dict[str, Any]:
+        session.expire_all()
+        ticked = [f"{each.id}-{each.version}" for each in devices]
+        session.commit()
+        return {"do": do, "device": ticked, **more}
+
+    broken = form("out", first, second, elsewhere, reason="Under repair")
+    assert browser_of(None).post(path, data=broken).status_code == 401
+    assert browser_of(resident.id).post(path, data=broken).status_code == 403
+    other_manager = make.person(session)
+    make.role(session, other_manager, Role.ESTATE_MANAGER, estate=estate)
+    browser, other = browser_of(manager.id), browser_of(other_manager.id)
+    for wrong, word in (
+        (form("out", first), "Say why"),
+        (form("out", first, reason="x\x00"), "cannot be stored"),
+        (form("keeper", first, keeper="999999"), "Choose a keeper"),
+        (form("out", reason="Under repair"), "Tick at least one"),
+        (form("sell", first), "Choose what to do"),
+    ):
+        refused = browser.post(path, data=wrong)
+        assert (refused.status_code, word in refused.text) == (422, True), word
+
+    answer = browser.post(path, data=broken)
+    assert (answer.status_code, "2 of 3 AEDs done" in answer.text) == (200, True)
+    assert "The estate has no such device." in answer.text
+    twice = browser.post(path, data=broken).text
+    assert twice.count("It was so already.") == 2, "whatever the version"
+    session.expire_all()
+    states = [(each.state, each.out_of_service_reason) for each in (first, second, elsewhere)]
+    assert states == [*([("out_of_service", "Under repair")] * 2), ("in_service", None)]
+    session.commit()
+
+    stale = form("back", first)
+    assert browser.post(path, data=form("keeper", first, keeper=str(keeper.id))).status_code == 200
+    assert "The version is now" in browser.post(path, data=stale).text
+    session.expire_all()
+    assert (first.keeper_id, first.state) == (keeper.id, "out_of_service")
+    first_id, second_id, keeper_id = first.id, second.id, keeper.id
+    session.commit()
+
+    for sentence in ("Done.", "It was asked for within the last day."):
+        asked = browser.post(path, data=form("check", first))
+        assert sentence in asked.text
+    messages = session.scalars(select(OutboxMessage).where(OutboxMessage.person_id == keeper_id)).all()
+    assert len(messages) == 1
+    session.commit()
+    labels = browser.post(path, data=form("labels", first, second))
+    assert labels.headers["location"].startswith(f"/v1/labels.pdf?estate_id={estate_id}&device_id={first_id}")
+
+    undo = re.search(
+        rf'devices/{second_id}/undo"><button class="second" name="change_id" value="(\d+)"',
+        browser.get(desk).text,
+    )
+    assert undo is not None
+    data = {"change_id": undo[1]}
+    assert other.post(f"{path}/{second_id}/undo", data=data).status_code == 404
+    for _ in range(2):
+        assert browser.post(f"{path}/{second_id}/undo", data=data).status_code == 303
+    session.expire_all()
+    assert (second.state, second.out_of_service_reason) == ("in_service", None)
+    session.commit()
+    undo = re.search(
+        rf'devices/{second_id}/undo"><button class="second" name="change_id" value="(\d+)"',
+        browser.get(desk).text,
+    )
+    assert undo is not None
+    other.post(path, data=form("out", second, reason="Stolen"))
+    changed_since = browser.post(f"{path}/{second_id}/undo", data={"change_id": undo[1]})
+    assert (changed_since.status_code, "changed since" in changed_since.text) == (409, True)

@@ -8,10 +8,11 @@ it is read. Other text is left alone: 's-Hertogenbosch stays what it is.
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
+from io import SEEK_END, BytesIO, StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,16 @@ def escape_formula(text: str) -> str:
 def unescape_formula(cell: str) -> str:
     """What was written with `neutral`."""
     return cell[1:] if _WAS_NEUTRALISED.match(cell) else cell
+
+
+def csv_lines(rows: Iterable[Sequence[str | int | float | None]], *, begins: str = "") -> bytes:
+    """Return rows as CSV in UTF-8, with text escaped against formulas."""
+    written = StringIO(begins)
+    written.seek(0, SEEK_END)
+    csv.writer(written).writerows(
+        [escape_formula(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
+    )
+    return written.getvalue().encode()
 
 
 _NO_TEXT_CONVERSION: Final = {

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from aed.files.spreadsheets import escape_formula, workbook
+from aed.files.spreadsheets import csv_lines, workbook
 from aed.training.gaps.rules import BuildingGaps, EstateGaps
 from aed.training.gaps.schemas import EstateGapsOut, GapFeature
 from aed.training.gaps.week import HOURS, name_en
@@ -82,9 +80,9 @@ def csv_of(estates: Iterable[EstateGaps], target: int) -> Iterator[bytes]:
     Columns: the summary, each hour now, each hour after the planned sessions.
     """
     header = [*SUMMARY, *(f"now {hour}" for hour in _EACH_HOUR), *(f"after {hour}" for hour in _EACH_HOUR)]
-    yield _lines([header], "\ufeff")
+    yield csv_lines([header], begins="\ufeff")
     for estate in estates:
-        yield _lines(
+        yield csv_lines(
             [
                 *summary(estate, building, target),
                 *building.now.tolist(),
@@ -92,16 +90,6 @@ def csv_of(estates: Iterable[EstateGaps], target: int) -> Iterator[bytes]:
             ]
             for building in estate.buildings
         )
-
-
-def _lines(rows: Iterable[Sequence[Cell]], begins: str = "") -> bytes:
-    """Return rows as CSV bytes, with text escaped against spreadsheet formulas."""
-    written = io.StringIO(begins)
-    written.seek(0, io.SEEK_END)
-    csv.writer(written).writerows(
-        [escape_formula(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
-    )
-    return written.getvalue().encode()
 
 
 def xlsx_of(estates: Iterable[EstateGaps], target: int, to: Path) -> None:

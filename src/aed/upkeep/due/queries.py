@@ -5,17 +5,33 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, Select, String, cast, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    and_,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
 from aed.accounts.visibility import managed_by, visible_to
+from aed.database.compiled import inline_text
 from aed.errors import InvalidInput
 from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Consumable, Device
@@ -24,7 +40,7 @@ from aed.registry.estates.models import Estate
 from aed.upkeep.checks.queries import all_in_force
 from aed.upkeep.checks.rules import DEFAULT, PolicyScope, Terms, closest
 from aed.upkeep.device_filter import DeviceFilter, filter_conditions
-from aed.upkeep.due.rules import Due, in_one_line, next_by_days, next_by_months
+from aed.upkeep.due.rules import Due, first_not_due, in_one_line, next_by_days, next_by_months
 from aed.upkeep.models import Check, Quarantine
 from aed.upkeep.rules import CheckKind, DueKind
 
@@ -139,6 +155,92 @@ def duties_of(
     ]
     soon.sort(key=lambda due: (due.due_on, due.device_id, due.due_kind))
     return Duties(soon, devices, today)
+
+
+def is_due_before(
+    session: Session, day: date, *, estate_id: int, time_zone: str, today: date
+) -> ColumnElement[bool]:
+    """Return the condition that something but a glance is due before `day` on a device of the estate.
+
+    It agrees with `duties`, but the database can count and sort by it without reading the devices.
+
+    visibility: a condition of statements that choose the devices.
+    """
+
+    def starts(of: date) -> datetime:
+        return datetime.combine(of, time(), ZoneInfo(time_zone)).astimezone(UTC)
+
+    def done_since(of: date, *kinds: CheckKind) -> ColumnElement[bool]:
+        return or_(
+            *(
+                exists().where(
+                    Check.device_id == Device.id, Check.kind == kind, Check.answered_at >= starts(of)
+                )
+                for kind in kinds
+            )
+        )
+
+    def known_before(of: date, *kinds: CheckKind) -> ColumnElement[bool]:
+        """Whether a check was ever made or, for none, whether the device was registered before that day."""
+        if of > today:
+            return true()
+        made = [exists().where(Check.device_id == Device.id, Check.kind == kind) for kind in kinds]
+        registered = exists().where(
+            RegistryChange.subject == "devices",
+            RegistryChange.subject_id == cast(Device.id, String),
+            RegistryChange.at < starts(of),
+        )
+        return or_(*made, registered)
+
+    def by_terms(terms: Terms) -> ColumnElement[bool]:
+        found: list[ColumnElement[bool]] = []
+        if terms.check_days is not None:
+            last = day - timedelta(days=terms.check_days)
+            kinds = (CheckKind.CHECK, CheckKind.SERVICE)
+            listed = func.coalesce(Device.last_checked_on >= last, false())
+            known = or_(Device.last_checked_on.is_not(None), known_before(day, *kinds))
+            found.append(and_(not_(listed), not_(done_since(last, *kinds)), known))
+        if terms.service_months is not None:
+            last = first_not_due(day, terms.service_months)
+            kind = CheckKind.SERVICE
+            found.append(and_(not_(done_since(last, kind)), known_before(last, kind)))
+        return or_(*found) if found else false()
+
+    scopes = [
+        (scope, terms) for scope, terms in all_in_force(session) if scope.estate_id in (None, estate_id)
+    ]
+    scopes.sort(key=lambda pair: -pair[0].closeness)
+    checks = case(
+        *((_is_within(scope), by_terms(terms)) for scope, terms in scopes),
+        (true(), by_terms(DEFAULT)),
+        else_=false(),
+    )
+    return or_(
+        exists().where(
+            Consumable.device_id == Device.id,
+            Consumable.state == inline_text(ConsumableState.FITTED),
+            Consumable.expires_on < day,
+        ),
+        and_(
+            Device.is_quarantined,
+            exists().where(
+                Quarantine.device_id == Device.id,
+                Quarantine.lifted_at.is_(None),
+                Quarantine.since < starts(day),
+            ),
+        ),
+        checks,
+    )
+
+
+def _is_within(scope: PolicyScope) -> ColumnElement[bool]:
+    """Return whether the policy is for the maker and model of a device of its estate."""
+    conditions: list[ColumnElement[bool]] = []
+    if scope.maker is not None:
+        conditions.append(func.lower(Device.maker) == func.lower(scope.maker))
+    if scope.model is not None:
+        conditions.append(func.lower(Device.model) == func.lower(scope.model))
+    return and_(true(), *conditions)
 
 
 def _due_checks(device_id: int, terms: Terms, last: dict[CheckKind, date], since: date) -> list[Due]:

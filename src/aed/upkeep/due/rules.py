@@ -50,6 +50,19 @@ def next_by_months(last: date | None, every_months: int, *, since: date) -> date
     return months_after(last or since, every_months)
 
 
+def first_not_due(before: date, every_months: int) -> date:
+    """Return the first day since which a task repeated every `every_months` months is not due before a day.
+
+    That is the earliest date whose `next_by_months` is on or after `before`.
+    """
+    found = months_after(before, -every_months)
+    while months_after(found - timedelta(days=1), every_months) >= before:
+        found -= timedelta(days=1)
+    while months_after(found, every_months) < before:
+        found += timedelta(days=1)
+    return found
+
+
 def in_one_line(late: Mapping[DueKind, int], soon: Mapping[DueKind, int]) -> tuple[str, str]:
     """Return a sentence with the number of devices overdue and due, by kind: English, Chinese."""
     if not any(late.values()) and not any(soon.values()):

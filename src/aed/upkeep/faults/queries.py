@@ -122,6 +122,35 @@ def readiness_of(
 
     The device was read, with its estate, region and consumables, by a viewer who may see it.
     """
+    is_out = session.scalar(select(out_on_call(literal(device.id)))) is not None
+    active = active_quarantines(session, device.id)
+    return _readiness(device, active, is_out=is_out, at=at, checked_within_days=checked_within_days)
+
+
+def readiness_of_devices(
+    session: Session, devices: Sequence[Device], *, at: datetime, checked_within_days: int
+) -> list[DeviceReadiness]:
+    """Return the readiness of many devices, as `readiness_of` does, in a constant number of statements.
+
+    visibility: of devices that the viewer may see.
+    """
+    ids = [each.id for each in devices]
+    active, out = active_quarantines_of(session, ids), set(session.scalars(devices_out_on_call()))
+    return [
+        _readiness(
+            each,
+            active.get(each.id, []),
+            is_out=each.id in out,
+            at=at,
+            checked_within_days=checked_within_days,
+        )
+        for each in devices
+    ]
+
+
+def _readiness(
+    device: Device, active: Sequence[Quarantine], *, is_out: bool, at: datetime, checked_within_days: int
+) -> DeviceReadiness:
     zone = device.estate.time_zone if device.estate is not None else None
     today = at.astimezone(ZoneInfo(zone or device.region.time_zone)).date()
     first_expiry = min(
@@ -138,12 +167,12 @@ def readiness_of(
         last_checked_on=device.last_checked_on if device.silent_since is None else None,
         checked_within_days=checked_within_days,
     )
-    if readiness.is_usable and session.scalar(select(out_on_call(literal(device.id)))) is not None:
+    if readiness.is_usable and is_out:
         readiness = Readiness.OUT_ON_CALL
     return DeviceReadiness(
         device=device,
         readiness=readiness,
-        active=active_quarantines(session, device.id),
+        active=active,
         first_expiry=first_expiry,
         is_expired=first_expiry is not None and first_expiry < today,
     )

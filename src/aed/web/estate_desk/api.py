@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import batched
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
@@ -13,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.free_text import one_line
 from aed.accounts.people.actions import add_person, grant_role_to_known
 from aed.accounts.people.rules import Language, e164
 from aed.accounts.people.schemas import PersonIn
@@ -28,27 +33,41 @@ from aed.registry.devices import actions as device_actions
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
 from aed.registry.devices.schemas import DeviceAmend
+from aed.registry.devices.undo import undo_change, undoable_changes
+from aed.registry.estates.models import Estate
+from aed.settings import Settings
 from aed.translation import detail_of
 from aed.upkeep.rules import short_number
 from aed.upkeep.signals.queries import monitors_of
-from aed.web.estate_desk import page, queries
+from aed.web.estate_desk import actions, page, queries, report
+from aed.web.estate_desk.actions import BulkChange
 from aed.web.estate_desk.page import Shown
+from aed.web.estate_desk.report import ListForm
 from aed.web.form_fields import fields_by_name
 from aed.web.language import language_of
 from aed.web.render import render
 from aed.web.signals import signals_of
 from aed.web.week import week_of
-from aed.web.words import noop
+from aed.web.words import noop, translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
 MAX_FIELDS: Final = 30
 MAX_VALUE: Final = 4_000
+MAX_SEARCH: Final = 100
+SHOWN_AT_ONCE: Final = 100
+"""Devices on one part of the list."""
+MAX_PARTS: Final = 1_000
+AT_ONCE: Final = 500
+"""Devices that an export reads at once."""
 NO_STORE: Final = {"Cache-Control": "no-store"}
 NOT_STORABLE: Final = noop("These values cannot be stored. Leave out unusual characters, and shorten them.")
 BAD_PHONE: Final = noop("This is not a phone number that can receive messages. Check the digits.")
 NO_NAME: Final = noop("Enter the name of the person.")
 OTHER_NAME: Final = noop("This number is registered under another name. Check the name and the number.")
+
+
+Text = Annotated[str, Form(max_length=300)]
 
 
 async def _fields(request: Request) -> dict[str, str]:
@@ -78,6 +97,28 @@ def choose_estate(request: Request, session: ReadSession, viewer: ViewerDep) -> 
     return render(request, "estate_desk/estates.html.jinja", headers=NO_STORE, estates=estates)
 
 
+@dataclass(frozen=True, slots=True)
+class ListFilter:
+    """Which devices of the estate are listed."""
+
+    shown: Shown
+    q: str
+
+    @property
+    def query(self) -> str:
+        """Return the filter as the query of an address."""
+        return urlencode({"q": self.q, "shown": self.shown.value})
+
+
+def _list_filter(
+    shown: Shown = Shown.ALL, q: Annotated[str, Query(max_length=MAX_SEARCH)] = ""
+) -> ListFilter:
+    return ListFilter(shown, one_line(q).strip())
+
+
+ListFilterDep = Annotated[ListFilter, Depends(_list_filter)]
+
+
 @router.get("/desk/{estate_id}")
 def show_desk(
     request: Request,
@@ -85,28 +126,181 @@ def show_desk(
     viewer: ViewerDep,
     settings: SettingsDep,
     estate_id: RowId,
-    shown: Shown = Shown.ALL,
-    q: Annotated[str, Query(max_length=100)] = "",
+    chosen: ListFilterDep,
+    part: Annotated[int, Query(ge=1, le=MAX_PARTS)] = 1,
 ) -> Response:
     """Show the devices of the estate, what is due on them, and what waits for its manager."""
     if viewer.person_id is None:
         return RedirectResponse(f"/sign-in?next=/desk/{estate_id}", 303)
-    at = clock.now()
-    desk = queries.desk(session, viewer, estate_id, at=at, settings=settings)
-    rows = page.lines_of(desk, at=at)
-    zone = desk.estate.time_zone or desk.estate.region.time_zone
+    return _desk_page(request, session, viewer, settings, estate_id, chosen, part=part)
+
+
+@router.get("/desk/{estate_id}/list.{form}")
+def export_list(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    settings: SettingsDep,
+    estate_id: RowId,
+    chosen: ListFilterDep,
+    form: ListForm,
+) -> Response:
+    """Download the list as filtered, with headings in the reader's language."""
+    if viewer.person_id is None:
+        return RedirectResponse(f"/sign-in?next=/desk/{estate_id}", 303)
+    estate = queries.managed_estate(session, viewer, estate_id)
+    at, language = clock.now(), language_of(request)
+    ids = _chosen_ids(session, viewer, estate, chosen, queries.listed_devices(session, viewer, estate, at=at))
+    within = settings.arrival.checked_within_days
+    rows = [report.headings(language)]
+    for some in batched(ids, AT_ONCE):
+        read = queries.read_devices(session, viewer, estate, some, at=at, checked_within_days=within)
+        rows += [report.cells(each, language) for each in page.lines_of(read, at=at)]
+    today = at.astimezone(ZoneInfo(queries.time_zone_of_estate(estate))).date()
+    name = f"aed-{estate.id}-{today:%Y%m%d}.{form.value}"
+    return Response(
+        report.FORMS[form](rows),
+        media_type=report.MEDIA_TYPES[form],
+        headers={**NO_STORE, "Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _chosen_ids(
+    session: Session,
+    viewer: Viewer,
+    estate: Estate,
+    chosen: ListFilter,
+    listed: Sequence[queries.ListedDevice],
+) -> list[int]:
+    found = [each.id for each in listed if page.is_shown(each, chosen.shown)]
+    if not chosen.q:
+        return found
+    matching = queries.matching_devices(session, viewer, estate, chosen.q)
+    return [each for each in found if each in matching]
+
+
+def _desk_page(
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    settings: Settings,
+    estate_id: int,
+    chosen: ListFilter,
+    *,
+    part: int = 1,
+    status: int = 200,
+    problem: str = "",
+    ticked: Sequence[str] = (),
+) -> Response:
+    estate, at = queries.managed_estate(session, viewer, estate_id), clock.now()
+    listed = queries.listed_devices(session, viewer, estate, at=at)
+    ids = _chosen_ids(session, viewer, estate, chosen, listed)
+    read = queries.read_devices(
+        session,
+        viewer,
+        estate,
+        ids[(part - 1) * SHOWN_AT_ONCE : part * SHOWN_AT_ONCE],
+        at=at,
+        checked_within_days=settings.arrival.checked_within_days,
+    )
+    reports = queries.open_reports(session, viewer, estate)
     return render(
         request,
         "estate_desk/desk.html.jinja",
+        status=status,
         headers=NO_STORE,
-        estate=desk.estate,
-        summary=page.summary_of(desk, rows, at.astimezone(ZoneInfo(zone)).date()),
-        rows=page.chosen(rows, shown, q),
+        estate=estate,
+        summary=page.summary_of(listed, reports=len(reports)),
+        rows=page.lines_of(read, at=at),
+        found=len(ids),
+        part=part,
+        parts=-(-len(ids) // SHOWN_AT_ONCE),
         choices=list(Shown),
-        shown=shown,
-        q=q,
-        reports=[(each, short_number(each.device_id)) for each in desk.reports],
+        chosen=chosen,
+        reports=[(each, short_number(each.device_id)) for each in reports],
+        keepers=queries.keepers_of(session, viewer, estate),
+        problem=problem,
+        ticked=ticked,
+        undoable=_undoable(session, viewer, estate),
     )
+
+
+@router.post("/desk/{estate_id}/devices")
+def change_ticked_devices(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    settings: SettingsDep,
+    estate_id: RowId,
+    device: Annotated[list[str] | None, Form(max_length=actions.MAX_TICKED)] = None,
+    do: Text = "",
+    keeper: Text = "",
+    reason: Annotated[str, Form(max_length=MAX_VALUE)] = "",
+    shown: Annotated[Shown, Form()] = Shown.ALL,
+    q: Annotated[str, Form(max_length=MAX_SEARCH)] = "",
+) -> Response:
+    """Do one thing with the ticked devices, and show what came of each; labels are downloaded."""
+    _require_person(viewer)
+    estate = queries.managed_estate(session, viewer, estate_id)
+    language, chosen = language_of(request), ListFilter(shown, one_line(q).strip())
+    try:
+        if do not in BulkChange:
+            raise InvalidInput(actions.BAD_CHANGE, field="do")
+        ticked, change = actions.ticked_in(device or []), BulkChange(do)
+        if change is BulkChange.LABELS:
+            query = urlencode([("estate_id", estate.id), *(("device_id", each.device_id) for each in ticked)])
+            return RedirectResponse(f"/v1/labels.pdf?{query}", 303)
+        results = actions.change_ticked(
+            session,
+            viewer,
+            estate,
+            change,
+            keeper if change is BulkChange.KEEPER else reason,
+            ticked,
+            language=language,
+            at=clock.now(),
+        )
+    except InvalidInput as error:
+        return _desk_page(
+            request,
+            session,
+            viewer,
+            settings,
+            estate_id,
+            chosen,
+            status=422,
+            problem=translator(language)(detail_of(error, language)),
+            ticked=[value.partition("-")[0] for value in device or []],
+        )
+    return render(
+        request,
+        "estate_desk/results.html.jinja",
+        headers=NO_STORE,
+        estate=estate,
+        results=results,
+        done=sum(each.is_done for each in results),
+        back=chosen.query,
+        undoable=_undoable(session, viewer, estate),
+    )
+
+
+@router.post("/desk/{estate_id}/devices/{device_id}/undo")
+def undo_device_change(
+    session: WriteSession,
+    viewer: FormViewerDep,
+    estate_id: RowId,
+    device_id: RowId,
+    change_id: Annotated[int, Form(ge=1, le=2**63 - 1)] = 1,
+) -> RedirectResponse:
+    """Undo the viewer's own last change of a device; a second time changes nothing."""
+    _require_person(viewer)
+    _device(session, viewer, estate_id, device_id)
+    undo_change(session, viewer, device_id, change_id, at=clock.now())
+    return RedirectResponse(f"/desk/{estate_id}#device-{device_id}", 303)
+
+
+def _undoable(session: Session, viewer: Viewer, estate: Estate) -> list[page.UndoLine]:
+    return page.undo_lines(undoable_changes(session, viewer, estate_id=estate.id, at=clock.now()))
 
 
 # --- A device -------------------------------------------------------------------------------------------

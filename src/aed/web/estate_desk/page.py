@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from aed.accounts.permissions import Role
 from aed.hours.evaluation import hours_at
 from aed.lookup import reasons
+from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState, EntryMode, Mark, access_at, mark_of
 from aed.registry.storeys import spoken_storey
@@ -19,11 +20,9 @@ from aed.upkeep.due.rules import DUE_WORDS, Due
 from aed.upkeep.faults.queries import DeviceReadiness
 from aed.upkeep.faults.schemas import ReadinessOut
 from aed.upkeep.rules import short_number
-from aed.web.estate_desk.queries import Desk
+from aed.web.estate_desk.queries import ListedDevice, ReadDevices
 from aed.web.signals import warnings_of
 from aed.web.words import noop
-
-WEEK_DAYS: Final = 7
 
 
 class Shown(StrEnum):
@@ -105,6 +104,7 @@ class DeviceLine:
     """A row of the desk. Words are {"en", "zh"}."""
 
     id: int
+    version: int
     code: str
     mark: Mark
     place: Mapping[str, str | None]
@@ -139,26 +139,23 @@ class Summary:
     reports: int
 
 
-def lines_of(desk: Desk, *, at: datetime) -> list[DeviceLine]:
-    """Return a row for each device: those that are not ready first, then by what is due first."""
+def lines_of(read: ReadDevices, *, at: datetime) -> list[DeviceLine]:
+    """Return a row for each device, in the order in which they were read."""
     dues: dict[int, list[Due]] = {}
-    for each in desk.duties.dues:
+    for each in read.duties.dues:
         dues.setdefault(each.device_id, []).append(each)
-    rows = [_line(each, dues.get(each.device.id, []), desk, at=at) for each in desk.devices]
-    far = date.max
-    return sorted(
-        rows, key=lambda row: (row.is_ready, min((d.due_on for d in row.dues), default=far), row.id)
-    )
+    return [_line(each, dues.get(each.device.id, []), read, at=at) for each in read.devices]
 
 
-def _line(found: DeviceReadiness, dues: list[Due], desk: Desk, *, at: datetime) -> DeviceLine:
+def _line(found: DeviceReadiness, dues: list[Due], read: ReadDevices, *, at: datetime) -> DeviceLine:
     device, zone = found.device, time_zone_of(found.device)
     entry = EntryMode.UNKNOWN if device.access_doubted_at is not None else device.entry
-    access = access_at(hours_at(device.opening_hours, at, time_zone=zone, calendar=desk.calendar), entry)
+    access = access_at(hours_at(device.opening_hours, at, time_zone=zone, calendar=read.calendar), entry)
     storey = spoken_storey(device.floor, counts_ground_as_one=device.region.counts_ground_as_one)
     today = at.astimezone(ZoneInfo(zone)).date()
     return DeviceLine(
         id=device.id,
+        version=device.version,
         code=short_number(device.id),
         mark=mark_of(access, found.readiness),
         place={"en": device.place_en, "zh": device.place_zh},
@@ -176,7 +173,7 @@ def _line(found: DeviceReadiness, dues: list[Due], desk: Desk, *, at: datetime) 
         ],
         keeper=device.keeper.name if device.keeper is not None else "",
         last_checked_on=device.last_checked_on,
-        warnings=warnings_of(desk.monitors.get(device.id)),
+        warnings=warnings_of(read.monitors.get(device.id)),
     )
 
 
@@ -186,39 +183,54 @@ def time_zone_of(device: Device) -> str:
     return zone or device.region.time_zone
 
 
-def summary_of(desk: Desk, rows: list[DeviceLine], today: date) -> Summary:
+def summary_of(devices: Sequence[ListedDevice], *, reports: int) -> Summary:
     """Return the counts of the line on top."""
     return Summary(
-        devices=len(rows),
-        not_ready=sum(not each.is_ready for each in rows),
-        expires_soon=sum(
-            each.first_expiry is not None and 0 <= (each.first_expiry - today).days <= WEEK_DAYS
-            for each in desk.devices
-        ),
-        overdue=sum(each.is_overdue for each in rows),
-        reports=len(desk.reports),
+        devices=len(devices),
+        not_ready=sum(not each.is_ready for each in devices),
+        expires_soon=sum(each.expires_soon for each in devices),
+        overdue=sum(each.is_overdue for each in devices),
+        reports=reports,
     )
 
 
-def chosen(rows: list[DeviceLine], shown: Shown, words: str) -> list[DeviceLine]:
-    """Return the rows that the filter and the searched words select; all words must occur."""
-    wanted = words.casefold().split()
-    return [each for each in rows if _is_shown(each, shown) and _matches(each, wanted)]
-
-
-def _is_shown(row: DeviceLine, shown: Shown) -> bool:
+def is_shown(device: ListedDevice, shown: Shown) -> bool:
+    """Return whether the filter selects the device."""
     if shown is Shown.NOT_READY:
-        return not row.is_ready
+        return not device.is_ready
     if shown is Shown.OVERDUE:
-        return row.is_overdue
-    return shown is Shown.ALL or bool(row.dues)
+        return device.is_overdue
+    return shown is Shown.ALL or device.is_due
 
 
-def _matches(row: DeviceLine, wanted: list[str]) -> bool:
-    text = " ".join(
-        filter(None, (row.code, row.keeper, *row.place.values(), *row.storey.values()))
-    ).casefold()
-    return all(each in text for each in wanted)
+@dataclass(frozen=True, slots=True)
+class UndoLine:
+    """A change that its author can undo. `names` are field names in English, to be translated."""
+
+    change_id: int
+    device_id: int
+    code: str
+    place: Mapping[str, str | None]
+    names: list[str]
+    at: datetime
+
+
+def undo_lines(changes: Sequence[tuple[RegistryChange, Device]]) -> list[UndoLine]:
+    """Return a line for each change."""
+    return [
+        UndoLine(
+            change_id=change.id,
+            device_id=device.id,
+            code=short_number(device.id),
+            place={"en": device.place_en, "zh": device.place_zh},
+            names=list(dict.fromkeys(FIELD_NAMES[_FORM_NAMES.get(name, name)] for name in change.fields)),
+            at=change.at,
+        )
+        for change, device in changes
+    ]
+
+
+_FORM_NAMES: Final = {"keeper_id": "keeper_name", "opening_hours": "hours", "out_of_service_reason": "state"}
 
 
 # --- The form of a device -------------------------------------------------------------------------------

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, String, and_, cast, exists, not_, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from aed.accounts.free_text import one_line
 from aed.accounts.people.models import Person
 from aed.accounts.people.queries import account_by_phone, people_by_phone
 from aed.accounts.permissions import Role, Viewer, require_estate_manager
 from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles import queries as role_queries
 from aed.accounts.visibility import managed_by, visible_to
+from aed.database.compiled import inline_text
+from aed.errors import InvalidInput
 from aed.hours.holiday_calendar import HolidayDates
-from aed.registry.devices.models import Device
-from aed.registry.devices.rules import DeviceState
+from aed.registry.devices.dispatchable import devices_out_on_call
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.rules import REQUIRED_CONSUMABLES, ConsumableState, DeviceState
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Estate
 from aed.registry.holidays.queries import holiday_calendar
-from aed.settings import Settings
+from aed.registry.storeys import floor_of_storey
 from aed.upkeep.device_filter import DeviceFilter
-from aed.upkeep.due.queries import Duties, duties
-from aed.upkeep.faults.queries import DeviceReadiness, readiness_of, reports
+from aed.upkeep.due.queries import Duties, duties_of, is_due_before
+from aed.upkeep.due.rules import CALENDAR_KINDS
+from aed.upkeep.faults.queries import DeviceReadiness, readiness_of_devices, reports
 from aed.upkeep.models import FaultReport
 from aed.upkeep.signals.models import DeviceMonitor
 from aed.upkeep.signals.queries import monitors_of
@@ -34,17 +41,29 @@ MAX_ESTATES: Final = 500
 MAX_REPORTS: Final = 50
 MAX_PEOPLE: Final = 500
 SOON_DAYS: Final = 30
+WEEK_DAYS: Final = 7
 MANAGERS: Final = frozenset({Role.ESTATE_MANAGER, Role.ADMINISTRATOR})
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """The devices of an estate, what is due on them, open fault reports, and the holidays there."""
+class ListedDevice:
+    """What the desk counts, filters and sorts a device by."""
 
-    estate: Estate
+    id: int
+    is_ready: bool
+    is_overdue: bool
+    is_due: bool
+    """Whether something is due within SOON_DAYS, or overdue."""
+    expires_soon: bool
+    """Whether its pads or battery expire within WEEK_DAYS."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDevices:
+    """Devices of an estate in a given order, what is due on them, and the holidays there."""
+
     devices: list[DeviceReadiness]
     duties: Duties
-    reports: Sequence[FaultReport]
     calendar: HolidayDates | None
     monitors: dict[int, DeviceMonitor]
     """By device id."""
@@ -66,35 +85,119 @@ def managed_estate(session: Session, viewer: Viewer, estate_id: int) -> Estate:
     return estate
 
 
-def desk(session: Session, viewer: Viewer, estate_id: int, *, at: datetime, settings: Settings) -> Desk:
-    """Return what the desk shows. Raises as `managed_estate` does."""
-    estate = managed_estate(session, viewer, estate_id)
-    of_estate = DeviceFilter(estate_id=estate.id)
+def time_zone_of_estate(estate: Estate) -> str:
+    """Return the time zone of an estate that was read with its region."""
+    return estate.time_zone or estate.region.time_zone
+
+
+def listed_devices(session: Session, viewer: Viewer, estate: Estate, *, at: datetime) -> list[ListedDevice]:
+    """Return all devices of an estate: those that are not ready first, then what is overdue, then due.
+
+    Runs two statements, however many devices there are.
+    """
+    zone = time_zone_of_estate(estate)
+    today = at.astimezone(ZoneInfo(zone)).date()
+
+    def expires(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+        return exists().where(
+            Consumable.device_id == Device.id,
+            Consumable.state == inline_text(ConsumableState.FITTED),
+            Consumable.kind.in_([inline_text(kind) for kind in REQUIRED_CONSUMABLES]),
+            *conditions,
+        )
+
+    def due_before(day: date) -> ColumnElement[bool]:
+        return is_due_before(session, day, estate_id=estate.id, time_zone=zone, today=today)
+
+    has_expired = expires(Consumable.expires_on < today)
+    within_a_week = expires(
+        Consumable.expires_on >= today, Consumable.expires_on <= today + timedelta(days=WEEK_DAYS)
+    )
+    rows = session.execute(
+        select(
+            Device.id,
+            and_(
+                Device.state == inline_text(DeviceState.IN_SERVICE),
+                not_(has_expired),
+                Device.id.not_in(devices_out_on_call()),
+            ),
+            due_before(today),
+            due_before(today + timedelta(days=SOON_DAYS + 1)),
+            and_(within_a_week, not_(has_expired)),
+        ).where(*_of_estate(viewer, estate))
+    )
+    found = [ListedDevice(*row) for row in rows]
+    found.sort(key=lambda each: (each.is_ready, not each.is_overdue, not each.is_due, each.id))
+    return found
+
+
+def _of_estate(viewer: Viewer, estate: Estate) -> tuple[ColumnElement[bool], ...]:
+    return (
+        visible_to(viewer, Device),
+        managed_by(viewer, Device),
+        Device.estate_id == estate.id,
+        Device.state != DeviceState.WITHDRAWN,
+    )
+
+
+def matching_devices(session: Session, viewer: Viewer, estate: Estate, words: str) -> set[int]:
+    """Return the ids of the estate's devices whose number, place, storey or keeper has each of the words."""
+    counts_as_one = estate.region.counts_ground_as_one
+    conditions = []
+    for word in one_line(words).split():
+        ways = [
+            Device.place_zh.icontains(word, autoescape=True),
+            Device.place_en.icontains(word, autoescape=True),
+            Person.name.icontains(word, autoescape=True),
+        ]
+        if word[0].isascii() and word[0].isdecimal():
+            ways.append(cast(Device.id, String).startswith(word.partition("-")[0], autoescape=True))
+        with suppress(InvalidInput):  # the word is no storey
+            ways.append(Device.floor == floor_of_storey(word, counts_ground_as_one=counts_as_one))
+        conditions.append(or_(*ways))
+    return set(
+        session.scalars(
+            select(Device.id)
+            .outerjoin(Person, Person.id == Device.keeper_id)
+            .where(*_of_estate(viewer, estate), *conditions)
+        )
+    )
+
+
+def read_devices(
+    session: Session,
+    viewer: Viewer,
+    estate: Estate,
+    ids: Sequence[int],
+    *,
+    at: datetime,
+    checked_within_days: int,
+) -> ReadDevices:
+    """Return devices of the estate in the order of their ids in `ids`, in a constant number of statements."""
+    chosen = select(Device.id).where(*_of_estate(viewer, estate), Device.id.in_(ids))
     found = session.scalars(
         select(Device)
-        .where(
-            visible_to(viewer, Device),
-            managed_by(viewer, Device),
-            Device.estate_id == estate.id,
-            Device.state != DeviceState.WITHDRAWN,
-        )
+        .where(visible_to(viewer, Device), Device.id.in_(chosen))
         .options(
             joinedload(Device.region),
             joinedload(Device.estate),
             joinedload(Device.keeper),
             selectinload(Device.consumables),
         )
-        .order_by(Device.id)
     ).all()
-    within = settings.arrival.checked_within_days
-    return Desk(
-        estate=estate,
-        devices=[readiness_of(session, each, at=at, checked_within_days=within) for each in found],
-        duties=duties(session, viewer, of_estate, at=at, within_days=SOON_DAYS),
-        reports=reports(session, viewer, of_estate, limit=MAX_REPORTS),
-        calendar=calendar_of(session, found[0]) if found else None,
-        monitors=monitors_of(session, [each.id for each in found]),
+    order = {each: number for number, each in enumerate(ids)}
+    devices = sorted(found, key=lambda each: order[each.id])
+    return ReadDevices(
+        devices=readiness_of_devices(session, devices, at=at, checked_within_days=checked_within_days),
+        duties=duties_of(session, viewer, chosen, at=at, within_days=SOON_DAYS, due_kinds=CALENDAR_KINDS),
+        calendar=calendar_of(session, devices[0]) if devices else None,
+        monitors=monitors_of(session, [each.id for each in devices]),
     )
+
+
+def open_reports(session: Session, viewer: Viewer, estate: Estate) -> Sequence[FaultReport]:
+    """Return the open fault reports of the estate's devices, the oldest first."""
+    return reports(session, viewer, DeviceFilter(estate_id=estate.id), limit=MAX_REPORTS)
 
 
 def people_of(session: Session, viewer: Viewer, estate: Estate) -> list[tuple[RoleGrant, Person]]:
@@ -107,6 +210,19 @@ def people_of(session: Session, viewer: Viewer, estate: Estate) -> list[tuple[Ro
     people = {each.id: each for each in session.scalars(select(Person).where(Person.id.in_(ids)))}
     pairs = [(each, people[each.person_id]) for each in grants]
     return sorted(pairs, key=lambda pair: (list(Role).index(pair[0].role), pair[1].name, pair[0].id))
+
+
+def keepers_of(session: Session, viewer: Viewer, estate: Estate) -> list[Person]:
+    """Return the people who keep the estate's devices or manage it, by name.
+
+    visibility: people whose roles the viewer may see.
+    """
+    found = {
+        person.id: person
+        for grant, person in people_of(session, viewer, estate)
+        if grant.role in (Role.KEEPER, Role.ESTATE_MANAGER)
+    }
+    return sorted(found.values(), key=lambda each: (each.name, each.id))
 
 
 def person_with(session: Session, phone: str, *, country: str) -> Person | None:
