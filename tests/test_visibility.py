@@ -31,6 +31,8 @@ GUARDED = {
     "RegionCoverage": "region_coverages",
     "Estate": "estates",
     "Gate": "gates",
+    "ResidenceRequest": "residence_requests",
+    "SavedFilter": "saved_filters",
     "Building": "buildings",
     "Consumable": "consumables",
     "RegistryChange": "registry_changes",

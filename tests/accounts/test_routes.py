@@ -105,6 +105,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /me/time-bank/orders": {"data": {"goods_id": "999999", "key": A_KEY}},
     "POST /desk/{estate_id}/devices/{device_id}": {"data": {"do": "preview"}},
     "POST /desk/{estate_id}/devices": {"data": {"do": "labels", "device": "1-1"}},
+    "POST /desk/{estate_id}/queue": {"data": {"item": "nothing"}},
     "POST /desk/{estate_id}/people": {"data": {"name": "Wu Min", "phone": "138 0013 2999", "role": "keeper"}},
     "POST /time-bank/appeals/{appeal_id}": {"data": {"vote": "grant", "reason": "The guard saw it"}},
     "POST /time-bank/appeals/{appeal_id}/panel": {"data": {"party": "service_centre", "phone": PHONE}},

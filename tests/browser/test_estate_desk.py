@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import count
 
 import pytest
@@ -92,6 +93,22 @@ def test_a_manager_works_by_keys_changes_a_device_and_gives_a_role(
     check(desk, view, "estate-desk-conflict")
     desk.locator("button[value=save]").click()
     expect(desk.locator("#devices-table")).to_be_visible()
+
+    desk.goto(f"/desk/{estate_id}/gates")
+    expect(desk.locator("#gate-map")).to_have_attribute("data-ready", "true")
+    check(desk, view, "estate-desk-gates")
+    new = desk.locator("#gate-new")
+    new.locator("[name=name_zh]").fill(f"新门 {view}")
+    desk.locator("#map canvas").click(position={"x": 160, "y": 150})
+    expect(new.locator("[name=place]")).to_have_value(re.compile(r"^\d+\.\d{6}, \d+\.\d{6}$"))
+    expect(desk.locator("#gate-status")).not_to_be_empty()
+    check(desk, view, "estate-desk-gates-placed")
+    new.locator("button:not([type])").click()
+    added = desk.locator("form.gate", has_text=f"新门 {view}")
+    expect(added).to_be_visible()
+    added.locator("summary").click()
+    added.locator("button[value=remove]").click()
+    expect(desk.locator("form.gate", has_text=f"新门 {view}")).to_have_count(0)
 
     desk.goto(f"/desk/{estate_id}/people")
     desk.locator("#name").fill("陈伟")

@@ -45,7 +45,7 @@ from aed.notifications import outbox
 from aed.notifications.models import EndpointRow, WechatConsent
 from aed.notifications.rules import Channel
 from aed.registry.devices.models import Device
-from aed.registry.estates.models import Estate
+from aed.registry.estates.models import Estate, ResidenceRequest, SavedFilter
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate
 from aed.responders.rules import live_location
@@ -126,6 +126,14 @@ def person_with_every_row(session: Session) -> Person:
         ]
     )
     make.inspection_round(session, estate, person, kept)
+    session.add_all(
+        [
+            ResidenceRequest(person_id=person.id, estate_id=estate.id, asked_at=NOW),
+            SavedFilter(
+                person_id=person.id, estate_id=estate.id, name=NAME, query="shown=due", saved_at=NOW
+            ),
+        ]
+    )
     session.add(
         ImportDraft(
             person_id=person.id,

@@ -20,10 +20,14 @@ from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Account, Person
 from aed.accounts.permissions import Role
 from aed.accounts.role_grants import RoleGrant
+from aed.database.geometry import position_of
+from aed.imports.devices.models import Review
+from aed.imports.devices.rules import ReviewKind
 from aed.notifications.models import OutboxMessage
 from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
-from aed.registry.estates.models import Estate
+from aed.registry.estates.models import Estate, Gate, ResidenceRequest
+from aed.registry.estates.residence import request_residence
 from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due.queries import duties
 from aed.upkeep.due.rules import CALENDAR_KINDS
@@ -121,10 +125,10 @@ def test_the_desk_counts_filters_and_puts_what_is_not_ready_first(
     browser = browser_of(manager.id)
 
     page = browser.get(f"/desk/{estate.id}").text
-    summary = re.search(r'id="summary">([^<]+)<', page)
+    summary = re.search(r'id="summary">(.+)</a>', page, re.DOTALL)
     assert summary is not None
     assert "1 of 3 AEDs not ready, 1 expires within 7 days" in summary[1]
-    assert "1 report waits for you" in summary[1]
+    assert "1 waits for you" in summary[1]
     places = re.findall(r'<th scope="row"><a [^>]+>([^<]+)<', page)
     assert (places[0], set(places)) == ("Gate", {"Gate", "Lobby", "Pool"})
     assert "loose" in page
@@ -445,3 +449,182 @@ def test_ticked_devices_are_changed_one_by_one_and_each_change_can_be_undone(
     other.post(path, data=form("out", second, reason="Stolen"))
     changed_since = browser.post(f"{path}/{second_id}/undo", data={"change_id": undo[1]})
     assert (changed_since.status_code, "changed since" in changed_since.text) == (409, True)
+
+
+def test_a_person_saves_a_filter_by_name_for_themselves(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Person
+) -> None:
+    make.device(session, of=estate)
+    colleague, resident = make.person(session), make.person(session)
+    make.role(session, colleague, Role.ESTATE_MANAGER, estate=estate)
+    make.role(session, resident, Role.RESIDENT, estate=estate)
+    desk = f"/desk/{estate.id}"
+    new = {"name": "Lobbies", "q": "lobby", "shown": "due"}
+    assert browser_of(None).post(f"{desk}/filters", data=new).status_code == 401
+    assert browser_of(resident.id).post(f"{desk}/filters", data=new).status_code == 403
+    browser, other = browser_of(manager.id), browser_of(colleague.id)
+
+    for query in ("lobby", "hall"):
+        saved = browser.post(f"{desk}/filters", data=new | {"q": query})
+        assert saved.headers["location"] == f"{desk}?q={query}&shown=due#devices"
+    page = browser.get(desk).text
+    assert re.findall(r'<a href="/desk/\d+\?([^"]+)#devices">Lobbies</a>', page) == ["q=hall&amp;shown=due"]
+    assert "Lobbies" not in other.get(desk).text
+    for name in ("", "x" * 41, "a\x00b"):
+        refused = browser.post(f"{desk}/filters", data=new | {"name": name})
+        assert (refused.status_code, 'id="filter-problem"' in refused.text) == (422, True)
+    found = re.search(r'name="delete" value="(\d+)"', page)
+    assert found is not None
+    delete = {"delete": found[1]}
+    other.post(f"{desk}/filters", data=delete)
+    assert "Lobbies" in browser.get(desk).text, "only its owner deletes it"
+    for _ in range(2):
+        assert browser.post(f"{desk}/filters", data=delete).status_code == 303
+    assert "Lobbies" not in browser.get(desk).text
+
+
+def test_what_waits_is_one_queue_with_its_answers(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Person
+) -> None:
+    device = make.device(session, of=estate, place_en="Lobby")
+    report = make.report(session, device, FaultKind.MISSING)
+    asking, refused = make.person(session, name="Wu Min", phone=PHONE), make.person(session, name="Li Na")
+    for person in (asking, asking, refused):
+        request_residence(session, person, estate.name_en, public_url="https://aed.test", at=clock.now())
+    foreign = make.review(session, of=device)
+    conflict = Review(
+        kind=ReviewKind.CONFLICT,
+        source="city",
+        source_id="7",
+        device_id=device.id,
+        attribute="maker",
+        evidence={
+            name: {"source": name, "source_id": "7", "value": value}
+            for name, value in (("present", "Zoll"), ("offered", "Mindray"))
+        },
+        opened_at=make.NOW,
+    )
+    session.add(conflict)
+    elsewhere = make.report(session, make.device(session, of=make.estate(session)), FaultKind.DAMAGED)
+    session.flush()
+    device_id, foreign_id, conflict_id = device.id, foreign.id, conflict.id
+    asked = session.scalars(select(ResidenceRequest.id).order_by(ResidenceRequest.id)).all()
+    desk, report_id, elsewhere_id, asking_id = f"/desk/{estate.id}", report.id, elsewhere.id, asking.id
+    resident = make.person(session)
+    make.role(session, resident, Role.RESIDENT, estate=estate)
+    first = {"item": f"report-{report_id}", "answer": "confirmed"}
+    assert browser_of(None).post(f"{desk}/queue", data=first).status_code == 401
+    assert browser_of(resident.id).post(f"{desk}/queue", data=first).status_code == 403
+    browser = browser_of(manager.id)
+
+    page = browser.get(desk).text
+    assert "5 wait for you" in page
+    items = re.findall(r'name="item" value="([^"]+)"', page)
+    assert set(items) == {
+        f"report-{report_id}",
+        f"resident-{asked[0]}",
+        f"resident-{asked[1]}",
+        f"review-{conflict_id}",
+    }
+    assert "An administrator of the network decides this." in page, "the entry names no estate"
+    assert ("Mindray (city)" in page, "+86138" in page) == (True, False)
+
+    for item, answer, status in (
+        (f"report-{elsewhere_id}", "confirmed", 404),
+        (f"review-{foreign_id}", "same", 403),
+        (f"report-{report_id}", "sold", 422),
+        ("nothing-1", "yes", 422),
+    ):
+        sent = browser.post(f"{desk}/queue", data={"item": item, "answer": answer})
+        assert sent.status_code == status, item
+    for item, answer in (
+        (f"report-{report_id}", "confirmed"),
+        (f"resident-{asked[0]}", "yes"),
+        (f"resident-{asked[1]}", "no"),
+        (f"review-{conflict_id}", "keep"),
+    ):
+        for _ in range(2):
+            sent = browser.post(f"{desk}/queue", data={"item": item, "answer": answer})
+            assert sent.headers["location"] == f"{desk}#queue"
+    page = browser.get(desk).text
+    assert ("1 waits for you" in page, "change your mind" in page) == (True, True)
+    session.expire_all()
+    assert session.get_one(Device, device_id).is_quarantined, "the report that it is missing was confirmed"
+    held = session.scalars(select(RoleGrant.person_id).where(RoleGrant.role == Role.RESIDENT)).all()
+    assert set(held) == {asking_id, resident.id}
+    assert session.get_one(Review, conflict_id).decision == "keep"
+
+
+def test_gates_are_added_moved_and_removed(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Person
+) -> None:
+    gate = make.gate(session, estate, at=make.PATIENT, name_en="West gate", opening_hours="06:00-23:00")
+    resident = make.person(session)
+    make.role(session, resident, Role.RESIDENT, estate=estate)
+    path, gate_id = f"/desk/{estate.id}/gates", gate.id
+    near = f"{make.PATIENT.lat + 0.0005:.6f}, {make.PATIENT.lon:.6f}"
+    new = {
+        "key": "00000000-0000-4000-8000-000000000007",
+        "name_zh": "东门",
+        "place": near,
+        "passage": "guarded",
+        "hours": "07:00-22:00",
+    }
+    assert browser_of(None).post(path, data=new).status_code == 401
+    assert browser_of(resident.id).post(path, data=new).status_code == 403
+    browser = browser_of(manager.id)
+
+    for change, word in (
+        ({"place": "by the tree"}, "latitude and longitude"),
+        ({"hours": "25:00"}, 'id="problem"'),
+        ({"name_zh": "a\x00b"}, "name that can be printed"),
+        ({"place": "10, 10"}, 'id="problem"'),
+    ):
+        refused = browser.post(path, data=new | change)
+        assert (refused.status_code, word in refused.text) == (422, True), change
+    for _ in range(2):
+        assert browser.post(path, data=new).headers["location"] == path
+    session.expire_all()
+    added = session.scalars(select(Gate).where(Gate.estate_id == estate.id, Gate.id != gate_id)).one()
+    assert (added.name_zh, added.passage, added.opening_hours) == ("东门", "guarded", "07:00-22:00")
+    version = str(session.get_one(Gate, gate_id).version)
+    session.commit()
+
+    moved = {"version": version, "name_en": "West gate", "place": near, "passage": "residents"}
+    assert browser.post(f"{path}/{gate_id}", data=moved).headers["location"] == path
+    stale = browser.post(f"{path}/{gate_id}", data=moved | {"passage": "open"})
+    assert (stale.status_code, 'id="problem"' in stale.text) == (412, True)
+    session.expire_all()
+    west = session.get_one(Gate, gate_id)
+    assert (west.passage, round(position_of(west.position).lat, 6)) == (
+        "residents",
+        float(near.partition(",")[0]),
+    )
+    remove = {"version": str(west.version), "do": "remove"}
+    session.commit()
+    for _ in range(2):
+        browser.post(f"{path}/{gate_id}", data=remove)
+    session.expire_all()
+    assert session.get_one(Gate, gate_id).state == "withdrawn"
+
+
+def test_a_manager_undoes_the_end_of_a_role(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Person
+) -> None:
+    keeper, colleague = make.person(session), make.person(session)
+    make.role(session, keeper, Role.KEEPER, estate=estate)
+    make.role(session, colleague, Role.ESTATE_MANAGER, estate=estate)
+    grant = session.scalars(select(RoleGrant).where(RoleGrant.person_id == keeper.id)).one()
+    path, keeper_id = f"/desk/{estate.id}/people/{grant.id}", keeper.id
+    browser, other = browser_of(manager.id), browser_of(colleague.id)
+
+    assert browser.post(f"{path}/undo").status_code == 404, "it was not ended"
+    browser.post(f"{path}/end")
+    assert f'action="{path}/undo"' in browser.get(path.rpartition("/")[0]).text
+    assert other.post(f"{path}/undo").status_code == 404, "another person ended it"
+    for _ in range(2):
+        assert browser.post(f"{path}/undo").status_code == 303
+    held = session.scalars(
+        select(RoleGrant.role).where(RoleGrant.person_id == keeper_id, RoleGrant.revoked_at.is_(None))
+    )
+    assert list(held) == [Role.KEEPER]

@@ -82,6 +82,10 @@ PERSONAL_TABLES: Final = (
     ),
     PersonalTable("person_changes", "person_id", Erasure.BLANKED, "record of changes to the person"),
     PersonalTable("role_grants", "person_id", Erasure.KEPT, "record of roles"),
+    PersonalTable(
+        "residence_requests", "person_id", Erasure.DELETED, "confirming that the person lives in an estate"
+    ),
+    PersonalTable("saved_filters", "person_id", Erasure.DELETED, "finding AEDs of an estate quickly"),
     PersonalTable("demo_people", "person_id", Erasure.KEPT, "part in the demo of an invented person"),
     PersonalTable("consents", "person_id", Erasure.KEPT, "proof of consent"),
     PersonalTable(

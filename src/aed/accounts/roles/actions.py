@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -17,12 +18,13 @@ from aed.accounts.permissions import (
     Viewer,
     require_role_granter,
 )
+from aed.accounts.regions.models import Region
 from aed.accounts.regions.queries import region_by_code, region_of_estate
 from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles import queries as role_queries
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.security_log import SecurityEventKind, log_event
-from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
+from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 
 
 def require_can_grant(session: Session, who: Viewer, new: RoleIn) -> tuple[int | None, int | None]:
@@ -95,6 +97,26 @@ def grant_role(session: Session, who: Viewer, person_id: int, new: RoleIn, *, at
         region=region_id,
     )
     return grant
+
+
+UNDO_FOR: Final = timedelta(minutes=15)
+
+
+def undo_revocation(session: Session, who: Viewer, grant_id: int, *, at: datetime) -> None:
+    """Grant a role again that the viewer revoked within UNDO_FOR; a second time changes nothing.
+
+    Raises NotFound for a role that somebody else revoked, or earlier, and what `grant_role` raises.
+    """
+    grant = role_queries.role_grant(session, who, grant_id)
+    if grant.revoked_at is None or grant.revoked_by != who.name or grant.revoked_at <= at - UNDO_FOR:
+        raise NotFound("This change cannot be undone: only you can do so, for 15 minutes.", field="grant_id")
+    region = session.get_one(Region, grant.region_id).code if grant.region_id is not None else None
+    try:
+        with session.begin_nested():
+            new = RoleIn(role=grant.role, estate_id=grant.estate_id, region=region)
+            grant_role(session, who, grant.person_id, new, at=at)
+    except Conflict:
+        return  # they hold the role again
 
 
 def revoke_role(session: Session, who: Viewer, grant_id: int, *, at: datetime) -> RoleGrant:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer, require_administrator
+from aed.accounts.permissions import Role, Viewer, require_administrator, require_estate_manager
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.imports.batches import ROWS_AT_ONCE, EstateIds, Progress, offset_progress
@@ -50,9 +50,11 @@ def decide(
     Raise NotFound, InvalidInput for a decision that this kind of review does not have, and what
     `save_devices` raises.
     """
-    require_administrator(who)
+    if not who.is_administrator and not _is_manager(who):
+        require_administrator(who)  # first, so that others do not learn which reviews exist
     exclusive_lock(session, "import")
     review = queries.review(session, review_id)
+    require_decider(session, who, review)
     if decision not in DECISIONS[review.kind]:
         answers = " or ".join(DECISIONS[review.kind])
         raise InvalidInput(
@@ -86,6 +88,22 @@ def decide(
                 session, who, review.source, missing, ranks=ranks, estates=estates, at=at, progress=progress
             )
     return review
+
+
+def _is_manager(who: Viewer) -> bool:
+    return any(each.role in (Role.ESTATE_MANAGER, Role.ADMINISTRATOR) for each in who.role_assignments)
+
+
+def require_decider(session: Session, who: Viewer, review: Review) -> None:
+    """Require an administrator; for a review about one estate alone, its manager may decide, too.
+
+    Raises NotSignedIn, NotAllowed.
+    """
+    estate = None if who.is_administrator else queries.estate_of_review(session, review)
+    if estate is None:
+        require_administrator(who)
+    else:
+        require_estate_manager(who, estate.id, region_id=estate.region_id)
 
 
 def _device(review: Review) -> set[int]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from aed.accounts.people.models import Person
@@ -21,6 +21,7 @@ from aed.imports.devices.models import ListSource, Review, SourceRecord
 from aed.imports.devices.rules import ReviewKind
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, EntryMode
+from aed.registry.estates.models import Estate
 
 type Identity = tuple[str, str]
 """A source, and its id of a device."""
@@ -385,6 +386,69 @@ def review(session: Session, review_id: int) -> Review:
             review_id=review_id,
         )
     return found
+
+
+def estate_of_review(session: Session, review: Review) -> Estate | None:
+    """Return the estate that alone is concerned by a review, or None: an administrator decides it.
+
+    1. A conflict of sources concerns the device's estate.
+    2. A sighting concerns the estate that its record names, since it lies within its boundary.
+    3. A duplicate concerns an estate if the record names it and the device belongs to it.
+
+    visibility: to decide who may decide.
+    """
+    if review.kind is ReviewKind.SHRINK:
+        return None
+    device = session.get(Device, review.device_id) if review.device_id is not None else None
+    of_device = device.estate_id if device is not None else None
+    if review.kind is ReviewKind.CONFLICT:
+        return session.get(Estate, of_device) if of_device is not None else None
+    record = review.evidence.get("record", {})
+    if not record.get("estate"):
+        return None
+    named = session.scalars(
+        select(Estate).where(
+            Estate.source == (record.get("estate_source") or review.source),
+            Estate.source_id == record["estate"],
+        )
+    ).first()
+    if named is None or (review.kind is ReviewKind.DUPLICATE and named.id != of_device):
+        return None
+    return named
+
+
+def open_reviews_of_estate(session: Session, estate: Estate, *, limit: int) -> list[Review]:
+    """List the open reviews about an estate and its devices, the oldest first.
+
+    visibility: for managers of the estate; the caller has checked.
+    """
+    of_estate = select(Device.id).where(Device.estate_id == estate.id)
+    found = session.scalars(
+        select(Review)
+        .where(
+            Review.decision.is_(None),
+            or_(Review.device_id.in_(of_estate), Review.kind == ReviewKind.SIGHTING),
+        )
+        .order_by(Review.id)
+        .limit(limit)
+    )
+    return [each for each in found if each.device_id is not None or estate_of_review(session, each) is estate]
+
+
+def reviews_decided_by(
+    session: Session, who: str, estate: Estate, *, since: datetime, limit: int
+) -> Sequence[Review]:
+    """List the reviews of the estate's devices that somebody decided lately, the last first.
+
+    visibility: what the viewer decided themselves.
+    """
+    of_estate = select(Device.id).where(Device.estate_id == estate.id)
+    return session.scalars(
+        select(Review)
+        .where(Review.device_id.in_(of_estate), Review.decided_by == who, Review.decided_at > since)
+        .order_by(Review.decided_at.desc(), Review.id)
+        .limit(limit)
+    ).all()
 
 
 def reviews_of_devices(session: Session, device_ids: Collection[int], kind: ReviewKind) -> Sequence[Review]:

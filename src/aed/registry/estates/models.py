@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from geoalchemy2 import WKBElement, WKTElement
-from sqlalchemy import CheckConstraint, Double, ForeignKey, String, Text, UniqueConstraint, false
+from sqlalchemy import (
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.regions.models import Region
@@ -39,6 +51,46 @@ class Estate(Versioned, Table):
     """
 
     region: Mapped[Region] = relationship(lazy="raise")
+
+
+class ResidenceRequest(Table):
+    """A person says that they live in the estate; its manager confirms or refuses."""
+
+    __tablename__ = "residence_requests"
+    __table_args__ = (
+        CheckConstraint("(answered_at IS NULL) = (is_resident IS NULL)", name="answered"),
+        Index(
+            "uq_residence_requests_open",
+            "estate_id",
+            "person_id",
+            unique=True,
+            postgresql_where=text("answered_at IS NULL"),
+            sqlite_where=text("answered_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"))
+    asked_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    is_resident: Mapped[bool | None]
+    answered_by: Mapped[str | None] = mapped_column(String(200))
+
+
+class SavedFilter(Table):
+    """A filter of the estate's list of devices that a person saved under a name, for themselves."""
+
+    __tablename__ = "saved_filters"
+    __table_args__ = (UniqueConstraint("person_id", "estate_id", "name"),)
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"), index=True)
+    name: Mapped[str] = mapped_column(String(40))
+    query: Mapped[str] = mapped_column(String(500))
+    """The query of the page's address, such as `shown=overdue&q=lobby`."""
+    saved_at: Mapped[datetime]
 
 
 class EstatePace(Table):

@@ -11,17 +11,17 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.free_text import one_line
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Role, Viewer
+from aed.accounts.permissions import Role, Viewer, require_estate_manager
 from aed.accounts.role_grants import RoleGrant, managers_of
 from aed.accounts.roles.actions import grant_role
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sign_in.rules import DAY, AttemptLimit
 from aed.accounts.sign_in.throttling import count_request
 from aed.accounts.viewers import viewer_of_person
-from aed.errors import Conflict
+from aed.errors import Conflict, NotFound
 from aed.notifications.outbox import Notice, notify_person
 from aed.notifications.short_links import KEY_IN_PATH, short_link
-from aed.registry.estates.models import Estate
+from aed.registry.estates.models import Estate, ResidenceRequest
 from aed.registry.estates.rules import EstateState
 
 LINK_LASTS: Final = timedelta(days=14)
@@ -41,6 +41,7 @@ def request_residence(session: Session, person: Person, name: str, *, public_url
     """
     count_request(session, "residence", str(person.id), LIMIT, at)
     for estate in estates_named(session, name):
+        _open_request(session, person.id, estate.id, at=at)
         for manager_id in managers_of(session, estate.id):
             path = residence_path(person.id, estate.id, manager_id)
             link = public_url + short_link(session, path, at + LINK_LASTS)
@@ -54,18 +55,105 @@ def request_residence(session: Session, person: Person, name: str, *, public_url
             notify_person(session, manager_id, notice, at)
 
 
+def _open_request(session: Session, person_id: int, estate_id: int, *, at: datetime) -> None:
+    """Put the request into the queue of the estate's desk, once.
+
+    visibility: the person's own.
+    """
+    if is_confirmed(session, person_id, estate_id):
+        return
+    known = select(ResidenceRequest.id).where(
+        ResidenceRequest.person_id == person_id,
+        ResidenceRequest.estate_id == estate_id,
+        ResidenceRequest.answered_at.is_(None),
+    )
+    if session.scalar(known) is None:
+        session.add(ResidenceRequest(person_id=person_id, estate_id=estate_id, asked_at=at))
+        session.flush()
+
+
+def open_residence_requests(
+    session: Session, viewer: Viewer, estate: Estate, *, limit: int
+) -> list[tuple[ResidenceRequest, Person]]:
+    """Return who says that they live in the estate and waits for an answer, the oldest first.
+
+    Raises NotSignedIn, NotAllowed.
+
+    visibility: for managers of the estate.
+    """
+    require_estate_manager(viewer, estate.id, region_id=estate.region_id)
+    is_resident = (
+        select(RoleGrant.id)
+        .where(
+            RoleGrant.person_id == ResidenceRequest.person_id,
+            RoleGrant.estate_id == estate.id,
+            RoleGrant.role == Role.RESIDENT,
+            RoleGrant.revoked_at.is_(None),
+        )
+        .exists()
+    )
+    rows = session.execute(
+        select(ResidenceRequest, Person)
+        .join(Person, Person.id == ResidenceRequest.person_id)
+        .where(
+            ResidenceRequest.estate_id == estate.id,
+            ResidenceRequest.answered_at.is_(None),
+            Person.erased_at.is_(None),
+            ~is_resident,
+        )
+        .order_by(ResidenceRequest.id)
+        .limit(limit)
+    )
+    return [(request, person) for request, person in rows]
+
+
+def decide_residence(
+    session: Session, who: Viewer, estate: Estate, request_id: int, *, is_resident: bool, at: datetime
+) -> None:
+    """Answer a request from the desk; a second time changes nothing.
+
+    Raises NotFound, NotSignedIn, NotAllowed.
+
+    visibility: for managers of the estate.
+    """
+    require_estate_manager(who, estate.id, region_id=estate.region_id)
+    found = session.get(ResidenceRequest, request_id, with_for_update=True)
+    if found is None or found.estate_id != estate.id:
+        raise NotFound("There is no such request.", field="request_id")
+    if found.answered_at is None:
+        person = session.get_one(Person, found.person_id)
+        _answer(session, person, estate, who, is_resident=is_resident, at=at)
+
+
 def answer_residence(
     session: Session, person: Person, estate: Estate, manager_id: int, *, is_resident: bool, at: datetime
 ) -> None:
-    """Record the manager's answer, and tell the person.
+    """Record the manager's answer by the link in a message, and tell the person.
 
     A resident stays one: the role is withdrawn elsewhere. Raises NotAllowed if the manager may no longer
     grant it.
     """
-    if is_confirmed(session, person.id, estate.id):
+    manager: Viewer = viewer_of_person(session, manager_id)
+    _answer(session, person, estate, manager, is_resident=is_resident, at=at)
+
+
+def _answer(
+    session: Session, person: Person, estate: Estate, manager: Viewer, *, is_resident: bool, at: datetime
+) -> None:
+    waiting = session.scalars(
+        select(ResidenceRequest).where(  # visibility: the request that the manager answers
+            ResidenceRequest.person_id == person.id,
+            ResidenceRequest.estate_id == estate.id,
+            ResidenceRequest.answered_at.is_(None),
+        )
+    )
+    is_known = is_confirmed(session, person.id, estate.id)
+    for each in waiting:
+        each.answered_at, each.is_resident, each.answered_by = at, is_resident or is_known, manager.name
+    if is_known:
+        session.flush()
         return
     if is_resident:
-        manager: Viewer = viewer_of_person(session, manager_id)
         try:
             with session.begin_nested():
                 grant_role(

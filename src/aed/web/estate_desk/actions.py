@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
-from aed.errors import AedError, InvalidInput, NotFound
+from aed.errors import AedError, InvalidInput, NotFound, NotSignedIn
 from aed.registry.devices import actions as device_actions
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
@@ -35,6 +35,14 @@ CHANGED: Final = noop("Done.")
 UNCHANGED: Final = noop("It was so already.")
 ASKED_BEFORE: Final = noop("It was asked for within the last day.")
 NOT_STORABLE: Final = noop("These values cannot be stored. Leave out unusual characters, and shorten them.")
+
+
+def require_person(viewer: Viewer) -> None:
+    """Raise NotSignedIn for a form whose session has ended; the browser still has what was typed."""
+    if viewer.person_id is None:
+        raise NotSignedIn(
+            "You are no longer signed in. Sign in on another page, go back to the form, and send it again."
+        )
 
 
 class BulkChange(StrEnum):

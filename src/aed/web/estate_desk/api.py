@@ -22,25 +22,26 @@ from aed.accounts.people.actions import add_person, grant_role_to_known
 from aed.accounts.people.rules import Language, e164
 from aed.accounts.people.schemas import PersonIn
 from aed.accounts.permissions import Role, Viewer
-from aed.accounts.roles.actions import revoke_role
+from aed.accounts.roles.actions import UNDO_FOR, revoke_role, undo_revocation
 from aed.accounts.roles.schemas import RoleIn
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.errors import AedError, ChangedMeanwhile, InvalidInput, NotFound, NotSignedIn
+from aed.errors import AedError, ChangedMeanwhile, Conflict, InvalidInput
 from aed.hours.evaluation import parse_hours
 from aed.http.parameters import RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
+from aed.imports.devices.rules import thresholds_in
 from aed.registry.devices import actions as device_actions
-from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
 from aed.registry.devices.schemas import DeviceAmend
 from aed.registry.devices.undo import undo_change, undoable_changes
 from aed.registry.estates.models import Estate
+from aed.registry.estates.saved_filters import delete_filter, save_filter, saved_filters
 from aed.settings import Settings
 from aed.translation import detail_of
 from aed.upkeep.rules import short_number
 from aed.upkeep.signals.queries import monitors_of
-from aed.web.estate_desk import actions, page, queries, report
-from aed.web.estate_desk.actions import BulkChange
+from aed.web.estate_desk import actions, gates, page, queries, queue, report
+from aed.web.estate_desk.actions import BulkChange, require_person
 from aed.web.estate_desk.page import Shown
 from aed.web.estate_desk.report import ListForm
 from aed.web.form_fields import fields_by_name
@@ -51,6 +52,7 @@ from aed.web.week import week_of
 from aed.web.words import noop, translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
+router.include_router(gates.router)
 
 MAX_FIELDS: Final = 30
 MAX_VALUE: Final = 4_000
@@ -76,14 +78,6 @@ async def _fields(request: Request) -> dict[str, str]:
 
 
 Fields = Annotated[dict[str, str], Depends(_fields)]
-
-
-def _require_person(viewer: Viewer) -> None:
-    """Raise NotSignedIn for a form whose session has ended; the browser still has what was typed."""
-    if viewer.person_id is None:
-        raise NotSignedIn(
-            "You are no longer signed in. Sign in on another page, go back to the form, and send it again."
-        )
 
 
 @router.get("/desk")
@@ -191,6 +185,8 @@ def _desk_page(
     status: int = 200,
     problem: str = "",
     ticked: Sequence[str] = (),
+    filter_problem: str = "",
+    filter_name: str = "",
 ) -> Response:
     estate, at = queries.managed_estate(session, viewer, estate_id), clock.now()
     listed = queries.listed_devices(session, viewer, estate, at=at)
@@ -203,24 +199,28 @@ def _desk_page(
         at=at,
         checked_within_days=settings.arrival.checked_within_days,
     )
-    reports = queries.open_reports(session, viewer, estate)
+    waiting = queue.items_of(session, viewer, estate)
     return render(
         request,
         "estate_desk/desk.html.jinja",
         status=status,
         headers=NO_STORE,
         estate=estate,
-        summary=page.summary_of(listed, reports=len(reports)),
+        summary=page.summary_of(listed, waiting=len(waiting)),
         rows=page.lines_of(read, at=at),
         found=len(ids),
         part=part,
         parts=-(-len(ids) // SHOWN_AT_ONCE),
         choices=list(Shown),
         chosen=chosen,
-        reports=[(each, short_number(each.device_id)) for each in reports],
+        waiting=waiting,
+        decided=queue.decided_items(session, viewer, estate, at=at),
+        filters=saved_filters(session, viewer, estate_id=estate.id),
         keepers=queries.keepers_of(session, viewer, estate),
         problem=problem,
         ticked=ticked,
+        filter_problem=filter_problem,
+        filter_name=filter_name,
         undoable=_undoable(session, viewer, estate),
     )
 
@@ -240,7 +240,7 @@ def change_ticked_devices(
     q: Annotated[str, Form(max_length=MAX_SEARCH)] = "",
 ) -> Response:
     """Do one thing with the ticked devices, and show what came of each; labels are downloaded."""
-    _require_person(viewer)
+    require_person(viewer)
     estate = queries.managed_estate(session, viewer, estate_id)
     language, chosen = language_of(request), ListFilter(shown, one_line(q).strip())
     try:
@@ -293,10 +293,64 @@ def undo_device_change(
     change_id: Annotated[int, Form(ge=1, le=2**63 - 1)] = 1,
 ) -> RedirectResponse:
     """Undo the viewer's own last change of a device; a second time changes nothing."""
-    _require_person(viewer)
+    require_person(viewer)
     _device(session, viewer, estate_id, device_id)
     undo_change(session, viewer, device_id, change_id, at=clock.now())
     return RedirectResponse(f"/desk/{estate_id}#device-{device_id}", 303)
+
+
+@router.post("/desk/{estate_id}/queue")
+def answer_queue_item(
+    session: WriteSession,
+    viewer: FormViewerDep,
+    settings: SettingsDep,
+    estate_id: RowId,
+    item: Text = "",
+    answer: Text = "",
+) -> RedirectResponse:
+    """Answer something that waits for the manager; a second time changes nothing."""
+    require_person(viewer)
+    estate = queries.managed_estate(session, viewer, estate_id)
+    thresholds = thresholds_in(settings)
+    queue.answer_item(session, viewer, estate, item, answer, thresholds=thresholds, at=clock.now())
+    return RedirectResponse(f"/desk/{estate_id}#queue", 303)
+
+
+@router.post("/desk/{estate_id}/filters")
+def change_saved_filters(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    settings: SettingsDep,
+    estate_id: RowId,
+    name: Text = "",
+    shown: Annotated[Shown, Form()] = Shown.ALL,
+    q: Annotated[str, Form(max_length=MAX_SEARCH)] = "",
+    delete: Annotated[int, Form(ge=0, le=2**63 - 1)] = 0,
+) -> Response:
+    """Save the filter under a name, for this person, or delete one of theirs."""
+    require_person(viewer)
+    queries.managed_estate(session, viewer, estate_id)
+    chosen = ListFilter(shown, one_line(q).strip())
+    if delete:
+        delete_filter(session, viewer, estate_id, delete)
+        return RedirectResponse(f"/desk/{estate_id}?{chosen.query}#devices", 303)
+    try:
+        save_filter(session, viewer, estate_id, name, chosen.query, at=clock.now())
+    except (InvalidInput, Conflict) as error:
+        problem = detail_of(error, language_of(request))
+        return _desk_page(
+            request,
+            session,
+            viewer,
+            settings,
+            estate_id,
+            chosen,
+            status=error.status,
+            filter_problem=problem,
+            filter_name=name,
+        )
+    return RedirectResponse(f"/desk/{estate_id}?{chosen.query}#devices", 303)
 
 
 def _undoable(session: Session, viewer: Viewer, estate: Estate) -> list[page.UndoLine]:
@@ -327,7 +381,7 @@ def amend_device(
     fields: Fields,
 ) -> Response:
     """Show the hours of the coming week, or save the changes; show a conflict beside what was typed."""
-    _require_person(viewer)
+    require_person(viewer)
     device = _device(session, viewer, estate_id, device_id)
     now, was = page.fields_of(device), _was(fields)
     typed = page.typed_in(fields, device)
@@ -365,11 +419,8 @@ def amend_device(
 
 def _device(session: Session, viewer: Viewer, estate_id: int, device_id: int) -> Device:
     """Return a device of the estate for the manager of it. Raises NotFound, NotAllowed."""
-    queries.managed_estate(session, viewer, estate_id)
-    device = device_queries.device(session, viewer, device_id)
-    if device.estate_id != estate_id:
-        raise NotFound("The estate has no such device.", field="device_id")
-    return device
+    estate = queries.managed_estate(session, viewer, estate_id)
+    return queries.device_of_estate(session, viewer, estate, device_id)
 
 
 def _was(fields: dict[str, str]) -> dict[str, str] | None:
@@ -444,7 +495,7 @@ def add_role(
 
     Asks before it takes two people for one. A number under another name is refused without that name.
     """
-    _require_person(viewer)
+    require_person(viewer)
     typed: dict[str, Any] = {"name": name, "phone": phone, "role": role}
     estate = queries.managed_estate(session, viewer, estate_id)
     try:
@@ -479,9 +530,20 @@ def end_role(
     session: WriteSession, viewer: FormViewerDep, estate_id: RowId, grant_id: RowId
 ) -> RedirectResponse:
     """End a role on the estate; a second time changes nothing."""
-    _require_person(viewer)
+    require_person(viewer)
     queries.managed_estate(session, viewer, estate_id)
     revoke_role(session, viewer, grant_id, at=clock.now())
+    return RedirectResponse(f"/desk/{estate_id}/people", 303)
+
+
+@router.post("/desk/{estate_id}/people/{grant_id}/undo")
+def undo_end_of_role(
+    session: WriteSession, viewer: FormViewerDep, estate_id: RowId, grant_id: RowId
+) -> RedirectResponse:
+    """Give a role again that the viewer ended a moment ago; a second time changes nothing."""
+    require_person(viewer)
+    queries.managed_estate(session, viewer, estate_id)
+    undo_revocation(session, viewer, grant_id, at=clock.now())
     return RedirectResponse(f"/desk/{estate_id}/people", 303)
 
 
@@ -506,6 +568,7 @@ def _people_page(
         headers=NO_STORE,
         estate=estate,
         held=queries.people_of(session, viewer, estate),
+        revoked=queries.revoked_by_viewer(session, viewer, estate, since=clock.now() - UNDO_FOR),
         roles=page.ROLES,
         typed=typed,
         problem=problem,

@@ -129,14 +129,14 @@ class DeviceLine:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The line on top of the desk: counts of devices, and of reports that wait."""
+    """The line on top of the desk: counts of devices, and of what waits for the manager."""
 
     devices: int
     not_ready: int
     expires_soon: int
     """Devices whose pads or battery expire within a week."""
     overdue: int
-    reports: int
+    waiting: int
 
 
 def lines_of(read: ReadDevices, *, at: datetime) -> list[DeviceLine]:
@@ -183,14 +183,14 @@ def time_zone_of(device: Device) -> str:
     return zone or device.region.time_zone
 
 
-def summary_of(devices: Sequence[ListedDevice], *, reports: int) -> Summary:
+def summary_of(devices: Sequence[ListedDevice], *, waiting: int) -> Summary:
     """Return the counts of the line on top."""
     return Summary(
         devices=len(devices),
         not_ready=sum(not each.is_ready for each in devices),
         expires_soon=sum(each.expires_soon for each in devices),
         overdue=sum(each.is_overdue for each in devices),
-        reports=reports,
+        waiting=waiting,
     )
 
 

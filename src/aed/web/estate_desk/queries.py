@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, String, and_, cast, exists, not_, or_, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from aed.accounts.free_text import one_line
 from aed.accounts.people.models import Person
@@ -20,8 +20,9 @@ from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles import queries as role_queries
 from aed.accounts.visibility import managed_by, visible_to
 from aed.database.compiled import inline_text
-from aed.errors import InvalidInput
+from aed.errors import InvalidInput, NotFound
 from aed.hours.holiday_calendar import HolidayDates
+from aed.registry.devices import queries as device_queries
 from aed.registry.devices.dispatchable import devices_out_on_call
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import REQUIRED_CONSUMABLES, ConsumableState, DeviceState
@@ -195,6 +196,14 @@ def read_devices(
     )
 
 
+def device_of_estate(session: Session, viewer: Viewer, estate: Estate, device_id: int) -> Device:
+    """Return a device of the estate. Raises NotFound."""
+    device = device_queries.device(session, viewer, device_id)
+    if device.estate_id != estate.id:
+        raise NotFound("The estate has no such device.", field="device_id")
+    return device
+
+
 def open_reports(session: Session, viewer: Viewer, estate: Estate) -> Sequence[FaultReport]:
     """Return the open fault reports of the estate's devices, the oldest first."""
     return reports(session, viewer, DeviceFilter(estate_id=estate.id), limit=MAX_REPORTS)
@@ -210,6 +219,40 @@ def people_of(session: Session, viewer: Viewer, estate: Estate) -> list[tuple[Ro
     people = {each.id: each for each in session.scalars(select(Person).where(Person.id.in_(ids)))}
     pairs = [(each, people[each.person_id]) for each in grants]
     return sorted(pairs, key=lambda pair: (list(Role).index(pair[0].role), pair[1].name, pair[0].id))
+
+
+def revoked_by_viewer(
+    session: Session, viewer: Viewer, estate: Estate, *, since: datetime
+) -> list[tuple[RoleGrant, Person]]:
+    """Return the roles on the estate that the viewer ended lately and nobody gave again, the last first.
+
+    visibility: what the viewer ended themselves.
+    """
+    held = aliased(RoleGrant)
+    again = (
+        select(held.id)
+        .where(
+            held.person_id == RoleGrant.person_id,
+            held.role == RoleGrant.role,
+            held.estate_id == RoleGrant.estate_id,
+            held.revoked_at.is_(None),
+        )
+        .exists()
+    )
+    rows = session.execute(
+        select(RoleGrant, Person)
+        .join(Person, Person.id == RoleGrant.person_id)
+        .where(
+            RoleGrant.estate_id == estate.id,
+            RoleGrant.revoked_by == viewer.name,
+            RoleGrant.revoked_at > since,
+            Person.erased_at.is_(None),
+            ~again,
+        )
+        .order_by(RoleGrant.revoked_at.desc(), RoleGrant.id)
+        .limit(MAX_PEOPLE)
+    )
+    return [(grant, person) for grant, person in rows]
 
 
 def keepers_of(session: Session, viewer: Viewer, estate: Estate) -> list[Person]:
