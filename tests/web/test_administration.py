@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
+from aed.accounts.people.models import Account, Person
 from aed.accounts.permissions import Role
 from aed.accounts.role_grants import RoleGrant
 from aed.accounts.tokens import Token
@@ -103,10 +104,39 @@ def test_a_person_is_added_gets_a_role_and_is_found_in_the_audit_log(
     grant = session.scalars(select(RoleGrant).where(RoleGrant.person_id == int(person[1]))).one()
     session.commit()
     send(browser, "roles", do="revoke", id=str(grant.id))
-    log = browser.get(f"/administration/audit?person={person[1]}&thing=role").text
-    assert f"role {grant.id}: revoked" in log
-    assert f"role {grant.id}: granted" in log
-    assert "granted" not in browser.get(f"/administration/audit?person={person[1]}&until=2020-01-01").text
+    grant_id = grant.id
+    session.commit()
+
+    def found(query: str) -> set[str]:
+        """Return what happened to the role by the log."""
+        log = browser.get(f"/administration/audit?{query}").text
+        return set(re.findall(rf">{grant_id}</td>\s*<td[^>]*>([a-z]+)<", log))
+
+    for query in (f"person={person[1]}&thing=role", f"person=fang&thing=role {grant_id}", "thing=角色"):
+        assert found(query) == {"revoked", "granted"}, query
+    for query in ("thing=授予", "thing=granted"):
+        assert found(query) == {"granted"}, query
+    for query in ("person=nobody", f"person={person[1]}&until=2020-01-01", "thing=nothing"):
+        assert found(query) == set(), query
+
+
+def test_a_person_is_edited(browser: TestClient, session: Session) -> None:
+    person_id = make.person(session, phone="+8613800136002", name="Fang Lin").id
+    session.commit()
+    page = browser.get(f"/administration/people?q={person_id}").text
+    version = re.search(r'name="version" value="(\d+)"', page)
+    assert version is not None
+    assert f'href="/administration/people?q={person_id}"' in browser.get("/administration/people?q=fang").text
+    new = {"do": "edit", "id": str(person_id), "version": version[1], "name": "Fang Lin", "language": "en"}
+    for change in ({"name": "a\x00b"}, {"language": "fr"}, {"phone": "12"}, {"id": "x"}):
+        assert browser.post("/administration/people", data=new | change).status_code == 422, change
+    send(browser, "people", **new | {"name": "Fang Linlin", "phone": "138 0013 6003"})
+    account = session.scalars(select(Account).where(Account.person_id == person_id)).one()
+    person = session.get_one(Person, person_id)
+    assert (person.name, person.language, account.phone) == ("Fang Linlin", "en", "+8613800136003")
+    session.commit()
+    stale = browser.post("/administration/people", data=new | {"name": "Fang"})
+    assert (stale.status_code, 'id="problem"' in stale.text) == (412, True)
 
 
 def test_an_endpoint_gets_a_test_message_which_says_why_it_waits_and_is_cancelled(

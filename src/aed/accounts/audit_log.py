@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -99,13 +99,14 @@ def audit_entries(
     viewer: Viewer,
     *,
     limit: int,
-    person_id: int | None = None,
+    person_ids: Collection[int] | None = None,
     subject: str = "",
     subject_id: str = "",
+    action: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Sequence[AuditEntry]:
-    """Return the newest entries by or about a person, about a subject, and within a time.
+    """Return the newest entries by or about people, about a subject, with an action, and within a time.
 
     An unknown subject has none. Raises NotSignedIn, NotAllowed. visibility: only for a network administrator.
     """
@@ -117,11 +118,15 @@ def audit_entries(
         asked = asked.where(AuditEntry.subject == AuditSubject(subject))
     if subject_id:
         asked = asked.where(AuditEntry.subject_id == subject_id)
-    if person_id is not None:
-        about = and_(AuditEntry.subject == AuditSubject.PERSON, AuditEntry.subject_id == str(person_id))
-        grants = select(cast(_role_grants.c.id, String)).where(_role_grants.c.person_id == person_id)
+    if action:
+        asked = asked.where(AuditEntry.action == action)
+    if person_ids is not None:
+        about = and_(
+            AuditEntry.subject == AuditSubject.PERSON, AuditEntry.subject_id.in_(map(str, person_ids))
+        )
+        grants = select(cast(_role_grants.c.id, String)).where(_role_grants.c.person_id.in_(person_ids))
         role = and_(AuditEntry.subject == AuditSubject.ROLE, AuditEntry.subject_id.in_(grants))
-        asked = asked.where(or_(AuditEntry.who == f"person:{person_id}", about, role))
+        asked = asked.where(or_(AuditEntry.who.in_([f"person:{each}" for each in person_ids]), about, role))
     if since is not None:
         asked = asked.where(AuditEntry.at >= since)
     if until is not None:

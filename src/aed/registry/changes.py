@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum, StrEnum
 from typing import Any, Final, Protocol
@@ -231,21 +231,21 @@ def registry_changes(
     viewer: Viewer,
     *,
     limit: int,
-    person_id: int | None = None,
+    person_ids: Collection[int] | None = None,
     subject: str = "",
     subject_id: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Sequence[RegistryChange]:
-    """Return the newest changes by a person, of a table or one of its rows, and within a time.
+    """Return the newest changes by people, of a table or one of its rows, and within a time.
 
     Raises NotAllowed. visibility: only for a network administrator.
     """
     if not viewer.is_administrator:
         raise NotAllowed("Only a network administrator may read the history of the whole register.")
     asked = select(RegistryChange)
-    if person_id is not None:
-        asked = asked.where(RegistryChange.who == f"person:{person_id}")
+    if person_ids is not None:
+        asked = asked.where(RegistryChange.who.in_([f"person:{each}" for each in person_ids]))
     if subject:
         asked = asked.where(RegistryChange.subject == subject)
     if subject_id:

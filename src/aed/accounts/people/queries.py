@@ -73,16 +73,22 @@ def require_self_or_administrator(session: Session, viewer: Viewer, person_id: i
 
 
 def people(
-    session: Session, viewer: Viewer, *, limit: int, after_id: int = 0
+    session: Session, viewer: Viewer, *, limit: int, after_id: int = 0, name: str = ""
 ) -> Sequence[tuple[Person, Account | None]]:
-    """Return a page of people, ordered by id, without those merged into another person."""
-    found = session.execute(
+    """Return a page of people, ordered by id, without those merged into another person.
+
+    `name`: only people whose name contains it.
+    """
+    asked = (
         select(Person, Account)
         .outerjoin(Account, Account.person_id == Person.id)
         .where(Person.id > after_id, Person.joined_into_id.is_(None), people_visible_to(viewer))
         .order_by(Person.id)
         .limit(limit)
-    ).all()
+    )
+    if name:
+        asked = asked.where(Person.name.icontains(name, autoescape=True))
+    found = session.execute(asked).all()
     return [(row[0], row[1]) for row in found]
 
 

@@ -12,7 +12,7 @@ from aed.accounts import tokens as token_queries
 from aed.accounts.masking import mask_phone
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Account, Person
-from aed.accounts.people.rules import e164
+from aed.accounts.people.rules import Language, e164
 from aed.accounts.permissions import Role, TokenRole, TokenScope, Viewer
 from aed.accounts.regions.queries import codes_of_regions, regions
 from aed.accounts.role_grants import RoleGrant
@@ -60,11 +60,13 @@ def people_content(session: Session, viewer: Viewer, asked: Asked, settings: Set
     rows = [_person_row(person, account) for person, account in found[:SHOWN]]
     more = f"after={found[SHOWN - 1][0].id}" if len(found) > SHOWN else ""
     columns = (noop("Number"), NAME, noop("Phone number"), noop("Signs in with"))
-    q = Input("q", noop("Phone number, or number of the person"), value=asked.q)
+    q = Input("q", noop("Name, phone number, or number of the person"), value=asked.q)
+    chosen = found[0] if len(found) == 1 and asked.q == str(found[0][0].id) else None
     return Content(
         filters=[Form("", noop("Find a person"), [q], noop("Find"))],
         listings=[Listing(noop("People and accounts"), columns, rows, noop("Nobody was found."), more)],
         forms=[
+            *([_edit_form(*chosen)] if chosen is not None else []),
             Form(
                 "add",
                 noop("Add a person"),
@@ -73,8 +75,38 @@ def people_content(session: Session, viewer: Viewer, asked: Asked, settings: Set
                     Input("phone", noop("Phone number"), "tel", is_required=True),
                 ],
                 noop("Add"),
-            )
+            ),
         ],
+    )
+
+
+def _edit_form(person: Person, account: Account | None) -> Form:
+    """The form that changes a person; a number that is left empty stays as it is."""
+    phone = account.phone if account is not None else person.phone or ""
+    return Form(
+        "edit",
+        noop("Change this person"),
+        [
+            Input("id", PERSON_ID, "hidden", str(person.id)),
+            Input("version", PERSON_ID, "hidden", str(person.version)),
+            Input("name", NAME, value=person.name, is_required=True),
+            Input(
+                "language",
+                noop("Language of messages"),
+                "select",
+                person.language,
+                [(Language.ZH.value, noop("Chinese")), (Language.EN.value, noop("English"))],
+            ),
+            Input(
+                "phone",
+                noop("New phone number"),
+                "tel",
+                hint=noop("Leave it empty to keep the number. A new one ends all sessions of the person.")
+                if phone
+                else noop("With a number, the person gets an account."),
+            ),
+        ],
+        noop("Save"),
     )
 
 
@@ -92,6 +124,7 @@ def _person_row(person: Person, account: Account | None) -> Row:
     return Row(
         (person.id, person.name, mask_phone(phone), Words(way)),
         href=f"/administration/roles?person={person.id}",
+        links=[(noop("Change"), f"/administration/people?q={person.id}")],
         buttons=[sign_out] if account is not None else (),
     )
 
@@ -99,7 +132,7 @@ def _person_row(person: Person, account: Account | None) -> Row:
 def _people_named(
     session: Session, viewer: Viewer, q: str, settings: Settings
 ) -> list[tuple[Person, Account | None]]:
-    """Return the person of that id (up to nine digits), or those with that phone number."""
+    """Return the person of that id (up to nine digits), or those with that phone number or name."""
     if q.isascii() and q.isdecimal() and len(q) <= 9:
         return [
             each
@@ -109,7 +142,7 @@ def _people_named(
     try:
         phone = e164(q, country=settings.phone_country)
     except InvalidInput:
-        return []
+        return list(people_queries.people(session, viewer, limit=SHOWN, name=q))
     held = people_queries.account_by_phone(session, phone)
     found = {
         each.id for each in people_queries.people_by_phone(session, phone, country=settings.phone_country)

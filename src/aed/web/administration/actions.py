@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.people.actions import add_person
+from aed.accounts.people.actions import add_person, amend_person
 from aed.accounts.people.rules import Language
-from aed.accounts.people.schemas import PersonIn
+from aed.accounts.people.schemas import PersonAmend, PersonIn
 from aed.accounts.permissions import TokenRole, TokenScope, Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code
 from aed.accounts.roles.actions import grant_role, revoke_role
@@ -75,6 +75,23 @@ type Act = Callable[[Session, Sent], str | None]
 def _add_person(session: Session, sent: Sent) -> None:
     new = PersonIn(name=sent.text("name"), phone=sent.text("phone"), language=Language.ZH)
     add_person(session, sent.who, new, country=sent.settings.phone_country, at=sent.at)
+
+
+def _edit_person(session: Session, sent: Sent) -> None:
+    """Change a person; without a new number the number stays."""
+    given: dict[str, Any] = {"name": sent.text("name"), "language": sent.text("language")}
+    if phone := sent.optional("phone"):
+        given["phone"] = phone
+    change = PersonAmend.model_validate(given)
+    amend_person(
+        session,
+        sent.who,
+        sent.number("id"),
+        change,
+        version=sent.number("version"),
+        country=sent.settings.phone_country,
+        at=sent.at,
+    )
 
 
 def _sign_out(session: Session, sent: Sent) -> None:
@@ -212,6 +229,7 @@ def days_in(text: str) -> list[date]:
 
 ACTS: Final[Mapping[tuple[Subject, str], Act]] = {
     (Subject.PEOPLE, "add"): _add_person,
+    (Subject.PEOPLE, "edit"): _edit_person,
     (Subject.PEOPLE, "sign-out"): _sign_out,
     (Subject.ROLES, "grant"): _grant_role,
     (Subject.ROLES, "revoke"): _revoke_role,

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.free_text import one_line
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import Database
@@ -47,10 +48,11 @@ def _asked(request: Request) -> Asked:
     """Return the query; what is no number or day counts as not given."""
     query = request.query_params
     return Asked(
-        q=query.get("q", "")[:100],
+        q=one_line(query.get("q", "")[:100]).strip(),
         state=query.get("state", ""),
         person=_number(query.get("person", "")),
-        thing=query.get("thing", "")[:100],
+        who=one_line(query.get("person", "")[:100]).strip(),
+        thing=one_line(query.get("thing", "")[:100]).strip(),
         since=_day(query.get("since", "")),
         until=_day(query.get("until", "")),
         after=_number(query.get("after", "")),

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from sqlalchemy.orm import Session
 
 from aed.accounts.audit_log import AuditEntry, audit_entries
+from aed.accounts.people import queries as people_queries
 from aed.accounts.permissions import Viewer
 from aed.accounts.security_log import security_events
 from aed.database.encryption.columns import keyring_of
 from aed.registry.changes import RegistryChange, registry_changes
 from aed.web.administration import queries
 from aed.web.administration.rules import Asked, Content, Form, Input, Listing, Row, Words
-from aed.web.words import noop
+from aed.web.language import SOURCE, languages
+from aed.web.words import noop, translator
 
 SHOWN: Final = 50
 AT: Final = noop("When")
 WHO: Final = noop("Who did it")
 WHAT: Final = noop("Change")
 PERSON_ID: Final = noop("Number of the person")
+THING: Final = noop("Thing")
+NUMBER: Final = noop("Number")
 
 
 def keys_content(session: Session, viewer: Viewer, counts: Mapping[str, Mapping[str, int]]) -> Content:
@@ -75,31 +80,36 @@ def audit_content(session: Session, viewer: Viewer, asked: Asked) -> Content:
     """Who changed what, by person, thing and time: the signed log, the register, and sign-ins."""
     since = _midnight(asked.since) if asked.since is not None else None
     until = _midnight(asked.until + timedelta(days=1)) if asked.until is not None else None
-    thing, _, thing_id = asked.thing.strip().partition(" ")
-    person = asked.person or None
+    thing = thing_in(asked.thing)
+    people = _people_in(session, viewer, asked)
     entries = audit_entries(
         session,
         viewer,
-        person_id=person,
-        subject=thing,
-        subject_id=thing_id,
+        person_ids=people,
+        subject=thing.subject,
+        subject_id=thing.subject_id,
+        action=thing.action,
         since=since,
         until=until,
         limit=SHOWN,
     )
-    changes = registry_changes(
-        session,
-        viewer,
-        person_id=person,
-        subject=thing,
-        subject_id=thing_id,
-        since=since,
-        until=until,
-        limit=SHOWN,
-    )
-    listings = [_signed_log(entries), _register(changes)]
-    if not thing:
-        listings.append(_sign_ins(session, viewer, person, since, until))
+    names = people_queries.names_by_actor(session, {each.who for each in entries})
+    listings = [_signed_log(entries, names)]
+    if not thing.action:
+        changes = registry_changes(
+            session,
+            viewer,
+            person_ids=people,
+            subject=thing.subject,
+            subject_id=thing.subject_id,
+            since=since,
+            until=until,
+            limit=SHOWN,
+        )
+        names = people_queries.names_by_actor(session, {each.who for each in changes})
+        listings.append(_register(changes, names))
+    if not asked.thing and (people is None or len(people) == 1):
+        listings.append(_sign_ins(session, viewer, next(iter(people or ()), None), since, until))
     return Content(
         notices=[Words(noop("aed audit verify checks on the machine that no entry was altered."))],
         filters=[_search_form(asked)],
@@ -107,26 +117,131 @@ def audit_content(session: Session, viewer: Viewer, asked: Asked) -> Content:
     )
 
 
+THINGS: Final = {
+    "role": noop("Role"),
+    "person": noop("Person"),
+    "token": noop("Token"),
+    "agreement": noop("Agreement"),
+    "log": noop("Audit log"),
+    "devices": noop("AED"),
+    "consumables": noop("Pads or battery"),
+    "estates": noop("Estate"),
+    "gates": noop("Gate"),
+    "responders": noop("Volunteer"),
+    "certificates": noop("Certificate"),
+    "courses": noop("Course"),
+    "training_sessions": noop("Training session"),
+    "enrolments": noop("Enrolment"),
+    "issuers": noop("Issuer"),
+    "policies": noop("Rules of checks"),
+    "recalls": noop("Recall"),
+    "inspection_rounds": noop("Inspection round"),
+}
+"""Names of what the log and the register are about, in English; translate them."""
+ACTIONS: Final = {
+    "granted": noop("granted"),
+    "revoked": noop("revoked"),
+    "moved": noop("moved to another person"),
+    "added": noop("added"),
+    "amended": noop("changed"),
+    "joined": noop("merged into another person"),
+    "erased": noop("data erased"),
+    "accounts opened": noop("accounts opened"),
+    "password set": noop("password set"),
+    "identity linked": noop("identity linked"),
+    "identities unlinked": noop("identities unlinked"),
+    "second factor added": noop("second factor added"),
+    "second factor removed": noop("second factor removed"),
+    "second factors removed": noop("second factors removed"),
+    "made": noop("made"),
+    "drafted": noop("drafted"),
+    "representative": noop("representative set"),
+}
+"""Names of the actions of the log, in English; translate them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """What is searched: a subject, perhaps with its number, or an action."""
+
+    subject: str = ""
+    subject_id: str = ""
+    action: str = ""
+
+
+def thing_in(text: str) -> Thing:
+    """Return what a text such as `AED 12`, `角色 3` or `授予` means, in any language of the pages.
+
+    Words that mean nothing are returned as a subject, which has no entries.
+    """
+    words, number = text.strip(), ""
+    first, _, last = words.rpartition(" ")
+    if first and last:
+        words, number = first, last
+    for language in (SOURCE, *languages()):
+        translate = translator(language)
+        for known, found in ((THINGS, "subject"), (ACTIONS, "action")):
+            for value, name in known.items():
+                for text_of in (value, translate(name)):
+                    if words.casefold() == text_of.casefold() and (found == "subject" or not number):
+                        return Thing(value, number) if found == "subject" else Thing(action=value)
+                    if number and found == "action" and text.strip().casefold() == text_of.casefold():
+                        return Thing(action=value)
+    return Thing(words, number)
+
+
+def _people_in(session: Session, viewer: Viewer, asked: Asked) -> list[int] | None:
+    """Return the ids of the people who are searched, at most SHOWN; None without a search."""
+    if not asked.who:
+        return None
+    if asked.person:
+        return [asked.person]
+    found = people_queries.people(session, viewer, limit=SHOWN, name=asked.who)
+    return [person.id for person, _ in found]
+
+
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _signed_log(entries: Sequence[AuditEntry]) -> Listing:
+def _words_for(value: str, names: Mapping[str, str]) -> Words | str:
+    return Words(names[value]) if value in names else value
+
+
+def _signed_log(entries: Sequence[AuditEntry], names: Mapping[str, str]) -> Listing:
     rows = [
-        Row((each.at, each.who, f"{each.subject} {each.subject_id}: {each.action}", _details(each.details)))
+        Row(
+            (
+                each.at,
+                names.get(each.who, each.who),
+                _words_for(each.subject, THINGS),
+                each.subject_id,
+                _words_for(each.action, ACTIONS),
+                _details(each.details),
+            )
+        )
         for each in entries
     ]
     caption = noop("Roles, people, tokens, agreements (signed)")
-    return Listing(caption, (AT, WHO, WHAT, noop("Details")), rows, noop("No entry matches."))
+    columns = (AT, WHO, THING, NUMBER, WHAT, noop("Details"))
+    return Listing(caption, columns, rows, noop("No entry matches."))
 
 
-def _register(changes: Sequence[RegistryChange]) -> Listing:
+def _register(changes: Sequence[RegistryChange], names: Mapping[str, str]) -> Listing:
     rows = [
-        Row((each.at, each.who, f"{each.subject} {each.subject_id}", ", ".join(each.fields)))
+        Row(
+            (
+                each.at,
+                names.get(each.who, each.who),
+                _words_for(each.subject, THINGS),
+                each.subject_id,
+                ", ".join(each.fields),
+            )
+        )
         for each in changes
     ]
     caption = noop("AEDs, estates and other entries of the register")
-    return Listing(caption, (AT, WHO, WHAT, noop("Fields")), rows, noop("No entry matches."))
+    return Listing(caption, (AT, WHO, THING, NUMBER, noop("Fields")), rows, noop("No entry matches."))
 
 
 def _sign_ins(
@@ -143,13 +258,18 @@ def _sign_ins(
 
 
 def _search_form(asked: Asked) -> Form:
-    example = noop("Such as: devices 12, estates, role 3, person, token")
+    example = noop("Such as: AED 12, estate, role 3, person, granted")
     return Form(
         "",
         noop("Search"),
         [
-            Input("person", PERSON_ID, value=str(asked.person or "")),
-            Input("thing", noop("Thing, with its number if you like"), value=asked.thing, hint=example),
+            Input("person", noop("Name or number of the person"), value=asked.who),
+            Input(
+                "thing",
+                noop("Thing, with its number if you like, or action"),
+                value=asked.thing,
+                hint=example,
+            ),
             Input("since", noop("From"), "date", asked.since.isoformat() if asked.since else ""),
             Input("until", noop("Until"), "date", asked.until.isoformat() if asked.until else ""),
         ],

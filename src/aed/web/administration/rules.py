@@ -81,6 +81,8 @@ class Row:
     buttons: Sequence[Button] = ()
     href: str = ""
     """The page that the first cell leads to."""
+    links: Sequence[tuple[str, str]] = ()
+    """Further pages: the label, in English, and the address."""
     is_wrong: bool = False
 
 
@@ -98,7 +100,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A field of a form: a line, a choice (value and label), or a text of several lines."""
+    """A field of a form: a line, a choice (value and label), a text of several lines, or hidden."""
 
     name: str
     label: str
@@ -138,6 +140,8 @@ class Asked:
     """A search text, or the name or number of one row."""
     state: str = ""
     person: int = 0
+    who: str = ""
+    """A person by number or by a part of their name."""
     thing: str = ""
     since: date | None = None
     until: date | None = None
