@@ -198,16 +198,18 @@ def _gates_page(
         if each.state is GateState.ACTIVE
     ]
     datum = datum_of_map(settings)
-    forms: dict[str, dict[str, str]] = {str(each.id): _form_of(each, datum) for each in gates}
-    forms[NEW] = {
-        "name_zh": "",
-        "name_en": "",
-        "place": "",
-        "datum": datum.value,
-        "passage": Passage.GUARDED.value,
-        "hours": "",
-        "key": str(uuid4()),
-        "version": "",
+    forms: dict[str, dict[str, str]] = {
+        NEW: {
+            "name_zh": "",
+            "name_en": "",
+            "place": "",
+            "datum": datum.value,
+            "passage": Passage.GUARDED.value,
+            "hours": "",
+            "key": str(uuid4()),
+            "version": "",
+        },
+        **{str(each.id): _form_of(each, datum) for each in gates},
     }
     if typed is not None and typed[0] in forms:
         sent = {name: value for name, value in typed[1].items() if name in NAMES}
