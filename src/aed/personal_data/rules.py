@@ -538,6 +538,7 @@ ACTOR_COLUMNS: Final = (
     ("webhook_subscriptions", "created_by"),
     ("client_apps", "created_by"),
     ("place_photos", "chosen_by"),
+    ("residence_requests", "answered_by"),
     ("reviews", "decided_by"),
     ("role_grants", "granted_by"),
     ("role_grants", "revoked_by"),

@@ -99,6 +99,10 @@ def _reversed(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _values_before(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values before a change as the amendment takes them.
+
+    visibility: the keeper was one of a device that the viewer manages.
+    """
     values = {name: before for name, (before, _) in fields.items()}
     if "keeper_id" in values:
         keeper_id = values.pop("keeper_id")

@@ -119,6 +119,8 @@ def change_ticked(
 
     A device that is so already stays as it is, whatever its version: a form that is sent twice changes
     nothing more.
+
+    visibility: the keeper is one of those whom the page offers.
     """
     amendment = None if do is BulkChange.CHECK else amendment_in(session, who, estate, do, value)
     keeper = session.get(Person, int(value)) if do is BulkChange.KEEPER else None
