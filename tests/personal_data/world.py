@@ -129,9 +129,7 @@ def person_with_every_row(session: Session) -> Person:
     session.add_all(
         [
             ResidenceRequest(person_id=person.id, estate_id=estate.id, asked_at=NOW),
-            SavedFilter(
-                person_id=person.id, estate_id=estate.id, name=NAME, query="shown=due", saved_at=NOW
-            ),
+            SavedFilter(person_id=person.id, estate_id=estate.id, name=NAME, query="shown=due", saved_at=NOW),
         ]
     )
     session.add(
