@@ -16,10 +16,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Account, Person
 from aed.accounts.permissions import Role
 from aed.accounts.role_grants import RoleGrant
+from aed.accounts.viewers import viewer_of_person
 from aed.database.geometry import position_of
 from aed.imports.devices.models import Review
 from aed.imports.devices.rules import ReviewKind
