@@ -25,7 +25,14 @@ from aed.notifications.channels.wechat import values_of
 from aed.notifications.consents import consents_left, give_consents
 from aed.notifications.jobs import Sent, send_waiting
 from aed.notifications.models import EndpointRow, OutboxMessage, WechatConsent
-from aed.notifications.outbox import AlertMessage, Notice, alert_people, cancel, notify_person
+from aed.notifications.outbox import (
+    AlertMessage,
+    Notice,
+    alert_people,
+    cancel,
+    notify_people,
+    notify_person,
+)
 from aed.notifications.rules import (
     Channel,
     Delivery,
@@ -42,6 +49,7 @@ from tests.accounts.test_wechat import bearer, configured
 from tests.apps import app_on
 from tests.make import ADMINISTRATOR, ANYONE, NOW
 from tests.platforms.wechat_server import APP_ID, SmallWechat, small_wechat
+from tests.statements import statements_of
 
 DEVICE, CALL = "template-device", "template-call"
 FIELDS = {"thing1": "subject", "thing2": "text", "time3": "time"}
@@ -135,6 +143,26 @@ def test_each_consent_sends_exactly_one_message_and_then_the_phone_is_used(
     assert server.sent[0]["data"]["thing1"] == {"value": "到期提醒"}
     assert server.sent[0]["page"] == "pages/index/index"
     assert server.consents["o-1", DEVICE] == 0
+
+
+@pytest.mark.usefixtures("settings_here")
+def test_many_people_are_notified_at_once_each_as_alone(
+    session: Session, database: Database, server: SmallWechat
+) -> None:
+    in_wechat = member(session)
+    allow(session, server, in_wechat, times=1)
+    by_phone, unreachable = make.person(session, phone="+8613800138001"), make.person(session)
+    unreachable.phone = None
+    session.flush()
+    notices = {each.id: REMINDER for each in (in_wechat, by_phone, unreachable)}
+
+    with statements_of(database.engine) as statements:
+        reached = notify_people(session, notices, NOW)
+    assert reached == {in_wechat.id, by_phone.id}
+    assert channels_used(session) == ["wechat", "sms"]
+    assert len(statements) <= 4
+    assert notify_people(session, notices, NOW) == reached, "the consent is used: by phone"
+    assert channels_used(session) == ["wechat", "sms", "sms", "sms"]
 
 
 @pytest.mark.usefixtures("settings_here")

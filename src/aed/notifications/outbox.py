@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -158,8 +158,47 @@ def notify_person(
     if person is None:
         raise NotFound("There is no person {person_id}.", field="person_id", person_id=person_id)
     endpoints = consents.permitted(session, queries.endpoints_of(session, person_id), notice.topic, at)
+    made = _messages_to(session, person, endpoints, notice, at, country=country)
+    session.add_all(made)
+    session.flush()
+    return made
+
+
+def notify_people(session: Session, notices: Mapping[int, Notice], at: datetime) -> set[int]:
+    """Notify each person as `notify_person` does, each with their own notice; return who was reached.
+
+    Takes three statements, however many people there are, and one more for each topic if some use WeChat.
+    visibility: to these people alone.
+    """
+    people = session.scalars(select(Person).where(Person.id.in_(notices)).order_by(Person.id)).all()
+    endpoints = queries.endpoints_of_each(session, notices)
+    usable_ids = set[int]()
+    for topic in sorted({each.topic for each in notices.values()}):
+        asked = [each for id_, found in endpoints.items() if notices[id_].topic is topic for each in found]
+        usable_ids |= {each.id for each in consents.permitted(session, asked, topic, at)}
+    made = []
+    for person in people:
+        usable = [each for each in endpoints.get(person.id, ()) if each.id in usable_ids]
+        made += _messages_to(session, person, usable, notices[person.id], at, country=None)
+    insert_many(session, OutboxMessage, [_as_row(each) for each in made])
+    return {each.person_id for each in made if each.person_id is not None}
+
+
+def _messages_to(
+    session: Session,
+    person: Person,
+    endpoints: Sequence[EndpointRow],
+    notice: Notice,
+    at: datetime,
+    *,
+    country: str | None,
+) -> list[OutboxMessage]:
+    """Return the messages to a person's usable endpoints, or else the one to their phone, if there is any."""
     if endpoints:
-        return [enqueue_to_endpoint(session, each, notice, at) for each in endpoints]
+        return [
+            _to_endpoint(session, each, notice, at, ordering_key=f"e{each.id}", is_secret=False)
+            for each in endpoints
+        ]
     if not person.phone:
         return []
     message = PersonMessage(
@@ -171,7 +210,7 @@ def notify_person(
         text_zh=notice.text_zh,
         expires_at=notice.expires_at,
     )
-    return [enqueue(session, message, at)]
+    return [_to_number(session, message, at, ordering_key=f"p{person.id}")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from aed.database.session import Database, transaction
-from aed.notifications.outbox import Notice, notify_person
+from aed.notifications.outbox import Notice, notify_people
 from aed.timebank.giving.actions import move_inheritance
 from aed.timebank.goods.actions import cancel_uncollected
 from aed.timebank.ledger.posting import Posting, PostingContext, lock_ledger, post, regional_account
@@ -86,7 +86,7 @@ def expire_points(
         .execution_options(populate_existing=True)
     ).all()
     expired = _expire(session, rules, accounts, region_id, at=at)
-    notified = _notify(session, rules, accounts, at=at)
+    notified = _notify(session, rules, accounts, region_id, at=at)
     return (accounts[-1].id if len(accounts) == AT_ONCE else None), expired, notified
 
 
@@ -125,7 +125,12 @@ def _expire(
 
 
 def _notify(
-    session: Session, rules: TimeBankRules, accounts: Sequence[LedgerAccount], *, at: datetime
+    session: Session,
+    rules: TimeBankRules,
+    accounts: Sequence[LedgerAccount],
+    region_id: int,
+    *,
+    at: datetime,
 ) -> int:
     """visibility: to the holder alone."""
     sent = {
@@ -136,7 +141,8 @@ def _notify(
             .group_by(ExpiryNotice.account_id, ExpiryNotice.active_at)
         )
     }
-    notified = 0
+    zone = zone_of_region(session, region_id)
+    made, notices = [], {}
     for each in accounts:
         if each.active_at is None or each.person_id is None:
             continue
@@ -145,13 +151,11 @@ def _notify(
         end = expires_at(rules, each.active_at)
         if days is None or end is None:
             continue
-        session.execute(
-            insert(ExpiryNotice).values(account_id=each.id, active_at=each.active_at, days=days, sent_at=at)
-        )
-        zone = zone_of_region(session, each.region_id)
-        notice = _expiry_notice(each.balance, end.astimezone(zone))
-        notified += len(notify_person(session, each.person_id, notice, at)) > 0
-    return notified
+        made.append({"account_id": each.id, "active_at": each.active_at, "days": days, "sent_at": at})
+        notices[each.person_id] = _expiry_notice(each.balance, end.astimezone(zone))
+    if made:
+        session.execute(insert(ExpiryNotice), made)
+    return len(notify_people(session, notices, at)) if notices else 0
 
 
 def _expiry_notice(units: int, end: datetime) -> Notice:
