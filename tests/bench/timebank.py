@@ -1,7 +1,7 @@
 """The time bank: balance and statement, postings a second against bare inserts, and a night's run.
 
 AED_BENCH_ENTRIES=N is the number of entries on PostGIS (default 2,000,000); SpatiaLite has half of it, and at
-most 1,000,000.
+most 1,000,000. A tenth as many service records are for the proofs of service.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
+from uuid import uuid4
 
 from sqlalchemy import Connection, func, insert, select, text
 
@@ -20,6 +21,7 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import TokenRole, Viewer
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database, transaction
+from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from aed.timebank.giving.jobs import run_night
 from aed.timebank.ledger.actions import credit_service
@@ -32,15 +34,20 @@ from aed.timebank.ledger.posting import (
 from aed.timebank.ledger.queries import accounts_of, statement
 from aed.timebank.models import LedgerAccount, LedgerEntry
 from aed.timebank.rules import AccountKind, Currency, LedgerKind, ServiceKind
+from aed.volunteering.certificates.actions import issue_certificate
+from aed.volunteering.certificates.pdf import proof_pdf
+from aed.volunteering.certificates.schemas import ServiceCertificateIn
 from tests import make
 from tests.bench.ratio import Ratio
 from tests.bench.rounds import by_turns
-from tests.make import NOW
+from tests.make import ADMINISTRATOR, NOW
 
 ENTRIES = int(os.environ.get("AED_BENCH_ENTRIES", "2000000"))
-ENTRIES_A_PERSON = 73
-"""20,000,000 entries of 275,707 people."""
+PEOPLE_A_MILLION: Mapping[str, float] = {"SpatiaLite": 12_000, "PostGIS": 275_707 / 20}
+"""People for each million entries: 12,000 in all on SpatiaLite, 275,707 for 20,000,000 on PostGIS."""
+ENTRIES_A_RECORD = 10
 MAX_READ_MILLISECONDS, MIN_A_SECOND, MAX_RATIO, MAX_NIGHT_SECONDS = 20.0, 200.0, 3.0, 60.0
+MAX_CERTIFICATE_MILLISECONDS = 300.0
 
 
 def time_bank(url: str, what: str, *, entries: int) -> Iterator[Ratio]:
@@ -50,7 +57,7 @@ def time_bank(url: str, what: str, *, entries: int) -> Iterator[Ratio]:
     try:
         bring_up_to_date(database)
         began = time.perf_counter()
-        people, estate_id = _fill(database, entries)
+        people, estate_id = _fill(database, entries, people=round(entries * PEOPLE_A_MILLION[what] / 1e6))
         yield Ratio(
             f"filling with {entries:,} entries, {what}",
             (time.perf_counter() - began) / entries * 1e6,
@@ -58,20 +65,20 @@ def time_bank(url: str, what: str, *, entries: int) -> Iterator[Ratio]:
             f"microseconds an entry in one statement, with its indexes; {len(people):,} people",
         )
         yield from _reads(database, people, what)
+        yield from _certificates(database, people, estate_id, what)
         yield from _postings(database, people, estate_id, what)
         yield from _nights(database, what)
     finally:
         database.close()
 
 
-def _fill(database: Database, entries: int) -> tuple[list[int], int]:
-    count = max(50, entries // ENTRIES_A_PERSON)
+def _fill(database: Database, entries: int, *, people: int) -> tuple[list[int], int]:
     with transaction(database) as session:
         estate = make.estate(session)
         session.execute(
-            insert(Person), [{"name": str(number), "phone": f"+86138{number:08}"} for number in range(count)]
+            insert(Person), [{"name": str(number), "phone": f"+86138{number:08}"} for number in range(people)]
         )
-        people = list(session.scalars(select(Person.id)))  # visibility: invented
+        ids = list(session.scalars(select(Person.id)))  # visibility: invented
         session.execute(
             insert(LedgerAccount),
             [
@@ -84,7 +91,7 @@ def _fill(database: Database, entries: int) -> tuple[list[int], int]:
                     "minimum": 0,
                     "opened_at": NOW,
                 }
-                for person_id in people
+                for person_id in ids
                 for currency in Currency
             ],
         )
@@ -102,7 +109,12 @@ def _fill(database: Database, entries: int) -> tuple[list[int], int]:
         accounts = range(first, last + 1)
         estate_id = estate.id
     _insert_entries(database, entries, accounts=accounts, issuance=issuance)
-    return people, estate_id
+    _insert_records(database, entries // ENTRIES_A_RECORD, people=ids, estate_id=estate_id)
+    if database.engine.dialect.name != "sqlite":
+        with database.autocommit_engine.connect() as connection:
+            for table in ("ledger_accounts", "ledger_entries", "service_records", "volunteers"):
+                connection.execute(text(f"VACUUM ANALYZE {table}"))
+    return ids, estate_id
 
 
 def _insert_entries(
@@ -164,10 +176,60 @@ def _insert_entries(
                 )
             )
         assert connection.execute(text("SELECT sum(balance) FROM ledger_accounts")).scalar() == 0
-    if not is_sqlite:
-        with database.autocommit_engine.connect() as connection:
-            connection.execute(text("VACUUM ANALYZE ledger_accounts"))
-            connection.execute(text("VACUUM ANALYZE ledger_entries"))
+
+
+def _insert_records(database: Database, records: int, *, people: list[int], estate_id: int) -> None:
+    """Register everybody as a volunteer, and insert confirmed patrols of an hour in the year before."""
+    is_sqlite = database.engine.dialect.name == "sqlite"
+
+    def hours_ago(hours: str) -> str:
+        if is_sqlite:
+            return f"strftime('%Y-%m-%d %H:%M:%f000', julianday(:now) - ({hours}) / 24.0)"
+        return f"CAST(:now AS timestamptz) - ({hours}) * interval '1 hour'"
+
+    began = f"300 + 8000.0 * number / {records}"
+    with database.engine.begin() as connection:
+        connection.execute(
+            text(
+                f"""
+                INSERT INTO volunteers
+                    (person_id, estate_id, region_id, registered_at, registered_by, version)
+                SELECT people.id, estates.id, region_id, {hours_ago("20000")}, 'bench', 1
+                FROM people, estates WHERE estates.id = :estate_id AND people.id BETWEEN :first AND :last
+                """  # noqa: S608 - constants
+            ),
+            {
+                "now": f"{NOW:%Y-%m-%d %H:%M:%S}",
+                "estate_id": estate_id,
+                "first": people[0],
+                "last": people[-1],
+            },
+        )
+        connection.execute(
+            text(
+                f"""
+                INSERT INTO service_records (source, source_id, person_id, estate_id, region_id, activity,
+                    started_at, ended_at, minutes, proof, recorded_at, recorded_by, state, is_held,
+                    confirmed_at, confirmed_by, notice_from, notice_until, version)
+                WITH RECURSIVE numbers(number) AS
+                    (SELECT CAST(1 AS bigint)
+                    UNION ALL SELECT number + 1 FROM numbers WHERE number < :records)
+                SELECT 'patrol', CAST(number AS varchar), :first + number * 7919 % {len(people)}, estates.id,
+                    region_id, 'Patrol', {hours_ago(began)}, {hours_ago(f"{began} - 1")}, 60, '{{}}',
+                    {hours_ago(f"{began} - 2")}, 'bench', 'confirmed', false, {hours_ago(f"{began} - 2")},
+                    'bench', :posted_from, :posted_until, 1
+                FROM numbers, estates WHERE estates.id = :estate_id
+                """  # noqa: S608 - constants
+            ),
+            {
+                "records": records,
+                "now": f"{NOW:%Y-%m-%d %H:%M:%S}",
+                "first": people[0],
+                "estate_id": estate_id,
+                "posted_from": NOW.date() - timedelta(days=10),
+                "posted_until": NOW.date() - timedelta(days=3),
+            },
+        )
 
 
 @contextmanager
@@ -208,6 +270,33 @@ def _reads(database: Database, people: list[int], what: str) -> Iterator[Ratio]:
             MAX_READ_MILLISECONDS,
             f"p99; median {timing.micros / 1e3:.2f} ms",
         )
+
+
+def _certificates(database: Database, people: list[int], estate_id: int, what: str) -> Iterator[Ratio]:
+    """Issue proofs of a year's service, each with its PDF."""
+    with transaction(database) as session:
+        make.service_issuer(session, session.get_one(Estate, estate_id))
+
+    def issue(person_id: int) -> None:
+        new = ServiceCertificateIn(
+            key=uuid4(),
+            person_id=person_id,
+            estate_id=estate_id,
+            from_on=NOW.date() - timedelta(days=365),
+            until_on=NOW.date(),
+            handler="bench",
+        )
+        with transaction(database) as session:
+            made = issue_certificate(session, ADMINISTRATOR, new, at=NOW)
+            assert proof_pdf(made, address="https://aed.example.org/v1/service-check/x").startswith(b"%PDF")
+
+    timing = by_turns({"issue": (issue, people)}, rounds=5, a_round=10, warm_up=2)["issue"]
+    yield Ratio(
+        f"proof of service with its PDF, ms, {what}",
+        timing.percentile(0.99) / 1e3,
+        MAX_CERTIFICATE_MILLISECONDS,
+        f"p99; median {timing.micros / 1e3:.0f} ms",
+    )
 
 
 def _postings(database: Database, people: list[int], estate_id: int, what: str) -> Iterator[Ratio]:
