@@ -277,6 +277,7 @@ def make_known(session: Session) -> dict[str, int | str]:
         "appeal_id": open_appeal(session, volunteer, refused.id, reason="I was there", at=clock.now()).id,
         "batch_id": make.service_batch(session, estate).id,
         "service_number": make.service_certificate(session, of=person, on=estate).number,
+        "proof_request_id": make.proof_request(session, person, estate).id,
     }
     made["calendar_id"] = make.calendar(session, of=person)[0]
     session.commit()
@@ -412,6 +413,8 @@ WITHOUT_VERSION = {
     "PUT /v1/time-bank/exchanges/{exchange_id}/rating": 403,
     "PUT /v1/time-bank/heir": 403,
     "POST /v1/service-proof-requests": 403,
+    "POST /v1/service-proof-requests/{proof_request_id}/withdrawal": 403,
+    "POST /v1/service-proof-requests/{proof_request_id}/refusal": 200,
     "POST /v1/time-bank/priority": 403,
     "POST /v1/time-bank/sponsors": 201,
     "POST /v1/time-bank/webhooks": 201,

@@ -30,11 +30,12 @@ from aed.volunteering.certificates.schemas import (
     ServiceIssuerOut,
 )
 from aed.volunteering.permissions import require_signed_in
-from aed.volunteering.records.schemas import Reason
+from aed.volunteering.records.schemas import Reason, ServiceReasonIn
 from aed.volunteering.rules import hours_and_minutes
 
 router = APIRouter(tags=["volunteering"])
 EstateId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+ProofRequestId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 ServiceNumber = Annotated[
     str, Path(min_length=4, max_length=40, pattern="^[A-Z0-9-]+$", examples=["SC-2026-0A1B2C3D4E"])
 ]
@@ -95,6 +96,26 @@ def ask_for_proof(session: WriteSession, viewer: ViewerDep, new: ProofRequestIn)
     require_signed_in(viewer)
     made = actions.ask_for_proof(session, viewer, new, at=clock.now())
     return ProofRequestOut.of(queries.proof_request(session, viewer, made.id))
+
+
+@router.post("/service-proof-requests/{proof_request_id}/withdrawal")
+def withdraw_proof_request(
+    session: WriteSession, viewer: ViewerDep, proof_request_id: ProofRequestId
+) -> ProofRequestOut:
+    """Withdraw your request for a proof. Sent again, it changes nothing; once decided on, 409."""
+    require_signed_in(viewer)
+    return ProofRequestOut.of(actions.withdraw_request(session, viewer, proof_request_id, at=clock.now()))
+
+
+@router.post("/service-proof-requests/{proof_request_id}/refusal")
+def decline_proof_request(
+    session: WriteSession, viewer: ViewerDep, proof_request_id: ProofRequestId, given: ServiceReasonIn
+) -> ProofRequestOut:
+    """Decline a request for a proof, with the reason that the volunteer reads. For the estate's manager."""
+    require_signed_in(viewer)
+    return ProofRequestOut.of(
+        actions.decline_request(session, viewer, proof_request_id, reason=given.reason, at=clock.now())
+    )
 
 
 @router.post("/service-certificates", status_code=201)
