@@ -5,30 +5,33 @@ Those about service records are in tests/volunteering/test_records.py; docs/use/
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
 from aed.database.session import Database, transaction
-from aed.errors import AedError, Conflict, InvalidInput, NotAllowed
+from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound
 from aed.registry.estates.models import Estate
 from aed.timebank.families.actions import confirm_relative, declare_relative
-from aed.timebank.giving.actions import claim_inheritance, give
+from aed.timebank.giving.actions import claim_inheritance, donate, give
 from aed.timebank.giving.jobs import run_night
 from aed.timebank.goods import actions as goods_actions
 from aed.timebank.goods import queries as goods_queries
 from aed.timebank.ledger.actions import reverse_service
 from aed.timebank.ledger.posting import find_person_account
 from aed.timebank.mandates import actions as mandates
-from aed.timebank.models import LedgerEntry
+from aed.timebank.models import LedgerAccount, LedgerEntry
 from aed.timebank.rules import (
     UNITS_PER_POINT,
     Currency,
@@ -39,6 +42,9 @@ from aed.timebank.rules import (
     Relation,
 )
 from aed.timebank.services import actions as services
+from aed.volunteering.models import ServiceRecord
+from aed.volunteering.records.actions import confirm_record, dispute_record, record_service, void_record
+from aed.volunteering.records.schemas import ServiceIn
 from tests import make
 from tests.make import NOW
 from tests.timebank.callers import manager_of, oneself
@@ -257,3 +263,130 @@ def test_an_order_on_the_last_day_keeps_points_and_a_day_later_there_are_none(
     assert (units(session, late), units(session, early)) == (0, 100 * POINT)
     expired = select(func.sum(LedgerEntry.amount)).where(LedgerEntry.kind == LedgerKind.EXPIRE)
     assert session.scalar(expired) == 100 * POINT
+
+
+def at_once(database: Database, tries: Sequence[Callable[[Session], object]]) -> list[bool]:
+    """Try all of these at the same time, each in its own transaction; return which succeeded."""
+
+    def attempt(trick: Callable[[Session], object]) -> bool:
+        try:
+            with transaction(database) as own:
+                trick(own)
+        except AedError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        return list(pool.map(attempt, tries))
+
+
+def test_an_order_is_cancelled_or_collected_and_not_both(
+    session: Session, database: Database, estate: Estate
+) -> None:
+    buyer, manager = oneself(served(session, estate)), manager_of(estate, make.person(session))
+    person = session.get_one(Person, buyer.person_id)
+    order = make.goods_order(session, make.goods(session, estate), person)
+    order_id, code, price = order.id, order.code, order.amount
+    before = units(session, person)
+    session.commit()
+
+    done = at_once(
+        database,
+        [
+            lambda own: goods_actions.cancel_order(own, buyer, order_id, at=NOW),
+            lambda own: goods_actions.hand_over_order(own, manager, order_id, code=code, at=NOW),
+        ]
+        * 3,
+    )
+
+    session.expire_all()
+    assert done in ([True, False] * 3, [False, True] * 3)
+    assert units(session, person) == before + (price if done[0] else 0)
+
+
+def test_the_same_points_are_used_once(session: Session, database: Database, estate: Estate) -> None:
+    mother = served(session, estate)
+    goods = make.goods(session, estate)
+    goods.price, goods_id = 60 * POINT, goods.id
+    who = oneself(mother)
+    session.commit()
+
+    def order(own: Session) -> object:
+        return goods_actions.place_order(own, who, goods_id=goods_id, quantity=1, key=str(uuid4()), at=NOW)
+
+    def donation(own: Session) -> object:
+        return donate(own, who, to="care_pool", units=60 * POINT, key=str(uuid4()), at=NOW)
+
+    assert sum(at_once(database, [order, donation] * 3)) == 1
+    session.expire_all()
+    assert units(session, mother) == 40 * POINT
+
+
+def test_an_hour_counts_once_in_whatever_time_zone_and_from_however_many_phones(
+    session: Session, database: Database, estate: Estate
+) -> None:
+    li = make.volunteer(session, estate)
+    managers = [make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate) for _ in range(2)]
+    end = NOW - timedelta(hours=3)
+    hour = {"person_id": li.person_id, "estate_id": estate.id, "activity": "夜间巡逻"}
+    session.commit()
+
+    def record(own: Session, *, zone: ZoneInfo) -> object:
+        start = (end - timedelta(hours=1)).astimezone(zone)
+        given = hour | {"key": uuid4(), "started_at": start, "ended_at": end.astimezone(zone)}
+        return record_service(own, li, ServiceIn.model_validate(given), at=NOW)
+
+    zones = [CHINA, ZoneInfo("UTC"), ZoneInfo("America/New_York")]
+    assert sum(at_once(database, [partial(record, zone=each) for each in zones * 2])) == 1
+    record_id = session.scalars(select(ServiceRecord.id)).one()
+    session.rollback()  # SQLite has one writer
+    confirm = partial(confirm_record, who=managers[0], record_id=record_id, rating=5, at=NOW)
+    assert True in at_once(database, [confirm] * 6)
+    person = session.get_one(Person, li.person_id)
+    assert units(session, person) == POINT
+
+    session.rollback()
+    fields: dict[str, Any] = {"who": managers[1], "record_id": record_id, "reason": "No", "at": NOW}
+    at_once(database, [partial(each, **fields) for each in (void_record, dispute_record)] * 3)
+    session.expire_all()
+    assert units(session, person) == 0
+
+
+@pytest.mark.parametrize("points", [-5, 0, 0.001, 1e308, "Infinity", "NaN"])
+def test_amounts_are_above_nothing_finite_and_in_hundredths(
+    session: Session, client: TestClient, estate: Estate, points: float | str
+) -> None:
+    person = served(session, estate)
+    key = make.sign_in(session, person.id, bearer=True)
+    session.commit()
+    body = {"to": "care_pool", "points": points, "key": str(uuid4())}
+
+    answer = client.post("/v1/time-bank/donations", json=body, headers={"Authorization": f"Bearer {key}"})
+
+    assert (answer.status_code, answer.json()["field"]) == (422, "points")
+    session.expire_all()
+    assert units(session, person) == 100 * POINT
+
+
+def test_nobody_draws_from_an_account_that_is_not_theirs(session: Session, estate: Estate) -> None:
+    thief, neighbour = served(session, estate), served(session, estate)
+    make.goods(session, estate)  # with a sponsor
+    others = session.scalars(
+        select(LedgerAccount.id).where(
+            LedgerAccount.currency == Currency.POINTS,
+            func.coalesce(LedgerAccount.person_id, 0) != thief.id,
+        )
+    ).all()
+    assert len(others) >= 3, "the neighbour, the sponsor and the region"
+    for account_id in others:
+        with pytest.raises(NotFound):
+            donate(
+                session,
+                oneself(thief),
+                to="care_pool",
+                units=POINT,
+                key=str(uuid4()),
+                from_account_id=account_id,
+                at=NOW,
+            )
+    assert units(session, neighbour) == 100 * POINT
