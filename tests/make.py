@@ -109,7 +109,7 @@ from aed.training.courses import actions as course_actions
 from aed.training.courses.schemas import CourseIn
 from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments.schemas import EnrolmentIn
-from aed.training.models import Course, Enrolment, TrainingSession
+from aed.training.models import Course, Enrolment, IssuerBatch, TrainerGrade, TrainingSession
 from aed.training.sessions import actions as session_actions
 from aed.training.sessions.schemas import SessionIn
 from aed.upkeep.checks import actions as check_actions
@@ -384,6 +384,41 @@ def course(session: Session, code: str | None = None, **given: Any) -> Course:
     return course_actions.create_course(
         session, ADMINISTRATOR, CourseIn.model_validate(fields | given), at=NOW
     )
+
+
+def trainer_grade(session: Session, of: Person, issuer: Issuer, **given: Any) -> TrainerGrade:
+    """Record the grade of a trainer, valid for a year."""
+    grade = TrainerGrade(
+        issuer_id=issuer.id, person_id=of.id, grade="一级师资", valid_until=NOW.date() + timedelta(days=365)
+    )
+    for name, value in given.items():
+        setattr(grade, name, value)
+    session.add(grade)
+    session.flush()
+    return grade
+
+
+def issuer_batch(session: Session, of: Issuer) -> IssuerBatch:
+    """Add a batch without rows."""
+    batch = IssuerBatch(issuer_id=of.id, reference="2030-04", made_at=NOW, made_by="test")
+    session.add(batch)
+    session.flush()
+    return batch
+
+
+BATCH_FORMAT: dict[str, Any] = {
+    "columns": [
+        {"field": "row", "heading": "序号"},
+        {"field": "name", "heading": "姓名"},
+        {"field": "holder_id", "heading": "身份证号"},
+        {"field": "passed_on", "heading": "考核日期"},
+        {"field": "certificate_number", "heading": "证书编号"},
+        {"field": "reason", "heading": "退回原因"},
+    ],
+    "date_format": "2027年05月31日",
+    "holder_ids": "whole",
+    "wants_photo": False,
+}
 
 
 def training(

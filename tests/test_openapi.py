@@ -214,7 +214,10 @@ def make_known(session: Session) -> dict[str, int | str]:
     outgoing = enqueue_to_endpoint(session, endpoint, Notice("Due", "到期"), NOW)
     made |= {"name": endpoint.name, "message_id": outgoing.id, "job": "feeds"}
     made |= {"session_id": training.id, "enrolment_id": leaves.id, "number": "CPR-AED-2026-0A1B2C3D4E"}
-    made["issuer_id"] = make.issuer(session).id
+    issuer = make.issuer(session)
+    make.trainer_grade(session, person, issuer)
+    made["issuer_id"] = issuer.id
+    made["issuer_batch_id"] = make.issuer_batch(session, issuer).id
     two = [make.person(session) for _ in range(2)]
     pair = PersonPair(first_id=two[0].id, second_id=two[1].id, score=0.9, reasons=["a name"], found_at=NOW)
     session.add(pair)
@@ -333,6 +336,7 @@ WITHOUT_VERSION = {
     "POST /v1/signal-sources/{signal_source}/messages": 401,  # the request is not signed
     "POST /v1/reports": 202,
     "PATCH /v1/reports/{report_id}": 200,
+    "POST /v1/recalls/preview": 200,
     "POST /v1/retrievals": 200,
     "POST /v1/retrievals/{retrieval_id}/outcome": 200,
     "POST /v1/confirmation-requests/{confirmation_request}": 200,
@@ -387,6 +391,9 @@ WITHOUT_VERSION = {
     "POST /v1/service-batches/{batch_id}/answer": 200,
     "POST /v1/service-certificates": 404,  # person 1 is no volunteer
     "PUT /v1/estates/{estate_id}/service-issuer": 200,
+    "PUT /v1/issuers/{issuer_id}/trainer-grades": 200,
+    "POST /v1/issuers/{issuer_id}/batches": 409,  # it takes none
+    "PUT /v1/enrolments/{enrolment_id}/identity": 409,  # the issuer wants none
     "PUT /v1/estates/{estate_id}/appeal-panel/{party_role}": 200,
     "PUT /v1/estates/{estate_id}/leads/{person_id}/buildings": 409,  # the person is no lead
     "PUT /v1/volunteers/{person_id}": 200,

@@ -112,12 +112,15 @@ from aed.timebank.mandates import api as mandates_api
 from aed.timebank.regional_rules import api as time_bank_rules_api
 from aed.timebank.services import api as services_api
 from aed.timebank.webhooks import api as webhooks_api
+from aed.training.assessments import api as assessments_api
 from aed.training.attendance import api as attendance_api
 from aed.training.courses import api as courses_api
 from aed.training.enrolments import api as enrolments_api
 from aed.training.gaps import api as gaps_api
+from aed.training.issuer_batches import api as issuer_batches_api
 from aed.training.rosters import api as rosters_api
 from aed.training.sessions import api as sessions_api
+from aed.training.trainers import api as trainers_api
 from aed.translation import call_leads, detail_of, title_of, translate
 from aed.upkeep.checks import api as checks_api
 from aed.upkeep.checks.keepers import keeper_to_register
@@ -288,6 +291,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         enrolments_api,
         attendance_api,
         rosters_api,
+        assessments_api,
+        trainers_api,
+        issuer_batches_api,
         awards_api,
         calendars_api,
         service_records_api,

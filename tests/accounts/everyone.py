@@ -26,7 +26,7 @@ from aed.sharing.decisions.actions import create_link
 from aed.sharing.decisions.queries import party as party_of
 from aed.sharing.decisions.schemas import LinkIn
 from aed.sharing.rules import PartyRole
-from aed.training.models import TrainingSession
+from aed.training.models import LearnerIdentity, TrainingSession
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
 from aed.upkeep.rules import short_number
@@ -124,6 +124,8 @@ def build(session: Session) -> Everyone:
     session.expire(device, ["consumables"])
     session.refresh(device, ["consumables"])
     everyone = Everyone()
+    issuer = make.issuer(session, region="CN-33", batch_format=make.BATCH_FORMAT)
+    make.trainer_grade(session, resident, issuer)
     course = make.course(session, "FIRST-AID")
     training = make.training(session, course, estate=estate)
     enrolment = make.enrolment(session, training)
@@ -216,7 +218,8 @@ def build(session: Session) -> Everyone:
         "y": 6744,
         "person_id": resident.id,
         "grant_id": grant.id,
-        "issuer_id": make.issuer(session, region="CN-33").id,
+        "issuer_id": issuer.id,
+        "issuer_batch_id": make.issuer_batch(session, issuer).id,
         "pair_id": pair(session),
         "name": gate_group.name,
         "message_id": enqueue_to_endpoint(session, gate_group, Notice("Due", "到期"), NOW).id,
@@ -250,6 +253,7 @@ def build(session: Session) -> Everyone:
     def token(role: TokenRole, *, writes: bool = True, **place: Estate | Region) -> dict[str, str]:
         return make.key(session, role, writes=writes, **place)  # type: ignore[arg-type] # estate=…, region=…
 
+    session.add(LearnerIdentity(enrolment_id=enrolment.id, jpeg=make.jpeg(), given_at=NOW, given_by="test"))
     everyone.headers = {
         "anonymous": {},
         "resident": signed_in(session, resident),

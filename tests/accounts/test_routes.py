@@ -151,6 +151,11 @@ BODIES: dict[str, dict[str, Any]] = {
         "headers": {"Content-Type": "application/cap+xml"},
     },
     "POST /v1/sessions/{session_id}/roster": {"content": b"enrolment\n99999\n"},
+    "POST /v1/issuers/{issuer_id}/batches/{issuer_batch_id}/answer": {
+        "content": "序号,证书编号,退回原因\n1,RC-1,\n".encode(),
+        "headers": {"Content-Type": "text/csv"},
+    },
+    "POST /training/{session_id}/identity/{enrolment_id}": {"data": {"holder_id": "1"}},
     "POST /v1/calendars (a person's)": {"json": {"kind": "person"}},
     "POST /v1/devices/{device_id}/merge": {"json": {"other_id": "other_device_id"}},
     "POST /v1/devices (of the estate)": {

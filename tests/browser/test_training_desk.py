@@ -16,13 +16,32 @@ from tests.browser.checks import check
 from tests.browser.conftest import OpenPage, Site, View
 
 DAY = timedelta(days=1)
+PLAN = {
+    "theory_pass_mark": 80,
+    "stations": [
+        {"code": "cpr", "name_en": "Resuscitation", "name_zh": "心肺复苏"},
+        {"code": "bandage", "name_en": "Bandaging", "name_zh": "止血包扎", "pass_mark": 60},
+    ],
+    "retakes": 1,
+    "retake_within_days": 30,
+}
 
 
 def test_attendance_is_ticked_offline_and_sent_later(open_page: OpenPage, site: Site, view: View) -> None:
     at = clock.now()
     with site.database.write_sessions() as session, session.begin():
         estate = make.estate(session, name_en="Lakeside", name_zh="湖畔花园")
-        course = make.course(session, name_en="Resuscitation and AED", name_zh="心肺复苏与除颤")
+        code = f"rc-{at:%H%M%S%f}"  # the site is the same for all views
+        wanted = {**make.BATCH_FORMAT, "wants_photo": True}
+        issuer = make.issuer(session, code, name_en=code, name_zh=code, also_called=[], batch_format=wanted)
+        course = make.course(
+            session,
+            name_en="Resuscitation and AED",
+            name_zh="心肺复苏与除颤",
+            parts=4,
+            assessment=PLAN,
+            issuer=issuer.name_en,
+        )
         training = make.training(
             session,
             course,
@@ -66,6 +85,19 @@ def test_attendance_is_ticked_offline_and_sent_later(open_page: OpenPage, site: 
     phone.context.set_offline(False)
     phone.locator(f"#person-{second} input[value=no_show]").check()
     expect(phone.locator("#roster[data-sent]")).to_be_attached()
+    phone.locator(f"#mark-{first}-theory").fill("70")
+    phone.locator(f"#mark-{first}-cpr").select_option("passed")
+    phone.locator(f"#mark-{first}-bandage").fill("85")
+    phone.locator("#results button.big").click()
+    expect(phone.locator(f"#person-{first}")).to_contain_text(str((at + 30 * DAY).year))
+    check(phone, view, "training-marks")
+    phone.locator(f"#person-{first} a").click()
+    phone.locator("#holder_id").fill("11010519491231002X")
+    jpeg = make.jpeg(width=300, height=400)
+    phone.locator("#photo").set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": jpeg})
+    phone.locator("main form button").click()
+    expect(phone.locator("#holder-id-hint")).to_contain_text("110105********002X")
+    check(phone, view, "training-identity")
     phone.context.close()
 
     with site.database.read_sessions() as session:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,44 @@ def test_courses_have_prerequisites_and_are_withdrawn(aed: Aed, session_id: str)
     aed("courses", "withdraw", 2)
     assert "withdrawn" in aed("courses", "list").out
     assert "hours: 8.0 → 6.0" in aed("courses", "history", 2).out
+
+
+def test_marks_a_trainers_grade_and_a_batch_on_the_command_line(
+    aed: Aed, session_id: str, tmp_path: Path
+) -> None:
+    plan, form = tmp_path / "plan.json", tmp_path / "form.json"
+    plan.write_text(
+        '{"theory_pass_mark": 80, "stations": [{"code": "cpr", "name_en": "CPR", "name_zh": "复苏"}]}',
+        "utf-8",
+    )
+    names = {"row": "序号", "name": "姓名", "certificate_number": "证书编号", "reason": "退回原因"}
+    columns = [{"field": field, "heading": heading} for field, heading in names.items()]
+    form.write_text(json.dumps({"columns": columns}), "utf-8")
+    aed("courses", "amend", 1, f"assessment=@{plan}")
+    aed("enrol", session_id, "name=王小明", "phone=+86 571 5550 3000")
+    code = f"own-{sha256(b'office').hexdigest()[:12]}"
+    graded = ("grade=一级师资", "valid_until=2099-01-01", "trainer_phone=+86 571 5550 2000")
+    assert "until 2099-01-01" in aed("trainers", "grade", code, "trainer_name=林老师", *graded).out
+    assert "林老师" in aed("trainers", "list", code).out
+
+    came = tmp_path / "came.csv"
+    came.write_text("enrolment,attendance\n1,到\n", "utf-8")
+    aed("sessions", "results", session_id, came)
+    assert "is not CODE=MARK" in aed("sessions", "assess", 1, "theory", fails=True).err
+    assert "not assessed yet: cpr" in aed("sessions", "assess", 1, "theory=90").out
+    assert "passed." in aed("sessions", "assess", 1, "cpr=passed", "--assessor", "林老师").out
+    assert "theory=90 cpr=passed" in aed("sessions", "assessments", session_id).out
+
+    assert "takes no batches" in aed("issuers", "batch", code, "B1", "-o", came, fails=True).err
+    aed("issuers", "amend", code, f"batch_format=@{form}")
+    batch = tmp_path / "batch.csv"
+    assert "1 result in batch B1" in aed("issuers", "batch", code, "B1", "-o", batch).out
+    text = batch.read_text("utf-8-sig")
+    assert text.splitlines()[1] == "1,王小明,,"
+    batch.write_text(text.replace("王小明,,", "王小明,RC-1,"), "utf-8")
+    assert "1 accepted, 0 rejected" in aed("issuers", "answer", code, "B1", batch).out
+    assert "RC-1" in aed("enrolments", "show", 1).out
+    assert "B1" in aed("issuers", "batches", code).out
+    person = re.search(r"(\d+) +林老师", aed("trainers", "list", code).out)
+    assert person
+    assert "removed" in aed("trainers", "remove", code, person[1]).out

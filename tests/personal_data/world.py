@@ -55,9 +55,17 @@ from aed.timebank.mandates.models import PriorityMember
 from aed.timebank.models import ExpiryNotice, FamilyMember, Inheritance, NamedHeir, Relative
 from aed.timebank.rules import OfferKind, PriorityGroup, Relation
 from aed.timebank.services.models import ServiceOffer
-from aed.training.models import Enrolment, PresenceCodeUsed, TrainingReminder
+from aed.training.models import (
+    Assessment,
+    AssessmentAttempt,
+    Enrolment,
+    IssuerBatchRow,
+    LearnerIdentity,
+    PresenceCodeUsed,
+    TrainingReminder,
+)
 from aed.training.rosters import actions as roster_actions
-from aed.training.rules import AttendanceState, MarkedBy
+from aed.training.rules import AttendanceState, BatchRowState, MarkedBy
 from aed.upkeep.models import Confirmation, ConfirmationRequest, ReminderPreference, Retrieval
 from aed.upkeep.rules import Fact
 from aed.volunteering.appeals.actions import open_appeal, set_panel_member, vote_on_appeal
@@ -75,6 +83,7 @@ OLD_PHONE: Final = "+8613900139124"
 NOTE: Final = "Her left arm hurts"
 MAIL: Final = "ouyangnana@example.org"
 HOLDER_ID: Final = "330102********9123"
+WHOLE_ID: Final = "330102196001019123"
 TELLING: Final = ("欧阳娜", "Ouyangnana", OLD_NAME, "13900139123", "13900139124", NOTE, MAIL, "330102")
 """Values that identify the person."""
 
@@ -177,6 +186,11 @@ def person_with_every_row(session: Session) -> Person:
         roster_actions.save_results(
             session, ADMINISTRATOR, training, [result], how=MarkedBy.HAND, at=held.ends_at
         )
+    session.add(
+        AssessmentAttempt(
+            enrolment_id=learnt.id, number=1, marks={"theory": 90}, assessed_at=NOW, assessed_by="test"
+        )
+    )
     to_come = make.training(session, starts_at=NOW + timedelta(days=60), capacity=1, minimum=1)
     make.enrolment(session, to_come, NAME, phone=PHONE)
     for texts in (("Come, Ouyangnana", "来"), ("Your code is 123456", "码")):
@@ -272,6 +286,24 @@ def _certified(session: Session, person: Person, learnt: Enrolment) -> None:
     """Add her entry on an issuer's roster, and a merge of two entries of her."""
     card = certificate_of(session)
     issuer = make.issuer(session)
+    make.trainer_grade(session, person, issuer)
+    session.add(
+        LearnerIdentity(
+            enrolment_id=learnt.id, holder_id=WHOLE_ID, jpeg=b"photo", given_at=NOW, given_by="test"
+        )
+    )
+    batch = make.issuer_batch(session, issuer)
+    assessment = session.scalars(select(Assessment).where(Assessment.enrolment_id == learnt.id)).one()
+    assessment.issuer_number = f"RC-{PHONE}"
+    session.add(
+        IssuerBatchRow(
+            batch_id=batch.id,
+            number=1,
+            assessment_id=assessment.id,
+            state=BatchRowState.REJECTED,
+            reason=f"{NAME} has no photo",
+        )
+    )
     card.issuer_id, card.holder_id = issuer.id, HOLDER_ID
     session.add(
         CertificateCheck(

@@ -21,7 +21,7 @@ from aed.imports.schemas import columns
 from aed.responders.models import Certificate
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
-from aed.training.rosters.sheet import EXPLANATIONS, RosterFileRow, RosterLine
+from aed.training.rosters.sheet import COLUMNS, EXPLANATIONS, HEADINGS_ZH, PART_COLUMNS, RosterFileRow
 from aed.training.rosters.sheet_actions import export_roster, import_roster
 from aed.training.rules import EnrolmentState, SessionState
 from tests import make
@@ -228,4 +228,5 @@ def test_a_file_that_is_not_a_roster_is_refused_in_a_sentence(
 
 
 def test_every_column_is_explained() -> None:
-    assert list(EXPLANATIONS) == list(RosterLine._fields) == columns(RosterFileRow)
+    assert list(EXPLANATIONS) == list(HEADINGS_ZH) == [*COLUMNS, "parts_present"]
+    assert columns(RosterFileRow) == [*EXPLANATIONS, *PART_COLUMNS]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import ANYONE
 from aed.errors import Conflict, NotAllowed, NotSignedIn
 from aed.notifications.models import OutboxMessage
-from aed.registry.devices.models import Device
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.jobs import apply_recalls
 from aed.upkeep.models import Quarantine, Recall
 from aed.upkeep.recalls.actions import announce_recall, apply_open_recalls, close_recall
-from aed.upkeep.recalls.queries import Progress, progress, recalled_devices
+from aed.upkeep.recalls.queries import Progress, preview, progress, recalled_devices
 from aed.upkeep.recalls.schemas import RecallIn
 from aed.upkeep.rules import in_range, serial_key
 from tests import make
@@ -51,6 +52,38 @@ def test_every_device_of_the_model_and_range_is_taken_out_and_no_other(session: 
     assert quarantined(session) == meant
     assert not {*others, unknown} & set(quarantined(session))
     assert progress(session, ADMINISTRATOR, recall) == Progress(found=2, dealt_with=0, without_serial=1)
+
+
+def test_a_dry_run_names_the_devices_by_serial_and_lot_and_changes_nothing(session: Session) -> None:
+    meant = make.device(session, maker="Heartline", model="H1", serial="H1-20500")
+    other = make.device(session, maker="Heartline", model="H1", serial="H1-20501")
+    unknown = make.device(session, maker="Heartline", model="H1")
+    for device, lot in ((meant, "p-7"), (other, "P-8"), (unknown, "P-7")):
+        session.add(
+            Consumable(device_id=device.id, kind=ConsumableKind.PADS, lot=lot, expires_on=date(2029, 1, 1))
+        )
+    session.flush()
+    fields: dict[str, Any] = {
+        "maker": "heartline",
+        "serial_from": "H1-20000",
+        "serial_to": "H1-20999",
+        "lots": ["P-7"],
+    }
+    texts = {"reference": "HL-P7", "text_en": "Replace", "text_zh": "更换", "announced_on": "2026-09-20"}
+    new = Recall(**RecallIn.model_validate(fields | texts).model_dump())
+
+    for who, error in ((ANYONE, NotSignedIn), (make.member(make.estate(session)), NotAllowed)):
+        with pytest.raises(error):
+            preview(session, who, new)
+    found = preview(session, ADMINISTRATOR, new)
+
+    assert [each.device_id for each in found.devices] == [meant.id]
+    assert (found.found, found.without_serial) == (1, 1)
+    assert quarantined(session) == []
+    assert session.scalars(select(Recall)).all() == []
+    recall = make.recall(session, **fields)
+    assert quarantined(session) == [meant.id]
+    assert recall.lots == ["P-7"]
 
 
 def test_a_device_that_is_registered_later_falls_under_it_until_it_is_closed(session: Session) -> None:

@@ -16,7 +16,7 @@ from aed.accounts.permissions import Role
 from aed.accounts.sessions import SESSION_COOKIE
 from aed.notifications.models import OutboxMessage
 from aed.settings import Settings
-from aed.training.models import Attendance, TrainingSession
+from aed.training.models import AssessmentAttempt, Attendance, TrainingSession
 from aed.training.rules import AttendanceState, SessionState
 from tests import make
 from tests.apps import app_on
@@ -117,6 +117,69 @@ def test_an_officer_plans_a_session_at_the_usual_place_with_a_trainer_by_name(
     assert weekly.headers["location"].endswith("done=copied&count=3")
     again = desk.post(f"/training/{found.id}", data={"do": "weekly", "weeks": "3"})
     assert again.headers["location"].endswith("count=0")
+
+
+def test_the_roster_records_marks_and_a_retake_by_another_assessor(
+    browser_of: SignIn, session: Session, officer: Person
+) -> None:
+    at = clock.now()
+    stations = [{"code": "cpr", "name_en": "Resuscitation", "name_zh": "心肺复苏"}]
+    plan = {"theory_pass_mark": 80, "stations": stations, "retakes": 1, "retake_within_days": 9}
+    course = make.course(session, assessment=plan, parts=4, min_presence_percent=75)
+    training = make.training(
+        session,
+        course,
+        starts_at=at + timedelta(hours=1),
+        planned_at=at - 9 * DAY,
+        trainer={"name": "Lin Hua"},
+    )
+    person = make.enrolment(session, training, "Wang Fang", at=at - 5 * DAY)
+    desk, where = browser_of(officer), f"/training/{training.id}"
+    assert "Too few trainers" in desk.get(where).text
+
+    sent = {"do": "results", f"attendance-{person.id}": "attended", f"parts-{person.id}": "4"}
+    theory, station = f"mark-{person.id}-theory", f"mark-{person.id}-cpr"
+    wrong = desk.post(where, data=sent | {theory: "eighty", station: "passed"})
+    assert wrong.status_code == 422
+    assert 'value="eighty"' in wrong.text
+    assert desk.post(where, data=sent | {theory: "70", station: "passed"}).status_code == 303
+    page = desk.get(where).text
+    assert "These marks are of a retake" in page
+    retake = {theory: "90", station: "passed", f"retake-{person.id}": "yes", "assessor": "Lin Hua"}
+    assert desk.post(where, data=sent | retake).status_code == 303
+
+    trainer_id = session.get_one(TrainingSession, training.id).trainer_id
+    attempts = session.scalars(select(AssessmentAttempt).order_by(AssessmentAttempt.number)).all()
+    assert [each.marks for each in attempts] == [{"theory": 70, "cpr": True}, {"theory": 90}]
+    assert [each.assessed_by for each in attempts] == [f"person:{officer.id}", f"person:{trainer_id}"]
+    assert "Certificate " in desk.get(where).text
+
+
+def test_an_identity_number_is_shown_masked_to_those_who_run_the_session_alone(
+    browser_of: SignIn, session: Session, officer: Person
+) -> None:
+    issuer = make.issuer(session, batch_format=make.BATCH_FORMAT)
+    training = make.training(session, make.course(session, issuer=issuer.name_en))
+    other = make.training(session)
+    where = f"/training/{training.id}/identity/{make.enrolment(session, training).id}"
+    elsewhere = f"/training/{other.id}/identity/{make.enrolment(session, other).id}"
+    stranger, resident = browser_of(None), browser_of(make.person(session))
+    desk = browser_of(officer)
+    assert stranger.get(where).headers["location"].startswith("/sign-in")
+    assert stranger.post(where, data={"holder_id": "x"}).status_code == 401
+    assert resident.get(where).status_code == 404
+    assert resident.post(where, data={"holder_id": "x"}).status_code == 404
+
+    assert f'href="{where}"' in desk.get(f"/training/{training.id}").text
+    wrong = desk.post(where, data={"holder_id": "110105194912310021"})
+    assert wrong.status_code == 422
+    assert "check digit" in wrong.text
+    assert desk.post(where, data={"holder_id": "1\x00"}).status_code == 422
+    assert desk.post(where, data={"holder_id": "11010519491231002x"}).status_code == 303
+    page = desk.get(where).text
+    assert "110105********002X" in page
+    assert "1949" not in page
+    assert desk.get(elsewhere).status_code == 409
 
 
 def test_the_roster_records_results_and_writes_to_those_who_did_not_come(

@@ -44,6 +44,17 @@ def is_whole(number: str) -> bool:
     return re.fullmatch(r"[0-9]{17}[0-9X]", number) is not None
 
 
+_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_CHECK: Final = "10X98765432"
+"""GB 11643: the check character is the weighted sum of the other digits, modulo 11."""
+
+
+def has_right_check_digit(number: str) -> bool:
+    """Return True if the check character of an 18-character Chinese identity number is correct."""
+    total = sum(int(digit) * weight for digit, weight in zip(number[:17], _WEIGHTS, strict=True))
+    return _CHECK[total % 11] == number[17]
+
+
 def mask_holder_id(number: str) -> str:
     """Mask an identity number, so that it does not show the date of birth.
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from aed.accounts.masking import LAST_SHOWN
+from aed.accounts.masking import has_right_check_digit as has_right_check_digit
 from aed.hours.dates import months_after
 from aed.issuers.rules import CertificateKind
 
@@ -62,9 +63,6 @@ def is_paused(failures: int) -> bool:
     return failures >= FAILURES_IN_A_ROW
 
 
-_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_CHECK: Final = "10X98765432"
-"""GB 11643: the check character is the weighted sum of the other digits, modulo 11."""
 _STARS: Final = re.compile("[*＊×•●#?_]")
 SHOWN: Final = re.compile(r"[A-Z]{0,3}[0-9*]{3,28}[0-9X*]")
 
@@ -73,12 +71,6 @@ def written(text: str) -> str:
     """Normalise an identity number for comparison: no spaces or hyphens, uppercase X, every mask as `*`."""
     bare = "".join(unicodedata.normalize("NFKC", _STARS.sub("*", text)).upper().split())
     return bare.replace("-", "")
-
-
-def has_right_check_digit(number: str) -> bool:
-    """Return True if the check character of an 18-character Chinese identity number is correct."""
-    total = sum(int(digit) * weight for digit, weight in zip(number[:17], _WEIGHTS, strict=True))
-    return _CHECK[total % 11] == number[17]
 
 
 def ids_agree(one: str | None, other: str | None) -> bool | None:

@@ -91,6 +91,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "holidays": ("holidays.holidays_group", "Manage holiday calendars."),
     "courses": ("training.courses", "Manage courses."),
     "sessions": ("training.sessions", "Manage sessions of courses, their rosters and results."),
+    "trainers": ("training.trainers", "Manage the grades that issuers gave trainers."),
     "enrolments": ("training.enrolments", "Manage enrolments and waiting lists."),
     "certificates": (
         "certificates.certificates",
@@ -108,6 +109,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "sharing_rules.sharing_rules",
         "Manage the rules of regions for agreements.",
     ),
+    "rounds": ("rounds.rounds", "Plan, assign and list inspection rounds."),
     "recalls": ("policies.recalls", "Manage makers' recalls."),
     "checks": ("upkeep.checks", "Record and list checks of devices."),
     "quarantines": ("upkeep.quarantines", "List devices in quarantine, and why."),

@@ -12,10 +12,12 @@ from aed.accounts.regions.queries import region_by_code
 from aed.certificates.rules import CheckState
 from aed.certificates.verification import queries as verification_queries
 from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much
-from aed.cli.fields import Fields, fields_in, taking
+from aed.cli.fields import Fields, fields_in, taking, validated
+from aed.cli.files import write_whole
 from aed.cli.import_options import BadRows, File, Strict
 from aed.cli.rows import SHOWN, After, Version, show_all, show_history
 from aed.cli.screen import counting, plural, say, table
+from aed.errors import InvalidInput, NotFound
 from aed.imports.batches import NothingImported, refuse_bad_rows
 from aed.issuers import actions, queries
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut
@@ -118,6 +120,83 @@ def show_list(
     )
     if len(rows) == SHOWN:
         say(f"There may be more: --after {rows[-1][0]}")
+
+
+@issuers.command("batch")
+def write_batch(
+    code: Code,
+    reference: Annotated[str, typer.Argument(help="Chosen by you: the same again is the same batch")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write: .xlsx or .csv")],
+    session_id: Annotated[
+        int | None, typer.Option("--session", min=1, help="Only results of this session")
+    ] = None,
+) -> None:
+    """Put the passed results that an issuer does not have into a batch, and write it in its columns."""
+    from aed.training.issuer_batches import queries as batch_queries  # here: `list` reads no files
+    from aed.training.issuer_batches.actions import lacks, lines_of, prepare_batch
+    from aed.training.issuer_batches.schemas import IssuerBatchIn
+    from aed.training.issuer_batches.sheet import csv_of, xlsx_of
+
+    if output.suffix.lower() not in (".csv", ".xlsx"):
+        raise InvalidInput("A batch is written as .csv or .xlsx. Name such a file.", field="output")
+    given = validated(IssuerBatchIn, {"reference": reference, "session_id": session_id})
+    with writing() as session:
+        issuer = queries.issuer_by_code(session, code)
+        form = batch_queries.format_of(issuer)
+        prepared = prepare_batch(
+            session,
+            operator(),
+            issuer.id,
+            reference=given.reference,
+            session_id=given.session_id,
+            at=clock.now(),
+        )
+        rows = batch_queries.rows_of(session, prepared.batch.id)
+        lines = lines_of(session, prepared.batch, form, rows)
+        write = csv_of if output.suffix.lower() == ".csv" else xlsx_of
+        write_whole(output, write(form, lines))
+        left_out = [f"{each.name}: {', '.join(lacks(each, form))}" for each in prepared.left_out]
+    say(f"{output}: {plural(len(lines), 'result')} in batch {reference}.")
+    for each in left_out:
+        say(f"Left out, because something is missing: {each}.")
+
+
+@issuers.command("batches")
+def list_batches(code: Code, after: After = 0) -> None:
+    """List the batches of an issuer."""
+    from aed.training.issuer_batches import queries as batch_queries
+
+    with reading() as session:
+        issuer = queries.issuer_by_code(session, code)
+        found = batch_queries.batches(session, operator(), issuer.id, limit=SHOWN, after_id=after)
+        rows = [(each.id, each.reference, each.made_at, each.answered_at) for each in found]
+    table(None, ["id", "reference", "made", "answered"], rows, right=["id"])
+
+
+@issuers.command("answer")
+def read_batch_answer(
+    code: Code,
+    reference: Annotated[str, typer.Argument(help="The reference of the batch")],
+    file: Annotated[Path, typer.Argument(help="The issuer's answer: .xlsx or .csv")],
+) -> None:
+    """Read an issuer's answer to a batch: certificate numbers, and reasons for rejected rows."""
+    from aed.training.issuer_batches import queries as batch_queries
+    from aed.training.issuer_batches.actions import take_answer
+
+    with writing_much() as session:
+        issuer = queries.issuer_by_code(session, code)
+        batch = batch_queries.batch_by_reference(session, issuer.id, reference)
+        if batch is None:
+            raise NotFound("This issuer has no batch {batch_id}.", field="reference", batch_id=reference)
+        report = take_answer(session, operator(), issuer.id, batch.id, file, at=clock.now())
+    say(
+        f"{file.name}: {report.accepted} accepted, {report.rejected} rejected, "
+        f"{len(report.bad)} not taken; {report.unchanged} of them were known."
+    )
+    for name, reason in report.rejections:
+        say(f"Rejected: {name}: {reason}")
+    for bad in report.bad:
+        say(f"{bad.where}: {bad.reason}")
 
 
 @issuers.command("import-roster")

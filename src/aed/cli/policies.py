@@ -19,6 +19,7 @@ from aed.upkeep.checks import queries as check_queries
 from aed.upkeep.checks.queries import terms_of
 from aed.upkeep.checks.rules import DEFAULT, Terms
 from aed.upkeep.checks.schemas import PolicyAmend, PolicyIn, PolicyOut
+from aed.upkeep.models import Recall
 from aed.upkeep.recalls import actions as recall_actions
 from aed.upkeep.recalls import queries as recall_queries
 from aed.upkeep.recalls.schemas import RecallIn, RecallOut
@@ -123,8 +124,19 @@ recalls = typer.Typer(no_args_is_help=True)
 
 
 @recalls.command("add", cls=taking(RecallIn))
-def announce_recall(given: Fields) -> None:
-    """Announce a recall: quarantine every device concerned, and notify its keepers."""
+def announce_recall(
+    given: Fields,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show which devices it would quarantine; change nothing")
+    ] = False,
+) -> None:
+    """Announce a recall: quarantine every device concerned, and notify its keepers.
+
+    Lots of pads or batteries are read from a file, as a JSON list: lots=@FILE.
+    """
+    if dry_run:
+        _preview_recall(fields_in(RecallIn, given))
+        return
     with writing_much() as session:
         recall = recall_actions.announce_recall(
             session, operator(), fields_in(RecallIn, given), at=clock.now()
@@ -135,6 +147,26 @@ def announce_recall(given: Fields) -> None:
             say(
                 f"Check on site the devices of that model without a serial number: {progress.without_serial}."
             )
+
+
+def _preview_recall(new: RecallIn) -> None:
+    with reading() as session:
+        found = recall_queries.preview(session, operator(), Recall(**new.model_dump()))
+    say(f"It would quarantine {plural(found.found, 'device')}.")
+    rows = [
+        (
+            each.device_id,
+            each.estate_zh or each.estate_en,
+            each.place_zh or each.place_en,
+            each.model,
+            each.serial,
+        )
+        for each in found.devices
+    ]
+    if rows:
+        table(None, ["device", "estate", "where", "model", "serial"], rows, right=["device"])
+    if found.without_serial:
+        say(f"Check on site the devices of that model without a serial number: {found.without_serial}.")
 
 
 @recalls.command("close")

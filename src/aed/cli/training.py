@@ -14,13 +14,16 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading, writing, writing_much
-from aed.cli.fields import Fields, fields_in, taking
+from aed.cli.fields import Fields, fields_in, taking, validated
 from aed.cli.files import write_whole
 from aed.cli.rows import Id, Version, show_all, show_history
 from aed.cli.screen import counting, plural, say, table
+from aed.errors import InvalidInput
 from aed.imports.formats.files import GB18030
 from aed.imports.formats.marked import write_marked
+from aed.issuers.queries import issuer_by_code
 from aed.training import queries as session_queries
+from aed.training.assessments.queries import assessments as assessments_of_session
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.courses import actions as course_actions
 from aed.training.courses import queries as course_queries
@@ -29,10 +32,15 @@ from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.enrolments.schemas import EnrolmentIn, EnrolmentOut
 from aed.training.models import TrainingSession
+from aed.training.rosters.actions import open_for_results, result_of, save_results
+from aed.training.rosters.schemas import AssessmentRow
 from aed.training.rosters.sheet_actions import export_roster, import_roster
-from aed.training.rules import EnrolmentState
+from aed.training.rules import THEORY, EnrolmentState, MarkedBy
 from aed.training.sessions import actions as session_actions
 from aed.training.sessions.schemas import SessionAmend, SessionIn, SessionOut
+from aed.training.trainers.actions import record_grade, remove_grade
+from aed.training.trainers.queries import grade_of, grades, warnings_for
+from aed.training.trainers.schemas import TrainerGradeIn
 
 SHOWN = 100
 
@@ -177,7 +185,8 @@ def show_session(session_id: Id) -> None:
     with reading() as session:
         training = session_queries.training_session(session, operator(), session_id)
         places = session_queries.places_of(session, training.id)
-        show_all(SessionOut.of(training, places, operator()))
+        warnings = warnings_for(session, operator(), [training], {training.id: places})
+        show_all(SessionOut.of(training, places, operator(), warnings.get(training.id, ())))
 
 
 @sessions.command("history")
@@ -281,6 +290,123 @@ def take_results(
     )
     for bad in report.bad:
         say(f"{bad.where}: {bad.reason}")
+
+
+@sessions.command("assess")
+def assess(
+    enrolment_id: Id,
+    marks: Annotated[
+        list[str],
+        typer.Argument(help="CODE=MARK …: theory=85, cpr=passed, bandage=failed", metavar="CODE=MARK…"),
+    ],
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="The number of the attempt; default: the latest")
+    ] = None,
+    assessor: Annotated[str | None, typer.Option(help="The name of the person who assessed")] = None,
+    note: Annotated[str | None, typer.Option(help="Remarks")] = None,
+) -> None:
+    """Record the marks of a person in the theory test and at the stations of a course."""
+    row = _assessment_row(enrolment_id, marks, attempt, note)
+    with writing() as session:
+        at = clock.now()
+        session_id = enrolment_queries.roster_row(session, operator(), enrolment_id).session_id
+        training = open_for_results(session, operator(), session_id, at=at)
+        save_results(
+            session, operator(), training, [result_of(row)], how=MarkedBy.HAND, at=at, assessor=assessor
+        )
+        _, found, _ = assessments_of_session(session, operator(), session_id, at=at)
+        (one,) = [each for each in found if each.enrolment_id == enrolment_id]
+    left = ", ".join(one.parts_to_take)
+    result = {True: "passed", False: f"did not pass: {left}", None: f"not assessed yet: {left}"}[one.passed]
+    say(f"Enrolment {enrolment_id}: {one.name}, attempt {len(one.attempts)}, {result}.")
+
+
+def _assessment_row(
+    enrolment_id: int, marks: list[str], attempt: int | None, note: str | None
+) -> AssessmentRow:
+    stations: dict[str, object] = {}
+    for word in marks:
+        code, sign, mark = word.partition("=")
+        value: object = {"passed": True, "failed": False}.get(mark, int(mark) if mark.isdecimal() else None)
+        if not sign or value is None:
+            raise InvalidInput(
+                f"'{word}' is not CODE=MARK. A mark is a score, passed or failed.", field="marks"
+            )
+        stations[code] = value
+    theory = stations.pop(THEORY, None)
+    given = {"enrolment_id": enrolment_id, "stations": stations, "theory": theory}
+    return validated(AssessmentRow, given | {"attempt": attempt, "note": note})
+
+
+@sessions.command("assessments")
+def list_assessments(session_id: Id) -> None:
+    """List the marks of the people of a session, and what they still have to pass."""
+    with reading() as session:
+        _, found, names = assessments_of_session(session, operator(), session_id, at=clock.now())
+        rows = [
+            (
+                each.enrolment_id,
+                each.name,
+                len(each.attempts) or None,
+                " ".join(f"{code}={_mark(mark)}" for code, mark in each.marks.items()),
+                {True: "passed", False: "failed", None: None}[each.passed],
+                " ".join(each.parts_to_take),
+                each.retake_until if each.can_retake else None,
+                names.get(each.attempts[-1].assessed_by) if each.attempts else None,
+            )
+            for each in found
+        ]
+    columns = ["id", "name", "attempt", "marks", "result", "to pass", "retake until", "assessor"]
+    table(None, columns, rows, right=["id", "attempt"])
+
+
+def _mark(mark: int | bool) -> str:
+    if isinstance(mark, bool):
+        return "passed" if mark else "failed"
+    return str(mark)
+
+
+# --- Grades of trainers ---------------------------------------------------------------------------------
+
+trainers = typer.Typer(no_args_is_help=True)
+IssuerCode = Annotated[str, typer.Argument(help="The issuer's code")]
+
+
+@trainers.command("list")
+def list_trainer_grades(issuer: IssuerCode) -> None:
+    """List the grades that an issuer gave trainers, those that expire first."""
+    with reading() as session:
+        found = grades(session, operator(), issuer_by_code(session, issuer).id)
+        rows = [(each.person_id, each.person.name, each.grade, each.valid_until) for each in found]
+    table(None, ["person", "name", "grade", "valid until"], rows, right=["person"])
+
+
+@trainers.command("grade", cls=taking(TrainerGradeIn))
+def grade_trainer(issuer: IssuerCode, given: Fields) -> None:
+    """Record or renew the grade of a trainer.
+
+    Example: aed trainers grade red-cross trainer_name=林华 grade=一级师资 valid_until=2028-05-31
+    """
+    with writing() as session:
+        found = record_grade(
+            session,
+            operator(),
+            issuer_by_code(session, issuer).id,
+            fields_in(TrainerGradeIn, given),
+            at=clock.now(),
+        )
+        say(f"Person {found.person_id}: {found.grade}, valid until {found.valid_until}.")
+
+
+@trainers.command("remove")
+def remove_trainer_grade(issuer: IssuerCode, person_id: Id) -> None:
+    """Remove the grade of a trainer."""
+    with writing() as session:
+        issuer_id = issuer_by_code(session, issuer).id
+        present = grade_of(session, issuer_id, person_id)
+        version = present.version if present is not None else 0
+        remove_grade(session, operator(), issuer_id, person_id, version=version, at=clock.now())
+    say(f"The grade of person {person_id} is removed.")
 
 
 def _when(training: TrainingSession) -> str:

@@ -38,7 +38,8 @@ def create_issuer(session: Session, who: Viewer, new: IssuerIn, *, at: datetime)
     require_manages_issuer(who, region_id)
     _require_trust_granter(who, new.trust_in_lists, new.query_url)
     issuer = Issuer(
-        **new.model_dump(exclude={"region", "also_called", "courses"}),
+        **new.model_dump(exclude={"region", "also_called", "courses", "batch_format"}),
+        batch_format=new.batch_format.model_dump(mode="json") if new.batch_format is not None else None,
         region_id=region_id,
         state=IssuerState.ACTIVE,
     )
@@ -71,7 +72,10 @@ def amend_issuer(
         change.query_url if "query_url" in given else None,
     )
     before = queries.further_names_of(session, [issuer]).get(issuer.id, [])
-    for name in given - {"also_called", "courses"}:
+    if "batch_format" in given:
+        wanted = change.batch_format
+        issuer.batch_format = wanted.model_dump(mode="json") if wanted is not None else None
+    for name in given - {"also_called", "courses", "batch_format"}:
         setattr(issuer, name, getattr(change, name))
     if (issuer.verified_by is VerifiedBy.QUERY) != (issuer.query_url is not None):
         raise InvalidInput("query_url must be given if and only if verified_by is query.", field="query_url")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.regions.models import Region
@@ -35,6 +37,13 @@ class Issuer(Versioned, Table):
     state: Mapped[IssuerState] = mapped_column(
         enum_column(IssuerState), default=IssuerState.ACTIVE, server_default=text("'active'")
     )
+
+    assessor_not_trainer: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether somebody other than the trainer must assess."""
+    requires_trainer_grade: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether a session needs a trainer with a valid grade; otherwise an expired one is only a warning."""
+    batch_format: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """The file in which it takes results, as `BatchFormatIn`; None if it takes none."""
 
     region: Mapped[Region | None] = relationship(lazy="raise")
 

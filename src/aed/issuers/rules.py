@@ -38,6 +38,49 @@ class IssuerState(StrEnum):
     """Nothing new is linked to it; its certificates stay valid."""
 
 
+class HolderIds(StrEnum):
+    """How an issuer wants the identity numbers of learners in its batches."""
+
+    NONE = "none"
+    MASKED = "masked"
+    WHOLE = "whole"
+    """The whole number is kept, encrypted, until the issuer has issued the certificate."""
+
+
+class BatchField(StrEnum):
+    """What a column of an issuer's batch holds."""
+
+    ROW = "row"
+    """The number of the row in the batch, by which the answer is read."""
+    REFERENCE = "reference"
+    NAME = "name"
+    HOLDER_ID = "holder_id"
+    PHONE = "phone"
+    COURSE = "course"
+    PASSED_ON = "passed_on"
+    THEORY = "theory"
+    """The score of the theory test."""
+    PLACE = "place"
+    TRAINER = "trainer"
+    CERTIFICATE_NUMBER = "certificate_number"
+    """Empty; the issuer fills it in."""
+    REASON = "reason"
+    """Empty; the issuer says here why a row is rejected."""
+
+
+ANSWER_FIELDS = frozenset({BatchField.ROW, BatchField.CERTIFICATE_NUMBER, BatchField.REASON})
+"""The columns that a batch needs so that its answer can be read."""
+DATE_FORMATS = {
+    "2027-05-31": "%Y-%m-%d",
+    "2027/05/31": "%Y/%m/%d",
+    "2027.05.31": "%Y.%m.%d",
+    "20270531": "%Y%m%d",
+    "31.05.2027": "%d.%m.%Y",
+    "2027年05月31日": "%Y年%m月%d日",
+}
+"""How dates are written, by an example."""
+
+
 def plain_name(name: str) -> str:
     """Normalise the name of an issuer for comparison: without width, case and spaces."""
     return "".join(unicodedata.normalize("NFKC", name).casefold().split())

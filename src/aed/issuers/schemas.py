@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.fields import Code, Id, Name
 from aed.accounts.trust import CertificateTrust
 from aed.issuers.models import Issuer, IssuerCourse
-from aed.issuers.rules import CertificateKind, IssuerKind, IssuerState, VerifiedBy
+from aed.issuers.rules import (
+    ANSWER_FIELDS,
+    BatchField,
+    CertificateKind,
+    HolderIds,
+    IssuerKind,
+    IssuerState,
+    VerifiedBy,
+    plain_name,
+)
 
 CourseCode = Annotated[
     Name, Field(max_length=64, description="As written in the issuer's rosters", examples=["救护员"])
@@ -46,6 +55,62 @@ class IssuerCourseIn(BaseModel):
 
 
 Courses = Annotated[list[IssuerCourseIn], Field(max_length=100)]
+
+
+class BatchColumnIn(BaseModel):
+    """A column of an issuer's batch."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: BatchField
+    heading: Annotated[Name, Field(max_length=100, description="As the issuer writes it")]
+
+
+class BatchFormatIn(BaseModel):
+    """The file in which an issuer takes the results of learners, and answers."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "columns": [
+                        {"field": "row", "heading": "序号"},
+                        {"field": "name", "heading": "姓名"},
+                        {"field": "holder_id", "heading": "身份证号"},
+                        {"field": "passed_on", "heading": "考核日期"},
+                        {"field": "certificate_number", "heading": "证书编号"},
+                        {"field": "reason", "heading": "退回原因"},
+                    ],
+                    "date_format": "2027/05/31",
+                    "holder_ids": "whole",
+                }
+            ]
+        },
+    )
+
+    columns: Annotated[list[BatchColumnIn], Field(min_length=3, max_length=20)] = Field(
+        description="In the order of the file; row, certificate_number and reason are needed"
+    )
+    date_format: Literal[
+        "2027-05-31", "2027/05/31", "2027.05.31", "20270531", "31.05.2027", "2027年05月31日"
+    ] = Field("2027-05-31", description="How dates are written, by an example")
+    holder_ids: HolderIds = Field(
+        HolderIds.NONE, description="Whether learners give an identity number, and how it is sent"
+    )
+    wants_photo: bool = Field(False, description="Whether learners give a photo")
+
+    @model_validator(mode="after")
+    def _check_columns(self) -> Self:
+        given = [each.field for each in self.columns]
+        headings = {plain_name(each.heading) for each in self.columns}
+        if len(set(given)) < len(given) or len(headings) < len(given):
+            raise ValueError("each field and each heading may be used once")
+        if not ANSWER_FIELDS.issubset(given):
+            raise ValueError("the columns row, certificate_number and reason are needed to read the answer")
+        if (BatchField.HOLDER_ID in given) != (self.holder_ids is not HolderIds.NONE):
+            raise ValueError("a column holder_id is needed if and only if holder_ids is masked or whole")
+        return self
 
 
 def _require_distinct_codes(courses: list[IssuerCourseIn] | None) -> None:
@@ -95,6 +160,16 @@ class IssuerIn(BaseModel):
     )
     verified_by: VerifiedBy = VerifiedBy.NOTHING
     query_url: Url | None = Field(None, description="URL of the issuer's service, with verified_by=query")
+    assessor_not_trainer: bool = Field(
+        False, description="Whether somebody other than the trainer must assess"
+    )
+    requires_trainer_grade: bool = Field(
+        False,
+        description="Whether sessions need a trainer with a valid grade; false: an expired one is a warning",
+    )
+    batch_format: BatchFormatIn | None = Field(
+        None, description="The file of results that it takes; null: it takes none"
+    )
     also_called: Names = []
     courses: Courses = []
 
@@ -119,6 +194,9 @@ class IssuerAmend(BaseModel):
     trust_in_lists: CertificateTrust | None = None
     verified_by: VerifiedBy | None = None
     query_url: Url | None = None
+    assessor_not_trainer: bool | None = None
+    requires_trainer_grade: bool | None = None
+    batch_format: BatchFormatIn | None = None
     also_called: Names | None = None
     courses: Courses | None = None
 
@@ -138,6 +216,9 @@ class IssuerOut(BaseModel):
     trust_in_lists: CertificateTrust
     verified_by: VerifiedBy
     query_url: str | None = Field(description="Visible to the officers of the issuer")
+    assessor_not_trainer: bool
+    requires_trainer_grade: bool
+    batch_format: BatchFormatIn | None
     also_called: list[str]
     courses: list[IssuerCourseIn]
     state: IssuerState
@@ -158,6 +239,9 @@ class IssuerOut(BaseModel):
             trust_in_lists=issuer.trust_in_lists,
             verified_by=issuer.verified_by,
             query_url=issuer.query_url if is_url_shown else None,
+            assessor_not_trainer=issuer.assessor_not_trainer,
+            requires_trainer_grade=issuer.requires_trainer_grade,
+            batch_format=BatchFormatIn.model_validate(issuer.batch_format) if issuer.batch_format else None,
             also_called=list(names),
             courses=[IssuerCourseIn.of(each) for each in courses],
             state=issuer.state,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 from geoalchemy2 import WKBElement, WKTElement
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.people.models import Person
 from aed.accounts.regions.models import Region
+from aed.database.encryption.columns import Encrypted
 from aed.database.geometry import point_type
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.registry.estates.models import Estate
@@ -17,6 +19,7 @@ from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind
 from aed.training.rules import (
     AttendanceState,
+    BatchRowState,
     CourseState,
     EnrolmentState,
     MarkedBy,
@@ -54,6 +57,14 @@ class Course(Versioned, Table):
     refresher_months: Mapped[int | None]
     """Months after which skills should be refreshed; None if no refresher applies."""
     state: Mapped[CourseState] = mapped_column(enum_column(CourseState), default=CourseState.OFFERED)
+    assessment: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """The assessment plan, as `AssessmentPlanIn`; None if the trainer only says passed or not."""
+    parts: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """Parts for which presence is counted, such as half days."""
+    min_presence_percent: Mapped[int | None]
+    """For how much of the parts a person must be present to be assessed; None if any presence is enough."""
+    learners_per_trainer: Mapped[int | None]
+    learners_per_manikin: Mapped[int | None]
 
 
 class Prerequisite(Table):
@@ -98,6 +109,10 @@ class TrainingSession(Versioned, Table):
     minimum: Mapped[int]
     state: Mapped[SessionState] = mapped_column(enum_column(SessionState), default=SessionState.PLANNED)
     cancelled_why: Mapped[str | None] = mapped_column(Text)
+    trainers: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """How many trainers there are, the named one included."""
+    manikins: Mapped[int | None]
+    """How many manikins there are; None if unknown."""
 
     course: Mapped[Course] = relationship(lazy="raise")
     trainer: Mapped[Person | None] = relationship(lazy="raise")
@@ -157,6 +172,8 @@ class Attendance(Versioned, Table):
     how: Mapped[MarkedBy] = mapped_column(enum_column(MarkedBy))
     marked_at: Mapped[datetime]
     marked_by: Mapped[str] = mapped_column(String(200))
+    parts_present: Mapped[int | None]
+    """For how many parts of the course the person was present; None for all of them."""
 
 
 class Assessment(Versioned, Table):
@@ -172,8 +189,102 @@ class Assessment(Versioned, Table):
     assessed_by: Mapped[str] = mapped_column(String(200))
     certificate_id: Mapped[int | None] = mapped_column(ForeignKey("certificates.id"), index=True)
     """The certificate awarded for passing."""
+    issuer_number: Mapped[str | None] = mapped_column(String(100))
+    """The number that the issuer gave the card, from the answer to a batch."""
 
     certificate: Mapped[Certificate | None] = relationship(lazy="raise")
+
+
+class AssessmentAttempt(Versioned, Table):
+    """The marks of one attempt at the parts of an assessment."""
+
+    __tablename__ = "assessment_attempts"
+    __table_args__ = (
+        UniqueConstraint("enrolment_id", "number"),
+        CheckConstraint("number BETWEEN 1 AND 10", name="number"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    enrolment_id: Mapped[int] = mapped_column(ForeignKey("enrolments.id"))
+    number: Mapped[int]
+    """1 is the first attempt, 2 the first retake."""
+    marks: Mapped[dict[str, Any]]
+    """A score, or whether it was passed, by the code of the part."""
+    assessed_at: Mapped[datetime]
+    assessed_by: Mapped[str] = mapped_column(String(200))
+
+
+class TrainerGrade(Versioned, Table):
+    """The grade that an issuer gave a trainer, and until when it is valid."""
+
+    __tablename__ = "trainer_grades"
+    __table_args__ = (UniqueConstraint("issuer_id", "person_id"),)
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    issuer_id: Mapped[int] = mapped_column(ForeignKey("issuers.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    grade: Mapped[str] = mapped_column(String(100))
+    """As the issuer calls it."""
+    valid_until: Mapped[date]
+
+    person: Mapped[Person] = relationship(lazy="raise")
+
+
+class LearnerIdentity(Table):
+    """Identity number and photo of a learner whose issuer wants them; deleted once it has issued the card."""
+
+    __tablename__ = "learner_identities"
+
+    enrolment_id: Mapped[int] = mapped_column(
+        ForeignKey("enrolments.id"), primary_key=True, autoincrement=False
+    )
+    holder_id: Mapped[str | None] = mapped_column(Encrypted("learner_identities.holder_id"))
+    """Whole only if the issuer wants it whole; otherwise masked."""
+    jpeg: Mapped[bytes | None] = mapped_column(deferred=True)
+    given_at: Mapped[datetime]
+    given_by: Mapped[str] = mapped_column(String(200))
+
+
+class IssuerBatch(Table):
+    """Results that are given to an issuer together, under one reference."""
+
+    __tablename__ = "issuer_batches"
+    __table_args__ = (UniqueConstraint("issuer_id", "reference"),)
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    issuer_id: Mapped[int] = mapped_column(ForeignKey("issuers.id"))
+    reference: Mapped[str] = mapped_column(String(32))
+    """Chosen by the client: a request that is repeated leads to the same batch."""
+    made_at: Mapped[datetime]
+    made_by: Mapped[str] = mapped_column(String(200))
+    answered_at: Mapped[datetime | None]
+    """When the last of its rows was answered."""
+
+
+class IssuerBatchRow(Table):
+    """A result in a batch, and what the issuer made of it."""
+
+    __tablename__ = "issuer_batch_rows"
+    __table_args__ = (
+        CheckConstraint("(state = 'rejected') = (reason IS NOT NULL)", name="reason_if_rejected"),
+        Index(  # a result is with the issuer once, unless it was rejected
+            "uq_issuer_batch_rows_once",
+            "assessment_id",
+            unique=True,
+            postgresql_where=text("state <> 'rejected'"),
+            sqlite_where=text("state <> 'rejected'"),
+        ),
+        Index("ix_issuer_batch_rows_assessment_id", "assessment_id"),
+    )
+
+    batch_id: Mapped[int] = mapped_column(
+        ForeignKey("issuer_batches.id"), primary_key=True, autoincrement=False
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """The number of the row, from 1."""
+    assessment_id: Mapped[int] = mapped_column(ForeignKey("assessments.id"))
+    state: Mapped[BatchRowState] = mapped_column(enum_column(BatchRowState))
+    reason: Mapped[str | None] = mapped_column(Text)
 
 
 class PresenceCodeUsed(Table):

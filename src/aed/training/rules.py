@@ -20,6 +20,20 @@ class CourseState(StrEnum):
     """No new sessions. Certificates that were awarded stay valid."""
 
 
+class BatchRowState(StrEnum):
+    """What an issuer made of a result."""
+
+    WAITING = "waiting"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    """With a reason; it is in the next batch again."""
+
+
+THEORY: Final = "theory"
+"""The code of the theory test among the parts of an assessment."""
+FULL_SCORE: Final = 100
+
+
 def last_valid_day(issued_on: date, validity_months: int) -> date:
     """Return the last day of validity.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.people.models import Person
@@ -245,6 +245,8 @@ class Recall(Versioned, Table):
     """None means all of the maker's models."""
     serial_from: Mapped[str | None] = mapped_column(String(100))
     serial_to: Mapped[str | None] = mapped_column(String(100))
+    lots: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """Lots of pads or batteries, one of which must be fitted; None: whatever is fitted."""
     reference: Mapped[str] = mapped_column(String(200), unique=True)
     """The number given by the maker or authority."""
     text_en: Mapped[str] = mapped_column(Text)

@@ -60,7 +60,9 @@ def amend_course(
             )
     if "prerequisites" in given:
         _put_prerequisites(session, who, course, change.prerequisites or [], at=at)
-    for name in given - {"prerequisites"}:
+    if "assessment" in given:
+        course.assessment = change.assessment.model_dump() if change.assessment is not None else None
+    for name in given - {"prerequisites", "assessment"}:
         setattr(course, name, getattr(change, name))
     if change.issuer is not None:
         course.issuer_id = managed_issuer(session, who, change.issuer, at=at).id

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.fields import Code, Id, Name
 from aed.responders.rules import CertificateKind
 from aed.training.models import Course
-from aed.training.rules import CourseState
+from aed.training.rules import FULL_SCORE, THEORY, CourseState
+from aed.training.trainers.rules import DEFAULT_LEARNERS_PER_MANIKIN, DEFAULT_LEARNERS_PER_TRAINER
 
 Hours = Annotated[float, Field(gt=0, le=400, allow_inf_nan=False, description="Hours of teaching")]
 Validity = Annotated[
@@ -21,6 +22,78 @@ Refreshing = Annotated[
 Prerequisites = Annotated[
     list[Code], Field(max_length=20, description="Codes of courses that must be passed first")
 ]
+Parts = Annotated[
+    int, Field(ge=1, le=20, description="Parts for which presence is counted, such as half days")
+]
+Percent = Annotated[
+    int, Field(ge=1, le=100, description="For how many per cent of the parts people must be present to pass")
+]
+Learners = Annotated[int, Field(ge=1, le=100)]
+
+
+StationCode = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=32,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="Short code of the station",
+        examples=["cpr"],
+    ),
+]
+MAX_STATIONS: Final = 10
+MAX_RETAKES: Final = 5
+
+
+class StationIn(BaseModel):
+    """A practical station."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: StationCode
+    name_en: Name
+    name_zh: Name
+    pass_mark: Annotated[int, Field(ge=0, le=FULL_SCORE)] | None = Field(
+        None, description="Lowest score that passes; null: the station is passed or failed without a score"
+    )
+
+
+class AssessmentPlanIn(BaseModel):
+    """How a course is assessed. Who passes every part passes the course."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "theory_pass_mark": 80,
+                    "stations": [{"code": "cpr", "name_en": "Resuscitation", "name_zh": "心肺复苏"}],
+                    "retakes": 1,
+                    "retake_within_days": 30,
+                }
+            ]
+        },
+    )
+
+    theory_pass_mark: Annotated[int, Field(ge=0, le=FULL_SCORE)] | None = Field(
+        None, description="Lowest score of the theory test that passes, out of 100; null: no theory test"
+    )
+    stations: Annotated[list[StationIn], Field(max_length=MAX_STATIONS)] = []
+    retakes: Annotated[int, Field(ge=0, le=MAX_RETAKES)] = Field(
+        0, description="How many further attempts a person has at the parts that they failed"
+    )
+    retake_within_days: Annotated[int, Field(ge=0, le=365)] = Field(
+        0, description="Days after the session within which parts can be retaken"
+    )
+
+    @model_validator(mode="after")
+    def _check_parts(self) -> Self:
+        codes = [each.code for each in self.stations]
+        if self.theory_pass_mark is None and not codes:
+            raise ValueError("give theory_pass_mark, or at least one station")
+        if len(set(codes)) < len(codes) or THEORY in codes:
+            raise ValueError(f"the stations must have different codes, and none may be '{THEORY}'")
+        return self
 
 
 class CourseIn(BaseModel):
@@ -39,6 +112,12 @@ class CourseIn(BaseModel):
                     "issuer": "West Lake training office",
                     "validity_months": 24,
                     "refresher_months": 6,
+                    "assessment": {
+                        "theory_pass_mark": 80,
+                        "stations": [{"code": "cpr", "name_en": "Resuscitation", "name_zh": "心肺复苏"}],
+                        "retakes": 1,
+                        "retake_within_days": 30,
+                    },
                 }
             ]
         },
@@ -55,6 +134,19 @@ class CourseIn(BaseModel):
     validity_months: Validity | None = None
     refresher_months: Refreshing | None = None
     prerequisites: Prerequisites = []
+    assessment: AssessmentPlanIn | None = Field(
+        None, description="Theory and stations; without it the trainer only says passed or not"
+    )
+    parts: Parts = 1
+    min_presence_percent: Percent | None = Field(
+        None, description="For how many per cent of the parts people must be present to pass; null: any"
+    )
+    learners_per_trainer: Learners | None = Field(
+        DEFAULT_LEARNERS_PER_TRAINER, description="More of them are a warning; null: no limit"
+    )
+    learners_per_manikin: Learners | None = Field(
+        DEFAULT_LEARNERS_PER_MANIKIN, description="More of them are a warning; null: no limit"
+    )
 
     @model_validator(mode="after")
     def _check_certificate(self) -> Self:
@@ -78,6 +170,13 @@ class CourseAmend(BaseModel):
     validity_months: Validity | None = None
     refresher_months: Refreshing | None = None
     prerequisites: Prerequisites | None = None
+    assessment: AssessmentPlanIn | None = Field(
+        None, description="Replaces the whole plan; results that were recorded stay"
+    )
+    parts: Parts | None = None
+    min_presence_percent: Percent | None = None
+    learners_per_trainer: Learners | None = None
+    learners_per_manikin: Learners | None = None
 
 
 class CourseOut(BaseModel):
@@ -93,6 +192,11 @@ class CourseOut(BaseModel):
     validity_months: int | None
     refresher_months: int | None
     prerequisites: list[str]
+    assessment: AssessmentPlanIn | None
+    parts: int
+    min_presence_percent: int | None
+    learners_per_trainer: int | None
+    learners_per_manikin: int | None
     state: CourseState
     version: int
 
@@ -109,6 +213,11 @@ class CourseOut(BaseModel):
             validity_months=course.validity_months,
             refresher_months=course.refresher_months,
             prerequisites=prerequisites,
+            assessment=AssessmentPlanIn.model_validate(course.assessment) if course.assessment else None,
+            parts=course.parts,
+            min_presence_percent=course.min_presence_percent,
+            learners_per_trainer=course.learners_per_trainer,
+            learners_per_manikin=course.learners_per_manikin,
             state=course.state,
             version=course.version,
         )

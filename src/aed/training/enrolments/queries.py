@@ -37,6 +37,8 @@ class RosterRow(NamedTuple):
     passed: bool | None
     note: str | None
     certificate: str | None
+    parts_present: int | None
+    issuer_number: str | None
     version: int
 
 
@@ -70,6 +72,8 @@ def _rows(viewer: Viewer) -> Select[*tuple[Any, ...]]:
             Assessment.passed,
             Assessment.note,
             Certificate.number,
+            Attendance.parts_present,
+            Assessment.issuer_number,
             Enrolment.version,
         )
         .join(Person, Person.id == Enrolment.person_id)

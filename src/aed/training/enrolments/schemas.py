@@ -59,6 +59,10 @@ class EnrolmentOut(BaseModel):
     passed: bool | None
     note: str | None
     certificate: str | None = Field(description="Certificate number")
+    parts_present: int | None = Field(
+        description="For how many parts of the course they were present; null: for all"
+    )
+    issuer_number: str | None = Field(description="The number that the issuer gave the card")
     version: int
 
     @classmethod

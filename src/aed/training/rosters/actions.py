@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -21,11 +21,16 @@ from aed.registry.changes import PutOutcome, flush_or_conflict, record_amendment
 from aed.responders.actions import Award, award_certificate
 from aed.responders.models import Certificate
 from aed.training import queries as session_queries
+from aed.training.assessments.actions import Assessor, assessor_of, record_marks
+from aed.training.assessments.queries import attempts_of
+from aed.training.assessments.rules import PartMark, PartMarks, has_passed, plan_of, was_present_enough
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.messages import notify
 from aed.training.models import Assessment, Attendance, Enrolment, TrainingSession
 from aed.training.permissions import require_trainer
+from aed.training.rosters.schemas import AssessmentRow
 from aed.training.rules import (
+    THEORY,
     AttendanceState,
     EnrolmentState,
     LinkNotice,
@@ -34,6 +39,7 @@ from aed.training.rules import (
     can_sign_in,
     last_valid_day,
 )
+from aed.training.trainers.actions import require_valid_grade
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,22 @@ class Result:
     attendance: AttendanceState | None = None
     passed: bool | None = None
     note: str | None = None
+    marks: PartMarks | None = None
+    """PartMarks by code of the part, for a course with an assessment plan."""
+    attempt: int | None = None
+    """The number of the attempt that the marks belong to; the latest by default."""
+    parts_present: int | None = None
+    """For how many parts of the course the person was present."""
+
+
+def result_of(row: AssessmentRow) -> Result:
+    """Return an assessed row of a request as a result."""
+    marks: dict[str, PartMark] = dict(row.stations)
+    if row.theory is not None:
+        marks[THEORY] = row.theory
+    return Result(
+        row.enrolment_id, passed=row.passed, note=row.note, marks=marks or None, attempt=row.attempt
+    )
 
 
 def open_for_results(session: Session, who: Viewer, session_id: int, *, at: datetime) -> TrainingSession:
@@ -74,16 +96,24 @@ def save_results(
     *,
     how: MarkedBy,
     at: datetime,
+    assessor: str | None = None,
 ) -> list[PutOutcome]:
     """Record attendance and assessments, in the given order. `training` comes from `open_for_results`.
 
     1. Record attendance of enrolled people. The first person who attended marks the session as held.
-    2. Record the assessment of people who attended. Passing awards the certificate of the course.
+    2. Record the marks of people who attended, if the course is assessed by parts.
+    3. Record the result. Passing awards the certificate of the course.
+
+    `assessor` is the name of who assessed, if that is not the viewer.
 
     Raises NotFound for an enrolment of another session, or Conflict. The caller must then roll back its
     transaction or savepoint, so that either all results are stored or none.
     """
     known = enrolment_queries.results(session, [each.enrolment_id for each in given])
+    plan = plan_of(training.course.assessment)
+    attempts = attempts_of(session, list(known)) if plan is not None else {}
+    is_assessed = any(each.passed is not None or each.marks for each in given)
+    assessed_by = assessor_of(session, who, training, assessor) if is_assessed else None
     outcomes = []
     for number, each in enumerate(given):
         found = known.get(each.enrolment_id)
@@ -95,26 +125,66 @@ def save_results(
             )
         enrolment, attendance, assessment = found
         field = f"rows.{number}"
-        before = (
-            attendance.state if attendance is not None else None,
-            (assessment.passed, assessment.note) if assessment is not None else None,
-        )
-        if each.attendance is not None:
+        before = _stored(attendance, assessment)
+        is_marked = False
+        if each.attendance is not None or each.parts_present is not None:
             attendance = _attended(
-                session, who, training, enrolment, attendance, assessment, each.attendance, how, field, at=at
+                session, who, training, enrolment, attendance, assessment, each, how, field, at=at
             )
-        if each.passed is not None:
+        if each.marks and assessed_by is not None:
+            if plan is None:
+                raise InvalidInput(
+                    "The course {code} has no assessment by parts. Give passed instead.",
+                    field=f"{field}.stations",
+                    code=training.course.code,
+                )
+            _require_present(training, enrolment, attendance, f"{field}.stations")
+            of_person = attempts.setdefault(enrolment.id, [])
+            is_marked = record_marks(
+                session,
+                who,
+                training,
+                enrolment,
+                plan,
+                of_person,
+                each.marks,
+                number=each.attempt,
+                assessor=assessed_by,
+                field=field,
+                at=at,
+            )
+        result = each
+        if plan is not None and (each.marks or each.passed is not None):
+            of_person = attempts.get(enrolment.id, [])
+            passed = has_passed(plan, [attempt.marks for attempt in of_person])
+            if each.passed is not None and each.passed != passed:
+                raise Conflict(
+                    "{name}: the result of this course follows from its parts. Give the marks of each part.",
+                    field=f"{field}.passed",
+                    name=enrolment.person.name,
+                )
+            note = each.note if each.note is not None or assessment is None else assessment.note
+            result = replace(each, passed=passed, note=note, attempt=len(of_person))
+        if result.passed is not None and assessed_by is not None:
             assessment = _assessed(
-                session, who, training, enrolment, attendance, assessment, each, field, at=at
+                session, who, training, enrolment, attendance, assessment, result, assessed_by, field, at=at
             )
         known[each.enrolment_id] = (enrolment, attendance, assessment)
-        after = (
-            attendance.state if attendance is not None else None,
-            (assessment.passed, assessment.note) if assessment is not None else None,
-        )
-        is_new = before == (None, None)
-        outcomes.append(PutOutcome.of(None if before == after else is_new))
+        after = _stored(attendance, assessment)
+        is_new = before == (None, None, None)
+        outcomes.append(PutOutcome.of(None if before == after and not is_marked else is_new))
     return outcomes
+
+
+def _stored(
+    attendance: Attendance | None, assessment: Assessment | None
+) -> tuple[AttendanceState | None, int | None, tuple[bool, str | None] | None]:
+    """Return what is stored of a person, to see whether anything changed."""
+    return (
+        attendance.state if attendance is not None else None,
+        attendance.parts_present if attendance is not None else None,
+        (assessment.passed, assessment.note) if assessment is not None else None,
+    )
 
 
 class MessageGroup(StrEnum):
@@ -176,13 +246,18 @@ def _attended(
     enrolment: Enrolment,
     attendance: Attendance | None,
     assessment: Assessment | None,
-    state: AttendanceState,
+    given: Result,
     how: MarkedBy,
     field: str,
     *,
     at: datetime,
 ) -> Attendance:
-    """Record attendance. Raise Conflict if the person has no place, or was assessed but is marked absent."""
+    """Record attendance, and for how many parts of the course.
+
+    Raises Conflict if the person has no place, or was assessed but is marked absent; InvalidInput for more
+    parts than the course has.
+    """
+    state = given.attendance or AttendanceState.ATTENDED
     if enrolment.state is not EnrolmentState.ENROLLED:
         raise Conflict(
             "{name} has no place in this session (enrolment: {state}).",
@@ -190,7 +265,18 @@ def _attended(
             name=enrolment.person.name,
             state=enrolment.state,
         )
-    if attendance is not None and attendance.state is state:
+    parts, most = given.parts_present, training.course.parts
+    if parts is not None and not 0 <= parts <= most:
+        raise InvalidInput(
+            "parts_present must be from 0 to {most}, the number of parts of the course.",
+            field=f"{field}.parts_present",
+            most=most,
+        )
+    if state is AttendanceState.NO_SHOW:
+        parts = None
+    elif parts is None and attendance is not None:
+        parts = attendance.parts_present
+    if attendance is not None and (attendance.state, attendance.parts_present) == (state, parts):
         return attendance
     if assessment is not None and state is AttendanceState.NO_SHOW:
         raise Conflict(
@@ -202,7 +288,7 @@ def _attended(
     if attendance is None:
         attendance = Attendance(enrolment_id=enrolment.id)
         session.add(attendance)
-    attendance.state, attendance.how = state, how
+    attendance.state, attendance.how, attendance.parts_present = state, how, parts
     attendance.marked_at, attendance.marked_by = at, who.name
     _save_row(session, who, attendance, is_new=is_new, at=at)
     if state is AttendanceState.ATTENDED and training.state is SessionState.PLANNED:
@@ -220,17 +306,13 @@ def _assessed(
     attendance: Attendance | None,
     assessment: Assessment | None,
     given: Result,
+    assessed_by: Assessor,
     field: str,
     *,
     at: datetime,
 ) -> Assessment:
     """Record the assessment. Raise Conflict if the person did not attend, or a pass would become a fail."""
-    if attendance is None or attendance.state is not AttendanceState.ATTENDED:
-        raise Conflict(
-            "{name} has no recorded attendance. Record it first.",
-            field=f"{field}.passed",
-            name=enrolment.person.name,
-        )
+    _require_present(training, enrolment, attendance, f"{field}.passed", is_passed=given.passed is True)
     if assessment is not None and (assessment.passed, assessment.note) == (given.passed, given.note):
         return assessment
     if assessment is not None and assessment.passed and not given.passed:
@@ -244,9 +326,11 @@ def _assessed(
         assessment = Assessment(enrolment_id=enrolment.id)
         session.add(assessment)
     assessment.passed, assessment.note = given.passed is True, given.note
-    assessment.assessed_at, assessment.assessed_by = at, who.name
+    assessment.assessed_at, assessment.assessed_by = at, assessed_by.actor
     if given.passed and assessment.certificate_id is None:
-        awarded = _award(session, who, training, enrolment, at=at)
+        require_valid_grade(session, training)
+        passed_at = at if (given.attempt or 1) > 1 else training.ends_at
+        awarded = _award(session, who, training, enrolment, passed_at=passed_at, at=at)
         assessment.certificate_id = awarded.id if awarded is not None else None
     _save_row(session, who, assessment, is_new=is_new, at=at)
     if given.passed and not had_passed:
@@ -254,16 +338,49 @@ def _assessed(
     return assessment
 
 
+def _require_present(
+    training: TrainingSession,
+    enrolment: Enrolment,
+    attendance: Attendance | None,
+    field: str,
+    *,
+    is_passed: bool = True,
+) -> None:
+    """Raise Conflict unless the person attended, and to pass, enough parts of the course."""
+    name, course = enrolment.person.name, training.course
+    if attendance is None or attendance.state is not AttendanceState.ATTENDED:
+        raise Conflict("{name} has no recorded attendance. Record it first.", field=field, name=name)
+    if is_passed and not was_present_enough(
+        attendance.parts_present, course.parts, course.min_presence_percent
+    ):
+        raise Conflict(
+            "{name} was present for {present} of {parts} parts. The course demands {percent} %, so they "
+            "cannot be assessed.",
+            field=field,
+            name=name,
+            present=attendance.parts_present,
+            parts=course.parts,
+            percent=course.min_presence_percent,
+        )
+
+
 def _award(
-    session: Session, who: Viewer, training: TrainingSession, enrolment: Enrolment, *, at: datetime
+    session: Session,
+    who: Viewer,
+    training: TrainingSession,
+    enrolment: Enrolment,
+    *,
+    passed_at: datetime,
+    at: datetime,
 ) -> Certificate | None:
-    """Award the certificate of the course, issued on the local day of the session's end; None if there is
-    none.
+    """Award the certificate of the course, issued on the local day of passing; None if there is none.
+
+    That is the day on which the session ended, or the day of a retake.
     """
     course = training.course
     if course.certificate_kind is None or course.issuer is None or course.validity_months is None:
         return None
-    issued_on = training.ends_at.astimezone(ZoneInfo(training.time_zone)).date()
+    issued_on = passed_at.astimezone(ZoneInfo(training.time_zone)).date()
     award = Award(
         person_id=enrolment.person_id,
         region_id=training.region_id,

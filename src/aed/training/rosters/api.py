@@ -8,12 +8,11 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
-from aed.accounts.fields import FreeText, Id
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import Database, read_session, transaction
@@ -32,51 +31,9 @@ from aed.training import queries as session_queries
 from aed.training.parameters import SessionId
 from aed.training.permissions import require_trainer, require_write
 from aed.training.rosters import actions as roster_actions
+from aed.training.rosters.schemas import AssessmentIn, AttendanceIn
 from aed.training.rosters.sheet_actions import RosterReport, export_roster, import_roster
-from aed.training.rules import AttendanceState, MarkedBy
-
-Note = Annotated[FreeText, Field(max_length=500)]
-
-
-class AttendanceRow(BaseModel):
-    """Attendance of one person."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    enrolment_id: Id
-    attendance: AttendanceState
-
-
-class AttendanceIn(BaseModel):
-    """Attendance of several people. Either all rows are stored or none."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"rows": [{"enrolment_id": 1, "attendance": "attended"}]}]},
-    )
-
-    rows: list[AttendanceRow] = Field(min_length=1, max_length=1000)
-
-
-class AssessmentRow(BaseModel):
-    """Assessment of one person."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    enrolment_id: Id
-    passed: bool
-    note: Note | None = None
-
-
-class AssessmentIn(BaseModel):
-    """Assessments of several people. Either all rows are stored or none."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"rows": [{"enrolment_id": 1, "passed": True}]}]},
-    )
-
-    rows: list[AssessmentRow] = Field(min_length=1, max_length=1000)
+from aed.training.rules import MarkedBy
 
 
 class MarkedOut(BaseModel):
@@ -108,7 +65,10 @@ def record_attendance(
 
     Possible from two hours before the session begins. Repeating the request changes nothing.
     """
-    rows = [roster_actions.Result(row.enrolment_id, attendance=row.attendance) for row in given.rows]
+    rows = [
+        roster_actions.Result(row.enrolment_id, attendance=row.attendance, parts_present=row.parts_present)
+        for row in given.rows
+    ]
     return _marked(session, viewer, session_id, rows, response)
 
 
@@ -116,21 +76,30 @@ def record_attendance(
 def record_assessments(
     session: WriteSession, viewer: ViewerDep, session_id: SessionId, given: AssessmentIn, response: Response
 ) -> MarkedOut:
-    """Record who passed and who did not.
+    """Record who passed and who did not, or the marks of theory and practical stations.
 
-    The people must have attended. Passing awards the certificate of the course.
+    The people must have attended. A course with an assessment plan is passed once each part is passed.
+    Passing awards the certificate of the course.
     """
-    rows = [roster_actions.Result(row.enrolment_id, passed=row.passed, note=row.note) for row in given.rows]
-    return _marked(session, viewer, session_id, rows, response)
+    rows = [roster_actions.result_of(row) for row in given.rows]
+    return _marked(session, viewer, session_id, rows, response, assessor=given.assessor)
 
 
 def _marked(
-    session: Session, viewer: Viewer, session_id: int, rows: list[roster_actions.Result], response: Response
+    session: Session,
+    viewer: Viewer,
+    session_id: int,
+    rows: list[roster_actions.Result],
+    response: Response,
+    *,
+    assessor: str | None = None,
 ) -> MarkedOut:
     """Record the results and return how many changed."""
     at = clock.now()
     training = roster_actions.open_for_results(session, viewer, session_id, at=at)
-    outcomes = roster_actions.save_results(session, viewer, training, rows, how=MarkedBy.HAND, at=at)
+    outcomes = roster_actions.save_results(
+        session, viewer, training, rows, how=MarkedBy.HAND, at=at, assessor=assessor
+    )
     set_etag(response, training.version)
     unchanged = outcomes.count(PutOutcome.UNCHANGED)
     return MarkedOut(changed=len(outcomes) - unchanged, unchanged=unchanged)

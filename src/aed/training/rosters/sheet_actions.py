@@ -27,10 +27,12 @@ from aed.imports.formats.records import Record
 from aed.imports.schemas import columns, needed_columns
 from aed.registry.changes import PutOutcome
 from aed.training import queries as session_queries
+from aed.training.assessments.queries import attempts_of
+from aed.training.assessments.rules import AssessmentPlan, PartMark, PartMarks, plan_of
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.permissions import require_trainer
 from aed.training.rosters.actions import Result, open_for_results, save_results
-from aed.training.rosters.sheet import RosterFileRow, RosterLine, write_roster
+from aed.training.rosters.sheet import RosterFileRow, RosterLine, part_columns, write_roster
 from aed.training.rules import ACTIVE_STATES, MarkedBy
 
 COLUMNS = {"enrolment_id": "enrolment", "passed": "result"}
@@ -60,11 +62,18 @@ def export_roster(session: Session, who: Viewer, session_id: int, path: Path) ->
     people = [
         row for row in enrolment_queries.roster(session, who, training.id) if row.state in ACTIVE_STATES
     ]
-    write_roster(path, [_roster_line(row) for row in people])
+    plan = plan_of(training.course.assessment)
+    attempts = attempts_of(session, [row.id for row in people]) if plan is not None else {}
+    lines = [
+        _roster_line(row, plan, attempts[row.id][-1].marks if row.id in attempts else {}) for row in people
+    ]
+    write_roster(path, lines, plan=plan, parts=training.course.parts)
     return len(people)
 
 
-def _roster_line(row: enrolment_queries.RosterRow) -> RosterLine:
+def _roster_line(
+    row: enrolment_queries.RosterRow, plan: AssessmentPlan | None, marks: PartMarks
+) -> RosterLine:
     return RosterLine(
         enrolment=row.id,
         name=row.name,
@@ -75,7 +84,15 @@ def _roster_line(row: enrolment_queries.RosterRow) -> RosterLine:
         result="" if row.passed is None else "passed" if row.passed else "failed",
         note=row.note or "",
         certificate=row.certificate or "",
+        parts_present="" if row.parts_present is None else str(row.parts_present),
+        marks=tuple(_mark_in_words(marks.get(part.code)) for _, part in part_columns(plan)),
     )
+
+
+def _mark_in_words(mark: PartMark | None) -> str:
+    if isinstance(mark, bool):
+        return "passed" if mark else "failed"
+    return "" if mark is None else str(mark)
 
 
 def import_roster(
@@ -92,7 +109,7 @@ def import_roster(
     Rows that cannot be imported are set aside; the others are imported. An empty cell leaves the stored value
     unchanged. Raises InvalidInput for a file that is not a roster, and whatever `open_for_results` raises.
     """
-    open_for_results(session, who, session_id, at=at)
+    plan = plan_of(open_for_results(session, who, session_id, at=at).course.assessment)
     report = RosterReport()
     records = read_table_or_own(
         path, known=columns(RosterFileRow), needed=needed_columns(RosterFileRow), may_be_chinese=True
@@ -126,8 +143,10 @@ def import_roster(
             Result(
                 enrolment_id=row.enrolment,
                 attendance=row.attendance,
-                passed=None if row.result is None else row.result == "passed",
+                passed=None if row.result is None or plan is not None else row.result == "passed",
                 note=_unescaped(row.note) if row.note is not None else None,
+                marks=row.marks(plan) or None,
+                parts_present=row.parts_present,
             )
             for row in batch
         ]

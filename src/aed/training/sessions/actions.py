@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.people import actions as people_actions
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.queries import region_by_code
 from aed.database.geometry import point, position_of
@@ -29,8 +28,9 @@ from aed.training.enrolments.actions import end_all, notify_of_change, offer_fre
 from aed.training.models import TrainingSession
 from aed.training.permissions import require_trainer
 from aed.training.rules import CourseState, SessionAudience, SessionState
-from aed.training.sessions.queries import SessionPlace, place_of_estate, starts_of_course, trainers
-from aed.training.sessions.schemas import SessionAmend, SessionIn, TrainerIn
+from aed.training.sessions.queries import SessionPlace, place_of_estate, starts_of_course
+from aed.training.sessions.schemas import SessionAmend, SessionIn
+from aed.training.trainers.actions import find_trainer, require_valid_grade
 
 NOTIFIED_FIELDS: Final = frozenset({"starts_at", "ends_at", "position", "place_en", "place_zh"})
 """Fields whose changes are announced to everyone enrolled."""
@@ -41,7 +41,8 @@ MAX_WEEKS: Final = 26
 def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetime) -> TrainingSession:
     """Plan a session, which is then open for enrolment.
 
-    Raises NotFound, NotSignedIn, NotAllowed, Conflict for a withdrawn course, or InvalidInput for times out
+    Raises NotFound, NotSignedIn, NotAllowed, Conflict for a withdrawn course or a trainer without the grade
+    that the issuer demands, or InvalidInput for times out
     of order or in the past.
     """
     estate = session_queries.estate(session, who, new.estate_id) if new.estate_id is not None else None
@@ -55,7 +56,7 @@ def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetim
     place = _place(session, new, estate)
     training = TrainingSession(
         course_id=course.id,
-        trainer_id=_trainer(session, new.trainer, estate_id=new.estate_id, region_id=region_id),
+        trainer_id=find_trainer(session, new.trainer, estate_id=new.estate_id, region_id=region_id),
         region_id=region_id,
         estate_id=new.estate_id,
         audience=new.audience,
@@ -68,13 +69,18 @@ def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetim
         enrolment_closes_at=new.enrolment_closes_at or new.starts_at,
         capacity=new.capacity,
         minimum=new.minimum,
+        trainers=new.trainers,
+        manikins=new.manikins,
         state=SessionState.PLANNED,
     )
     _require_consistent(training)
     session.add(training)
     flush_or_conflict(session, "The session cannot be planned with these values.", None)
     record_creation(session, who, training, at=at)
-    return queries.training_session(session, who, training.id)
+    training = queries.training_session(session, who, training.id)
+    if training.trainer_id is not None:
+        require_valid_grade(session, training)
+    return training
 
 
 def amend_session(
@@ -100,7 +106,7 @@ def amend_session(
         raise Conflict("More places than that have already been taken or offered.", field="capacity")
     trainer_id = training.trainer_id
     if "trainer" in given:
-        trainer_id = _trainer(
+        trainer_id = find_trainer(
             session, change.trainer, estate_id=training.estate_id, region_id=training.region_id
         )
     for name in given - {"position", "trainer"}:
@@ -121,6 +127,8 @@ def amend_session(
     is_notified = not NOTIFIED_FIELDS.isdisjoint(amended_fields(training))
     record_amendment(session, who, training, at=at)
     flush_or_conflict(session, "This change would make the session invalid.", None)
+    if training.trainer_id is not None and given & {"trainer", "starts_at", "ends_at"}:
+        require_valid_grade(session, training)
     if is_notified:
         notify_of_change(session, who, training, at=at)
     offer_free_places(session, who, training, at=at)
@@ -183,11 +191,15 @@ def repeat_weekly(
             enrolment_closes_at=_weeks_later(training.enrolment_closes_at, week, training.time_zone),
             capacity=training.capacity,
             minimum=training.minimum,
+            trainers=training.trainers,
+            manikins=training.manikins,
             state=SessionState.PLANNED,
         )
         session.add(copy)
         flush_or_conflict(session, "The session cannot be planned with these values.", None)
         record_creation(session, who, copy, at=at)
+        if copy.trainer_id is not None:
+            require_valid_grade(session, queries.training_session(session, who, copy.id))
         made.append(copy)
     return made
 
@@ -212,31 +224,6 @@ def _place(session: Session, new: SessionIn, estate: Estate | None) -> SessionPl
     if place_en is None or place_zh is None:
         raise InvalidInput("Give the place of a session without an estate.", field="place_zh")
     return SessionPlace(here, place_en, place_zh)
-
-
-def _trainer(
-    session: Session, given: TrainerIn | None, *, estate_id: int | None, region_id: int
-) -> int | None:
-    """Return the id of the trainer; None without one.
-
-    A name without a phone number is that of a person who trains there, if there is one; otherwise the person
-    is added. Raises Conflict if several have that name.
-    """
-    if given is None:
-        return None
-    if given.phone is None:
-        known = [
-            each
-            for each in trainers(session, estate_id=estate_id, region_id=region_id)
-            if each.name.casefold() == given.name.casefold()
-        ]
-        if len(known) > 1:
-            raise Conflict(
-                "Several trainers are called {name}. Add the phone number.", field="trainer", name=given.name
-            )
-        if known:
-            return known[0].id
-    return people_actions.find_or_add_person(session, name=given.name, phone=given.phone).id
 
 
 def _planned(training: TrainingSession) -> None:

@@ -32,6 +32,7 @@ from aed.training.parameters import ReasonText, SessionId
 from aed.training.permissions import require_trainer
 from aed.training.sessions import actions
 from aed.training.sessions.schemas import SessionAmend, SessionIn, SessionOut, SessionPage
+from aed.training.trainers.queries import warnings_for
 
 router = APIRouter(tags=["training"])
 
@@ -74,7 +75,12 @@ def list_sessions(
         course=course,
     )
     places = queries.places(session, [each.id for each in found])
-    page = SessionPage(sessions=[SessionOut.of(each, places[each.id], viewer) for each in found[:limit]])
+    warnings = warnings_for(session, viewer, found[:limit], places)
+    page = SessionPage(
+        sessions=[
+            SessionOut.of(each, places[each.id], viewer, warnings.get(each.id, ())) for each in found[:limit]
+        ]
+    )
     if len(found) > limit:
         last = found[limit - 1]
         following = request.url.include_query_params(
@@ -163,4 +169,6 @@ def _session_response(
 ) -> SessionOut:
     """Return the session as a response, with its ETag."""
     set_etag(response, training.version)
-    return SessionOut.of(training, queries.places_of(session, training.id), viewer)
+    places = queries.places_of(session, training.id)
+    warnings = warnings_for(session, viewer, [training], {training.id: places})
+    return SessionOut.of(training, places, viewer, warnings.get(training.id, ()))

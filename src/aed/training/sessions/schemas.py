@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.fields import Code, FreeText, Id, Language, Moment, Name, Phone
+from aed.accounts.fields import Code, FreeText, Id, Language, Moment
 from aed.accounts.permissions import Viewer
 from aed.database.geometry import position_of
 from aed.registry.fields import Link, PositionIn, PositionOut
@@ -15,18 +16,15 @@ from aed.training.models import TrainingSession
 from aed.training.permissions import runs_training
 from aed.training.queries import SessionPlaces
 from aed.training.rules import SessionAudience, SessionState
+from aed.training.trainers.rules import SessionWarning
+from aed.training.trainers.schemas import TrainerIn
 
 Place = Annotated[FreeText, Field(min_length=1, max_length=500)]
 Capacity = Annotated[int, Field(ge=1, le=1000)]
-
-
-class TrainerIn(BaseModel):
-    """The trainer of a session."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Name
-    phone: Phone | None = Field(None, description="Default: that of the trainer of this name there")
+Trainers = Annotated[
+    int, Field(ge=1, le=100, description="How many trainers there are, the named one included")
+]
+Manikins = Annotated[int, Field(ge=0, le=1000)]
 
 
 class SessionIn(BaseModel):
@@ -69,6 +67,8 @@ class SessionIn(BaseModel):
     enrolment_closes_at: Moment | None = Field(None, description="Default: the start of the session")
     capacity: Capacity
     minimum: Capacity = 1
+    trainers: Trainers = 1
+    manikins: Manikins | None = Field(None, description="How many manikins there are; null: unknown")
 
     @model_validator(mode="after")
     def _check_place_and_audience(self) -> Self:
@@ -95,6 +95,8 @@ class SessionAmend(BaseModel):
     enrolment_closes_at: Moment | None = None
     capacity: Capacity | None = None
     minimum: Capacity | None = None
+    trainers: Trainers | None = None
+    manikins: Manikins | None = None
 
 
 class CourseOfSession(BaseModel):
@@ -132,14 +134,23 @@ class SessionOut(BaseModel):
     time_zone: str
     capacity: int
     minimum: int
+    trainers: int
+    manikins: int | None
     places_free: int = Field(description="Places that are free for new people, after the waiting list")
     waiting: int
     state: SessionState
     cancelled_why: str | None
+    warnings: list[SessionWarning] = Field(description="What to mend; shown to those who run the session")
     version: int
 
     @classmethod
-    def of(cls, training: TrainingSession, places: SessionPlaces, viewer: Viewer) -> SessionOut:
+    def of(
+        cls,
+        training: TrainingSession,
+        places: SessionPlaces,
+        viewer: Viewer,
+        warnings: Sequence[SessionWarning] = (),
+    ) -> SessionOut:
         here = position_of(training.position)
         is_run_by = runs_training(viewer, training.estate_id, training.region_id)
         trainer = training.trainer if is_run_by else None
@@ -163,10 +174,13 @@ class SessionOut(BaseModel):
             time_zone=training.time_zone,
             capacity=training.capacity,
             minimum=training.minimum,
+            trainers=training.trainers,
+            manikins=training.manikins,
             places_free=max(0, training.capacity - places.held),
             waiting=places.waiting,
             state=training.state,
             cancelled_why=training.cancelled_why,
+            warnings=list(warnings),
             version=training.version,
         )
 

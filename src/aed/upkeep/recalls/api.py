@@ -21,7 +21,15 @@ from aed.http.parameters import (
 )
 from aed.upkeep.models import Recall
 from aed.upkeep.recalls import actions, queries
-from aed.upkeep.recalls.schemas import RecallClose, RecalledOut, RecalledPage, RecallIn, RecallOut, RecallPage
+from aed.upkeep.recalls.schemas import (
+    RecallClose,
+    RecalledOut,
+    RecalledPage,
+    RecallIn,
+    RecallOut,
+    RecallPage,
+    RecallPreviewOut,
+)
 
 router = APIRouter(tags=["upkeep"])
 
@@ -71,6 +79,12 @@ def announce_recall(session: WriteSession, viewer: ViewerDep, new: RecallIn, res
     recall = actions.announce_recall(session, viewer, new, at=clock.now())
     set_created(response, f"/v1/recalls/{recall.id}", version=recall.version)
     return _out(session, viewer, recall)
+
+
+@router.post("/recalls/preview")
+def preview_recall(session: ReadSession, viewer: ViewerDep, new: RecallIn) -> RecallPreviewOut:
+    """Show which devices a recall would quarantine, without changing anything. For administrators."""
+    return RecallPreviewOut.of(queries.preview(session, viewer, Recall(**new.model_dump())))
 
 
 @router.patch("/recalls/{recall_id}")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, exists, func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Viewer
+from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.visibility import managed_by, visible_to
 from aed.errors import NotFound
-from aed.registry.devices.models import Device
-from aed.registry.devices.rules import DeviceState
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.rules import ConsumableState, DeviceState
 from aed.registry.estates.models import Estate
 from aed.upkeep.models import Quarantine, Recall
 from aed.upkeep.rules import RecallState, in_range
@@ -56,14 +56,19 @@ def progress(session: Session, viewer: Viewer, recall: Recall) -> Progress:
         .join(Device, Device.id == Quarantine.device_id)
         .where(Quarantine.recall_id == recall.id, visible_to(viewer, Device))
     ).one()
-    without_serial = None
-    if recall.serial_from is not None:
-        without_serial = session.scalar(
-            select(func.count())
-            .select_from(Device)
-            .where(visible_to(viewer, Device), *_of_the_model(recall), Device.serial.is_(None))
-        )
-    return Progress(found=row[0], dealt_with=row[1], without_serial=without_serial or 0)
+    return Progress(found=row[0], dealt_with=row[1], without_serial=_without_serial(session, viewer, recall))
+
+
+def _without_serial(session: Session, viewer: Viewer, recall: Recall) -> int:
+    """Return how many devices cannot be told to be affected, because their serial number is unknown."""
+    if recall.serial_from is None:
+        return 0
+    statement = (
+        select(func.count())
+        .select_from(Device)
+        .where(visible_to(viewer, Device), *_of_the_model(recall), Device.serial.is_(None))
+    )
+    return session.scalar(statement) or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +121,73 @@ def recalled_devices(
     return [Recalled(*row) for row in rows]
 
 
+MAX_MEANT_SHOWN: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class MeantDevice:
+    """A device that a recall would quarantine."""
+
+    device_id: int
+    estate_id: int | None
+    estate_en: str | None
+    estate_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    model: str | None
+    serial: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecallPreview:
+    """What a recall would do: the number of devices, and the first of them."""
+
+    found: int
+    without_serial: int
+    devices: list[MeantDevice]
+
+
+def preview(session: Session, viewer: Viewer, recall: Recall) -> RecallPreview:
+    """Return what a recall would do that has not been added. For administrators.
+
+    Raises NotSignedIn and NotAllowed.
+    """
+    require_administrator(viewer)
+    ids = devices_to_recall(session, recall)
+    rows: Sequence[Row[*tuple[Any, ...]]] = session.execute(
+        select(
+            Device.id,
+            Device.estate_id,
+            Estate.name_en,
+            Estate.name_zh,
+            Device.place_en,
+            Device.place_zh,
+            Device.model,
+            Device.serial,
+        )
+        .outerjoin(Estate, Estate.id == Device.estate_id)
+        .where(Device.id.in_(ids[:MAX_MEANT_SHOWN]), visible_to(viewer, Device))
+        .order_by(Device.id)
+    ).all()
+    return RecallPreview(
+        len(ids), _without_serial(session, viewer, recall), [MeantDevice(*row) for row in rows]
+    )
+
+
 def _of_the_model(recall: Recall) -> list[ColumnElement[bool]]:
     """Return the predicates for active devices of the recalled maker and model, ignoring case."""
     found = [Device.state != DeviceState.WITHDRAWN, func.lower(Device.maker) == recall.maker.lower()]
     if recall.model is not None:
         found.append(func.lower(Device.model) == recall.model.lower())
+    if recall.lots is not None:
+        lots = {lot.lower() for lot in recall.lots}
+        found.append(
+            exists().where(
+                Consumable.device_id == Device.id,
+                Consumable.state == ConsumableState.FITTED,
+                func.lower(Consumable.lot).in_(sorted(lots)),
+            )
+        )
     return found
 
 
@@ -129,12 +196,11 @@ def devices_to_recall(session: Session, recall: Recall) -> list[int]:
 
     visibility: only for quarantining, which applies to every device regardless of the viewer.
     """
-    known = select(Quarantine.device_id).where(Quarantine.recall_id == recall.id)
-    rows = session.execute(
-        select(Device.id, Device.serial)
-        .where(*_of_the_model(recall), Device.id.not_in(known))
-        .order_by(Device.id)
-    )
+    statement = select(Device.id, Device.serial).where(*_of_the_model(recall)).order_by(Device.id)
+    if recall.id is not None:
+        known = select(Quarantine.device_id).where(Quarantine.recall_id == recall.id)
+        statement = statement.where(Device.id.not_in(known))
+    rows = session.execute(statement)
     first, last = recall.serial_from, recall.serial_to
     if first is None or last is None:
         return [device_id for device_id, _serial in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from aed.accounts.fields import FreeText, Id
 from aed.registry.fields import Day, Label
 from aed.upkeep.models import Recall
-from aed.upkeep.recalls.queries import Progress, Recalled
+from aed.upkeep.recalls.queries import MAX_MEANT_SHOWN, Progress, Recalled, RecallPreview
 from aed.upkeep.rules import RecallState, in_range
 
 Maker = Annotated[Label, Field(min_length=1)]
@@ -44,6 +45,9 @@ class RecallIn(BaseModel):
         None, description="First affected serial number, together with serial_to; default: all serial numbers"
     )
     serial_to: Maker | None = None
+    lots: Annotated[list[Maker], Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Lots of pads or batteries, one of which is fitted; default: whatever is fitted"
+    )
     reference: Annotated[Label, Field(min_length=1)]
     text_en: Text
     text_zh: Text
@@ -71,6 +75,7 @@ class RecallOut(BaseModel):
     model: str | None
     serial_from: str | None
     serial_to: str | None
+    lots: list[str] | None
     reference: str
     text_en: str
     text_zh: str
@@ -91,6 +96,7 @@ class RecallOut(BaseModel):
             model=recall.model,
             serial_from=recall.serial_from,
             serial_to=recall.serial_to,
+            lots=recall.lots,
             reference=recall.reference,
             text_en=recall.text_en,
             text_zh=recall.text_zh,
@@ -100,6 +106,37 @@ class RecallOut(BaseModel):
             dealt_with=progress.dealt_with,
             without_serial=progress.without_serial,
             version=recall.version,
+        )
+
+
+class MeantDeviceOut(BaseModel):
+    """A device that a recall would quarantine."""
+
+    device_id: Id
+    estate_id: Id | None
+    estate_en: str | None
+    estate_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    model: str | None
+    serial: str | None
+
+
+class RecallPreviewOut(BaseModel):
+    """What a recall would do; nothing is changed."""
+
+    found: int = Field(description="Number of devices that would be quarantined")
+    without_serial: int = Field(
+        description="Devices of that maker and model without a known serial number, which it would not find"
+    )
+    devices: list[MeantDeviceOut] = Field(description=f"At most {MAX_MEANT_SHOWN}, in order of id")
+
+    @classmethod
+    def of(cls, found: RecallPreview) -> RecallPreviewOut:
+        return cls(
+            found=found.found,
+            without_serial=found.without_serial,
+            devices=[MeantDeviceOut(**asdict(each)) for each in found.devices],
         )
 
 

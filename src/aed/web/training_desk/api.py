@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -14,27 +14,35 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.masking import mask_holder_id
 from aed.accounts.permissions import Viewer
 from aed.certificates.awards.pdf import certificates_pdf
 from aed.certificates.awards.queries import on_paper_of_session
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.errors import AedError, InvalidInput, NotAllowed, NotSignedIn
+from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.http.parameters import PublicAddress, RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
+from aed.issuers.rules import HolderIds
+from aed.training.assessments.queries import person_assessments
+from aed.training.assessments.rules import plan_of
 from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments.schemas import EnrolmentIn
+from aed.training.issuer_batches import queries as batch_queries
+from aed.training.issuer_batches.actions import set_identity
+from aed.training.issuer_batches.schemas import LearnerIdentityIn
 from aed.training.models import TrainingSession
 from aed.training.parameters import ReasonText, pdf_response
 from aed.training.rosters import actions as roster_actions
 from aed.training.rosters.actions import MessageGroup
 from aed.training.rules import MarkedBy, SessionState
 from aed.training.sessions import actions as session_actions
-from aed.training.sessions.queries import trainers
 from aed.training.sessions.schemas import SessionAmend, SessionIn
 from aed.training.signatures import TokenPurpose, signed, signing_keys
+from aed.training.trainers.queries import trainers
 from aed.translation import detail_of
 from aed.web.form_fields import text_fields
 from aed.web.language import language_of
+from aed.web.photo_form import PhotoForm, receive_photo_form
 from aed.web.render import render
 from aed.web.training_desk import page, queries
 from aed.web.training_desk.queries import TrainingPlace
@@ -50,6 +58,7 @@ _REASON: Final = TypeAdapter(ReasonText)
 BAD_FIELDS: Final = noop("Choose a course, and give the places as whole numbers.")
 NO_REASON: Final = noop("Enter the reason; it is sent to everyone who enrolled.")
 NO_GROUP: Final = noop("Choose who gets the message.")
+BAD_IDENTITY: Final = noop("Enter the identity number as it is on the card.")
 NO_PERSON: Final = noop("Enter the name and the phone number of the person.")
 
 
@@ -288,8 +297,21 @@ def _change(session: Session, viewer: Viewer, session_id: int, typed: Mapping[st
         case _:
             training = roster_actions.open_for_results(session, viewer, session_id, at=at)
             _, _, rows = queries.roster_of(session, viewer, session_id)
-            given = page.results_in(typed, page.roster_of(training, rows, at=at).placed)
-            roster_actions.save_results(session, viewer, training, given, how=MarkedBy.HAND, at=at)
+            placed = page.roster_of(training, rows, at=at).placed
+            plan = plan_of(training.course.assessment)
+            before = {
+                each.enrolment_id: each for each in person_assessments(session, training, placed, at=at)
+            }
+            given = page.results_in(typed, placed, before, plan)
+            roster_actions.save_results(
+                session,
+                viewer,
+                training,
+                given,
+                how=MarkedBy.HAND,
+                at=at,
+                assessor=typed.get("assessor") or None,
+            )
             return f"done=saved&count={len(given)}"
 
 
@@ -305,6 +327,9 @@ def _roster_page(
 ) -> Response:
     at = clock.now()
     training, places, rows = queries.roster_of(session, viewer, session_id)
+    roster = page.roster_of(training, rows, at=at)
+    plan = plan_of(training.course.assessment)
+    known = trainers(session, estate_id=training.estate_id, region_id=training.region_id) if plan else []
     return render(
         request,
         "training_desk/roster.html.jinja",
@@ -313,7 +338,16 @@ def _roster_page(
         emergency_number=training.region.emergency_number,
         training=training,
         line=page.session_line(training, places, at=at),
-        roster=page.roster_of(training, rows, at=at),
+        roster=roster,
+        plan=plan,
+        wants_identity=batch_queries.wants_identity(session, training),
+        assessments={
+            each.enrolment_id: each for each in person_assessments(session, training, roster.placed, at=at)
+        },
+        trainers=sorted({each.name for each in known}),
+        warnings=[
+            page.WARNINGS[each] for each in queries.warnings_of_session(session, viewer, training, places)
+        ],
         is_ahead=training.state is SessionState.PLANNED and at < training.starts_at,
         when=page.local_time,
         states=page.STATES,
@@ -323,6 +357,94 @@ def _roster_page(
         problem=problem,
         done=request.query_params.get("done", "")[:20],
         count=request.query_params.get("count", "")[:5],
+    )
+
+
+# --- Identity number and photo ----------------------------------------------------------------------------
+
+
+@router.get("/training/{session_id}/identity/{enrolment_id}")
+def show_identity(
+    request: Request, session: ReadSession, viewer: ViewerDep, session_id: RowId, enrolment_id: RowId
+) -> Response:
+    """Show the form for the identity number and the photo of a learner, if the issuer wants them."""
+    if not viewer.is_signed_in:
+        return RedirectResponse(f"/sign-in?next=/training/{session_id}/identity/{enrolment_id}", 303)
+    return _identity_page(request, session, viewer, session_id, enrolment_id)
+
+
+async def _identity_form(request: Request, viewer: FormViewerDep) -> AsyncIterator[PhotoForm]:
+    """Yield the form, its photo without metadata. Raises NotSignedIn before the photo is received."""
+    _form_viewer(viewer)
+    async with receive_photo_form(request, f"person {viewer.person_id}") as sent:
+        yield sent
+
+
+@router.post("/training/{session_id}/identity/{enrolment_id}")
+def save_identity(
+    request: Request,
+    sent: Annotated[PhotoForm, Depends(_identity_form, scope="function")],
+    session: WriteSession,
+    viewer: SignedInViewer,
+    session_id: RowId,
+    enrolment_id: RowId,
+) -> Response:
+    """Keep the identity number and the photo of a learner; what is left empty stays as it is."""
+    typed = sent.fields.get("holder_id", "").strip()[:100]
+    jpeg = sent.picture.jpeg if sent.picture is not None else None
+    try:
+        if sent.is_unreadable:
+            raise InvalidInput("This is not a complete JPEG, PNG or WebP image.", field="photo")
+        with session.begin_nested():
+            given = LearnerIdentityIn(holder_id=typed) if typed else None
+            if given is not None or jpeg is not None:
+                holder_id = given.holder_id if given is not None else None
+                set_identity(session, viewer, enrolment_id, holder_id=holder_id, jpeg=jpeg, at=clock.now())
+    except (ValidationError, AedError) as error:
+        refusal = _problem(request, error)
+        if isinstance(error, ValidationError):
+            refusal["problem"] = translator(language_of(request))(BAD_IDENTITY)
+        session.expire_all()
+        return _identity_page(request, session, viewer, session_id, enrolment_id, typed=typed, **refusal)
+    return RedirectResponse(f"/training/{session_id}/identity/{enrolment_id}?done=saved", 303)
+
+
+def _identity_page(
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    session_id: int,
+    enrolment_id: int,
+    *,
+    typed: str = "",
+    problem: str = "",
+    status: int = 200,
+) -> Response:
+    enrolment, training, form = batch_queries.learner(session, viewer, enrolment_id)
+    if training.id != session_id:
+        raise NotFound(
+            "There is no enrolment {enrolment_id}, or you may not see it.", enrolment_id=enrolment_id
+        )
+    if form is None:
+        raise Conflict("The issuer of this course wants no identity numbers.", field="holder_id")
+    found = batch_queries.identity(session, enrolment_id)
+    number = found.holder_id if found is not None else None
+    return render(
+        request,
+        "training_desk/identity.html.jinja",
+        status=status,
+        headers=NO_STORE,
+        emergency_number=training.region.emergency_number,
+        training=training,
+        enrolment_id=enrolment_id,
+        name=enrolment.person.name,
+        wants_number=form.holder_ids is not HolderIds.NONE,
+        wants_photo=form.wants_photo,
+        holder_id=mask_holder_id(number) if number is not None else None,
+        has_photo=batch_queries.has_photo(session, enrolment_id),
+        typed=typed,
+        problem=problem,
+        done=request.query_params.get("done") == "saved",
     )
 
 

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 from aed.accounts.free_text import one_line
 from aed.errors import InvalidInput
+from aed.training.assessments.queries import PersonAssessment
+from aed.training.assessments.rules import AssessmentPlan, PartMark, PartMarks
 from aed.training.enrolments.queries import RosterRow
 from aed.training.models import TrainingSession
 from aed.training.queries import SessionPlaces
@@ -22,13 +24,14 @@ from aed.training.rules import (
     SessionState,
     can_sign_in,
 )
+from aed.training.trainers.rules import SessionWarning
 from aed.web.training_desk.queries import TrainingPlace
 from aed.web.words import noop
 
 WEEKDAYS: Final = (noop("Mon"), noop("Tue"), noop("Wed"), noop("Thu"), noop("Fri"), noop("Sat"), noop("Sun"))
 STATES: Final = {
     SessionState.PLANNED: noop("Planned"),
-    SessionState.HELD: noop("Held"),
+    SessionState.HELD: noop("Took place"),
     SessionState.CANCELLED: noop("Cancelled"),
 }
 ENROLMENT_STATES: Final = {
@@ -46,7 +49,16 @@ GROUPS: Final = {
     MessageGroup.ATTENDED: noop("Those who came"),
     MessageGroup.ABSENT: noop("Those who did not come"),
 }
-"""States and groups in English; translate them."""
+WARNINGS: Final = {
+    SessionWarning.TOO_FEW_TRAINERS: noop("Too few trainers for so many learners."),
+    SessionWarning.TOO_FEW_MANIKINS: noop("Too few manikins for so many learners."),
+    SessionWarning.TRAINER_GRADE_EXPIRED: noop("The trainer's grade is not valid on that day."),
+    SessionWarning.TRAINER_GRADE_MISSING: noop(
+        "The issuer demands a trainer with a grade, and none is recorded."
+    ),
+}
+"""States, groups and warnings in English; translate them."""
+BAD_MARK: Final = noop("Enter scores as whole numbers from 0 to 100.")
 BAD_TIMES: Final = noop("Give the day, the start and the end of the session.")
 BAD_POSITION: Final = noop("Give the position as latitude and longitude, such as 30.2948, 120.0982.")
 
@@ -189,6 +201,8 @@ def fields_of(training: TrainingSession) -> dict[str, str]:
         "ends": f"{ends:%H:%M}",
         "capacity": str(training.capacity),
         "minimum": str(training.minimum),
+        "trainers": str(training.trainers),
+        "manikins": "" if training.manikins is None else str(training.manikins),
     }
 
 
@@ -200,6 +214,8 @@ def empty_fields(tomorrow: date) -> dict[str, str]:
         "ends": "13:00",
         "capacity": "20",
         "minimum": "6",
+        "trainers": "1",
+        "manikins": "",
         "language": "zh",
         "audience": "estate",
     }
@@ -258,6 +274,8 @@ def _common(typed: Mapping[str, str], time_zone: str) -> dict[str, Any]:
         "language": typed.get("language", "zh"),
         "capacity": typed.get("capacity", ""),
         "minimum": typed.get("minimum", ""),
+        "trainers": typed.get("trainers") or 1,
+        "manikins": typed.get("manikins") or None,
     }
     return given | times_in(typed, time_zone)
 
@@ -272,8 +290,13 @@ def _position(text: str) -> dict[str, str] | None:
     return None
 
 
-def results_in(typed: Mapping[str, str], rows: Sequence[RosterRow]) -> list[Result]:
-    """Return the attendance and results that a form changes."""
+def results_in(
+    typed: Mapping[str, str],
+    rows: Sequence[RosterRow],
+    assessments: Mapping[int, PersonAssessment],
+    plan: AssessmentPlan | None,
+) -> list[Result]:
+    """Return the attendance, marks and results that a form changes. Raises InvalidInput."""
     found = []
     for row in rows:
         attendance = typed.get(f"attendance-{row.id}", "")
@@ -281,6 +304,45 @@ def results_in(typed: Mapping[str, str], rows: Sequence[RosterRow]) -> list[Resu
         note = one_line(typed.get(f"note-{row.id}", "")).strip() or None
         state = AttendanceState(attendance) if attendance in AttendanceState else None
         is_assessed = passed is not None and (passed, note) != (row.passed, row.note)
-        if (state is not None and state is not row.attendance) or is_assessed:
-            found.append(Result(row.id, state, passed if is_assessed else None, note))
+        parts = _parts_in(typed.get(f"parts-{row.id}", ""), row)
+        marks: dict[str, PartMark] = {}
+        attempt = None
+        if plan is not None:
+            before = assessments[row.id]
+            is_retake = before.can_retake and bool(typed.get(f"retake-{row.id}"))
+            attempt = len(before.attempts) + is_retake or None
+            marks = _marks_in(typed, row.id, plan, {} if is_retake else before.marks)
+            if is_retake:  # fields of parts that were passed are sent too, unchanged
+                marks = {code: mark for code, mark in marks.items() if code in before.parts_to_take}
+        if (state is not None and state is not row.attendance) or is_assessed or marks or parts is not None:
+            found.append(
+                Result(row.id, state, passed if is_assessed else None, note, marks or None, attempt, parts)
+            )
+    return found
+
+
+def _parts_in(text: str, row: RosterRow) -> int | None:
+    """Return for how many parts a person was present, if the form changes that."""
+    parts = int(text) if text.isdecimal() and len(text) < 4 else None
+    return None if parts == row.parts_present else parts
+
+
+def _marks_in(
+    typed: Mapping[str, str], row_id: int, plan: AssessmentPlan, before: PartMarks
+) -> dict[str, PartMark]:
+    """Return the marks of a person that a form changes. Raises InvalidInput for a score that is no number."""
+    found: dict[str, PartMark] = {}
+    for part in plan.parts:
+        text = typed.get(f"mark-{row_id}-{part.code}", "")
+        if not text:
+            continue
+        mark: PartMark
+        if part.pass_mark is None:
+            mark = text == "passed"
+        elif text.isdecimal() and len(text) < 4:
+            mark = int(text)
+        else:
+            raise InvalidInput(BAD_MARK, field=part.code)
+        if before.get(part.code) != mark:
+            found[part.code] = mark
     return found

@@ -22,6 +22,8 @@ from aed.training.models import Course, TrainingSession
 from aed.training.permissions import RUN_IN_REGIONS, require_trainer
 from aed.training.queries import SessionPlaces, run_by
 from aed.training.rules import CourseState
+from aed.training.trainers.queries import warnings_for
+from aed.training.trainers.rules import SessionWarning
 
 MAX_PLACES: Final = 500
 MAX_COURSES: Final = 200
@@ -120,6 +122,13 @@ def sessions_between(
     )
     places = session_queries.places(session, [each.id for each in found])
     return [(each, places[each.id]) for each in found]
+
+
+def warnings_of_session(
+    session: Session, viewer: Viewer, training: TrainingSession, places: SessionPlaces
+) -> list[SessionWarning]:
+    """Return what those who run the session should mend."""
+    return warnings_for(session, viewer, [training], {training.id: places}).get(training.id, [])
 
 
 def roster_of(
