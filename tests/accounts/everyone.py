@@ -210,6 +210,7 @@ def build(session: Session) -> Everyone:
         "calendar": "CN",
         "year": 2026,
         "format": "csv",
+        "form": "csv",
         "ending": "csv",
         "collection_id": "devices",
         "feature_id": device.id,
