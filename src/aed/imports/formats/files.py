@@ -157,7 +157,7 @@ def encoding_or_chinese(path: Path) -> str:
     if bad is None:
         return UTF_8
     line, around = bad
-    if _first_undecodable(path, GB18030) is None and _reads_like_chinese(around):
+    if _first_undecodable(path, GB18030) is None and reads_like_chinese(around):
         return GB18030
     raise InvalidInput(
         "{name} is neither UTF-8 (line {line}) nor GB18030, the encoding of Chinese "
@@ -185,12 +185,13 @@ def likely_encoding(path: Path, encodings: Sequence[str] = ()) -> str:
     named = next((each for each in encodings if _first_undecodable(path, each) is None), None)
     if named is not None:
         return named
-    if _first_undecodable(path, GB18030) is None and _reads_like_chinese(bad[1]):
+    if _first_undecodable(path, GB18030) is None and reads_like_chinese(bad[1]):
         return GB18030
     return encoding_of(path, (UTF_8, "cp1252"))
 
 
-def _reads_like_chinese(around: bytes) -> bool:
+def reads_like_chinese(around: bytes) -> bool:
+    """Return whether bytes beyond ASCII, read as GB18030, are mostly common Chinese characters."""
     beyond = [each for each in around.decode(GB18030, "replace") if not each.isascii()]
     common = sum(len(each.encode("gb2312", "ignore")) == 2 for each in beyond)
     return bool(beyond) and common >= _COMMON_SHARE * len(beyond)

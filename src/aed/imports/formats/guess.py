@@ -45,6 +45,7 @@ from aed.imports.formats.headings import (
     roles_of,
 )
 from aed.imports.formats.kml import is_kml
+from aed.imports.formats.layers import is_layer_file
 from aed.imports.formats.mapping import Mapping, built_in_mappings
 from aed.imports.formats.recognise import is_json, read_devices
 from aed.imports.formats.workbook import is_workbook
@@ -153,7 +154,8 @@ def guess_mapping(path: Path, *, source: str | None = None, chosen: Map[str, str
 
 def recognised_mapping(path: Path) -> Mapping | None:
     """Return the built-in mapping of a table in a known format; None for other files."""
-    if is_kml(path, head_of(path)) or is_json(path):
+    head = head_of(path)
+    if is_kml(path, head) or is_layer_file(path, head) or is_json(path):
         return None
     try:
         form = read_devices(path).form

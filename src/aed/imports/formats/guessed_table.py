@@ -21,6 +21,7 @@ from aed.imports.formats.files import (
 from aed.imports.formats.headers import ROWS_BEFORE_THE_HEADER, Header, header_of
 from aed.imports.formats.headings import DATES, NUMBER, ColumnRole, plain_heading, roles_of
 from aed.imports.formats.kml import is_kml, kml_rows
+from aed.imports.formats.layers import is_layer_file, layer_rows
 from aed.imports.formats.mapped import is_remark
 from aed.imports.formats.values import understood
 from aed.imports.formats.workbook import hidden_columns, is_workbook, sheets
@@ -99,6 +100,9 @@ def _tables(path: Path, encodings: Sequence[str]) -> Iterator[HandKeptTable]:
     head = head_of(path)
     if is_kml(path, head):
         yield HandKeptTable(None, "utf-8", ",", list(islice(kml_rows(path), ROWS_SAMPLED)))
+        return
+    if is_layer_file(path, head):
+        yield HandKeptTable(None, "utf-8", ",", list(islice(layer_rows(path), ROWS_SAMPLED)))
         return
     if is_workbook(head):
         for name, found in sheets(path, fill_merged=True):

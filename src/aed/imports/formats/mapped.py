@@ -35,6 +35,8 @@ MAX_ID_LENGTH: Final = 128
 
 type Unit = Literal["line", "row", "feature"]
 
+_SPARE_LENGTH: Final = 8
+"""How much longer than a word its cell may be, by spaces."""
 _JANUARY_OR_OCTOBER: Final = re.compile(r"20[0-9]{2}\.1")
 
 
@@ -135,6 +137,7 @@ class _Reader:
         self._source = source
         self._ids = ids or _Ids()
         self._blank = frozenset(map(values.plain, mapping.blank_words))
+        self._longest_blank = max(map(len, self._blank), default=0)
         self._choices = {
             name: {values.plain(word): meant for word, meant in rule.choices.items()}
             for name, rule in mapping.fields.items()
@@ -171,7 +174,8 @@ class _Reader:
 
     def _clean(self, cell: str) -> str:
         text = values.clean(values.without_entities(cell) if self._mapping.html_entities else cell)
-        return "" if self._blank and values.plain(text) in self._blank else text
+        may_be_blank = len(text) <= self._longest_blank + _SPARE_LENGTH
+        return "" if may_be_blank and values.plain(text) in self._blank else text
 
 
 class _RowReader:

@@ -21,6 +21,8 @@ from aed.imports.formats.files import UTF_8, FileLine, csv_rows, head_of
 from aed.imports.formats.geojson import features, may_be_features
 from aed.imports.formats.headers import header_of
 from aed.imports.formats.json_stream import is_json, json_object, objects, shape_of
+from aed.imports.formats.kml import is_kml, kml_rows
+from aed.imports.formats.layers import is_layer_file, layer_rows
 from aed.imports.formats.osm import is_pbf, read_pbf
 from aed.imports.formats.records import Record
 from aed.imports.formats.table import LINT_COLUMN, SET_ASIDE_COLUMNS
@@ -96,7 +98,10 @@ def write_set_aside(
     The titles and the header stay; corrected, the workbook can be imported as the list was. `reasons`: by the
     row's number. Raises InvalidInput if it cannot be written.
     """
-    if is_workbook(head_of(path)):
+    head = head_of(path)
+    if is_kml(path, head) or is_layer_file(path, head):
+        name, rows = "list", kml_rows(path) if is_kml(path, head) else layer_rows(path)
+    elif is_workbook(head):
         found = _sheets(path, first, fill_merged=fill_merged)
         name, rows = next(((name, rows) for name, rows, is_list in found if is_list), ("list", iter(())))
     else:

@@ -24,6 +24,7 @@ from aed.imports.formats.files import (
 from aed.imports.formats.geojson import features, may_be_features, members_of, not_geojson, raw_of, read_own
 from aed.imports.formats.json_stream import JsonShape, json_object, objects, shape_of
 from aed.imports.formats.kml import is_kml, kml_rows
+from aed.imports.formats.layers import is_layer_file, layer_rows
 from aed.imports.formats.mapping import FileKind, Mapping, built_in_mappings
 from aed.imports.formats.osm import PREFIX, is_pbf, read_overpass, read_pbf
 from aed.imports.formats.records import Record, RecordReader
@@ -86,6 +87,8 @@ def read_devices(
         return _reading(DeviceFormat.OSM_PBF, read_pbf(path))
     if is_kml(path, head):
         return _of_kml(path, mapping, source)
+    if is_layer_file(path, head):
+        return _of_layer(path, mapping, source)
     if is_workbook(head) or form is DeviceFormat.XLSX:
         return _of_workbook(path, form, mapping, source)
     is_utf_16_named = mapping is not None and UTF_16 in mapping.encodings
@@ -343,7 +346,22 @@ def _of_kml(path: Path, mapping: Mapping | None, source: str | None) -> RecordRe
             field="file",
             name=path.name,
         )
-    first, rows = headers.peeked(kml_rows(path))
+    return _of_points(path, kml_rows(path), mapping, source)
+
+
+def _of_layer(path: Path, mapping: Mapping | None, source: str | None) -> RecordReader:
+    if mapping is None:
+        raise InvalidInput(
+            "{name} is a map layer, whose columns differ from one to the next. Guess its mapping first "
+            "(--guess, or a preview).",
+            field="file",
+            name=path.name,
+        )
+    return _of_points(path, layer_rows(path), mapping, source)
+
+
+def _of_points(path: Path, lines: Iterator[FileLine], mapping: Mapping, source: str | None) -> RecordReader:
+    first, rows = headers.peeked(lines)
     header = headers.header_among(first, mapping, is_named=True)
     if header is None:
         raise headers.no_header(path.name, mapping, first)

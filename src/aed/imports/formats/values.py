@@ -9,6 +9,7 @@ from calendar import monthrange
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 from aed.hours.columns import hours_of_geodae, hours_of_japan, hours_of_taiwan, hours_of_week
@@ -26,6 +27,8 @@ _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _CHINESE: Final = re.compile("[\u3400-\u9fff]")
 _MAX_ENCODINGS: Final = 4
 MAX_ARRAY_LENGTH: Final = 2_000
+MAX_CACHED: Final = 5_000
+"""Number of recent values kept: rows of a list repeat each other's dates, floors and names."""
 
 
 def clean(text: str) -> str:
@@ -53,6 +56,7 @@ def without_tags(text: str) -> str:
     return "\n".join(line for each in words.split("\n") if (line := " ".join(each.split())))
 
 
+@lru_cache(maxsize=MAX_CACHED)
 def plain(text: str) -> str:
     """Normalise text for comparison: ignore width, case and surrounding spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
@@ -99,8 +103,8 @@ def pair(text: str) -> tuple[str, str] | None:
 
 def degrees_by_hand(text: str) -> str:
     """Normalise a coordinate that a person wrote: also degrees and minutes, with letters or words."""
-    number = interpret_degrees(text)
-    return degrees(text) if number is None or number_of(text) is not None else str(round(number, 7))
+    number = interpret_degrees(text) if number_of(text) is None else None
+    return degrees(text) if number is None else str(round(number, 7))
 
 
 # --- Dates ---
@@ -175,6 +179,7 @@ def _tidy_date(text: str) -> str:
     return written
 
 
+@lru_cache(maxsize=MAX_CACHED)
 def month_of(text: str) -> tuple[date, date] | None:
     """Return the first and last day of a month such as 2027年5月, 12/2026, Mai 2028 or 05/27; None for other
     text.
@@ -215,6 +220,7 @@ def spreadsheet_date(text: str) -> date | None:
     return date(1899, 12, 30) + timedelta(days=int(written)) if _SPREADSHEET_DAYS.fullmatch(written) else None
 
 
+@lru_cache(maxsize=MAX_CACHED)
 def date_of(text: str, *, day_first: bool = True) -> date | None:
     """Parse a date; return None if there is none, or if it is ambiguous."""
     written = _tidy_date(text)
@@ -275,6 +281,7 @@ _SOME_FLOOR: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=MAX_CACHED)
 def floor_of(text: str, *, ground: int) -> int | str | None:
     """Parse a floor; 0 is at street level.
 
