@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import closing
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pypdfium2
@@ -15,7 +15,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
+from aed.accounts.trust import CertificateTrust
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from aed.responders.models import Responder
 from aed.settings import Settings
 from aed.training.signatures import TokenPurpose, signed, signing_keys
 from aed.volunteering.certificates import actions, queries
@@ -35,6 +37,14 @@ def issued(session: Session, **given: Any) -> ServiceCertificate:
     )
     person = session.get_one(Person, li.person_id)
     return make.service_certificate(session, of=person, on=estate, **given)
+
+
+def text_of(pdf: bytes) -> str:
+    """Return the text of a PDF of one page, without spaces and line breaks."""
+    with closing(pypdfium2.PdfDocument(pdf)) as document:
+        assert len(document) == 1
+        found: str = document[0].get_textpage().get_text_range()
+    return "".join(found.split())
 
 
 @pytest.mark.parametrize(
@@ -69,6 +79,31 @@ def test_only_service_that_was_posted_for_seven_days_and_is_not_held_counts(sess
     assert made.minutes == 60
     assert made.content == [{"source": "patrol", "times": 1, "minutes": 60}]
     assert made.id_number is None
+
+
+def test_training_awards_and_evaluation_stand_beside_the_service(session: Session) -> None:
+    estate = make.estate(session)
+    li = make.volunteer(session, estate)
+    person = session.get_one(Person, li.person_id)
+    for issuer, trust in (
+        ("杭州市红十字会", CertificateTrust.VERIFIED),
+        ("Believed", CertificateTrust.DOCUMENTED),
+    ):
+        number = make.responder(
+            session, issuer=issuer, trust=trust, valid_until=date(2028, 5, 31), number_on_card="RC-7"
+        )
+        session.get_one(Responder, number).person_id = person.id
+
+    made = make.service_certificate(session, of=person, on=estate, awards="2026年度优秀志愿者")
+
+    assert made.training is not None
+    assert [(each["issuer"], each["number"], each["valid_until"]) for each in made.training] == [
+        ("杭州市红十字会", "RC-7", "2028-05-31")
+    ], "only what its issuer verified"
+    printed = text_of(proof_pdf(made, address="https://aed.example/check"))
+    assert "杭州市红十字会，编号RC-7，有效期至2028年5月31日" in printed
+    assert "2026年度优秀志愿者" in printed
+    assert (made.mean_rating, made.ratings) == (None, 0)
 
 
 def test_without_an_issuer_or_posted_service_no_proof_is_issued(session: Session) -> None:
@@ -111,9 +146,7 @@ def test_the_pdf_holds_what_the_order_asks_for_and_is_made_quickly(session: Sess
     content = proof_pdf(made, address="https://aed.example/v1/service-check/x")
     assert time.process_time() - start < 0.3
 
-    with closing(pypdfium2.PdfDocument(content)) as document:
-        assert len(document) == 1
-        text = document[0].get_textpage().get_text_range().replace(" ", "")
+    text = text_of(content)
     for each in (
         made.number,
         made.name,

@@ -457,7 +457,15 @@ PERSONAL_TABLES: Final = (
         "person_id",
         Erasure.BLANKED,
         "proofs of service that were issued, for checking them",
-        blank={"name": None, "id_type": None, "id_number": None, "volunteer_number": None, "notes": None},
+        blank={
+            "name": None,
+            "id_type": None,
+            "id_number": None,
+            "volunteer_number": None,
+            "training": None,
+            "awards": None,
+            "notes": None,
+        },
         hidden=("key",),
     ),
     PersonalTable(

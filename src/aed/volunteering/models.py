@@ -279,6 +279,14 @@ class ServiceCertificate(Table):
     responsible: Mapped[str] = mapped_column(String(200))
     handler: Mapped[str] = mapped_column(String(200))
     contact: Mapped[str] = mapped_column(String(200))
+    training: Mapped[list[dict[str, Any]] | None]
+    """Verified first-aid certificates: {"kind", "issuer", "number", "issued_on", "valid_until"}."""
+    awards: Mapped[str | None] = mapped_column(Text)
+    """As the person who issued it wrote them."""
+    mean_rating: Mapped[float | None] = mapped_column(Double)
+    """Mean of the ratings from 1 to 5 that those who confirmed the service gave."""
+    ratings: Mapped[int | None]
+    """How many records were rated."""
     notes: Mapped[str | None] = mapped_column(Text)
     issued_on: Mapped[date]
     issued_at: Mapped[datetime]

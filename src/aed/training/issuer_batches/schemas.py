@@ -19,7 +19,7 @@ class LearnerIdentityIn(BaseModel):
     """The identity number of a learner."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"holder_id": "11010519491231002X"}]}
+        extra="forbid", json_schema_extra={"examples": [{"holder_id": "440524188001010014"}]}
     )
 
     holder_id: Annotated[FreeText, Field(min_length=4, max_length=40)] = Field(

@@ -9,6 +9,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime
+from statistics import fmean
 
 from sqlalchemy.orm import Session
 
@@ -59,6 +60,7 @@ def issue_certificate(
     """Issue a proof of the service of a volunteer. Sent again under its key, it is the same one.
 
     It counts confirmed records that were posted within the team for seven days, whose points are not held.
+    Beside them it has the volunteer's verified first-aid certificates and the mean of the ratings.
     Raises NotSignedIn, NotAllowed, NotFound; Conflict without an issuer or without such service, and if the
     request that it is for has ended.
     """
@@ -90,6 +92,8 @@ def issue_certificate(
     totals: dict[str, list[int]] = defaultdict(list)
     for record in records:
         totals[record.source.value].append(record.minutes)
+    ratings = [each.rating for each in records if each.rating is not None]
+    training = queries.verified_training(session, new.person_id, first=new.from_on, last=new.until_on)
     made = ServiceCertificate(
         number=f"SC-{today.year}-{secrets.token_hex(5).upper()}",
         key=str(new.key),
@@ -113,6 +117,19 @@ def issue_certificate(
         responsible=issuer.responsible,
         handler=new.handler,
         contact=issuer.contact,
+        training=[
+            {
+                "kind": each.kind.value,
+                "issuer": each.issuer,
+                "number": each.number,
+                "issued_on": each.issued_on.isoformat() if each.issued_on is not None else None,
+                "valid_until": each.valid_until.isoformat(),
+            }
+            for each in training
+        ],
+        awards=new.awards,
+        mean_rating=fmean(ratings) if ratings else None,
+        ratings=len(ratings),
         notes=new.notes or (queries.notes_of_request(request) if request is not None else None),
         issued_on=today,
         issued_at=at,

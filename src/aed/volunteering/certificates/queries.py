@@ -9,7 +9,9 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.permissions import Viewer
+from aed.accounts.trust import CertificateTrust
 from aed.errors import NotFound
+from aed.responders.models import Certificate, Responder
 from aed.sharing.rules import start_of
 from aed.volunteering.models import ProofRequest, ServiceCertificate, ServiceIssuer, ServiceRecord
 from aed.volunteering.rules import ServiceState
@@ -91,6 +93,25 @@ def provable_records(
             ServiceRecord.started_at < start_of(last + timedelta(days=1), time_zone),
         )
         .order_by(ServiceRecord.started_at, ServiceRecord.id)
+    ).all()
+
+
+def verified_training(session: Session, person_id: int, *, first: date, last: date) -> Sequence[Certificate]:
+    """Return the volunteer's verified first-aid certificates that were valid in the period, oldest first.
+
+    visibility: of a volunteer of an estate that the viewer manages.
+    """
+    return session.scalars(
+        select(Certificate)
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .where(
+            Responder.person_id == person_id,
+            Certificate.trust == CertificateTrust.VERIFIED,
+            Certificate.revoked_at.is_(None),
+            Certificate.valid_until >= first,
+            or_(Certificate.issued_on.is_(None), Certificate.issued_on <= last),
+        )
+        .order_by(Certificate.valid_until, Certificate.id)
     ).all()
 
 

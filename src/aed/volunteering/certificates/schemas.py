@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.fields import FreeText, Id, Name
+from aed.responders.rules import CertificateKind
 from aed.volunteering.models import ProofRequest, ServiceCertificate, ServiceIssuer
 from aed.volunteering.rules import IdType, ProofState, ServiceIssuerKind, ServiceSource
 
@@ -80,9 +81,12 @@ class ServiceCertificateIn(BaseModel):
     until_on: Day
     handler: Name = Field(description="经办人")
     includes_identity: bool = Field(False, description="Print the type and number of the identity document")
+    awards: Annotated[FreeText, Field(max_length=500)] | None = Field(
+        None, description="表彰奖励: honours and awards for the service, as they are printed"
+    )
     notes: Annotated[FreeText, Field(max_length=500)] | None = Field(
         None,
-        description="备注: training, awards, evaluation; by default the purpose and the recipient asked for",
+        description="备注; by default the purpose and the recipient asked for",
     )
     request_id: Id | None = Field(None, description="The volunteer's request that it is issued for")
 
@@ -165,6 +169,16 @@ class ContentOut(BaseModel):
     minutes: int
 
 
+class ServiceTrainingOut(BaseModel):
+    """A verified first-aid certificate beside the service."""
+
+    kind: CertificateKind
+    issuer: str
+    number: str | None
+    issued_on: date | None
+    valid_until: date
+
+
 class ServiceCertificateOut(BaseModel):
     """A proof of service as it was issued. The identity number is in the PDF only."""
 
@@ -183,6 +197,12 @@ class ServiceCertificateOut(BaseModel):
     responsible: str
     handler: str
     contact: str
+    training: list[ServiceTrainingOut] | None = Field(
+        description="Null on proofs that were issued without it"
+    )
+    awards: str | None
+    mean_rating: float | None = Field(description="Mean of the ratings from 1 to 5; null without any")
+    ratings: int | None = Field(description="How many records were rated")
     notes: str | None
     issued_on: date
     revoked_at: datetime | None

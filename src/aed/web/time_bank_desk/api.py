@@ -123,6 +123,7 @@ def answer_proof_request(
     proof_request_id: RowId,
     answer: Annotated[str, Form(pattern="^(issue|decline)$")],
     words: Annotated[str, Form(max_length=300)] = "",
+    awards: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
     """Issue a proof of service that a volunteer asked for, or decline with a reason.
 
@@ -146,6 +147,7 @@ def answer_proof_request(
                     from_on=found.from_on,
                     until_on=found.until_on,
                     handler=words,
+                    awards=awards.strip() or None,
                     request_id=found.id,
                 )
                 certificate_actions.issue_certificate(session, viewer, new, at=clock.now())
