@@ -63,7 +63,7 @@ def test_an_app_shows_balance_statement_and_catalogue(
         person = make.person(session)
         make.goods_order(session, make.goods(session, estate), person)
         app, secret = make.client_app(session, estate)
-        client = {"AED_CLIENT_ID": app.client_id, "AED_CLIENT_SECRET": secret}
+        client = {"CLIENT_ID": app.client_id, "CLIENT_SECRET": secret}
         token = make.sign_in(session, person.id, bearer=True)
     with app_server(view, site, tmp_path / "app.log", client=client) as address:
         refused = httpx2.post(f"{address}/time-bank", timeout=60)

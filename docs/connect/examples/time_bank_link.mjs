@@ -1,10 +1,10 @@
 // The part of an app's server that opens the time bank: node time_bank_link.mjs BASE_URL PORT
-// AED_CLIENT_ID and AED_CLIENT_SECRET are what the registration of the app answered with.
+// CLIENT_ID and CLIENT_SECRET are what the registration of the app answered with.
 
 import { createServer } from "node:http";
 
 const [, , baseUrl, port] = process.argv;
-const app = { client_id: process.env.AED_CLIENT_ID, client_secret: process.env.AED_CLIENT_SECRET };
+const app = { client_id: process.env.CLIENT_ID, client_secret: process.env.CLIENT_SECRET };
 
 /** Ask for a link that opens the person's time bank once; return the status and content to answer with. */
 async function linkFor(authorization) {

@@ -1,6 +1,6 @@
 """The part of an app's server that opens the time bank: python3 time_bank_link.py BASE_URL PORT.
 
-AED_CLIENT_ID and AED_CLIENT_SECRET are what the registration of the app answered with.
+CLIENT_ID and CLIENT_SECRET are what the registration of the app answered with.
 """
 
 import json
@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 def link_for(base_url: str, authorization: str) -> str:
     """Return a link that opens the person's time bank once. Raises HTTPError, URLError."""
-    app = {"client_id": os.environ["AED_CLIENT_ID"], "client_secret": os.environ["AED_CLIENT_SECRET"]}
+    app = {"client_id": os.environ["CLIENT_ID"], "client_secret": os.environ["CLIENT_SECRET"]}
     request = Request(
         f"{base_url}/v1/time-bank/app-links",
         data=json.dumps(app).encode(),
