@@ -217,18 +217,16 @@ def test_what_the_linter_can_mend_is_mended_by_kind_and_shown(aed: Aed, region: 
     assert "--fix cannot mend 'floors'" in aed("import", "devices", path, "--fix", "floors", fails=True).err
 
 
-def test_degrees_and_minutes_of_a_list_kept_by_hand_are_mended(
+def test_degrees_and_minutes_of_a_list_kept_by_hand_are_understood(
     aed: Aed, region: None, tmp_path: Path
 ) -> None:
     path = tmp_path / "ledger.csv"
     path.write_text("安装位置,经度,纬度\n大堂,120°05′59″E,30°17′28″N\n", encoding="utf-8")
 
-    result = aed(
-        "import", "devices", path, "--guess", "--yes", "--region", "CN-33", "--fix", "coordinates_unreadable"
-    )
+    result = aed("import", "devices", path, "--guess", "--yes", "--region", "CN-33")
 
-    assert "30.291111, 120.099722" in result.out
     assert "1 new, 0 changed, 0 unchanged, 0 set aside." in result.out
+    assert "30.2911111,120.0997222" in aed("export", "csv", "--as", "administrator").out
 
 
 def test_rows_set_aside_come_back_as_the_same_workbook_with_reasons(

@@ -15,8 +15,6 @@ from typing import Final
 
 import numpy as np
 import shapely
-from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
 
 from aed.errors import InvalidInput, requires_extra
 from aed.imports.formats.files import GB18030, MAX_CELL_LENGTH, FileLine, reads_like_chinese
@@ -118,8 +116,9 @@ def _likely(table: bytes) -> str | None:
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
-    import pyogrio
+    import pyogrio  # an extra
     import pyogrio.raw
+    from pyproj import CRS, Transformer  # only here: SpatiaLite brings another PROJ along
 
     source, encoding = _source(path)
     layers = [str(name) for name, kind in pyogrio.list_layers(source) if kind and "Point" in str(kind)]
@@ -164,6 +163,7 @@ def _print_rows(path: Path) -> None:
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     from pyogrio.errors import DataLayerError, DataSourceError
+    from pyproj.exceptions import CRSError
 
     try:
         for row in _rows(path):
