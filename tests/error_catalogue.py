@@ -74,13 +74,17 @@ OF_PYDANTIC: Final = (
 
 
 @cache
-def trees() -> dict[str, ast.Module]:
-    """Return the syntax tree of each module, by path."""
-    found = {}
+def classes_and_calls() -> list[tuple[str, ast.ClassDef | ast.Call]]:
+    """Return each class and each call of the source, with the path of its module.
+
+    All trees are walked once: that takes longer than everything that is done with these nodes.
+    """
+    found: list[tuple[str, ast.ClassDef | ast.Call]] = []
     for path in sorted(SOURCE.rglob("*.py")):
         name = path.relative_to(SOURCE).as_posix()
         if not name.startswith("migrations/"):
-            found[name] = ast.parse(path.read_text())
+            tree = ast.parse(path.read_text())
+            found += [(name, node) for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.Call)]
     return found
 
 
@@ -91,8 +95,7 @@ def error_classes() -> frozenset[str]:
     while True:
         more = {
             node.name
-            for tree in trees().values()
-            for node in ast.walk(tree)
+            for _file, node in classes_and_calls()
             if isinstance(node, ast.ClassDef)
             and any(isinstance(each, ast.Name) and each.id in found for each in node.bases)
         }
@@ -103,16 +106,12 @@ def error_classes() -> frozenset[str]:
 
 def raised() -> Iterator[tuple[str, ast.Call, ast.expr]]:
     """Yield each call that makes an error: its file, the call and its first argument."""
-    for name, tree in trees().items():
-        if name.startswith(OWN_LANGUAGES):
+    shown = error_classes() - FOR_ADMINISTRATORS
+    for name, node in classes_and_calls():
+        if name.startswith(OWN_LANGUAGES) or not isinstance(node, ast.Call) or not node.args:
             continue
-        for node in ast.walk(tree):
-            if (
-                isinstance(node, ast.Call)
-                and node.args
-                and _called(node) in error_classes() - FOR_ADMINISTRATORS
-            ):
-                yield name, node, node.args[0]
+        if _called(node) in shown:
+            yield name, node, node.args[0]
 
 
 def _called(call: ast.Call) -> str:
@@ -126,15 +125,14 @@ def extracted() -> Catalog:
     for _file, _call, argument in raised():
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
             found.add(argument.value)
-    for name, tree in trees().items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and node.name in error_classes():
-                for title in _titles(node):
-                    found.add(title)
-            elif isinstance(node, ast.Call) and _called(node) == "noop" and not name.startswith("web/"):
-                argument = node.args[0]
-                assert isinstance(argument, ast.Constant)
-                found.add(str(argument.value))
+    for name, node in classes_and_calls():
+        if isinstance(node, ast.ClassDef):
+            for title in _titles(node) if node.name in error_classes() else ():
+                found.add(title)
+        elif _called(node) == "noop" and not name.startswith("web/"):
+            argument = node.args[0]
+            assert isinstance(argument, ast.Constant)
+            found.add(str(argument.value))
     templates = {each["type"]: each["message_template_python"] for each in list_all_errors()}
     for kind in OF_PYDANTIC:
         found.add(templates[kind])
