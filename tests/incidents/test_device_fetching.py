@@ -158,6 +158,9 @@ def test_a_device_is_out_on_call_from_acceptance_until_declined(
     out = next(each for each in found.unusable_now if each.id == fetched)
     assert out.readiness is Readiness.OUT_ON_CALL
     assert any("急救呼叫中" in words.zh for words in out.reasons)
+    readiness = client.get(f"/v1/devices/{fetched}/readiness")
+    assert (readiness.status_code, readiness.json()["readiness"]) == (200, "out_on_call")
+    assert [each["reason"] for each in readiness.json()["unusable_reasons"]] == ["out_on_call"]
     other = make.incident(session, where=north_of(PATIENT, metres=900), at=NOW + MINUTE)
     assert fetched not in [each.device_id for each in queries.alerts(session, other.id)]
 

@@ -52,7 +52,7 @@ class QuarantineOut(BaseModel):
 class UnusableReasonOut(BaseModel):
     """A reason why a device must not be used."""
 
-    reason: QuarantineReason | Literal["expired", "out_of_service", "withdrawn"]
+    reason: QuarantineReason | Literal["expired", "out_of_service", "out_on_call", "withdrawn"]
     en: str
     zh: str
     since: datetime | None = None
