@@ -126,6 +126,8 @@ def test_a_disputed_record_is_voided_and_recorded_anew(
     page = desk.get(path).text
     assert re.search(r"Reversed</td><td>−60 min", page)
     assert "The volunteer may appeal until" in page
+    recorded = record.started_at + timedelta(hours=8)
+    assert f'name="begins" type="datetime-local" required value="{recorded:%Y-%m-%dT%H:%M}"' in page
 
     begins = zone_now - timedelta(hours=2)
     bad = desk.post(f"{path}/correction", data={"begins": "soon", "ends": "", "activity": "Kept words"})

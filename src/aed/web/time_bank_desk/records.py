@@ -155,13 +155,20 @@ def _page(
     found = record_queries.record(session, viewer, record_id)
     require_manager(viewer, estate_id=found.estate_id, region_id=found.region_id)
     choices = _choices(found)
+    zone = ZoneInfo(record_queries.time_zone_of(session, found.estate_id))
+    recorded = {
+        "reason": "",
+        "begins": f"{found.started_at.astimezone(zone):%Y-%m-%dT%H:%M}",
+        "ends": f"{found.ended_at.astimezone(zone):%Y-%m-%dT%H:%M}",
+        "activity": found.activity,
+    }
     return render(
         request,
         "time_bank_desk/record.html.jinja",
         status=status,
         headers={"Cache-Control": "no-store"},
         problem=problem,
-        typed={"reason": "", "begins": "", "ends": "", "activity": found.activity, **(typed or {})},
+        typed={**recorded, **(typed or {})},
         decisions={each.value: LABELS[each] for each in choices},
         is_pending=found.state is ServiceState.PENDING,
         can_correct=found.state is ServiceState.VOID and not record_queries.is_corrected(session, found.id),
