@@ -1,4 +1,4 @@
-"""How often somebody may try to sign in: the agreed numbers, and how they compare."""
+"""Limits of sign-in attempts: the agreed numbers, and how they compare."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Issuer(Versioned, Table):
     )
 
     assessor_not_trainer: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """Whether somebody other than the trainer must assess."""
+    """Whether the assessor must be another person than the trainer."""
     requires_trainer_grade: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether a session needs a trainer with a valid grade; otherwise an expired one is only a warning."""
     batch_format: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

@@ -161,7 +161,7 @@ class IssuerIn(BaseModel):
     verified_by: VerifiedBy = VerifiedBy.NOTHING
     query_url: Url | None = Field(None, description="URL of the issuer's service, with verified_by=query")
     assessor_not_trainer: bool = Field(
-        False, description="Whether somebody other than the trainer must assess"
+        False, description="Whether the assessor must be another person than the trainer"
     )
     requires_trainer_grade: bool = Field(
         False,

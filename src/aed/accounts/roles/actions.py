@@ -105,7 +105,7 @@ UNDO_FOR: Final = timedelta(minutes=15)
 def undo_revocation(session: Session, who: Viewer, grant_id: int, *, at: datetime) -> None:
     """Grant a role again that the viewer revoked within UNDO_FOR; a second time changes nothing.
 
-    Raises NotFound for a role that somebody else revoked, or earlier, and what `grant_role` raises.
+    Raises NotFound for a role that another person revoked, or earlier, and what `grant_role` raises.
     """
     grant = role_queries.role_grant(session, who, grant_id)
     if grant.revoked_at is None or grant.revoked_by != who.name or grant.revoked_at <= at - UNDO_FOR:

@@ -438,7 +438,7 @@ def open_reviews_of_estate(session: Session, estate: Estate, *, limit: int) -> l
 def reviews_decided_by(
     session: Session, who: str, estate: Estate, *, since: datetime, limit: int
 ) -> Sequence[Review]:
-    """List the reviews of the estate's devices that somebody decided lately, the last first.
+    """List the recently decided reviews of the estate's devices, the last first.
 
     visibility: what the viewer decided themselves.
     """

@@ -70,7 +70,7 @@ def is_undoable(fields: Mapping[str, Any]) -> bool:
 def undo_change(session: Session, who: Viewer, device_id: int, change_id: int, *, at: datetime) -> Device:
     """Set the values before a change again, as an amendment of its own. A second time changes nothing.
 
-    Raises NotFound for a change of somebody else, of another device or before UNDO_FOR, and Conflict if the
+    Raises NotFound for a change of another person, of another device or before UNDO_FOR, and Conflict if the
     device was changed since; and what `amend_device` raises.
 
     visibility: the viewer's own change of a device that they may see.

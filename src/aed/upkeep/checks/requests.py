@@ -20,7 +20,7 @@ ONCE_IN: Final = timedelta(hours=24)
 
 
 def is_check_requested(session: Session, device_id: int, *, at: datetime) -> bool:
-    """Return whether somebody asked for a check of the device within the last day.
+    """Return True if a check of the device was requested within the last day.
 
     visibility: of a device that the viewer manages.
     """

@@ -60,7 +60,7 @@ def progress(session: Session, viewer: Viewer, recall: Recall) -> Progress:
 
 
 def _without_serial(session: Session, viewer: Viewer, recall: Recall) -> int:
-    """Return how many devices cannot be told to be affected, because their serial number is unknown."""
+    """Count the devices that may be affected, but whose serial number is unknown."""
     if recall.serial_from is None:
         return 0
     statement = (
