@@ -97,5 +97,5 @@ def test_lists_of_other_things_are_refused() -> None:
     for path in ("virginia_beach/ohca_2017_2019.csv", "coordinates/vectors.csv"):
         with pytest.raises(InvalidInput, match="none of the known formats"):
             list(read_devices(published(path)))
-    with pytest.raises(InvalidInput, match="not an Excel workbook"):
+    with pytest.raises(InvalidInput, match="is a map layer, whose columns differ"):
         list(read_devices(published("virginia_beach/Bases.zip")))

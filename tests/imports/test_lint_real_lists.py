@@ -48,7 +48,7 @@ NO_LISTS = {
     "README.md": "unknown column",
     "coordinates/vectors.csv": "none of the known formats",
     "virginia_beach/ohca_2017_2019.csv": "none of the known formats",
-    "virginia_beach/Bases.zip": "not an Excel workbook",
+    "virginia_beach/Bases.zip": "is a map layer, whose columns differ",
 }
 
 
