@@ -120,6 +120,19 @@ def test_a_frozen_server_is_answered_503_in_time_and_is_used_again_once_it_goes_
     assert client.post("/v1/devices", json=DEVICE, headers=key).status_code == 201
 
 
+def test_a_pooled_connection_that_is_taken_after_the_deadline_is_unavailable(server: Server) -> None:
+    database = open_database(settings_for(server.url))
+    with read_session(database) as session:
+        session.execute(text("SELECT 1"))
+
+    with answer_within(0), pytest.raises(DatabaseUnavailable), read_session(database) as session:
+        session.execute(text("SELECT 1"))
+
+    with read_session(database) as session:
+        assert session.scalar(text("SELECT 1")) == 1
+    database.close()
+
+
 def test_a_commit_that_waits_is_answered_503_and_a_repetition_with_the_key_counts_once(
     server: Server, client: TestClient, key: Key
 ) -> None:

@@ -14,6 +14,7 @@ from math import inf
 from typing import Any, Final
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.abc import PQGen
 from psycopg.errors import OperationalError, _WaitTimeout
 from sqlalchemy import Engine, event
@@ -21,7 +22,7 @@ from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from aed.deadlines import is_repeatable, seconds_left
+from aed.deadlines import answer_within, is_repeatable, seconds_left
 from aed.errors import DatabaseLimitsLost
 
 NETWORK_DEFAULTS: Final[Mapping[str, str | int]] = {
@@ -64,6 +65,19 @@ class BoundedConnection(psycopg.Connection[Any]):
                     raise
         self.pgconn.finish()
         raise OperationalError("the server did not answer before the deadline")
+
+    def set_autocommit(self, value: bool) -> None:
+        """Set autocommit, also after the deadline: nothing is sent, so there is nothing to wait for.
+
+        SQLAlchemy sets it on a pooled connection, where it would not translate an OperationalError.
+        """
+        with answer_within(self.max_silence_seconds):
+            super().set_autocommit(value)
+
+    def set_isolation_level(self, value: IsolationLevel | None) -> None:
+        """Set the isolation level, also after the deadline; see `set_autocommit`."""
+        with answer_within(self.max_silence_seconds):
+            super().set_isolation_level(value)
 
 
 def bound_waits(engine: Engine, *, max_silence_seconds: float) -> None:
