@@ -19,9 +19,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import Role
+from aed.accounts.permissions import Role, Viewer
 from aed.database.session import Database, transaction
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound
+from aed.notifications.models import OutboxMessage
 from aed.registry.estates.models import Estate
 from aed.timebank.families.actions import confirm_relative, declare_relative
 from aed.timebank.giving.actions import claim_inheritance, donate, give
@@ -37,6 +38,7 @@ from aed.timebank.rules import (
     Currency,
     LedgerKind,
     OfferKind,
+    OrderState,
     PaidFrom,
     PriorityGroup,
     Relation,
@@ -302,6 +304,34 @@ def test_an_order_is_cancelled_or_collected_and_not_both(
     session.expire_all()
     assert done in ([True, False] * 3, [False, True] * 3)
     assert units(session, person) == before + (price if done[0] else 0)
+
+
+def test_whoever_hands_out_goods_has_ten_guesses_at_the_code(
+    session: Session, database: Database, estate: Estate
+) -> None:
+    order = make.goods_order(session, make.goods(session, estate), make.person(session))
+    manager = manager_of(estate, make.person(session))
+    order_id, code = order.id, order.code
+    stranger = oneself(make.person(session))
+    session.commit()
+
+    def guess(tried: str, by: Viewer = manager) -> None:
+        goods_actions.check_collection_code(database, by, order_id, tried, at=NOW)
+
+    with pytest.raises(NotAllowed):
+        guess(code, by=stranger)
+    for number in range(1, 11):
+        guess(code)
+        with pytest.raises(InvalidInput):
+            guess(f"{(int(code) + number) % 1_000_000:06}")
+    with pytest.raises(Conflict, match="10 wrong codes"):
+        guess(code)
+    session.expire_all()
+    (notice,) = session.scalars(select(OutboxMessage).where(OutboxMessage.person_id == order.person_id)).all()
+    assert "Wrong codes" in (notice.text_en or "")
+
+    goods_actions.cancel_order(session, manager, order_id, at=NOW)
+    assert order.state is OrderState.CANCELLED
 
 
 def test_the_same_points_are_used_once(session: Session, database: Database, estate: Estate) -> None:

@@ -163,6 +163,10 @@ def test_goods_are_handed_out_by_the_code_and_only_once(
     refused = desk.post(path, data={"code": wrong})
     assert refused.status_code == 422
     assert "not the code" in refused.text
+    session.rollback()
+    session.refresh(order)
+    assert order.wrong_codes == 1
+    session.rollback()
     assert [desk.post(path, data={"code": code}).status_code for _ in range(2)] == [303, 303]
     session.refresh(order)
     assert order.state is OrderState.COLLECTED

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code, region_of_estate
 from aed.database.idempotency import require_same_content
+from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from aed.notifications.outbox import Notice, notify_person
 from aed.timebank.goods.models import Goods, GoodsOrder, GoodsPhoto, Sponsor, StockChange
@@ -50,6 +51,8 @@ from aed.timebank.webhooks.models import WebhookEventType
 
 COLLECT_WITHIN: Final = timedelta(days=30)
 """Orders that are not collected in this time are cancelled by the nightly job."""
+MAX_WRONG_CODES: Final = 10
+"""After so many wrong codes an order is not handed over any more: ten guesses at a million codes."""
 
 
 # --- Sponsors and goods ---------------------------------------------------------------------------------
@@ -289,6 +292,54 @@ def _order_notice(order: GoodsOrder, goods: Goods) -> Notice:
     )
 
 
+def _wrong_codes_notice(goods: Goods) -> Notice:
+    return Notice(
+        text_en=f"Wrong codes were entered for your order ({goods.name_en}) in the time bank, "
+        f"{MAX_WRONG_CODES} in all, so it cannot be handed over any more. On your page you can cancel it and "
+        "order again. If you were not at the desk, tell the manager of the estate.",
+        text_zh=f"您在时间银行的订单（{goods.name_zh}）已被输错取货码{MAX_WRONG_CODES}次，不能再取货。"
+        "您可在个人页面取消后重新兑换。如非本人到场，请告知园区管理人员。",
+        subject_en="Wrong codes for your order",
+        subject_zh="取货码多次输错",
+    )
+
+
+def check_collection_code(
+    database: Database, viewer: Viewer, order_id: int, code: str, *, at: datetime
+) -> None:
+    """Compare the code of an order before it is handed over; a wrong one is counted. For the manager.
+
+    It has a transaction of its own, because that of `hand_over_order` is rolled back for a wrong code. The
+    person whose order it is gets a message once no more codes are taken.
+
+    Raises NotSignedIn, NotAllowed, NotFound; InvalidInput for a wrong code, Conflict after MAX_WRONG_CODES.
+    """
+    require_person(viewer)
+    with transaction(database) as session:
+        lock_ledger(session)
+        order = _order(session, order_id)
+        goods = goods_by_id(session, order.goods_id)
+        require_account_manager(viewer, estate_id=goods.estate_id, region_id=goods.region_id)
+        is_locked = order.state is OrderState.HELD and order.wrong_codes >= MAX_WRONG_CODES
+        is_right = hmac.compare_digest(order.code.encode(), code.encode())
+        if not is_locked and not is_right:
+            order.wrong_codes += 1
+            if order.wrong_codes == MAX_WRONG_CODES:
+                notify_person(session, order.person_id, _wrong_codes_notice(goods), at)
+    if is_locked:
+        raise Conflict(
+            "{count} wrong codes were entered for this order. Cancel it: the points go back, and the person "
+            "can order again.",
+            count=MAX_WRONG_CODES,
+        )
+    if not is_right:
+        raise _wrong_code()
+
+
+def _wrong_code() -> InvalidInput:
+    return InvalidInput("This is not the code of the order.", field="code")
+
+
 def hand_over_order(
     session: Session,
     viewer: Viewer,
@@ -301,7 +352,7 @@ def hand_over_order(
     """Settle an order whose goods were collected or delivered, against its code. For the manager.
 
     The person says the code at the desk, or at the door to the person who delivers. The sponsor has the
-    points. Doing it again changes nothing.
+    points. Doing it again changes nothing. `check_collection_code` limits the guesses at the code.
 
     Raises NotSignedIn, NotAllowed, NotFound; InvalidInput for a wrong code, or a delivery without a name;
     Conflict for a cancelled order.
@@ -312,7 +363,7 @@ def hand_over_order(
     goods = goods_by_id(session, order.goods_id)
     require_account_manager(viewer, estate_id=goods.estate_id, region_id=goods.region_id)
     if not hmac.compare_digest(order.code.encode(), code.encode()):
-        raise InvalidInput("This is not the code of the order.", field="code")
+        raise _wrong_code()
     if order.state is OrderState.CANCELLED:
         raise Conflict("This order was cancelled.")
     if order.state is OrderState.HELD:

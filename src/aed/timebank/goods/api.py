@@ -10,7 +10,7 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.queries import region_by_code
-from aed.database.dependencies import ReadSession, WriteSession
+from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, cursor_id, next_cursor
 from aed.timebank.goods import actions, queries
 from aed.timebank.goods.models import GoodsOrder
@@ -142,9 +142,13 @@ def place_order(session: WriteSession, viewer: ViewerDep, new: OrderIn) -> Order
 
 @router.post("/time-bank/orders/{order_id}/collection")
 def collect_order(
-    session: WriteSession, viewer: ViewerDep, order_id: RowPath, given: CollectionIn
+    database: DatabaseDep, session: WriteSession, viewer: ViewerDep, order_id: RowPath, given: CollectionIn
 ) -> OrderOut:
-    """Settle an order whose goods were collected or delivered, against its code. For the estate's manager."""
+    """Settle an order whose goods were collected or delivered, against its code. For the estate's manager.
+
+    After ten wrong codes the order can only be cancelled.
+    """
+    actions.check_collection_code(database, viewer, order_id, given.code, at=clock.now())
     made = actions.hand_over_order(
         session, viewer, order_id, code=given.code, delivered_by=given.delivered_by, at=clock.now()
     )

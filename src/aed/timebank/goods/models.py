@@ -109,6 +109,8 @@ class GoodsOrder(Table):
     state: Mapped[OrderState] = mapped_column(enum_column(OrderState))
     code: Mapped[str] = mapped_column(String(6))
     """Shown to the person, and said at the desk or at the door when the goods are handed over."""
+    wrong_codes: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """Wrong codes that were entered so far."""
     address: Mapped[str | None] = mapped_column(Encrypted("goods_orders.address"))
     """Where the goods are delivered; None: the person collects them. Deleted when the order ends."""
     delivered_by: Mapped[str | None] = mapped_column(String(200))

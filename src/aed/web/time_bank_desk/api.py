@@ -16,7 +16,7 @@ from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.fields import FreeText
 from aed.accounts.permissions import Viewer
-from aed.database.dependencies import ReadSession, WriteSession
+from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.errors import AedError
 from aed.http.parameters import RowId
 from aed.http.query import ANY_PARAMETER
@@ -65,6 +65,7 @@ def show_desk(request: Request, session: ReadSession, viewer: ViewerDep) -> Resp
 @router.post("/time-bank/orders/{order_id}/collection")
 def hand_out_order(
     request: Request,
+    database: DatabaseDep,
     session: WriteSession,
     viewer: FormViewerDep,
     order_id: RowId,
@@ -74,6 +75,7 @@ def hand_out_order(
     """Hand over the goods of an order against its code; a second time changes nothing."""
     name = delivered_by.strip()[:200] or None
     try:
+        goods_actions.check_collection_code(database, viewer, order_id, code.strip(), at=clock.now())
         with session.begin_nested():
             goods_actions.hand_over_order(
                 session, viewer, order_id, code=code.strip(), delivered_by=name, at=clock.now()
