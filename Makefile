@@ -55,7 +55,7 @@ fuzz: ## try twenty times as many examples in property-based tests (hours; IN=wa
 	AED_TEST_PROFILE=deep $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --timeout 0 -m hypothesis \
 		$(if $(filter command,$(origin IN)),$(IN:%=tests/%))
 
-mutants: ## change the rules at random, and print what no test notices (SEED, COUNT, IN=timebank)
+mutants: ## change the rules at random, and print what no test notices (SEED, COUNT, SKIP, SECONDS, IN=timebank)
 	@$(SETUP)
 	$(if $(filter command,$(origin IN)),IN="$(IN)") $(BIN)/python -m tests.mutants
 
