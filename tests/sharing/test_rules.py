@@ -1,0 +1,288 @@
+"""Rules of agreements at their exact limits: notices, reminders, costs, votes, consents and cells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from aed.accounts.permissions import Audience
+from aed.sharing.rules import (
+    CELL_DEGREES,
+    LADDER,
+    RULES,
+    AudienceReason,
+    ConsentGiven,
+    DecisionKind,
+    DecisionMethod,
+    Insured,
+    PartyRole,
+    ShareTerms,
+    SharingRules,
+    VotesShortfall,
+    amount_due,
+    approximate,
+    audience_at,
+    days_in_date,
+    due_cost_reminder,
+    due_notice,
+    is_credit_code,
+    missing_consents,
+    rung,
+    step_below,
+    votes_shortfall,
+)
+
+START = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
+MOMENT = timedelta(microseconds=1)
+DAY = timedelta(days=1)
+COMMITTEE, OWNERS, CENTRE = PartyRole
+
+
+def test_the_numbers_are_those_that_were_agreed() -> None:
+    assert (
+        SharingRules(
+            version="2026-1",
+            parties=(COMMITTEE, OWNERS, CENTRE),
+            min_ready_percent=90.0,
+            check_interval_days=31,
+            max_trial_days=90,
+            notice_days=(90, 60, 30, 7, 0),
+            link_days=30,
+            cost_reminder_days=(0, 14, 30, 60),
+        )
+        == RULES
+    )
+
+
+def test_each_rung_of_the_ladder_is_one_above_the_last() -> None:
+    assert [rung(each) for each in LADDER] == [0, 1, 2, 3]
+    assert [step_below(each) for each in LADDER] == [LADDER[0], *LADDER[:3]], "below the lowest is itself"
+
+
+# --- Notices and reminders ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("days_left", "notified", "notice"),
+    [
+        (91, None, None),
+        (90, None, 90),
+        (89, None, 90),
+        (89, 90, None),
+        (61, 90, None),
+        (60, 90, 60),
+        (31, 60, None),
+        (30, 60, 30),
+        (8, 30, None),
+        (7, 30, 7),
+        (1, 7, None),
+        (0, 7, 0),
+        (0, 0, None),
+        (-1, 7, None),
+        (-1, None, None),
+    ],
+)
+def test_the_end_of_an_agreement_is_announced_on_its_days(
+    days_left: int, notified: int | None, notice: int | None
+) -> None:
+    assert due_notice(days_left, notified=notified) == notice
+
+
+@pytest.mark.parametrize(
+    ("days", "reminded", "reminder"),
+    [
+        (0, None, 0),
+        (0, 0, None),
+        (13, 0, None),
+        (14, 0, 14),
+        (29, 14, None),
+        (30, 14, 30),
+        (59, 30, None),
+        (60, 30, 60),
+        (60, 60, None),
+        (89, 60, None),
+        (90, 60, 90),
+        (91, 90, None),
+        (119, 90, None),
+        (120, 90, 120),
+    ],
+)
+def test_a_payer_is_reminded_on_the_days_and_then_every_thirty(
+    days: int, reminded: int | None, reminder: int | None
+) -> None:
+    assert due_cost_reminder(days, reminded=reminded) == reminder
+
+
+# --- Costs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("per_use", "cap", "claimed", "due"),
+    [
+        (None, 500, 0, None),
+        (0, 500, 0, 0),
+        (200, None, 1_000_000, 20_000),
+        (200, 500, 0, 20_000),
+        (200, 500, 29_999, 20_000),
+        (200, 500, 30_000, 20_000),
+        (200, 500, 30_001, 19_999),
+        (200, 500, 49_999, 1),
+        (200, 500, 50_000, 0),
+        (200, 500, 60_000, 0),  # the cap was lowered: nothing is paid back
+        (200, 0, 0, 0),
+    ],
+)
+def test_a_use_costs_its_price_up_to_the_cap_of_the_year(
+    per_use: int | None, cap: int | None, claimed: int, due: int | None
+) -> None:
+    assert amount_due(per_use, cap=cap, claimed_minor=claimed) == due
+
+
+# --- Votes and consents ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "entitled", "votes", "shortfall"),
+    [
+        (DecisionMethod.COMMITTEE_VOTES, 8, (4, 0, 0), VotesShortfall.NO_MAJORITY),  # half is not more
+        (DecisionMethod.COMMITTEE_VOTES, 8, (5, 3, 0), None),
+        (DecisionMethod.COMMITTEE_VOTES, 7, (3, 0, 0), VotesShortfall.NO_MAJORITY),
+        (DecisionMethod.COMMITTEE_VOTES, 7, (4, 0, 0), None),
+        (DecisionMethod.COMMITTEE_VOTES, 7, (4, 3, 1), VotesShortfall.TOO_MANY),
+        (DecisionMethod.COMMITTEE_VOTES, 1, (1, 0, 0), None),
+        (DecisionMethod.OWNERS_ASSEMBLY, 300, (199, 0, 0), VotesShortfall.NO_QUORUM),
+        (DecisionMethod.OWNERS_ASSEMBLY, 300, (200, 0, 0), None),
+        (DecisionMethod.OWNERS_ASSEMBLY, 300, (101, 50, 49), None),  # who abstains has taken part
+        (DecisionMethod.OWNERS_ASSEMBLY, 300, (100, 100, 0), VotesShortfall.NO_MAJORITY),
+        (DecisionMethod.OWNERS_ASSEMBLY, 300, (100, 0, 100), VotesShortfall.NO_MAJORITY),
+        (DecisionMethod.OWNERS_ASSEMBLY, 300, (300, 0, 0), None),
+        (DecisionMethod.OWNERS_ASSEMBLY, 300, (299, 1, 1), VotesShortfall.TOO_MANY),
+        (DecisionMethod.THREE_SIGN, 3, (0, 0, 0), None),  # the signatures themselves decide
+    ],
+)
+def test_votes_carry_a_consent_by_more_than_half(
+    method: DecisionMethod, entitled: int, votes: tuple[int, int, int], shortfall: VotesShortfall | None
+) -> None:
+    in_favour, against, abstained = votes
+
+    found = votes_shortfall(
+        method, entitled=entitled, in_favour=in_favour, against=against, abstained=abstained
+    )
+
+    assert found is shortfall
+
+
+def test_only_the_latest_decision_of_a_party_on_this_very_text_counts() -> None:
+    yes, no = DecisionKind.CONSENT, DecisionKind.REFUSAL
+
+    def missing(*given: tuple[PartyRole, DecisionKind, str]) -> tuple[PartyRole, ...]:
+        return missing_consents([ConsentGiven(*each) for each in given], text="new")
+
+    assert missing() == (COMMITTEE, OWNERS, CENTRE)
+    assert missing((OWNERS, yes, "new")) == (COMMITTEE, CENTRE), "one party never consents for another"
+    assert missing((COMMITTEE, yes, "new"), (OWNERS, yes, "new"), (CENTRE, yes, "new")) == ()
+    assert missing((COMMITTEE, yes, "new"), (OWNERS, yes, "old"), (CENTRE, yes, "new")) == (OWNERS,)
+    assert OWNERS in missing((OWNERS, yes, "new"), (OWNERS, no, "new"))
+    assert OWNERS not in missing((OWNERS, no, "new"), (OWNERS, yes, "new"))
+    assert OWNERS not in missing((OWNERS, yes, "new"), (OWNERS, no, "old"))
+    two = missing_consents([ConsentGiven(OWNERS, yes, "new")], text="new", parties=(OWNERS, CENTRE))
+    assert two == (CENTRE,), "only of the parties that the region names"
+
+
+# --- Audience -------------------------------------------------------------------------------------------
+
+TERMS = ShareTerms(
+    agreement_id=1, is_by_register=False, step=Audience.PUBLIC, starts_at=START, ends_at=START + 30 * DAY
+)
+
+
+def audience(terms: ShareTerms, at: datetime) -> tuple[Audience, AudienceReason, bool]:
+    found = audience_at([terms], at)
+    return found.audience, found.reason, found.emergency_override
+
+
+def test_an_agreement_includes_its_start_and_not_its_end() -> None:
+    end = START + 30 * DAY
+
+    assert audience(TERMS, START - MOMENT) == ("estate", "no_agreement", False)
+    assert audience(TERMS, START) == ("public", "agreement", False)
+    assert audience(TERMS, end - MOMENT) == ("public", "agreement", False)
+    assert audience(TERMS, end) == ("dispatch", "ended", False)
+
+
+TENTH_DAY = START + 10 * DAY
+
+
+@pytest.mark.parametrize(
+    ("terms", "after"),
+    [
+        (replace(TERMS, withdrawn_at=TENTH_DAY), ("estate", "withdrawn", False)),
+        (replace(TERMS, suspended_at=TENTH_DAY), ("estate", "suspended", True)),
+        (replace(TERMS, superseded_at=TENTH_DAY), ("estate", "no_agreement", False)),
+    ],
+)
+def test_a_step_out_of_an_agreement_takes_effect_at_its_moment(
+    terms: ShareTerms, after: tuple[str, str, bool]
+) -> None:
+    assert audience(terms, TENTH_DAY - MOMENT) == ("public", "agreement", False)
+    assert audience(terms, TENTH_DAY) == after
+
+
+def test_an_insurance_covers_its_start_and_not_its_end() -> None:
+    first, last = START + DAY, START + 2 * DAY
+    terms = replace(TERMS, insured=(Insured(first, last),))
+
+    for at, is_covered in ((first - MOMENT, False), (first, True), (last - MOMENT, True), (last, False)):
+        assert audience(terms, at) == (
+            ("public", "agreement", False) if is_covered else ("estate", "uninsured", True)
+        )
+    assert audience(replace(TERMS, insured=()), first) == ("estate", "uninsured", True)
+
+
+@pytest.mark.parametrize(
+    ("step", "ended"),
+    [
+        (Audience.ESTATE, ("estate", "ended", True)),
+        (Audience.NEIGHBOURS, ("estate", "ended", True)),
+        (Audience.DISPATCH, ("dispatch", "ended", False)),
+        (Audience.PUBLIC, ("dispatch", "ended", False)),
+    ],
+)
+def test_after_its_end_a_device_is_left_to_dispatch_or_opened_by_an_override(
+    step: Audience, ended: tuple[str, str, bool]
+) -> None:
+    assert audience(replace(TERMS, step=step), START + 30 * DAY) == ended
+    with_hours = replace(TERMS, step=step, hours="Mo-Fr 08:00-18:00")
+    assert audience(with_hours, START + 30 * DAY) == ("estate", "ended", True)
+
+
+# --- Checks, credit codes, cells ------------------------------------------------------------------------
+
+
+def test_a_check_is_in_date_for_exactly_its_interval() -> None:
+    checked = date(2026, 9, 1)
+
+    def is_in_date(day: date) -> bool:
+        return days_in_date([checked], first=day, last=day, interval_days=10) == 1
+
+    assert [is_in_date(checked + number * DAY) for number in (-1, 0, 10, 11)] == [False, True, True, False]
+
+
+def test_a_credit_code_has_eighteen_characters_and_its_check_character() -> None:
+    code = "91350100M000100Y43"  # the example of GB 32100-2015
+
+    assert is_credit_code(code)
+    assert not is_credit_code(code[:-1])
+    assert not is_credit_code(f"{code}0")
+    assert not is_credit_code(code.lower())
+    for place in range(len(code)):
+        other = "0" if code[place] != "0" else "1"
+        assert not is_credit_code(code[:place] + other + code[place + 1 :])
+
+
+def test_an_approximate_position_is_the_middle_of_its_cell() -> None:
+    for degrees, middle in ((30.0, 30.0025), (30.004999, 30.0025), (30.0051, 30.0075), (-0.0001, -0.0025)):
+        assert approximate(degrees) == pytest.approx(middle, abs=1e-9)
+    assert CELL_DEGREES == 0.005
