@@ -37,6 +37,10 @@ FULL: dict[str, Any] = {
     "maker": "Mindray",
     "model": "C1A",
     "serial": "SN-1",
+    "registration_number": "国械注准20213080123",
+    "udi_di": "06901234567892",
+    "manufactured_on": "2021-05-31",
+    "end_of_life_on": "2031-05-31",
     "keeper": {"name": "Wang", "phone": "+86 571 0000 0001"},
     "audience": "public",
     "state": "in_service",
@@ -477,6 +481,8 @@ def test_text_holds_no_control_characters(office: Desk) -> None:
         "maker",
         "model",
         "serial",
+        "registration_number",
+        "udi_di",
         "keeper.name",
     ):
         for bad in ("a\x00b", "\x07", "\x1b[31m", "a\x0bb"):

@@ -11,6 +11,7 @@ from hypothesis import given as supposing
 from hypothesis import strategies as some
 from icalendar import Calendar
 from openpyxl import load_workbook
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Viewer
@@ -22,7 +23,7 @@ from aed.registry.devices.rules import ConsumableKind
 from aed.registry.devices.schemas import ConsumableIn
 from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due.ics import due_calendar
-from aed.upkeep.due.queries import Duties, duties, replacements
+from aed.upkeep.due.queries import Duties, duties, is_due_before, replacements
 from aed.upkeep.due.sheets import due_sheet, replacement_sheet
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
@@ -43,6 +44,36 @@ def of(found: Duties, device: Device) -> dict[str, date]:
 
 def fit(session: Session, device: Device, kind: ConsumableKind, day: date) -> None:
     fit_consumable(session, ADMINISTRATOR, device.id, ConsumableIn(kind=kind, expires_on=day), at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("given", "ends_on"),
+    [
+        ({"manufactured_on": "2018-10-01", "end_of_life_on": "2026-12-31"}, date(2026, 12, 31)),
+        ({"manufactured_on": "2018-10-01"}, date(2026, 10, 1)),
+        ({"manufactured_on": "2018-10-01", "model": "H2"}, None),
+        ({}, None),
+    ],
+)
+def test_a_device_is_replaced_on_its_own_date_or_by_its_model(
+    session: Session, given: dict[str, Any], ends_on: date | None
+) -> None:
+    make.policy(session, maker="Heartline", model="H1", life_years=8)
+    estate = make.estate(session)
+    device = make.device(
+        session, of=estate, **{"maker": "heartline", "model": "h1", "last_checked_on": "2026-09-22", **given}
+    )
+    make.check(session, device, kind="service")
+
+    assert of(due(session), device).get("end_of_life") == ends_on
+    for day in (date(2026, 10, 1), date(2026, 10, 2), date(2027, 1, 1)):
+        is_due = session.scalar(
+            select(Device.id).where(
+                is_due_before(session, day, estate_id=estate.id, time_zone="Asia/Shanghai", today=TODAY)
+            )
+        )
+        expected = day > (ends_on or day) or day > date(2026, 10, 22)
+        assert (is_due is not None) == expected, day
 
 
 def test_a_device_is_due_by_the_default_policy(session: Session) -> None:

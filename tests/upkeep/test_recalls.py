@@ -86,6 +86,24 @@ def test_a_dry_run_names_the_devices_by_serial_and_lot_and_changes_nothing(sessi
     assert recall.lots == ["P-7"]
 
 
+def test_a_product_is_found_by_its_numbers_however_its_maker_is_written(session: Session) -> None:
+    def made(maker: str, udi_di: str | None = None, **given: Any) -> int:
+        return make.device(session, maker=maker, udi_di=udi_di, **given).id
+
+    udi_di, other = "06901234567892", "MA.156.M0.100000"
+    meant = [made("Heartline", udi_di), made("心线", udi_di)]
+    lacking = made("HEARTLINE", None)
+    others = [made("Heartline", other), made("心线", None)]
+
+    recall = make.recall(session, udi_di="(01)06901234567892")
+
+    assert quarantined(session) == meant
+    assert not {lacking, *others} & set(meant)
+    assert progress(session, ADMINISTRATOR, recall) == Progress(found=2, dealt_with=0, without_serial=1)
+    by_both = make.recall(session, udi_di=other, registration_number="国械注准20213080123")
+    assert progress(session, ADMINISTRATOR, by_both).found == 0, "it has no registration number"
+
+
 def test_a_device_that_is_registered_later_falls_under_it_until_it_is_closed(session: Session) -> None:
     recall = make.recall(session)
     first = make.device(session, maker="Heartline")

@@ -24,6 +24,7 @@ from aed.registry.devices.schemas import (
     DeviceOut,
 )
 from aed.registry.estates import queries as estate_queries
+from aed.registry.product_numbers import normalise_registration_number, normalise_udi_di
 from aed.registry.storeys import storey_label
 
 devices_group = typer.Typer(no_args_is_help=True)
@@ -94,8 +95,14 @@ def list_devices(
     after: After = 0,
     estate: Annotated[int | None, typer.Option(min=1, max=MAX_ID, help="Only in this estate, by id")] = None,
     region: Annotated[str | None, typer.Option(help="Only in this region, by code")] = None,
+    registration_number: Annotated[
+        str | None, typer.Option(help="Only of this registration number (医疗器械注册证号)")
+    ] = None,
+    udi_di: Annotated[str | None, typer.Option(help="Only of this UDI-DI; the whole code will do")] = None,
 ) -> None:
     """List the devices, a hundred at a time."""
+    number = normalise_registration_number(registration_number) if registration_number is not None else None
+    identifier = normalise_udi_di(udi_di) if udi_di is not None else None
     with reading() as session:
         if region is not None:
             region_by_code(session, region)
@@ -107,7 +114,8 @@ def list_devices(
              each.opening_hours or "?", each.audience, each.state,
              each.first_expiry, f"{each.lat:.5f}, {each.lon:.5f}")
             for each in device_queries.devices(
-                session, operator(), limit=SHOWN, after_id=after, estate_id=estate, region=region
+                session, operator(), limit=SHOWN, after_id=after, estate_id=estate, region=region,
+                registration_number=number, udi_di=identifier,
             )
         ]  # fmt: skip
     table(None, ["id", "where", "storey", "hours", "for", "state", "expires", "position"], rows, right=["id"])

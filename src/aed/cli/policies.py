@@ -26,6 +26,7 @@ from aed.upkeep.recalls.schemas import RecallIn, RecallOut
 from aed.upkeep.rules import PolicyState, Question
 
 SHOWN = 100
+UNKNOWN_NUMBERS = "Check on site the devices of that model whose numbers are not known"
 
 # --- Policies -------------------------------------------------------------------------------------------
 
@@ -105,7 +106,19 @@ def list_policies(
             if withdrawn or each.state is PolicyState.IN_FORCE
         ]
     rows.append((None, None, None, None, *_summary(DEFAULT), "默认 default"))
-    columns = ["id", "estate", "maker", "model", "glance", "check", "service", "pads", "battery", "name"]
+    columns = [
+        "id",
+        "estate",
+        "maker",
+        "model",
+        "glance",
+        "check",
+        "service",
+        "pads",
+        "battery",
+        "life",
+        "name",
+    ]
     table(None, columns, rows, right=columns[:2])
     if len(found) > SHOWN:
         say(f"There are more: --after {found[SHOWN - 1].id}")
@@ -115,7 +128,8 @@ def _summary(terms: Terms) -> tuple[str, ...]:
     """Return the intervals of checks and the lives of consumables as table cells."""
     days = [f"{each} d" if each else "never" for each in (terms.glance_days, terms.check_days)]
     lives = [f"{each} m" if each else "as dated" for each in (terms.pads_months, terms.battery_months)]
-    return (*days, f"{terms.service_months} m" if terms.service_months else "never", *lives)
+    life = f"{terms.life_years} y" if terms.life_years else "as dated"
+    return (*days, f"{terms.service_months} m" if terms.service_months else "never", *lives, life)
 
 
 # --- Recalls --------------------------------------------------------------------------------------------
@@ -144,9 +158,7 @@ def announce_recall(
         progress = recall_queries.progress(session, operator(), recall)
         say(f"Recall {recall.id} quarantined {plural(progress.found, 'device')}.")
         if progress.without_serial:
-            say(
-                f"Check on site the devices of that model without a serial number: {progress.without_serial}."
-            )
+            say(f"{UNKNOWN_NUMBERS}: {progress.without_serial}.")
 
 
 def _preview_recall(new: RecallIn) -> None:
@@ -166,7 +178,7 @@ def _preview_recall(new: RecallIn) -> None:
     if rows:
         table(None, ["device", "estate", "where", "model", "serial"], rows, right=["device"])
     if found.without_serial:
-        say(f"Check on site the devices of that model without a serial number: {found.without_serial}.")
+        say(f"{UNKNOWN_NUMBERS}: {found.without_serial}.")
 
 
 @recalls.command("close")

@@ -74,6 +74,10 @@ class _DeviceRow(NamedTuple):
     cabinet: Cabinet
     maker: str | None
     model: str | None
+    registration_number: str | None
+    udi_di: str | None
+    manufactured_on: date | None
+    end_of_life_on: date | None
     audience: Audience
     state: DeviceState
     out_of_service_reason: str | None
@@ -200,6 +204,10 @@ def _columns(viewer: Viewer) -> Select[*tuple[Any, ...]]:
         Device.cabinet,
         Device.maker,
         Device.model,
+        Device.registration_number,
+        Device.udi_di,
+        Device.manufactured_on,
+        Device.end_of_life_on,
         Device.audience,
         Device.state,
         Device.out_of_service_reason,

@@ -15,7 +15,17 @@ from aed.geo import Datum, Position, position_from
 from aed.imports.rules import day_written
 from aed.registry.devices.rules import Cabinet, DeviceState, EntryMode
 from aed.registry.estates.rules import Passage
-from aed.registry.fields import Day, Floor, Label, OpeningHours, Ref, Source, Storey
+from aed.registry.fields import (
+    Day,
+    Floor,
+    Label,
+    OpeningHours,
+    Ref,
+    RegistrationNumber,
+    Source,
+    Storey,
+    UdiDi,
+)
 from aed.responders.rules import CertificateKind, CertificateTrust, PlaceKind
 
 
@@ -99,6 +109,10 @@ class DeviceRow(PlacedRow):
     maker: Label | None = None
     model: Label | None = None
     serial: Label | None = None
+    registration_number: RegistrationNumber | None = None
+    udi_di: UdiDi | None = None
+    manufactured_on: FileDay | None = None
+    end_of_life_on: FileDay | None = None
     keeper_name: Name | None = None
     keeper_phone: Phone | None = None
     audience: Audience = Audience.ESTATE

@@ -20,12 +20,27 @@ from aed.accounts.regions.models import Region
 from aed.errors import InvalidInput
 from aed.geo import Datum, Position, position_from
 from aed.hours.evaluation import parse_hours
+from aed.registry.product_numbers import normalise_registration_number, normalise_udi_di
 from aed.registry.storeys import spoken_storey, storey_words
 
 
 def _understood_hours(value: str) -> str:
     try:
         return parse_hours(value)
+    except InvalidInput as error:
+        raise ValueError(error.detail) from None
+
+
+def _understood_udi_di(value: str) -> str:
+    try:
+        return normalise_udi_di(value)
+    except InvalidInput as error:
+        raise ValueError(error.detail) from None
+
+
+def _understood_registration_number(value: str) -> str:
+    try:
+        return normalise_registration_number(value)
     except InvalidInput as error:
         raise ValueError(error.detail) from None
 
@@ -70,6 +85,24 @@ Room = Annotated[
     ),
 ]
 Label = Annotated[FreeText, Field(max_length=100)]
+UdiDi = Annotated[
+    FreeText,
+    Field(
+        max_length=300,
+        description="Device identifier of the UDI, such as the 14 digits after (01), or the whole code",
+        examples=["06901234567892"],
+    ),
+    AfterValidator(_understood_udi_di),
+]
+RegistrationNumber = Annotated[
+    FreeText,
+    Field(
+        max_length=300,
+        description="Registration number of the product at the authority: 医疗器械注册证号",
+        examples=["国械注准20213080123"],
+    ),
+    AfterValidator(_understood_registration_number),
+]
 Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2100, 12, 31))]
 
 

@@ -63,6 +63,8 @@ class Policy(Versioned, Table):
     pads_months: Mapped[int | None]
     """Lifetime of pads without an expiry date (None requires a date), as `battery_months` for batteries."""
     battery_months: Mapped[int | None]
+    life_years: Mapped[int | None]
+    """Years from manufacture to the end of a device's service life, unless the device has a date."""
     asks: Mapped[list[str]]
     """Values of `Question`, in the order in which they are asked."""
     silent_after_minutes: Mapped[int | None]
@@ -245,6 +247,9 @@ class Recall(Versioned, Table):
     """None means all of the maker's models."""
     serial_from: Mapped[str | None] = mapped_column(String(100))
     serial_to: Mapped[str | None] = mapped_column(String(100))
+    registration_number: Mapped[str | None] = mapped_column(String(100))
+    """With this number or the next, the recalled devices are found by it, however their maker is written."""
+    udi_di: Mapped[str | None] = mapped_column(String(100))
     lots: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     """Lots of pads or batteries, one of which must be fitted; None: whatever is fitted."""
     reference: Mapped[str] = mapped_column(String(200), unique=True)

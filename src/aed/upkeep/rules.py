@@ -109,6 +109,8 @@ class DueKind(StrEnum):
     BATTERY = "battery"
     RETURN = "return"
     """The device is quarantined; a check that resolves the reason returns it to service."""
+    END_OF_LIFE = "end_of_life"
+    """The device is to be replaced: its maker supports it no longer. It is offered all the same."""
 
 
 class Fact(StrEnum):

@@ -181,6 +181,10 @@ def _present(device: RegisteredDevice, expiry: Mapping[ConsumableKind, Sequence[
         "maker": device.maker,
         "model": device.model,
         "serial": device.serial,
+        "registration_number": device.registration_number,
+        "udi_di": device.udi_di,
+        "manufactured_on": device.manufactured_on.isoformat() if device.manufactured_on else None,
+        "end_of_life_on": device.end_of_life_on.isoformat() if device.end_of_life_on else None,
         "audience": str(device.audience),
         "last_checked_on": checked.isoformat() if checked is not None else None,
     }

@@ -278,6 +278,10 @@ class RegisteredDevice(NamedTuple):
     maker: str | None
     model: str | None
     serial: str | None
+    registration_number: str | None
+    udi_di: str | None
+    manufactured_on: date | None
+    end_of_life_on: date | None
     keeper_name: str | None
     keeper_phone: str | None
     audience: Audience

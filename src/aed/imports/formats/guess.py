@@ -69,6 +69,10 @@ CHOICES: Final[Map[str, ColumnRole]] = {
     "maker": "maker",
     "model": "model",
     "serial": "serial",
+    "registration_number": "registration_number",
+    "udi_di": "udi_di",
+    "manufactured_on": "manufactured_on",
+    "end_of_life_on": "end_of_life_on",
     "source_id": "id",
 }
 """What a column may hold, by the name of the field that it is read into."""

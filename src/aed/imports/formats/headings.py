@@ -22,6 +22,8 @@ _PAST: Final = (
     r"(?!.*(?<!下次)(更换|更換|生产|安装|出厂|购买|replaced|installed|remplac|achat|ersetzt|getauscht))"
 )
 """Not the day on which a part was fitted, which is no expiry."""
+_NOT_OF_A_PART: Final = r"(?!.*(电池|電池|电极|電極|贴片|耗材|batter|akku|pads?\b|[ée]lectrode|elektrode))"
+"""Not a date of the battery or the pads."""
 _HEADINGS: Final[tuple[tuple[ColumnRole, re.Pattern[str]], ...]] = tuple(
     (role, re.compile(pattern.replace(r"\b", _EDGE)))
     for role, pattern in (
@@ -40,6 +42,18 @@ _HEADINGS: Final[tuple[tuple[ColumnRole, re.Pattern[str]], ...]] = tuple(
             + r".*(儿童|小儿|child|pediatric|pédiatri|enfant|kinder).*"
             + r"(电极|贴片|pads?|[ée]lectrode|elektrode).*"
             r"|" + _PAST + r".*([ée]lectrode|elektrode|pads?).*(child|pediatric|pédiatri|enfant|kinder).*",
+        ),
+        ("registration_number", r".*(注册证|注册号|备案号|registration (no|number)).*"),
+        ("udi_di", r".*(\budi\b|唯一标识|\bgtin\b).*"),
+        (
+            "manufactured_on",
+            _NOT_OF_A_PART + r".*(生产|制造|出厂)(日期|时间|年月).*|.*(date of manufacture|manufactur\w* date"
+            r"|herstellungsdatum|date de fabrication).*",
+        ),
+        (
+            "end_of_life_on",
+            _NOT_OF_A_PART
+            + r".*(使用期限|使用年限|使用寿命|报废).*(日期|到期|届满|截止|至).*|.*end[ -]of[ -]life.*",
         ),
         ("battery_expires_on", _PAST + r".*(电池|電池|batter|akku|\bpile).*"),
         ("pads_expire_on", _PAST + r".*(电极|電極|贴片|\bpads?\b|[ée]lectrode|elektrode|耗材).*"),
@@ -95,9 +109,23 @@ _HEADINGS: Final[tuple[tuple[ColumnRole, re.Pattern[str]], ...]] = tuple(
     )
 )
 NAMES_KEEPER: Final = re.compile("负责|責任|责任|管理|联系人|保管")
-DATES: Final = ("pads_expire_on", "child_pads_expire_on", "battery_expires_on", "last_checked_on")
+DATES: Final = (
+    "pads_expire_on",
+    "child_pads_expire_on",
+    "battery_expires_on",
+    "last_checked_on",
+    "manufactured_on",
+    "end_of_life_on",
+)
 PLACE: Final[tuple[ColumnRole, ...]] = ("name", "address", "spot")
-SINGLE: Final[tuple[ColumnRole, ...]] = ("maker", "model", "serial", "keeper_name")
+SINGLE: Final[tuple[ColumnRole, ...]] = (
+    "maker",
+    "model",
+    "serial",
+    "registration_number",
+    "udi_di",
+    "keeper_name",
+)
 DATUMS: Final = {
     Datum.BD09: re.compile(r"百度|bd-?09|baidu"),
     Datum.GCJ02: re.compile(r"高德|腾讯|火星|gcj-?02|amap"),

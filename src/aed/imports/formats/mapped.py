@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, Literal
 
+from aed.errors import InvalidInput
 from aed.imports.coordinates import axis_of, written_degrees
 from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.formats import values
@@ -21,6 +22,7 @@ from aed.imports.formats.table import PASSED_OVER
 from aed.imports.formats.values import hours_of
 from aed.imports.rules import printable
 from aed.registry.devices.rules import EntryMode
+from aed.registry.product_numbers import normalise_registration_number, normalise_udi_di
 
 MAX_LENGTHS: Final = {
     "maker": 100,
@@ -29,6 +31,10 @@ MAX_LENGTHS: Final = {
     "keeper_name": 200,
     "estate": 128,
     "region": 32,
+}
+_PRODUCT_NUMBERS: Final = {
+    "registration_number": normalise_registration_number,
+    "udi_di": normalise_udi_di,
 }
 MAX_TEXT_LENGTH: Final = 2_000
 MAX_ID_LENGTH: Final = 128
@@ -293,6 +299,8 @@ class _RowReader:
                 name = _in_language(name, given[0], mapping)
                 if name.startswith(WORDS):
                     self._put_words(name, rule.join.join(given), column)
+                elif name in _PRODUCT_NUMBERS:
+                    self._product_number(name, given[0], column)
                 else:
                     self._put(name, self._cut(name, " ".join(given[0].split()), column), column)
             case Transform.DATE:
@@ -331,6 +339,13 @@ class _RowReader:
                 named = next((each for cell in given if (each := values.name_of(cell))), None)
                 if named is not None:
                     self._put(name, self._cut(name, named, column), column)
+
+    def _product_number(self, name: str, written: str, column: str | None) -> None:
+        try:
+            self._put(name, _PRODUCT_NUMBERS[name](written), column)
+        except InvalidInput as error:
+            wrong = f"{error.detail} It is left empty."
+            self.find(FindingKind.VALUE_NOT_UNDERSTOOD, Severity.WARNING, column, wrong)
 
     def _put(self, name: str, value: object, column: str | None) -> None:
         self.fields[name] = value
@@ -371,7 +386,7 @@ class _RowReader:
         if (
             month is not None
         ):  # "use by 2027-05" lasts the month; a check in it may have been on its first day
-            found = month[0] if name == "last_checked_on" else month[1]
+            found = month[0] if name in ("last_checked_on", "manufactured_on") else month[1]
         placeholders = {values.plain(each) for each in rule.placeholders}
         if values.plain(written) in placeholders or (found and found.isoformat() in placeholders):
             self.find(

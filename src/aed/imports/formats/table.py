@@ -211,6 +211,19 @@ EXPLANATIONS: Final[dict[str, tuple[str, str]]] = {
     "maker": ("Maker", "制造商"),
     "model": ("Model", "型号"),
     "serial": ("Serial number", "序列号"),
+    "registration_number": (
+        "Registration number at the authority, such as 国械注准20213080123",
+        "医疗器械注册证号，如 国械注准20213080123",
+    ),
+    "udi_di": (
+        "UDI-DI: the 14 digits after (01), or the whole code",
+        "UDI-DI：（01）后的 14 位数字，也可填写完整的 UDI",
+    ),
+    "manufactured_on": ("Date of manufacture, such as 2024-05-31", "生产日期，如 2024-05-31"),
+    "end_of_life_on": (
+        "Last day of its service life, such as 2034-05-31",
+        "使用期限届满日，如 2034-05-31",
+    ),
     "keeper_name": ("The person or office responsible for it", "AED管理员或责任单位"),
     "keeper_phone": (
         "Phone number of the keeper; requires keeper_name",

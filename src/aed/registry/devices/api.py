@@ -40,7 +40,7 @@ from aed.registry.devices.schemas import (
     DeviceOut,
     DevicePage,
 )
-from aed.registry.fields import Link
+from aed.registry.fields import Link, RegistrationNumber, UdiDi
 from aed.registry.parameters import DeviceId
 
 router = APIRouter(tags=["registry"])
@@ -57,6 +57,8 @@ def list_devices(
     region: OfRegion = None,
     audience: Audience | None = None,
     state: DeviceState | None = None,
+    registration_number: Annotated[RegistrationNumber | None, Query()] = None,
+    udi_di: Annotated[UdiDi | None, Query()] = None,
     datum: InDatum = Datum.WGS84,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -72,6 +74,8 @@ def list_devices(
         region=region,
         audience=audience,
         state=state,
+        registration_number=registration_number,
+        udi_di=udi_di,
     )
     page = DevicePage(features=[DeviceFeature.of(row, datum) for row in rows[:limit]])
     if len(rows) > limit:

@@ -35,6 +35,8 @@ class Device(Versioned, Table):
         Index("ix_devices_region_id", "region_id"),
         Index("ix_devices_estate_id", "estate_id"),
         Index("ix_devices_serial", "serial"),
+        Index("ix_devices_udi_di", "udi_di"),
+        Index("ix_devices_registration_number", "registration_number"),
     )
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
@@ -63,6 +65,13 @@ class Device(Versioned, Table):
     maker: Mapped[str | None] = mapped_column(String(100))
     model: Mapped[str | None] = mapped_column(String(100))
     serial: Mapped[str | None] = mapped_column(String(100))
+    registration_number: Mapped[str | None] = mapped_column(String(100))
+    """Of the product, by the authority: 医疗器械注册证号. See `registry.product_numbers`, like `udi_di`."""
+    udi_di: Mapped[str | None] = mapped_column(String(100))
+    """The device identifier of its UDI; a GTIN as 14 digits."""
+    manufactured_on: Mapped[date | None]
+    end_of_life_on: Mapped[date | None]
+    """The last day on which its maker supports it; None: after the years of its policy, if any."""
     keeper_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     audience: Mapped[Audience] = mapped_column(enum_column(Audience), default=Audience.ESTATE)
     """Derived from the agreements in force, like the next five columns (`aed.sharing.rules.audience_at`).

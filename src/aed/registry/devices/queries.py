@@ -86,6 +86,8 @@ def devices(
     region: str | None = None,
     audience: Audience | None = None,
     state: DeviceState | None = None,
+    registration_number: str | None = None,
+    udi_di: str | None = None,
 ) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return a page of devices, ordered by id, as plain columns, in one statement."""
     statement = (
@@ -127,6 +129,10 @@ def devices(
         statement = statement.where(Device.audience == audience)
     if state is not None:
         statement = statement.where(Device.state == state)
+    if registration_number is not None:
+        statement = statement.where(Device.registration_number == registration_number)
+    if udi_di is not None:
+        statement = statement.where(Device.udi_di == udi_di)
     return session.execute(statement).all()
 
 

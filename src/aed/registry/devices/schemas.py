@@ -32,9 +32,11 @@ from aed.registry.fields import (
     PositionIn,
     PositionOut,
     Ref,
+    RegistrationNumber,
     Source,
     Storey,
     StoreyOut,
+    UdiDi,
 )
 from aed.sharing.rules import PublishedPosition, approximate
 
@@ -66,6 +68,10 @@ class DeviceFields(BaseModel):
     maker: Label | None = None
     model: Label | None = None
     serial: Label | None = None
+    registration_number: RegistrationNumber | None = None
+    udi_di: UdiDi | None = None
+    manufactured_on: Day | None = None
+    end_of_life_on: Day | None = None
     keeper: KeeperIn | None = None
     audience: Audience = Audience.ESTATE
     state: Literal[DeviceState.IN_SERVICE, DeviceState.OUT_OF_SERVICE] = DeviceState.IN_SERVICE
@@ -127,6 +133,10 @@ class DeviceAmend(BaseModel):
     maker: Label | None = None
     model: Label | None = None
     serial: Label | None = None
+    registration_number: RegistrationNumber | None = None
+    udi_di: UdiDi | None = None
+    manufactured_on: Day | None = None
+    end_of_life_on: Day | None = None
     keeper: KeeperIn | None = None
     audience: Audience | None = None
     state: Literal[DeviceState.IN_SERVICE, DeviceState.OUT_OF_SERVICE] | None = None
@@ -210,6 +220,10 @@ class DeviceOut(BaseModel):
     maker: str | None
     model: str | None
     serial: str | None
+    registration_number: str | None
+    udi_di: str | None
+    manufactured_on: date | None
+    end_of_life_on: date | None
     keeper: KeeperIn | None
     guard_phone: str | None
     audience: Audience
@@ -258,6 +272,10 @@ class DeviceOut(BaseModel):
             maker=device.maker,
             model=device.model,
             serial=device.serial if inside else None,
+            registration_number=device.registration_number,
+            udi_di=device.udi_di,
+            manufactured_on=device.manufactured_on,
+            end_of_life_on=device.end_of_life_on,
             keeper=KeeperIn(name=device.keeper.name, phone=device.keeper.phone)
             if inside and device.keeper
             else None,

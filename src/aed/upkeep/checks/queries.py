@@ -248,6 +248,7 @@ def terms_of(policy: Policy | None) -> Terms:
         asks=tuple(Question(each) for each in policy.asks),
         pads_months=policy.pads_months,
         battery_months=policy.battery_months,
+        life_years=policy.life_years,
     )
 
 

@@ -74,6 +74,8 @@ class Terms:
     pads_months: int | None
     """Lifetime of pads without an expiry date (None requires a date), as `battery_months` for batteries."""
     battery_months: int | None
+    life_years: int | None = None
+    """Service life of a device without a date for its end, from its manufacture; None: not known."""
 
 
 DEFAULT: Final = Terms(

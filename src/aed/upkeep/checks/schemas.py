@@ -218,6 +218,15 @@ BatteryLife = Annotated[
         description="Months that a battery without an expiry date lasts; null means a date must be given",
     ),
 ]
+LifeYears = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=30,
+        description="Service life of a device in years from its manufacture; null: not known. A device may "
+        "have a date of its own",
+    ),
+]
 SilentAfter = Annotated[
     int,
     Field(
@@ -277,6 +286,7 @@ class PolicyIn(BaseModel):
     service_months: Months | None = 12
     pads_months: PadsLife | None = 24
     battery_months: BatteryLife | None = 48
+    life_years: LifeYears | None = None
     silent_after_minutes: SilentAfter | None = None
     low_battery_percent: LowBattery | None = None
     min_celsius: Celsius | None = None
@@ -303,6 +313,7 @@ class PolicyAmend(BaseModel):
     service_months: Months | None = None
     pads_months: PadsLife | None = None
     battery_months: BatteryLife | None = None
+    life_years: LifeYears | None = None
     silent_after_minutes: SilentAfter | None = None
     low_battery_percent: LowBattery | None = None
     min_celsius: Celsius | None = None
@@ -329,6 +340,7 @@ class PolicyOut(BaseModel):
     service_months: int | None
     pads_months: int | None
     battery_months: int | None
+    life_years: int | None
     silent_after_minutes: int | None
     low_battery_percent: int | None
     min_celsius: int | None
@@ -351,6 +363,7 @@ class PolicyOut(BaseModel):
             service_months=policy.service_months,
             pads_months=policy.pads_months,
             battery_months=policy.battery_months,
+            life_years=policy.life_years,
             silent_after_minutes=policy.silent_after_minutes,
             low_battery_percent=policy.low_battery_percent,
             min_celsius=policy.min_celsius,

@@ -40,7 +40,7 @@ from aed.registry.estates.models import Estate
 from aed.upkeep.checks.queries import all_in_force
 from aed.upkeep.checks.rules import DEFAULT, PolicyScope, Terms, closest
 from aed.upkeep.device_filter import DeviceFilter, filter_conditions
-from aed.upkeep.due.rules import Due, first_not_due, in_one_line, next_by_days, next_by_months
+from aed.upkeep.due.rules import Due, end_of_life, first_not_due, in_one_line, next_by_days, next_by_months
 from aed.upkeep.models import Check, Quarantine
 from aed.upkeep.rules import CheckKind, DueKind
 
@@ -69,6 +69,8 @@ class DueDevice:
     serial: str | None
     keeper_id: int | None
     last_checked_on: date | None
+    manufactured_on: date | None
+    end_of_life_on: date | None
     time_zone: str
 
 
@@ -145,6 +147,11 @@ def duties_of(
         terms = terms_of(device.estate_id, device.maker, device.model)
         since = registered.get(device.id, today[device.id])
         found += _due_checks(device.id, terms, done[device.id], since)
+        ends_on = end_of_life(
+            device.end_of_life_on, manufactured_on=device.manufactured_on, life_years=terms.life_years
+        )
+        if ends_on is not None:
+            found.append(Due(device.id, DueKind.END_OF_LIFE, ends_on))
     found += _expiring(session, chosen)
     found += _to_be_brought_back(session, devices, chosen)
     wanted = frozenset(due_kinds)
@@ -204,6 +211,9 @@ def is_due_before(
             last = first_not_due(day, terms.service_months)
             kind = CheckKind.SERVICE
             found.append(and_(not_(done_since(last, kind)), known_before(last, kind)))
+        if terms.life_years is not None:
+            made_before = first_not_due(day, 12 * terms.life_years)
+            found.append(and_(Device.end_of_life_on.is_(None), Device.manufactured_on < made_before))
         return or_(*found) if found else false()
 
     scopes = [
@@ -221,6 +231,7 @@ def is_due_before(
             Consumable.state == inline_text(ConsumableState.FITTED),
             Consumable.expires_on < day,
         ),
+        Device.end_of_life_on < day,
         and_(
             Device.is_quarantined,
             exists().where(
@@ -288,6 +299,8 @@ def _devices(session: Session, viewer: Viewer, chosen: Select[int]) -> dict[int,
             Device.serial,
             Device.keeper_id,
             Device.last_checked_on,
+            Device.manufactured_on,
+            Device.end_of_life_on,
             func.coalesce(Estate.time_zone, Region.time_zone),
         )
         .join(Region, Region.id == Device.region_id)

@@ -19,6 +19,7 @@ DUE_WORDS: Final = {
     DueKind.CHILD_PADS: ("replace child pads", "更换儿童电极片"),
     DueKind.BATTERY: ("replace battery", "更换电池"),
     DueKind.RETURN: ("return to service", "恢复使用"),
+    DueKind.END_OF_LIFE: ("replace AED", "更换整机"),
 }
 CALENDAR_KINDS: Final = tuple(each for each in DueKind if each is not DueKind.GLANCE)
 """Daily glances are left out of calendars."""
@@ -48,6 +49,15 @@ def next_by_months(last: date | None, every_months: int, *, since: date) -> date
     If it was never done, counts from `since`, the day of registration, because a new device comes serviced.
     """
     return months_after(last or since, every_months)
+
+
+def end_of_life(
+    end_of_life_on: date | None, *, manufactured_on: date | None, life_years: int | None
+) -> date | None:
+    """Return the last day of a device's service life: its own date, or by its policy; None: not known."""
+    if end_of_life_on is not None or manufactured_on is None or life_years is None:
+        return end_of_life_on
+    return months_after(manufactured_on, 12 * life_years)
 
 
 def first_not_due(before: date, every_months: int) -> date:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, exists, func, select
+from sqlalchemy import ColumnElement, Row, exists, false, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
@@ -60,13 +60,36 @@ def progress(session: Session, viewer: Viewer, recall: Recall) -> Progress:
 
 
 def _without_serial(session: Session, viewer: Viewer, recall: Recall) -> int:
-    """Count the devices that may be affected, but whose serial number is unknown."""
-    if recall.serial_from is None:
+    """Count the devices that may be affected, but lack a number by which the recall finds them."""
+    lacking = [
+        column.is_(None)
+        for column, wanted in (
+            (Device.serial, recall.serial_from),
+            (Device.registration_number, recall.registration_number),
+            (Device.udi_di, recall.udi_di),
+        )
+        if wanted is not None
+    ]
+    if not lacking:
         return 0
+    contradicted = [
+        column != wanted
+        for column, wanted in (
+            (Device.registration_number, recall.registration_number),
+            (Device.udi_di, recall.udi_di),
+        )
+        if wanted is not None
+    ]
     statement = (
         select(func.count())
         .select_from(Device)
-        .where(visible_to(viewer, Device), *_of_the_model(recall), Device.serial.is_(None))
+        .where(
+            visible_to(viewer, Device),
+            *_of_maker_and_model(recall),
+            *_with_lots(recall),
+            or_(*lacking),
+            not_(func.coalesce(or_(false(), *contradicted), false())),
+        )
     )
     return session.scalar(statement) or 0
 
@@ -174,21 +197,43 @@ def preview(session: Session, viewer: Viewer, recall: Recall) -> RecallPreview:
     )
 
 
-def _of_the_model(recall: Recall) -> list[ColumnElement[bool]]:
+def _of_the_product(recall: Recall) -> list[ColumnElement[bool]]:
+    """Return the predicates for active devices of the recalled product.
+
+    With a registration number or UDI-DI it is found by these, because lists write a maker in many ways.
+    """
+    numbers = [
+        column == wanted
+        for column, wanted in (
+            (Device.registration_number, recall.registration_number),
+            (Device.udi_di, recall.udi_di),
+        )
+        if wanted is not None
+    ]
+    product = [Device.state != DeviceState.WITHDRAWN, *numbers] if numbers else _of_maker_and_model(recall)
+    return [*product, *_with_lots(recall)]
+
+
+def _of_maker_and_model(recall: Recall) -> list[ColumnElement[bool]]:
     """Return the predicates for active devices of the recalled maker and model, ignoring case."""
     found = [Device.state != DeviceState.WITHDRAWN, func.lower(Device.maker) == recall.maker.lower()]
     if recall.model is not None:
         found.append(func.lower(Device.model) == recall.model.lower())
-    if recall.lots is not None:
-        lots = {lot.lower() for lot in recall.lots}
-        found.append(
-            exists().where(
-                Consumable.device_id == Device.id,
-                Consumable.state == ConsumableState.FITTED,
-                func.lower(Consumable.lot).in_(sorted(lots)),
-            )
-        )
     return found
+
+
+def _with_lots(recall: Recall) -> list[ColumnElement[bool]]:
+    """Return the predicate for devices in which one of the recalled lots is fitted, if it names any."""
+    if recall.lots is None:
+        return []
+    lots = {lot.lower() for lot in recall.lots}
+    return [
+        exists().where(
+            Consumable.device_id == Device.id,
+            Consumable.state == ConsumableState.FITTED,
+            func.lower(Consumable.lot).in_(sorted(lots)),
+        )
+    ]
 
 
 def devices_to_recall(session: Session, recall: Recall) -> list[int]:
@@ -196,7 +241,7 @@ def devices_to_recall(session: Session, recall: Recall) -> list[int]:
 
     visibility: only for quarantining, which applies to every device regardless of the viewer.
     """
-    statement = select(Device.id, Device.serial).where(*_of_the_model(recall)).order_by(Device.id)
+    statement = select(Device.id, Device.serial).where(*_of_the_product(recall)).order_by(Device.id)
     if recall.id is not None:
         known = select(Quarantine.device_id).where(Quarantine.recall_id == recall.id)
         statement = statement.where(Device.id.not_in(known))

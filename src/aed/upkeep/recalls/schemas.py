@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.fields import FreeText, Id
-from aed.registry.fields import Day, Label
+from aed.registry.fields import Day, Label, RegistrationNumber, UdiDi
 from aed.upkeep.models import Recall
 from aed.upkeep.recalls.queries import MAX_MEANT_SHOWN, Progress, Recalled, RecallPreview
 from aed.upkeep.rules import RecallState, in_range
@@ -45,6 +45,13 @@ class RecallIn(BaseModel):
         None, description="First affected serial number, together with serial_to; default: all serial numbers"
     )
     serial_to: Maker | None = None
+    registration_number: RegistrationNumber | None = Field(
+        None,
+        description="Registration number; devices are then found by it, not by maker and model",
+    )
+    udi_di: UdiDi | None = Field(
+        None, description="UDI-DI of the product; devices are then found by it, not by maker and model"
+    )
     lots: Annotated[list[Maker], Field(min_length=1, max_length=200)] | None = Field(
         None, description="Lots of pads or batteries, one of which is fitted; default: whatever is fitted"
     )
@@ -75,6 +82,8 @@ class RecallOut(BaseModel):
     model: str | None
     serial_from: str | None
     serial_to: str | None
+    registration_number: str | None
+    udi_di: str | None
     lots: list[str] | None
     reference: str
     text_en: str
@@ -84,7 +93,8 @@ class RecallOut(BaseModel):
     found: int = Field(description="Number of affected devices that you may see")
     dealt_with: int
     without_serial: int = Field(
-        description="Number of devices of that maker and model without a known serial number; inspect them"
+        description="Number of devices of that maker and model without a number by which the recall finds "
+        "devices: serial number, registration number or UDI-DI; inspect them"
     )
     version: int
 
@@ -96,6 +106,8 @@ class RecallOut(BaseModel):
             model=recall.model,
             serial_from=recall.serial_from,
             serial_to=recall.serial_to,
+            registration_number=recall.registration_number,
+            udi_di=recall.udi_di,
             lots=recall.lots,
             reference=recall.reference,
             text_en=recall.text_en,
@@ -127,7 +139,8 @@ class RecallPreviewOut(BaseModel):
 
     found: int = Field(description="Number of devices that would be quarantined")
     without_serial: int = Field(
-        description="Devices of that maker and model without a known serial number, which it would not find"
+        description="Devices of that maker and model that it would not find, because their serial number, "
+        "registration number or UDI-DI is not known"
     )
     devices: list[MeantDeviceOut] = Field(description=f"At most {MAX_MEANT_SHOWN}, in order of id")
 

@@ -26,6 +26,10 @@ FIELDS: Final[Mapping[str, str]] = {
     "maker": noop("Maker"),
     "model": noop("Model"),
     "serial": noop("Serial number"),
+    "registration_number": noop("Registration number"),
+    "udi_di": noop("UDI-DI"),
+    "manufactured_on": noop("Date of manufacture"),
+    "end_of_life_on": noop("End of service life"),
     "source_id": noop("Number of the AED"),
 }
 """What a column may hold."""

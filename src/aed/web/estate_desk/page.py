@@ -69,6 +69,13 @@ FIELD_NAMES: Final = {
     "keeper_phone": noop("Keeper's phone"),
     "state": noop("State"),
     "out_of_service_reason": noop("Why it is out of service"),
+    "maker": noop("Maker"),
+    "model": noop("Model"),
+    "serial": noop("Serial number"),
+    "registration_number": noop("Registration number"),
+    "udi_di": noop("UDI-DI"),
+    "manufactured_on": noop("Date of manufacture"),
+    "end_of_life_on": noop("End of service life"),
 }
 """Names of what the form holds, in English; translate them."""
 ENTRIES: Final = {
@@ -256,6 +263,13 @@ def fields_of(device: Device) -> dict[str, str]:
         if device.state is DeviceState.OUT_OF_SERVICE
         else DeviceState.IN_SERVICE.value,
         "out_of_service_reason": device.out_of_service_reason or "",
+        "maker": device.maker or "",
+        "model": device.model or "",
+        "serial": device.serial or "",
+        "registration_number": device.registration_number or "",
+        "udi_di": device.udi_di or "",
+        "manufactured_on": device.manufactured_on.isoformat() if device.manufactured_on is not None else "",
+        "end_of_life_on": device.end_of_life_on.isoformat() if device.end_of_life_on is not None else "",
     }
 
 
@@ -328,7 +342,19 @@ def _in_words(field: str, values: Mapping[str, str]) -> str:
     return STATES[DeviceState(values[field])] if field == "state" else values[field].strip()
 
 
-_TEXTS: Final = ("place_zh", "place_en", "access_instructions_zh", "access_instructions_en")
+_TEXTS: Final = (
+    "place_zh",
+    "place_en",
+    "access_instructions_zh",
+    "access_instructions_en",
+    "maker",
+    "model",
+    "serial",
+    "registration_number",
+    "udi_di",
+    "manufactured_on",
+    "end_of_life_on",
+)
 _HOURS: Final = frozenset({"hours_kind", "opens", "closes", "hours"})
 _KEEPER: Final = frozenset({"keeper_name", "keeper_phone"})
 _STATE: Final = frozenset({"state", "out_of_service_reason"})

@@ -142,7 +142,7 @@ def _of_estate(viewer: Viewer, estate: Estate) -> tuple[ColumnElement[bool], ...
 
 
 def matching_devices(session: Session, viewer: Viewer, estate: Estate, words: str) -> set[int]:
-    """Return the ids of the estate's devices whose number, place, storey or keeper has each of the words."""
+    """Return the ids of the estate's devices with each of the words in a number, place, storey or keeper."""
     counts_as_one = estate.region.counts_ground_as_one
     conditions = []
     for word in one_line(words).split():
@@ -150,6 +150,10 @@ def matching_devices(session: Session, viewer: Viewer, estate: Estate, words: st
             Device.place_zh.icontains(word, autoescape=True),
             Device.place_en.icontains(word, autoescape=True),
             Person.name.icontains(word, autoescape=True),
+            *(
+                column.icontains(word, autoescape=True)
+                for column in (Device.serial, Device.registration_number, Device.udi_di)
+            ),
         ]
         if word[0].isascii() and word[0].isdecimal():
             ways.append(cast(Device.id, String).startswith(word.partition("-")[0], autoescape=True))
