@@ -114,6 +114,10 @@ class PublishedDevice:
         return self.expiry.get(ConsumableKind.BATTERY)
 
     @property
+    def cartridge_expires_on(self) -> date | None:
+        return self.expiry.get(ConsumableKind.CARTRIDGE)
+
+    @property
     def first_expiry(self) -> date | None:
         return min(self.expiry.values(), default=None)
 

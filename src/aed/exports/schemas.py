@@ -118,6 +118,7 @@ def device_feature(device: PublishedDevice, viewer: Viewer) -> Json:
         "pads_expire_on": device.pads_expire_on,
         "child_pads_expire_on": device.child_pads_expire_on,
         "battery_expires_on": device.battery_expires_on,
+        "cartridge_expires_on": device.cartridge_expires_on,
         "last_checked_on": row.last_checked_on,
         "version": row.version,
     }

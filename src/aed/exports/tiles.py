@@ -55,7 +55,7 @@ from aed.registry.devices.published import (
 from aed.registry.devices.queries import first_expiry
 from aed.registry.devices.rules import (
     REQUIRED_CONSUMABLES,
-    ConsumableKind,
+    WITH_BATTERY,
     ConsumableState,
     DeviceState,
     EntryMode,
@@ -224,7 +224,7 @@ def _groups(
             hours_of_sharing(viewer).label("hours_of_sharing"),
             Device.id.in_(devices_out_on_call()).label("is_out_on_call"),
             case((has_expired, first_expiry(Device.id))).label("first_expiry"),
-            case((has_expired, first_expiry(Device.id, [ConsumableKind.BATTERY]))).label("battery_expiry"),
+            case((has_expired, first_expiry(Device.id, WITH_BATTERY))).label("battery_expiry"),
         )
         .where(*_conditions(session, viewer, tile, squares))
         .subquery("inside")

@@ -121,6 +121,7 @@ class DeviceRow(PlacedRow):
     pads_expire_on: FileDay | None = None
     child_pads_expire_on: FileDay | None = None
     battery_expires_on: FileDay | None = None
+    cartridge_expires_on: FileDay | None = None
     last_checked_on: FileDay | None = None
 
 

@@ -27,8 +27,8 @@ from aed.registry.devices.published import (
 )
 from aed.registry.devices.queries import first_expiry
 from aed.registry.devices.rules import (
+    WITH_BATTERY,
     AccessAt,
-    ConsumableKind,
     DeviceState,
     EntryMode,
     Readiness,
@@ -81,7 +81,7 @@ def devices_in_view(
             hours_of_sharing(viewer).label("hours_of_sharing"),
             last_check_in_force().label("last_checked_on"),
             first_expiry(Device.id).label("first_expiry"),
-            first_expiry(Device.id, [ConsumableKind.BATTERY]).label("battery_expiry"),
+            first_expiry(Device.id, WITH_BATTERY).label("battery_expiry"),
             out_on_call(Device.__table__.c.id).label("out_alert"),
             func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
             Region.holiday_calendar,

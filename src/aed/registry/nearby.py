@@ -41,7 +41,7 @@ from aed.registry.devices.dispatchable import (
 )
 from aed.registry.devices.models import Device
 from aed.registry.devices.queries import first_expiry
-from aed.registry.devices.rules import ConsumableKind, DeviceState, EntryMode
+from aed.registry.devices.rules import WITH_BATTERY, DeviceState, EntryMode
 from aed.registry.estates.models import Building, Estate, EstatePace, Gate
 from aed.registry.estates.rules import GateState
 from aed.registry.holidays.models import HolidayCalendar
@@ -175,7 +175,7 @@ def nearest_devices(
             select(
                 *(column for column in near.c if column.key != Device.keeper_id.key),
                 first_expiry(near.c.id).label("first_expiry"),
-                first_expiry(near.c.id, [ConsumableKind.BATTERY]).label("battery_expiry"),
+                first_expiry(near.c.id, WITH_BATTERY).label("battery_expiry"),
                 Estate.name_en.label("estate_en"),
                 Estate.name_zh.label("estate_zh"),
                 Estate.guard_phone,

@@ -107,6 +107,7 @@ class DueKind(StrEnum):
     PADS = "pads"
     CHILD_PADS = "child_pads"
     BATTERY = "battery"
+    CARTRIDGE = "cartridge"
     RETURN = "return"
     """The device is quarantined; a check that resolves the reason returns it to service."""
     END_OF_LIFE = "end_of_life"

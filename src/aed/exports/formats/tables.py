@@ -129,6 +129,7 @@ def own_row(device: PublishedDevice) -> dict[str, Cell]:
         "pads_expire_on": _day(device.pads_expire_on),
         "child_pads_expire_on": _day(device.child_pads_expire_on),
         "battery_expires_on": _day(device.battery_expires_on),
+        "cartridge_expires_on": _day(device.cartridge_expires_on),
         "last_checked_on": _day(row.last_checked_on),
     }
     return {column: None if fields[column] == "" else fields[column] for column in COLUMNS}

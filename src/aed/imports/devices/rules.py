@@ -49,6 +49,7 @@ _PLAIN: Final = (
     "pads_expire_on",
     "child_pads_expire_on",
     "battery_expires_on",
+    "cartridge_expires_on",
 )
 _TOGETHER: Final[Mapping[str, tuple[str, ...]]] = {
     "opening_hours": ("opening_hours", "opening_hours_raw"),

@@ -65,6 +65,7 @@ CHOICES: Final[Map[str, ColumnRole]] = {
     "pads_expire_on": "pads_expire_on",
     "child_pads_expire_on": "child_pads_expire_on",
     "battery_expires_on": "battery_expires_on",
+    "cartridge_expires_on": "cartridge_expires_on",
     "last_checked_on": "last_checked_on",
     "maker": "maker",
     "model": "model",

@@ -244,6 +244,10 @@ EXPLANATIONS: Final[dict[str, tuple[str, str]]] = {
         "儿童电极片到期日，如 2027-05-31",
     ),
     "battery_expires_on": ("Expiry date of the battery, such as 2027-05-31", "电池到期日，如 2027-05-31"),
+    "cartridge_expires_on": (
+        "Expiry date of a combined cartridge (pads and battery in one), such as 2027-05-31",
+        "电极电池一体盒到期日，如 2027-05-31",
+    ),
     "last_checked_on": ("Date of the last check, such as 2026-11-02", "最近一次巡检日期，如 2026-11-02"),
 }
 

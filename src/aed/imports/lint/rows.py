@@ -26,6 +26,7 @@ EXPIRY_COLUMNS: Final = {
     "pads_expire_on": "pads",
     "child_pads_expire_on": "child pads",
     "battery_expires_on": "battery",
+    "cartridge_expires_on": "combined cartridge",
 }
 CHECK_COLUMN: Final = "last_checked_on"
 DATE_COLUMNS: Final = (*EXPIRY_COLUMNS, CHECK_COLUMN)

@@ -12,16 +12,16 @@ from aed.registry.changes import amended_fields, flush_or_conflict, record_amend
 from aed.registry.devices.actions import put_fields, record_manual_origin
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.origins import attributes_of
-from aed.registry.devices.rules import EXPIRY, ConsumableState
+from aed.registry.devices.rules import EXPIRY, ConsumableState, replaced_by
 from aed.registry.devices.schemas import ConsumableIn, DeviceAmend
 
 
 def replace_consumable(
     session: Session, who: Viewer, device: Device, new: ConsumableIn, *, at: datetime
 ) -> Consumable:
-    """Fit a new consumable in place of the fitted ones of its kind."""
+    """Fit a new consumable in place of the fitted ones of its kind; a cartridge replaces pads and battery."""
     for old in device.consumables:
-        if old.kind is new.kind and old.state is ConsumableState.FITTED:
+        if old.kind in replaced_by(new.kind) and old.state is ConsumableState.FITTED:
             old.state = ConsumableState.WITHDRAWN
             record_amendment(session, who, old, at=at)
     fitted = Consumable(

@@ -38,6 +38,7 @@ ATTRIBUTES: Final = (
     "pads_expire_on",
     "child_pads_expire_on",
     "battery_expires_on",
+    "cartridge_expires_on",
 )
 """Attributes that have a source of their own. Some consist of several fields: `opening_hours` with
 `opening_hours_raw`, `state` with its reason, `belongs_to` with an estate or a region.

@@ -41,17 +41,30 @@ class ConsumableKind(StrEnum):
     PADS = "pads"
     CHILD_PADS = "child_pads"
     BATTERY = "battery"
+    CARTRIDGE = "cartridge"
+    """Pads and battery in one, with one expiry date: 电极电池一体盒."""
 
 
 EXPIRY = {
     ConsumableKind.PADS: "pads_expire_on",
     ConsumableKind.CHILD_PADS: "child_pads_expire_on",
     ConsumableKind.BATTERY: "battery_expires_on",
+    ConsumableKind.CARTRIDGE: "cartridge_expires_on",
 }
 """Names of the expiry dates in lists."""
 
-REQUIRED_CONSUMABLES = (ConsumableKind.PADS, ConsumableKind.BATTERY)
-"""A device is not usable without these."""
+REQUIRED_CONSUMABLES = (ConsumableKind.PADS, ConsumableKind.BATTERY, ConsumableKind.CARTRIDGE)
+"""A device is not usable once one of these that is fitted has expired."""
+WITH_BATTERY = (ConsumableKind.BATTERY, ConsumableKind.CARTRIDGE)
+"""Once one of these has expired, a device is no last resort either."""
+WITH_PADS = (ConsumableKind.PADS, ConsumableKind.CARTRIDGE)
+
+
+def replaced_by(kind: ConsumableKind) -> frozenset[ConsumableKind]:
+    """Return the kinds that are taken out when one of `kind` is fitted: a cartridge replaces both parts."""
+    if kind is ConsumableKind.CARTRIDGE:
+        return frozenset(REQUIRED_CONSUMABLES)
+    return frozenset({kind})
 
 
 class ConsumableState(StrEnum):

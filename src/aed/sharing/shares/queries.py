@@ -125,7 +125,7 @@ def unready_devices(
         CONSUMABLES.c.device_id == DEVICES.c.id,
         CONSUMABLES.c.state == "fitted",
         CONSUMABLES.c.expires_on < today,
-        CONSUMABLES.c.kind.in_(("pads", "battery")),
+        CONSUMABLES.c.kind.in_(("pads", "battery", "cartridge")),
     )
     is_ready = and_(
         DEVICES.c.state == "in_service",

@@ -23,7 +23,7 @@ from aed.registry.changes import (
 )
 from aed.registry.devices.corrections import amend_from_check, doubt_access, local_day, replace_consumable
 from aed.registry.devices.models import Device
-from aed.registry.devices.rules import ConsumableKind, DeviceState
+from aed.registry.devices.rules import ConsumableKind, DeviceState, replaced_by
 from aed.registry.devices.schemas import ConsumableIn, DeviceAmend
 from aed.registry.estates import queries as estate_queries
 from aed.upkeep.checks import queries
@@ -130,7 +130,9 @@ def record_check(
     )
     session.add(check)
     flush_or_conflict(session, "This check arrived twice at the same time. Send it again.", "key")
-    overtaken = {kind for each in later for kind in each.replaced}
+    overtaken = {
+        kind for each in later for name in each.replaced for kind in replaced_by(ConsumableKind(name))
+    }
     for each in fitted:
         if each.kind not in overtaken:
             replace_consumable(session, who, device, each, at=at)

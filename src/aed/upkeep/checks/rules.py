@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from aed.errors import InvalidInput
-from aed.registry.devices.rules import ConsumableKind
+from aed.registry.devices.rules import WITH_PADS, ConsumableKind
 from aed.upkeep.rules import MAX_CLOCK_AHEAD, MAX_DELAY, CheckKind, QuarantineReason, Question
 
 QUESTION_WORDS: Final = {
@@ -166,7 +166,7 @@ def consequences(check: Answered, *, active_reasons: Collection[QuarantineReason
         return Consequences((QuarantineReason.MISSING,), frozenset(), False, ())
     noes = [question for question, is_well in check.answers.items() if not is_well]
     fails = [question for question in noes if question in MUST_BE_YES]
-    has_new_pads = ConsumableKind.PADS in check.replaced
+    has_new_pads = not check.replaced.isdisjoint(WITH_PADS)
     quarantines: list[QuarantineReason] = []
     if check.was_used and not has_new_pads:
         quarantines.append(QuarantineReason.USED)
@@ -217,7 +217,7 @@ def _answers_all(check: Answered) -> bool:
     """Return whether the status light, and the pads unless replaced, were examined."""
     asked = set(check.answers)
     return Question.STATUS_LIGHT in asked and (
-        Question.PADS_IN_DATE in asked or ConsumableKind.PADS in check.replaced
+        Question.PADS_IN_DATE in asked or not check.replaced.isdisjoint(WITH_PADS)
     )
 
 

@@ -50,6 +50,7 @@ MATTERS = {
     ConsumableKind.PADS: DueKind.PADS,
     ConsumableKind.CHILD_PADS: DueKind.CHILD_PADS,
     ConsumableKind.BATTERY: DueKind.BATTERY,
+    ConsumableKind.CARTRIDGE: DueKind.CARTRIDGE,
 }
 
 

@@ -22,7 +22,8 @@ from aed.registry.devices.dispatchable import devices_out_on_call, out_on_call
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import (
     REQUIRED_CONSUMABLES,
-    ConsumableKind,
+    WITH_BATTERY,
+    WITH_PADS,
     ConsumableState,
     DeviceState,
     Readiness,
@@ -101,7 +102,7 @@ def pads_are_new_since(session: Session, device_id: int, since: datetime) -> boo
             Check.device_id == device_id, Check.answered_at >= since, Check.kind != CheckKind.GLANCE
         )
     )
-    return any("pads" in replaced for (replaced,) in rows)
+    return any(kind in replaced for (replaced,) in rows for kind in WITH_PADS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def _readiness(
         state=device.state,
         first_expiry=first_expiry,
         battery_expiry=min(
-            (item.expires_on for item in device.consumables if item.kind is ConsumableKind.BATTERY),
+            (item.expires_on for item in device.consumables if item.kind in WITH_BATTERY),
             default=None,
         ),
         last_checked_on=device.last_checked_on if device.silent_since is None else None,
@@ -190,9 +191,7 @@ def count_readiness(
         select(
             Consumable.device_id,
             func.min(case((Consumable.kind.in_(REQUIRED_CONSUMABLES), Consumable.expires_on))).label("first"),
-            func.min(case((Consumable.kind == ConsumableKind.BATTERY, Consumable.expires_on))).label(
-                "battery"
-            ),
+            func.min(case((Consumable.kind.in_(WITH_BATTERY), Consumable.expires_on))).label("battery"),
         )
         .where(Consumable.state == ConsumableState.FITTED)
         .group_by(Consumable.device_id)

@@ -13,7 +13,7 @@ from aed.settings import Reminding
 from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel
 
-EXPIRING: Final = frozenset({DueKind.PADS, DueKind.CHILD_PADS, DueKind.BATTERY})
+EXPIRING: Final = frozenset({DueKind.PADS, DueKind.CHILD_PADS, DueKind.BATTERY, DueKind.CARTRIDGE})
 REMINDED: Final = EXPIRING | {DueKind.CHECK, DueKind.SERVICE, DueKind.RETURN, DueKind.END_OF_LIFE}
 """What people are reminded of. Glances are left out: a missed one is due again the next day."""
 
@@ -50,7 +50,7 @@ def thresholds_before(due_kind: DueKind, by: Reminding) -> tuple[int, ...]:
     service is booked a month ahead and a check needs a week. A quarantined device is due at once.
     """
     match due_kind:
-        case DueKind.PADS | DueKind.CHILD_PADS | DueKind.BATTERY | DueKind.END_OF_LIFE:
+        case DueKind.PADS | DueKind.CHILD_PADS | DueKind.BATTERY | DueKind.CARTRIDGE | DueKind.END_OF_LIFE:
             return by.days_before
         case DueKind.SERVICE:
             return tuple(days for days in by.days_before if days <= 30)

@@ -252,6 +252,7 @@ def send_check(
             language=language_of(request),
             counts_ground_as_one=form.counts_ground_as_one,
             now=at,
+            has_cartridge=form.has_cartridge,
         )
         is_repeated = found.last_check is not None and found.last_check.key == str(new.key)
         if form.checked_at is not None and not is_repeated and not {"again", "queued"} & set(fields):

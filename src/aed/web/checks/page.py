@@ -14,7 +14,7 @@ from aed.upkeep.checks.rules import QUESTION_WORDS
 from aed.upkeep.faults.schemas import ReadinessOut
 from aed.upkeep.rules import CheckKind, Question, short_number
 from aed.web.checks.queries import DeviceToCheck
-from aed.web.checks.rules import CONSUMABLE_OF
+from aed.web.checks.rules import CONSUMABLE_OF, CONSUMABLE_OF_CARTRIDGE
 
 type Words = Mapping[str, str | None]
 
@@ -53,6 +53,8 @@ class DeviceForm:
     kinds: tuple[CheckKind, ...]
     lines: list[QuestionLine]
     child_pads: RegisteredConsumable | None
+    has_cartridge: bool
+    """Whether pads and battery are one combined cartridge, with one date."""
     asks_about_recall: bool
     needs_new_pads: bool
     asks_for_photo: bool
@@ -88,6 +90,7 @@ def form_of(found: DeviceToCheck, *, at: datetime) -> DeviceForm:
         kinds=found.kinds,
         lines=lines_of(found.asks, device),
         child_pads=_registered(device, ConsumableKind.CHILD_PADS),
+        has_cartridge=has_cartridge(device),
         asks_about_recall=found.asks_about_recall,
         needs_new_pads=found.needs_new_pads,
         asks_for_photo=Question.PHOTO in found.asks,
@@ -100,14 +103,20 @@ def form_of(found: DeviceToCheck, *, at: datetime) -> DeviceForm:
 def lines_of(asks: tuple[Question, ...], device: Device | None) -> list[QuestionLine]:
     """Return the questions in words, without the one for a photo."""
     lines = []
+    kinds = CONSUMABLE_OF_CARTRIDGE if device is not None and has_cartridge(device) else CONSUMABLE_OF
     for question in asks:
         if question is Question.PHOTO:
             continue
         en, zh = QUESTION_WORDS[question]
-        kind = CONSUMABLE_OF.get(question)
+        kind = kinds.get(question)
         registered = _registered(device, kind) if device is not None and kind is not None else None
         lines.append(QuestionLine(question, {"en": en, "zh": zh}, kind, registered))
     return lines
+
+
+def has_cartridge(device: Device) -> bool:
+    """Return whether a combined cartridge of pads and battery is fitted."""
+    return any(item.kind is ConsumableKind.CARTRIDGE for item in device.consumables)
 
 
 def _registered(device: Device, kind: ConsumableKind) -> RegisteredConsumable | None:

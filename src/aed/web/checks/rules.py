@@ -27,6 +27,8 @@ CONSUMABLE_OF: Final = {
     Question.BATTERY_IN_DATE: ConsumableKind.BATTERY,
 }
 """The consumable whose registered date is shown beside the question."""
+CONSUMABLE_OF_CARTRIDGE: Final = {Question.PADS_IN_DATE: ConsumableKind.CARTRIDGE}
+"""The same for a device with a combined cartridge."""
 
 BAD_DATE: Final = noop("This date cannot be read. Write it like 2028-05-31.")
 PAST_DATE: Final = noop("This has expired already. Check the date, or fit another one.")
@@ -54,6 +56,7 @@ def check_in_form(
     language: str,
     counts_ground_as_one: bool,
     now: datetime,
+    has_cartridge: bool = False,
 ) -> CheckIn:
     """Return the check that a form describes. Raises BadForm.
 
@@ -90,7 +93,7 @@ def check_in_form(
             **common,
             "was_used": "used" in form,
             "answers": answers,
-            "replaced": [] if is_glance else _replaced(form, today),
+            "replaced": [] if is_glance else _replaced(form, today, has_cartridge=has_cartridge),
             "moved": moved,
             "recall_is_done": not is_glance and "recall" in form,
         }
@@ -146,13 +149,15 @@ def _moment(written: str) -> datetime | None:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def _replaced(form: Mapping[str, str], today: date) -> list[ReplacedIn]:
+def _replaced(form: Mapping[str, str], today: date, *, has_cartridge: bool) -> list[ReplacedIn]:
     found = []
-    for question, kind in CONSUMABLE_OF.items():
+    for question, kind in (CONSUMABLE_OF_CARTRIDGE if has_cartridge else CONSUMABLE_OF).items():
         if form.get(f"a_{question}") == NEW:
             found.append(_consumable(form, kind, today))
     if "new_child_pads" in form:
         found.append(_consumable(form, ConsumableKind.CHILD_PADS, today))
+    if "new_cartridge" in form and not has_cartridge:
+        found.append(_consumable(form, ConsumableKind.CARTRIDGE, today))
     return found
 
 

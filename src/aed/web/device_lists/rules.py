@@ -22,6 +22,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "pads_expire_on": noop("Pads expire on"),
     "child_pads_expire_on": noop("Child pads expire on"),
     "battery_expires_on": noop("Battery expires on"),
+    "cartridge_expires_on": noop("Combined cartridge expires on"),
     "last_checked_on": noop("Last checked on"),
     "maker": noop("Maker"),
     "model": noop("Model"),

@@ -110,6 +110,7 @@ ATTRIBUTES: Final = {
     "pads_expire_on": noop("Pads expire on"),
     "child_pads_expire_on": noop("Child pads expire on"),
     "battery_expires_on": noop("Battery expires on"),
+    "cartridge_expires_on": noop("Combined cartridge expires on"),
 }
 
 

@@ -40,6 +40,7 @@ KINDS: Final = {
     ConsumableKind.PADS: noop("Pads"),
     ConsumableKind.CHILD_PADS: noop("Child pads"),
     ConsumableKind.BATTERY: noop("Batteries"),
+    ConsumableKind.CARTRIDGE: noop("Combined cartridges"),
 }
 STAGES: Final = {
     "enrolled": noop("Enrolled"),
