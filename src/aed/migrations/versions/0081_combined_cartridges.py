@@ -21,6 +21,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Delete what the release before does not know.
+
+    visibility: it shows nothing to anybody.
+    """
     op.execute("DELETE FROM reminder_recipients WHERE reminder_id IN "
                "(SELECT id FROM reminders WHERE due_kind = 'cartridge')")  # fmt: skip
     op.execute("DELETE FROM reminders WHERE due_kind = 'cartridge'")

@@ -214,7 +214,8 @@ def is_due_before(
             found.append(and_(not_(done_since(last, kind)), known_before(last, kind)))
         if terms.life_years is not None:
             made_before = first_not_due(day, 12 * terms.life_years)
-            found.append(and_(Device.end_of_life_on.is_(None), Device.manufactured_on < made_before))
+            was_made = func.coalesce(Device.manufactured_on < made_before, false())
+            found.append(and_(Device.end_of_life_on.is_(None), was_made))
         return or_(*found) if found else false()
 
     scopes = [
@@ -232,7 +233,7 @@ def is_due_before(
             Consumable.state == inline_text(ConsumableState.FITTED),
             Consumable.expires_on < day,
         ),
-        Device.end_of_life_on < day,
+        func.coalesce(Device.end_of_life_on < day, false()),
         and_(
             Device.is_quarantined,
             exists().where(
