@@ -6,8 +6,8 @@ from alembic import op
 
 from aed.migrations.indexes import create_index_online
 
-revision = "0080"
-down_revision = "0079"
+revision = "0081"
+down_revision = "0080"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ from alembic import op
 
 from aed.migrations.constraints import allow_values
 
-revision = "0081"
-down_revision = "0080"
+revision = "0082"
+down_revision = "0081"
 branch_labels = None
 depends_on = None
 

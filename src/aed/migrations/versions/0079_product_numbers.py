@@ -7,8 +7,8 @@ from alembic import op
 
 from aed.migrations.constraints import allow_values
 
-revision = "0078"
-down_revision = "0077"
+revision = "0079"
+down_revision = "0078"
 branch_labels = None
 depends_on = None
 
