@@ -16,7 +16,7 @@ import tempfile
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -46,20 +46,21 @@ class Verdict(StrEnum):
     NOTICED = "noticed"
     SURVIVED = "SURVIVED"
     NOT_IN_TIME = f"NOT NOTICED in {SECONDS:.0f} s"
-    UNDECIDED = "UNDECIDED, the test fails without it too"
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool:
     """Draw mutants, run the tests of each, and print what no test noticed.
 
     1. In a forked process, replace the code of the changed function, and run the tests until one fails.
-    2. That one must pass without the change: else the mutant is undecided and does not count.
+    2. That one must pass without the change: else the others are run without it.
     3. A change of what runs as a module is imported (a constant) needs a new process in place of a fork.
     """
     if session.testsfailed:
         raise session.Interrupted("collecting the tests failed")
     if "ANSWER" in os.environ:
-        items = tests_of(Path(os.environ["ONE_MODULE"]), session.items)
+        left_out = os.environ["UNFIT"].splitlines()
+        found = tests_of(Path(os.environ["ONE_MODULE"]), session.items)
+        items = [each for each in found if each.nodeid not in left_out]
         Path(os.environ["ANSWER"]).write_text(_first_failed(items), encoding="utf-8")
         return True
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
@@ -70,16 +71,19 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     functions = functions_of_rules()
     write(f"seed {SEED}: {len(mutants)} of {of} mutants; {spent():.0f} s of CPU time until here")
     verdicts: Counter[Verdict] = Counter()
+    unfit: set[str] = set()
     for number, mutant in enumerate(mutants[SKIP:], start=SKIP + 1):
         before = spent()
-        verdict, noticed_by = verdict_on(mutant, session, functions)
+        verdict, noticed_by = verdict_on(mutant, session, functions, unfit)
         verdicts[verdict] += 1
         write(f"{number}: {verdict}, {mutant.module}, {spent() - before:.1f} s {noticed_by}")
         if verdict is not Verdict.NOTICED:
             write(mutant.diff())
-    noticed, decided = verdicts[Verdict.NOTICED], verdicts.total() - verdicts[Verdict.UNDECIDED]
-    write(f"{noticed} of {decided} were noticed ({100 * noticed / max(1, decided):.0f} %)")
-    write(f"{spent() / max(1, verdicts.total()):.1f} s of CPU time for each mutant, collecting included")
+    noticed, drawn = verdicts[Verdict.NOTICED], verdicts.total()
+    write(f"{noticed} of {drawn} were noticed ({100 * noticed / max(1, drawn):.0f} %)")
+    for each in sorted(unfit):
+        write(f"fails without a change too: {each}")
+    write(f"{spent() / max(1, drawn):.1f} s of CPU time for each mutant, collecting included")
     return True
 
 
@@ -98,28 +102,36 @@ def spent() -> float:
     return sum(each.ru_utime + each.ru_stime for each in usages)
 
 
-def verdict_on(mutant: Mutant, session: pytest.Session, functions: Functions) -> tuple[Verdict, str]:
-    """Return whether a test fails with the mutant in place and passes without it, and which one."""
-    items = tests_of(mutant.module, session.items)
+def verdict_on(
+    mutant: Mutant, session: pytest.Session, functions: Functions, unfit: set[str]
+) -> tuple[Verdict, str]:
+    """Return whether a test fails with the mutant in place and passes without it, and which one.
+
+    `unfit` are the tests that fail without a change as well; those found here are added.
+    """
     changed = ROOT / "src" / mutant.module
     original, applied = changed.read_text(encoding="utf-8"), mutant.applied()
-    changed.write_text(applied, encoding="utf-8")  # for commands that tests start
-    try:
-        if mutant.is_in_function:
-            failed, in_time = _in_fork(
-                items, before=lambda: replace_code(changed, original, applied, functions)
-            )
-        else:
-            failed, in_time = _in_new_process(mutant.module, items)
-    finally:
-        changed.write_text(original, encoding="utf-8")
-    if failed is None:
-        return (Verdict.SURVIVED if in_time else Verdict.NOT_IN_TIME), f"after {len(items)} tests"
-    if failed == DIED:
-        return Verdict.NOTICED, failed
-    alone = [each for each in items if each.nodeid == failed]
-    fails_anyway, _ = _in_fork(alone, before=lambda: None)
-    return (Verdict.NOTICED if fails_anyway is None else Verdict.UNDECIDED), failed
+    items = tests_of(mutant.module, session.items)
+    while items := [each for each in items if each.nodeid not in unfit]:
+        changed.write_text(applied, encoding="utf-8")  # for commands that tests start
+        try:
+            if mutant.is_in_function:
+                failed, in_time = _in_fork(
+                    items, before=lambda: replace_code(changed, original, applied, functions)
+                )
+            else:
+                failed, in_time = _in_new_process(mutant.module, items, unfit)
+        finally:
+            changed.write_text(original, encoding="utf-8")
+        if failed is None:
+            return (Verdict.SURVIVED if in_time else Verdict.NOT_IN_TIME), f"after {len(items)} tests"
+        if failed == DIED:
+            return Verdict.NOTICED, failed
+        fails_anyway, _ = _in_fork([each for each in items if each.nodeid == failed], before=lambda: None)
+        if fails_anyway is None:
+            return Verdict.NOTICED, failed
+        unfit.add(failed)
+    return Verdict.SURVIVED, "after no test"
 
 
 def tests_of(module: Path, items: Iterable[pytest.Item]) -> list[pytest.Item]:
@@ -176,14 +188,16 @@ def _first_failed(items: Sequence[pytest.Item]) -> str:
     return "passed"
 
 
-def _in_new_process(module: Path, items: Sequence[pytest.Item]) -> tuple[str | None, bool]:
+def _in_new_process(
+    module: Path, items: Sequence[pytest.Item], unfit: Collection[str]
+) -> tuple[str | None, bool]:
     """Return the first of the tests that fails with all modules imported anew, and whether all were run."""
     with tempfile.TemporaryDirectory() as temporary:
         answer = Path(temporary) / "answer"
         files = dict.fromkeys(str(each.path) for each in items)
         subprocess.run(
             [sys.executable, "-m", "pytest", *OPTIONS, *files],
-            env=os.environ | {"ONE_MODULE": str(module), "ANSWER": str(answer)},
+            env=os.environ | {"ONE_MODULE": str(module), "ANSWER": str(answer), "UNFIT": "\n".join(unfit)},
             capture_output=True,
             check=False,
         )
