@@ -151,13 +151,12 @@ def test_the_two_databases_have_the_same_columns(database: Database) -> None:
         assert columns == {column.name: column.nullable for column in table.columns}, name
 
 
-def test_a_newer_schema_is_refused_in_a_sentence(empty: Database) -> None:
-    migrations.upgrade(empty)
-    with empty.engine.begin() as connection:
+def test_a_newer_schema_is_refused_in_a_sentence(database: Database) -> None:
+    with database.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
 
     with pytest.raises(Conflict, match="9999"):
-        migrations.upgrade(empty)
+        migrations.upgrade(database)
 
 
 def test_readiness_distinguishes_a_missing_schema_from_an_outdated_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +48,14 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         return result
 
     return run
+
+
+@pytest.fixture
+def file_with_schema(spatialite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an embedded database with the schema, which `run` uses."""
+    path = shutil.copyfile(spatialite_template, tmp_path / "aed.sqlite")
+    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture

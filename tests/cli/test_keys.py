@@ -58,16 +58,12 @@ def test_encryption_keys_are_rotated_through_the_environment(
     assert "MISSING" not in aed("keys", "show").out
 
 
-def test_a_server_with_a_wrong_key_does_not_start(
-    run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/aed.sqlite")
-    run("db", "upgrade")
+def test_a_server_with_a_wrong_key_does_not_start(run: Aed, tmp_path: Path, file_with_schema: Path) -> None:
     run("people", "add", "Wang", PHONE)
     result = process(
         *("serve", "--port", "0"),
         cwd=tmp_path,
-        AED_DATABASE_URL=f"sqlite:///{tmp_path}/aed.sqlite",
+        AED_DATABASE_URL=f"sqlite:///{file_with_schema}",
         AED_ENCRYPTION_KEYS=generate_key(),
     )
     assert (result.returncode, "Traceback" in result.stderr) == (1, False)
@@ -104,11 +100,10 @@ def test_an_installation_rotates_its_key_file_while_the_server_runs(
     assert not file.exists(), "no new key file was created"
 
 
+@pytest.mark.usefixtures("file_with_schema")
 def test_a_backup_can_be_restored_with_its_key_and_names_it(
     run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/aed.sqlite")
-    run("db", "upgrade")
     run("people", "add", "Wang", "138 0013 8000")
     run("backup", "--output", tmp_path / "b.zip")
 

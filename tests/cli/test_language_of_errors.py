@@ -7,6 +7,7 @@ import pytest
 from tests.cli.conftest import Aed
 
 
+@pytest.mark.usefixtures("file_with_schema")
 @pytest.mark.parametrize(
     ("locale", "sentence"),
     [
@@ -17,6 +18,5 @@ from tests.cli.conftest import Aed
 def test_an_error_is_in_the_language_of_the_locale(
     run: Aed, monkeypatch: pytest.MonkeyPatch, locale: str, sentence: str
 ) -> None:
-    run("db", "upgrade")
     monkeypatch.setenv("LC_ALL", locale)
     assert sentence in run("devices", "show", "999999", fails=True).err

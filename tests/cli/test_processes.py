@@ -45,9 +45,8 @@ def test_a_failing_command_prints_one_sentence_and_ends_with_1(tmp_path: Path) -
     assert result.stderr == "aed: There is no file nothing.csv.\n"
 
 
-def test_chinese_output_on_an_ascii_terminal_does_not_fail(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/a.sqlite"
-    process("db", "upgrade", AED_DATABASE_URL=url)
+def test_chinese_output_on_an_ascii_terminal_does_not_fail(file_with_schema: Path) -> None:
+    url = f"sqlite:///{file_with_schema}"
     result = process("nearest", "30", "120", AED_DATABASE_URL=url, PYTHONIOENCODING="latin-1")
     assert result.returncode == 0
     assert "Call 120 first" in result.stdout

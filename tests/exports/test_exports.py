@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -25,7 +26,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import TokenRole
-from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database
 from aed.errors import NotSignedIn
 from aed.exports.api import files as exports_api
@@ -291,10 +291,10 @@ def _rows(database: Database) -> list[list[str]]:
 
 
 @pytest.fixture
-def empty(tmp_path: Path, settings: Settings) -> Iterator[Database]:
+def empty(tmp_path: Path, spatialite_template: Path) -> Iterator[Database]:
     """Yield another, empty registry."""
-    database = open_database(Settings(database_url=f"sqlite:///{tmp_path / 'empty.sqlite'}"))
-    bring_up_to_date(database)
+    path = shutil.copyfile(spatialite_template, tmp_path / "empty.sqlite")
+    database = open_database(Settings(database_url=f"sqlite:///{path}"))
     yield database
     database.close()
 
@@ -334,13 +334,14 @@ _WORDS = st.text(
 
 @pytest.mark.parametrize("form", OWN)
 def test_any_text_is_exported_and_imported_unchanged(
-    tmp_path_factory: pytest.TempPathFactory, form: ExportFormat
+    tmp_path_factory: pytest.TempPathFactory, spatialite_template: Path, form: ExportFormat
 ) -> None:
     folder = tmp_path_factory.mktemp("words")
+    for name in ("there.sqlite", "back.sqlite"):
+        shutil.copyfile(spatialite_template, folder / name)
     there = open_database(Settings(database_url=f"sqlite:///{folder / 'there.sqlite'}"))
     back = open_database(Settings(database_url=f"sqlite:///{folder / 'back.sqlite'}"))
     for each in (there, back):
-        bring_up_to_date(each)
         with each.write_sessions.begin() as session:
             make.region(session)
     with there.write_sessions.begin() as session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -103,11 +104,18 @@ def settings_of(url: str, gateway: str, *, lease_seconds: int = 2, **given: obje
 
 
 @contextmanager
-def database_of_its_own(kind: str, folder: Path) -> Iterator[tuple[str, Database, Server | None]]:
-    """Yield the URL of an up-to-date database of this kind, the database, and its server if PostgreSQL."""
+def database_of_its_own(
+    kind: str, folder: Path, template: Path
+) -> Iterator[tuple[str, Database, Server | None]]:
+    """Yield the URL of an up-to-date database of this kind, the database, and its server if PostgreSQL.
+
+    A SpatiaLite file is a copy of `template`.
+    """
     with ExitStack() as stack:
         server = stack.enter_context(throwaway_server()) if kind == "postgis" else None
         url = server.url if server is not None else f"sqlite:///{folder}/aed.sqlite"
+        if server is None:
+            shutil.copyfile(template, folder / "aed.sqlite")
         database = open_database(Settings(database_url=url))
         bring_up_to_date(database)
         yield url, database, server
