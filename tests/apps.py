@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from aed.app import create_app, make_routes_ready
 from aed.settings import Settings
@@ -28,6 +30,15 @@ def app_on(settings: Settings) -> FastAPI:
             assert router is getattr(made, "original_router", None)
             app.router.routes[index] = made
     return app
+
+
+@cache
+def served_document() -> dict[str, Any]:
+    """Return the OpenAPI document as served, the same for all tests of this process; writing it takes 4 s."""
+    with TestClient(_ready_app()) as client:
+        answer = client.get("/v1/openapi.json")
+    assert answer.status_code == 200
+    return dict(answer.json())
 
 
 @cache

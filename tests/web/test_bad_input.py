@@ -172,10 +172,13 @@ def send(client: TestClient, form: Form, text: str, headers: dict[str, str]) -> 
 def test_bad_text_in_every_form_gets_a_sentence_and_is_no_script(
     client: TestClient, session: Session, world: Everyone
 ) -> None:
+    """On PostGIS, only with the text that its driver refuses: pages are escaped without the database."""
     app = client.app
     assert isinstance(app, FastAPI)
     paths = list(page_paths(app, session, world))
     session.commit()
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    bad = BAD if is_sqlite else {"control characters": BAD["control characters"]}
     done, wrong = set[tuple[str, ...]](), list[tuple[str, ...]]()
     for viewer in VIEWERS:
         headers = BROWSER | world.headers[viewer]
@@ -184,12 +187,12 @@ def test_bad_text_in_every_form_gets_a_sentence_and_is_no_script(
                 if form.key() in done:
                     continue
                 done.add(form.key())
-                for kind, text in BAD.items():
+                for kind, text in bad.items():
                     answer = send(client, form, text, headers)
                     wrong += [(viewer, form.action, kind, each) for each in problems(answer, form, kind)]
     assert wrong == []
     assert len(done) >= NUMBER_OF_FORMS
-    for viewer in VIEWERS:
+    for viewer in VIEWERS if is_sqlite else ():
         for page in pages_with_forms(client, paths, world, viewer):
             assert SCRIPT not in page.text, page.request.url
 
@@ -303,6 +306,7 @@ def test_two_tabs_and_the_back_button_on_my_page(session: Session, asked: Reques
     assert session.scalars(select(ResponderPlace.id)).all() == []
 
 
+@pytest.mark.one_engine("the photo is refused before the database is asked")
 @pytest.mark.parametrize("path", ["/report", "/me/certificate"])
 def test_a_photo_of_50_megabytes_gets_a_sentence(asked: Request, path: str) -> None:
     photo = {"photo": ("large.jpg", b"\xff\xd8" + bytes(50_000_000), "image/jpeg")}
