@@ -18,6 +18,7 @@ import aed.tables  # every table
 from aed.database.types import Table
 from aed.exports.rules import ExportFormat
 from tests import make
+from tests.apps import served_document
 from tests.make import NOW, PATIENT, north_of
 from tests.statements import statements_of
 
@@ -427,8 +428,8 @@ def test_the_check_accepts_a_guarded_query(code: str) -> None:
 # --- SQL sent to the database ---------------------------------------------------------------------------
 
 
-def paths_for_reading(client: TestClient) -> list[str]:
-    paths = client.get("/v1/openapi.json").json()["paths"]
+def paths_for_reading() -> list[str]:
+    paths = served_document()["paths"]
     return [path for path, operations in paths.items() if "get" in operations]
 
 
@@ -523,7 +524,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
 
     asked = 0
     with statements_of(client.app.state.database.engine) as sent:  # type: ignore[attr-defined] # it is a FastAPI
-        for path in paths_for_reading(client):
+        for path in paths_for_reading():
             names = re.findall(r"\{(\w+)\}", path)
             for values in itertools.product(*(given[name] for name in names)):
                 filled = path.format(**dict(zip(names, values, strict=True)))

@@ -11,6 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from aed.settings import Settings, WebPush
 from tests import make
 from tests.accounts import everyone
 from tests.accounts.everyone import PASSWORD, PHONE, Everyone
+from tests.apps import served_document
 from tests.make import PATIENT
 from tests.throwaway_postgres import copy_database, drop_database
 
@@ -229,10 +231,15 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 def table(people: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Parse the table: {route: {caller: cell}}. Lines that begin with # are comments."""
+    """Return the table: {route: {caller: cell}}. Lines that begin with # are comments."""
+    return _parsed(TABLE, tuple(people))
+
+
+@cache
+def _parsed(path: Path, people: tuple[str, ...]) -> dict[str, dict[str, str]]:
     rows: dict[str, dict[str, str]] = {}
     others: dict[str, str] = {}
-    for line in TABLE.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         if not line.startswith(" "):
@@ -370,6 +377,7 @@ def _with_ids(body: Any, made: Everyone) -> Any:
     return made.known.get(body, body) if isinstance(body, str) else body
 
 
+@pytest.mark.one_engine("routes and their documentation are the same on both")
 def test_every_route_has_a_row_in_the_permission_table_and_every_row_a_route(
     asking: tuple[TestClient, Everyone],
 ) -> None:
@@ -381,18 +389,12 @@ def test_every_route_has_a_row_in_the_permission_table_and_every_row_a_route(
     listed = {route.partition(" (")[0] for route in rows}
     assert routes_of(app) == listed, f"give each route its row in {TABLE.name}, and read every cell of it"
     documented = {
-        f"{method.upper()} {path}" for path, item in app.openapi()["paths"].items() for method in item
+        f"{method.upper()} {path}" for path, item in served_document()["paths"].items() for method in item
     }
     assert documented | pages_of(app) == listed
     assert set(BODIES) <= set(rows)
     for route, row in rows.items():
         assert set(row) == set(made.headers), route
-
-
-@pytest.fixture(scope="module")
-def document(asking: tuple[TestClient, Everyone]) -> dict[str, Any]:
-    found: dict[str, Any] = asking[0].get("/v1/openapi.json").json()
-    return found
 
 
 SAMPLED = pytest.mark.one_engine("who may do what is decided before the database is asked: a sample will do")
@@ -403,13 +405,12 @@ ROWS = [
 
 
 @pytest.mark.parametrize("route", ROWS)
-def test_every_cell_of_the_permission_table_is_true(
-    asking: tuple[TestClient, Everyone], document: dict[str, Any], route: str
-) -> None:
+def test_every_cell_of_the_permission_table_is_true(asking: tuple[TestClient, Everyone], route: str) -> None:
     """Each row of the table; a failure shows the difference and the corrected row."""
     client, made = asking
     app = client.app
     assert isinstance(app, FastAPI)
+    document = served_document()
     expected = table(made.headers)[route]
     found: dict[str, str] = {}
     for who in made.headers:
@@ -422,6 +423,7 @@ def test_every_cell_of_the_permission_table_is_true(
     assert not differs, "\n".join([*differs, "", "As the app has it:", "", as_table({route: found})])
 
 
+@pytest.mark.one_engine("the request is refused before the route asks the database for anything")
 def test_no_route_changes_anything_for_a_browser_without_a_csrf_token(
     asking: tuple[TestClient, Everyone],
 ) -> None:

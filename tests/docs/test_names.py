@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import typer.main
-from docs.generate import openapi_document
 
 from aed import cli
+from tests.apps import served_document
 from tests.docs.blocks import ROOT, name_of, pages
 
 FOLDERS = ("src/", "tests/", "deploy/", "docs/", "geodata/")
@@ -32,7 +32,7 @@ def named(page: Path) -> list[str]:
 
 @cache
 def routes() -> set[str]:
-    document = openapi_document()
+    document = served_document()
     return {
         f"{method.upper()} {without_names(path)}"
         for path, item in document["paths"].items()
