@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 import re
 import subprocess
 import sys
@@ -13,33 +16,67 @@ from babel.messages.pofile import read_po
 
 from tests.docs.blocks import ROOT, name_of, pages
 
+BUILDS = """
+import sys
+from sphinx.cmd.build import main
 
-def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
-    built = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", tmp_path / "en"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+folder = sys.argv[1]
+sys.exit(
+    main(["-q", "-b", "gettext", "docs", f"{folder}/gettext"])
+    or main(["-W", "--keep-going", "-q", "-b", "html", "docs", f"{folder}/en"])
+)
+"""
+"""In one process, since half of the time of a build is the import of the program and of its documentation."""
 
-    assert built.returncode == 0, built.stdout
-    settings = (tmp_path / "en/reference/settings.html").read_text(encoding="utf-8")
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Return a folder with the site and the catalogues of its texts, and what building them printed.
+
+    The first worker of a run builds them; the others wait for it.
+    """
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if is_worker else base) / "documentation"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        printed = folder / "printed.json"
+        if not printed.exists():
+            done = subprocess.run(
+                [sys.executable, "-c", BUILDS, folder],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            printed.write_text(json.dumps([done.returncode, done.stdout]), encoding="utf-8")
+    returncode, output = json.loads(printed.read_text(encoding="utf-8"))
+    return folder, subprocess.CompletedProcess([], returncode, output)
+
+
+def test_the_site_builds_without_warnings(built: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = built
+
+    assert done.returncode == 0, done.stdout
+    settings = (folder / "en/reference/settings.html").read_text(encoding="utf-8")
     assert "AED_ARRIVAL__REACTION_SECONDS" in settings
 
 
 CATALOGUES = ["index", "use", "run", "connect", "decide", "work"]
 
 
-def test_every_text_of_a_page_is_in_its_catalogue(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sphinx", "-q", "-b", "gettext", "docs", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True)
+def test_every_text_of_a_page_is_in_its_catalogue(
+    built: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = built
+    assert done.returncode == 0, done.stdout
 
     missing = []
     for name in CATALOGUES:
         catalogue = _catalogue(ROOT / f"docs/locale/zh_CN/LC_MESSAGES/{name}.po")
-        texts = [message.id for message in _catalogue(tmp_path / f"{name}.pot") if message.id]
+        texts = [message.id for message in _catalogue(folder / f"gettext/{name}.pot") if message.id]
         missing += [text for text in texts if text not in catalogue]
     assert missing == []  # run `make docs-catalogues`, then translate what is new
 
