@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from playwright.sync_api import CDPSession, Page
 
-from tests.browser.conftest import HEIGHT, View
+from tests.browser.conftest import HEIGHT, IS_EVERY_VIEW, View
 
 ROOT: Final = Path(__file__).parents[2]
 SCREENS: Final = ROOT / ".state/screens"
@@ -27,6 +27,17 @@ _FOCUSABLE: Final = """
   "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']")]
   .filter(e => !e.disabled && e.checkVisibility() && !e.matches(".skip, input[type=radio]:not(:checked)"))
 """
+_WATCH_FOCUS: Final = f"""
+window.missed = new Set({_FOCUSABLE.strip()});
+window.watching?.abort();
+window.watching = new AbortController();
+document.addEventListener("focusin", e => {{
+  if (getComputedStyle(e.target).outlineStyle !== "none") missed.delete(e.target);
+}}, {{capture: true, signal: watching.signal}});
+document.activeElement.blur();
+scrollTo(0, 0);
+"""
+"""Keeps in `missed` what the focus has not reached, or reached without showing it."""
 _SMALL: Final = f"""
 {_FOCUSABLE.strip()}.filter(e => !e.matches("input[type=checkbox], input[type=radio]"))
   .filter(e => getComputedStyle(e).display !== "inline")
@@ -36,20 +47,29 @@ _SMALL: Final = f"""
 
 
 def check(page: Page, view: View, name: str) -> None:
-    """Assert what holds for every page, and save a screenshot as `.state/screens/NAME-WIDTH-LANG.png`."""
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENS / f"{name}-{view}.png", full_page=True)
+    """Assert what holds for every page.
+
+    `make screens` also saves a screenshot of it, as `.state/screens/NAME-WIDTH-LANG.png`.
+    """
+    save_screenshot(page, f"{name}-{view}")
     assert evaluate(page, "document.documentElement.lang") == view.language
     assert evaluate(page, "document.querySelectorAll('h1').length") == 1
     assert violations(page) == []
     if view.width < 600:
         page.emulate_media(color_scheme="dark")
-        page.screenshot(path=SCREENS / f"{name}-{view}-dark.png", full_page=True)
+        save_screenshot(page, f"{name}-{view}-dark")
         assert violations(page, only="color-contrast") == []  # nothing else differs in the dark
         page.emulate_media(color_scheme="light")
         assert evaluate(page, _SMALL) == []
         assert unreachable(page) == []  # the same elements at every width
     assert_fits(page, view)
+
+
+def save_screenshot(page: Page, name: str) -> None:
+    """Save a picture of the whole page, which takes longer than most checks, in `make screens` only."""
+    if IS_EVERY_VIEW:
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
 
 
 def evaluate(page: Page, expression: str) -> Any:
@@ -80,22 +100,16 @@ def violations(page: Page, only: str = "") -> list[str]:
 
 def unreachable(page: Page) -> list[str]:
     """Return what the Tab key does not reach, or reaches without a visible focus."""
-    evaluate(page, f"window.focusable = {_FOCUSABLE.strip()}; document.activeElement.blur(); void 0")
-    count = evaluate(page, "focusable.length")
-    evaluate(page, "scrollTo(0, 0)")
-    reached: set[int] = set()
-    for _ in range(3 * count + 20):  # groups of radio buttons, and the parts of a date, are stops too
-        page.keyboard.press("Tab")
-        index, outline = evaluate(
-            page,
-            "(e => [focusable.indexOf(e), getComputedStyle(e).outlineStyle])(document.activeElement)",
-        )
-        if index >= 0 and outline != "none":
-            reached.add(index)
-        if len(reached) == count:
-            break
-    missed = sorted(set(range(count)) - reached)
-    return [evaluate(page, f"focusable[{index}].outerHTML.slice(0, 120)") for index in missed]
+    evaluate(page, _WATCH_FOCUS)
+    missed: int = evaluate(page, "missed.size")
+    presses = 3 * missed + 20  # groups of radio buttons, and the parts of a date, are stops too
+    while missed and presses > 0:
+        for _ in range(missed):
+            page.keyboard.press("Tab")
+        presses -= missed
+        missed = evaluate(page, "missed.size")
+    found: list[str] = evaluate(page, "[...missed].map(e => e.outerHTML.slice(0, 120))")
+    return found
 
 
 def assert_fits(page: Page, view: View) -> None:

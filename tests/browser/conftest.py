@@ -51,7 +51,8 @@ class View:
 
 
 VIEWS: Final = (View(390, "zh-CN"), View(1280, "en"), View(390, "en"), View(1280, "zh-CN"))
-USUAL_VIEWS: Final = VIEWS if os.environ.get("AED_TEST_VIEWS") == "all" else VIEWS[:2]
+IS_EVERY_VIEW: Final = os.environ.get("AED_TEST_VIEWS") == "all"
+USUAL_VIEWS: Final = VIEWS if IS_EVERY_VIEW else VIEWS[:2]
 """Each width and each language once. `make screens` looks at all four."""
 
 type OpenPage = Callable[..., Page]

@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from aed.registry.estates.models import Estate
 from tests import make
-from tests.browser.checks import SCREENS, check
+from tests.browser.checks import check, save_screenshot
 from tests.browser.conftest import Site, View
 from tests.throwaway_postgres import free_port
 
@@ -77,7 +77,7 @@ def test_an_app_shows_balance_statement_and_catalogue(
     check(page, view, "embed-time-bank")
     page.locator("header nav a").click()
     expect(page.locator("html")).not_to_have_attribute("lang", view.language)
-    page.screenshot(path=SCREENS / f"embed-time-bank-{view}-other-language.png", full_page=True)
+    save_screenshot(page, f"embed-time-bank-{view}-other-language")
 
     page.goto(link)
     expect(page.locator("[role=alert]")).to_be_visible()
