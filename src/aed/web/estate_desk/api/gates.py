@@ -33,6 +33,7 @@ from aed.translation import detail_of
 from aed.web.basemap import datum_of_map, has_own_basemap, map_config, map_policy
 from aed.web.estate_desk import queries
 from aed.web.estate_desk.actions import require_person
+from aed.web.estate_desk.requests import NO_STORE
 from aed.web.form_fields import fields_by_name
 from aed.web.language import language_of
 from aed.web.render import POLICY, render
@@ -220,7 +221,7 @@ def _gates_page(
         request,
         "estate_desk/gates.html.jinja",
         status=status,
-        headers={"Cache-Control": "no-store", "Content-Security-Policy": map_policy(settings, POLICY)},
+        headers={**NO_STORE, "Content-Security-Policy": map_policy(settings, POLICY)},
         estate=estate,
         forms=forms,
         new=NEW,

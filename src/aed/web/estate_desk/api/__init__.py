@@ -1,0 +1,15 @@
+"""Routes of the estate's desk, for its manager and the administrators of its region.
+
+device_list.py  /desk, /desk/{estate_id}: the list, ticked devices, the queue, saved filters
+device.py       /desk/{estate_id}/devices
+people.py       /desk/{estate_id}/people
+gates.py        /desk/{estate_id}/gates
+"""
+
+from fastapi import APIRouter
+
+from aed.web.estate_desk.api import device, device_list, gates, people
+
+router = APIRouter()
+for part in (gates, device_list, device, people):
+    router.include_router(part.router)

@@ -1,0 +1,173 @@
+"""Routes of the form of a device of an estate."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.permissions import Viewer
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.errors import AedError, ChangedMeanwhile
+from aed.hours.evaluation import parse_hours
+from aed.http.parameters import RowId
+from aed.http.query import ANY_PARAMETER
+from aed.registry.devices import actions as device_actions
+from aed.registry.devices.models import Device
+from aed.registry.devices.schemas import DeviceAmend
+from aed.registry.devices.undo import undo_change
+from aed.translation import detail_of
+from aed.upkeep.rules import short_number
+from aed.upkeep.signals.queries import monitors_of
+from aed.web.estate_desk import page, queries
+from aed.web.estate_desk.actions import require_person
+from aed.web.estate_desk.requests import MAX_VALUE, NO_STORE
+from aed.web.form_fields import fields_by_name
+from aed.web.language import language_of
+from aed.web.render import render
+from aed.web.signals import signals_of
+from aed.web.week import week_of
+from aed.web.words import noop
+
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
+
+MAX_FIELDS: Final = 30
+NOT_STORABLE: Final = noop("These values cannot be stored. Leave out unusual characters, and shorten them.")
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    """Return the fields of a form. Raises InvalidInput for one that these pages did not make."""
+    return await fields_by_name(request, max_fields=MAX_FIELDS, max_characters=MAX_VALUE)
+
+
+Fields = Annotated[dict[str, str], Depends(_fields)]
+
+
+@router.get("/desk/{estate_id}/devices/{device_id}")
+def show_device_form(
+    request: Request, session: ReadSession, viewer: ViewerDep, estate_id: RowId, device_id: RowId
+) -> Response:
+    """Show the form of a device of the estate."""
+    if viewer.person_id is None:
+        return RedirectResponse(f"/sign-in?next=/desk/{estate_id}/devices/{device_id}", 303)
+    device = _device(session, viewer, estate_id, device_id)
+    return _device_page(request, session, device, page.fields_of(device))
+
+
+@router.post("/desk/{estate_id}/devices/{device_id}")
+def amend_device(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    estate_id: RowId,
+    device_id: RowId,
+    fields: Fields,
+) -> Response:
+    """Show the hours of the coming week, or save the changes; show a conflict beside what was typed."""
+    require_person(viewer)
+    device = _device(session, viewer, estate_id, device_id)
+    now, was = page.fields_of(device), _was(fields)
+    typed = page.typed_in(fields, device)
+    changed = page.changed_in(typed, was or now)
+    version = int(fields["version"]) if fields.get("version", "").isdecimal() else 0
+    try:
+        if (hours := page.hours_in(typed)) is not None:
+            parse_hours(hours)
+        if fields.get("do") == "preview":
+            return _device_page(request, session, device, typed, was=was, version=version, is_preview=True)
+        change = DeviceAmend.model_validate(page.amendment_of(typed, changed.keys()))
+        with session.begin_nested():
+            device_actions.amend_device(session, viewer, device_id, change, version=version, at=clock.now())
+    except ChangedMeanwhile:
+        session.expunge_all()
+        device = _device(session, viewer, estate_id, device_id)
+        now = page.fields_of(device)
+        clashes = page.clashes_of(now | changed, now, changed.keys())
+        return _device_page(request, session, device, now | changed, status=409, clashes=clashes)
+    except ValidationError:
+        return _device_page(
+            request, session, device, typed, was=was, version=version, status=422, problem=NOT_STORABLE
+        )
+    except AedError as error:
+        if error.status not in (409, 422):
+            raise
+        session.expunge_all()
+        device = _device(session, viewer, estate_id, device_id)
+        problem = detail_of(error, language_of(request))
+        return _device_page(
+            request, session, device, typed, was=was, version=version, status=error.status, problem=problem
+        )
+    return RedirectResponse(f"/desk/{estate_id}#device-{device_id}", 303)
+
+
+@router.post("/desk/{estate_id}/devices/{device_id}/undo")
+def undo_device_change(
+    session: WriteSession,
+    viewer: FormViewerDep,
+    estate_id: RowId,
+    device_id: RowId,
+    change_id: Annotated[int, Form(ge=1, le=2**63 - 1)] = 1,
+) -> RedirectResponse:
+    """Undo the viewer's own last change of a device; a second time changes nothing."""
+    require_person(viewer)
+    _device(session, viewer, estate_id, device_id)
+    undo_change(session, viewer, device_id, change_id, at=clock.now())
+    return RedirectResponse(f"/desk/{estate_id}#device-{device_id}", 303)
+
+
+def _device(session: Session, viewer: Viewer, estate_id: int, device_id: int) -> Device:
+    """Return a device of the estate for the manager of it. Raises NotFound, NotAllowed."""
+    estate = queries.managed_estate(session, viewer, estate_id)
+    return queries.device_of_estate(session, viewer, estate, device_id)
+
+
+def _was(fields: dict[str, str]) -> dict[str, str] | None:
+    """Return what the form showed when it was opened, or None if it was sent without that."""
+    try:
+        found = json.loads(fields.get("was", ""))
+    except ValueError:
+        return None
+    is_form = isinstance(found, dict) and all(isinstance(each, str) for each in found.values())
+    return found if is_form else None
+
+
+def _device_page(
+    request: Request,
+    session: Session,
+    device: Device,
+    typed: dict[str, str],
+    *,
+    was: dict[str, str] | None = None,
+    version: int | None = None,
+    status: int = 200,
+    problem: str = "",
+    clashes: list[page.Clash] | None = None,
+    is_preview: bool = False,
+) -> Response:
+    today = clock.now().astimezone(ZoneInfo(page.time_zone_of(device))).date()
+    hours: str | None = page.hours_in(typed) if is_preview else device.opening_hours
+    return render(
+        request,
+        "estate_desk/device.html.jinja",
+        status=status,
+        headers=NO_STORE,
+        device=device,
+        estate=device.estate,
+        code=short_number(device.id),
+        signals=signals_of(monitors_of(session, [device.id]).get(device.id), at=clock.now()),
+        typed=typed,
+        was=json.dumps(was or page.fields_of(device), ensure_ascii=False),
+        version=device.version if version is None else version,
+        problem=problem,
+        clashes=clashes,
+        entries=page.ENTRIES,
+        week=week_of(hours, today, queries.calendar_of(session, device)),
+        is_preview=is_preview,
+    )
