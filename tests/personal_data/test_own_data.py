@@ -28,7 +28,9 @@ from aed.imports.devices.models import SourceRecord
 from aed.notifications import outbox
 from aed.notifications.models import OutboxMessage
 from aed.personal_data import actions
-from aed.personal_data.rules import (
+from aed.personal_data.rules.erasure import Erasure, without_keeper
+from aed.personal_data.rules.personal_tables import PERSONAL_TABLES
+from aed.personal_data.rules.references import (
     ACTOR_COLUMNS,
     ALSO_PERSONAL,
     HOLDER_FIELDS,
@@ -36,9 +38,6 @@ from aed.personal_data.rules import (
     KEEPER_FIELDS,
     NAMES_NO_PERSON,
     OF_PATIENTS,
-    PERSONAL_TABLES,
-    Erasure,
-    without_keeper,
 )
 from aed.personal_data.schemas import OwnDataOut
 from aed.registry.changes import RegistryChange

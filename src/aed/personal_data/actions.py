@@ -33,7 +33,8 @@ from aed.personal_data.queries import (
     mentions_in_lists,
     table_of,
 )
-from aed.personal_data.rules import MASKED, PERSONAL_TABLES, Erasure, PersonalTable, masked_number
+from aed.personal_data.rules.erasure import MASKED, Erasure, PersonalTable, masked_number
+from aed.personal_data.rules.personal_tables import PERSONAL_TABLES
 from aed.registry.changes import RegistryChange, record_amendment
 from aed.registry.devices.models import Device
 from aed.responders.actions import consents
@@ -49,8 +50,8 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
        of devices and as trainer of planned sessions.
     2. Remove the person as a keeper from imported lists and reviews.
     3. Delete the entries of issuers' rosters that match the person's certificates.
-    4. Delete or blank the rows of each table as `rules.PERSONAL_TABLES` says, and blank the same columns in
-       the history.
+    4. Delete or blank the rows of each table as `rules/personal_tables.py` says, and blank the same columns
+       in the history.
     5. Delete sign-in codes and attempts, which are stored by phone number.
     6. Mask the name and delete the phone number.
 

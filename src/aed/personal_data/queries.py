@@ -19,7 +19,9 @@ from aed.database.encryption.keyring import EncryptedKind, normalized
 from aed.database.geometry import position_of
 from aed.database.types import Table
 from aed.imports.devices.models import Review, SourceRecord
-from aed.personal_data.rules import ACTOR_COLUMNS, KEEPER, PERSONAL_TABLES, PersonalTable, without_keeper
+from aed.personal_data.rules.erasure import KEEPER, PersonalTable, without_keeper
+from aed.personal_data.rules.personal_tables import PERSONAL_TABLES
+from aed.personal_data.rules.references import ACTOR_COLUMNS
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate, LiveLocationRow, Responder
 

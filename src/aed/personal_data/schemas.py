@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.personal_data import queries
-from aed.personal_data.rules import KEEPER, Erasure
+from aed.personal_data.rules.erasure import KEEPER, Erasure
 
 
 class TableRowsOut(BaseModel):
