@@ -13,8 +13,9 @@ from aed.accounts.people.actions import find_or_add_person
 from aed.accounts.tokens import hash_key
 from aed.errors import Conflict, InvalidInput
 from aed.sharing.agreements import queries as agreement_queries
-from aed.sharing.agreements.actions import require_preview, revoke_links
+from aed.sharing.agreements.actions import revoke_links
 from aed.sharing.agreements.schemas import RepresentativeIn
+from aed.sharing.agreements.validation import require_preview
 from aed.sharing.decisions.schemas import LinkIn, PartyDecisionIn
 from aed.sharing.models import Agreement, AgreementParty, PartyDecision, PartyLink
 from aed.sharing.regional_rules.queries import rules_of_version
