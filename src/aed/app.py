@@ -1,23 +1,16 @@
-"""The HTTP application: mount the routers, map errors to problem documents, report health."""
+"""The HTTP application: mount the routers and the middleware, open the database."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Literal
 
 import anyio.to_thread
-import structlog
-from fastapi import Depends, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
-from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from aed import __version__, schedule
+from aed import __version__, health, schedule
 from aed.accounts.identity_provider import api as identity_provider_api
 from aed.accounts.people import api as people_api
 from aed.accounts.platform_sign_in import api as platform_sign_in_api
@@ -31,42 +24,25 @@ from aed.certificates.declarations import api as declarations_api
 from aed.certificates.duplicates import api as duplicates_api
 from aed.certificates.issuer_rosters import api as issuer_rosters_api
 from aed.certificates.verification import api as verification_api
-from aed.database.dependencies import DatabaseDep
 from aed.database.failover import FailoverWatch
 from aed.database.recent_moments import recent_moments
-from aed.database.session import database_now, open_database, read_session, unavailability
+from aed.database.session import open_database
 from aed.database.standby_requests import ReadFromStandbys
 from aed.database.standbys import standby_reads
 from aed.debrief.outcomes import api as outcomes_api
 from aed.debrief.reports import api as reports_api
 from aed.debrief.statistics import api as statistics_api
-from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired, requires_extra
+from aed.error_responses import add_error_handlers, error_response
+from aed.errors import requires_extra
 from aed.exports import api as exports_api
 from aed.http import docs
 from aed.http.bodies import BodyLimit, BodyLimits, FileLimit
 from aed.http.deadlines import AnswerDeadline
-from aed.http.headers import (
-    CHALLENGE,
-    DEFAULT_HEADERS,
-    EXPIRED_TOKEN,
-    AppOrigins,
-    DefaultHeaders,
-    PublicReads,
-)
-from aed.http.language import language_of_errors
-from aed.http.problems import (
-    FIELD_IS_WRONG,
-    MAX_ERRORS,
-    MAX_FIELD_CHARACTERS,
-    NOT_VALID,
-    PROBLEM_TYPE,
-    Problem,
-    problem,
-    validation_sentence,
-)
+from aed.http.headers import AppOrigins, DefaultHeaders, PublicReads
+from aed.http.openapi_document import complete_document
+from aed.http.problems import Problem
 from aed.http.query import refuse_unknown_parameters
 from aed.http.request_timing import RequestMetrics, RequestTiming
-from aed.http.routes import template_of
 from aed.http.shedding import ShedLoad
 from aed.imports import api as imports_api
 from aed.imports.devices import api as import_devices_api
@@ -81,7 +57,6 @@ from aed.incidents.live import api as live_api
 from aed.incidents.live.api import LiveBoard, LiveRecords
 from aed.issuers import api as issuers_api
 from aed.lookup import api as lookup_api
-from aed.migrations import has_schema, head, is_newer
 from aed.notifications import api as notifications_api
 from aed.notifications import outbox
 from aed.personal_data import api as personal_data_api
@@ -93,7 +68,7 @@ from aed.platforms.wecom import wecom_app
 from aed.registry.devices import api as devices_api
 from aed.registry.estates import api as estates_api
 from aed.registry.holidays import api as holidays_api
-from aed.registry.holidays.queries import calendar_warnings, days_until_calendars_end
+from aed.registry.holidays.queries import days_until_calendars_end
 from aed.responders import api as responders_api
 from aed.responders.api.intake import Intake
 from aed.responders.live import close_live_places, live_places
@@ -121,7 +96,7 @@ from aed.training.issuer_batches import api as issuer_batches_api
 from aed.training.rosters import api as rosters_api
 from aed.training.sessions import api as sessions_api
 from aed.training.trainers import api as trainers_api
-from aed.translation import call_leads, detail_of, title_of, translate
+from aed.translation import call_leads
 from aed.upkeep.checks import api as checks_api
 from aed.upkeep.checks.keepers import keeper_to_register
 from aed.upkeep.confirmations import api as confirmations_api
@@ -153,7 +128,6 @@ from aed.web.device_lists import api as device_lists_api
 from aed.web.device_pages import api as device_pages_api
 from aed.web.dispatch_board import api as dispatch_board_api
 from aed.web.embed import api as embed_api
-from aed.web.errors import error_page, wants_error_page
 from aed.web.estate_desk import api as estate_desk_api
 from aed.web.find_help import api as find_help_api
 from aed.web.first_run import api as first_run_api
@@ -162,7 +136,6 @@ from aed.web.map import api as map_api
 from aed.web.my_page import api as my_page_api
 from aed.web.region_dashboard import api as region_dashboard_api
 from aed.web.reminders import api as reminder_pages_api
-from aed.web.render import HEADERS
 from aed.web.reports import api as web_reports_api
 from aed.web.rounds import api as round_pages_api
 from aed.web.sign_up import api as sign_up_api
@@ -170,8 +143,6 @@ from aed.web.time_bank import api as time_bank_pages_api
 from aed.web.time_bank_desk import api as time_bank_desk_api
 from aed.web.training_desk import api as training_desk_api
 from aed.worker import api as worker_api
-
-log = structlog.get_logger("aed")
 
 SLOW_PATHS = (
     "/v1/export/",
@@ -368,9 +339,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(map_api.router)
     app.include_router(web_api.router)
     app.include_router(docs.router)
-    _add_health(app)
-    _add_problems(app)
-    _describe(app)
+    app.include_router(health.router)
+    add_error_handlers(app)
+    complete_document(app)
     if standbys is not None:
         app.add_middleware(
             ReadFromStandbys,
@@ -379,8 +350,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             paths=STANDBY_PATHS,
         )
     app.add_middleware(AnswerDeadline, seconds=settings.answer_seconds, slow_paths=SLOW_PATHS)
-    app.add_middleware(ShedLoad, threads=settings.threads, slow_paths=SLOW_PATHS, answer=_answer)
-    app.add_middleware(BodyLimit, limits=body_limits(settings), answer=_answer)
+    app.add_middleware(ShedLoad, threads=settings.threads, slow_paths=SLOW_PATHS, answer=error_response)
+    app.add_middleware(BodyLimit, limits=body_limits(settings), answer=error_response)
     app.add_middleware(DefaultHeaders)
     if settings.cors_origins:
         app.add_middleware(PublicReads, origins=settings.cors_origins)
@@ -449,177 +420,3 @@ def make_routes_ready(app: FastAPI) -> None:
     nowhere = {"type": "http", "method": "GET", "path": "/\0", "root_path": "", "path_params": {}}
     for route in app.routes:
         route.matches(nowhere)
-
-
-# --- Health ---------------------------------------------------------------------------------------------
-
-
-class Ready(BaseModel):
-    """The service can answer requests; warnings of what needs attention soon."""
-
-    status: Literal["ok"]
-    version: str
-    """The version of this program."""
-    walking: str
-    warnings: list[str]
-
-
-def _add_health(app: FastAPI) -> None:
-    @app.get("/healthz", tags=["health"])
-    async def healthz() -> dict[str, str]:
-        """Check that the process answers, without a thread and without the database."""
-        return {"status": "ok"}
-
-    @app.get("/readyz", tags=["health"])
-    def readyz(request: Request, database: DatabaseDep) -> Ready:
-        """Check that the database answers and has the schema of this version, or of a newer one.
-
-        A newer schema serves the release before it, so that an upgrade does not interrupt the service.
-        `warnings` lists what needs attention soon, such as a holiday calendar that ends.
-        """
-        with read_session(database) as session:
-            if not has_schema(session.connection()):
-                raise DatabaseUnavailable("The database has no schema yet: run `aed db upgrade`.")
-            revision = session.scalar(text("SELECT version_num FROM alembic_version"))
-            is_current = revision == head()
-            warnings = calendar_warnings(session, database_now(session)) if is_current else []
-        if is_newer(revision):
-            warnings = [f"The database is at schema {revision}, newer than {head()}: upgrade the program."]
-        elif revision != head():
-            raise DatabaseUnavailable(
-                "The database is at schema {revision}, the program at {head}: run `aed db upgrade`.",
-                revision=revision,
-                head=head(),
-            )
-        has_network = request.app.state.network is not None
-        walking = "network" if has_network else "straight lines only"
-        return Ready(status="ok", version=__version__, walking=walking, warnings=warnings)
-
-
-# --- Problems -------------------------------------------------------------------------------------------
-
-
-def _answer(request: Request, error: AedError, headers: dict[str, str]) -> Response:
-    """Return an error as a page to a browser, as a problem document to a program."""
-    if wants_error_page(request):
-        return error_page(request, error.status, error=error, headers=headers)
-    language = language_of_errors(request)
-    return problem(
-        request,
-        error.status,
-        error.code,
-        title_of(error, language),
-        detail_of(error, language),
-        error.field,
-        {**headers, "Content-Language": language},
-        errors=error.errors or None,
-    )
-
-
-def _add_problems(app: FastAPI) -> None:
-    @app.exception_handler(AedError)
-    def expected(request: Request, error: AedError) -> Response:
-        if getattr(request.state, EXPIRED_TOKEN, False) and error.status in (401, 403, 404):
-            error = TokenExpired(
-                "The token has expired. Get a new one; without a token, only public data is available."
-            )
-        headers = {}
-        if error.retry_after_seconds is not None:
-            headers["Retry-After"] = str(error.retry_after_seconds)
-        if isinstance(error, NotSignedIn):
-            headers["WWW-Authenticate"] = CHALLENGE
-        if error.status >= 500:
-            log.error("request failed", path=template_of(app, request.url.path), reason=error.detail)
-        return _answer(request, error, headers)
-
-    @app.exception_handler(SQLAlchemyError)
-    def database_error(request: Request, error: SQLAlchemyError) -> Response:
-        unavailable = unavailability(error)
-        if unavailable is None:
-            raise error
-        return expected(request, unavailable)
-
-    @app.exception_handler(RequestValidationError)
-    def invalid(request: Request, error: RequestValidationError) -> Response:
-        found, language = error.errors(), language_of_errors(request)
-        wrong = [
-            {
-                "field": ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]),
-                "detail": validation_sentence(each, language),
-            }
-            for each in found[:MAX_ERRORS]
-        ]
-        first = wrong[0]
-        if wants_error_page(request):
-            return error_page(request, 422)
-        return problem(
-            request,
-            422,
-            "invalid-input",
-            translate(NOT_VALID, language),
-            translate(FIELD_IS_WRONG, language, {**first, "field": first["field"][:MAX_FIELD_CHARACTERS]}),
-            first["field"],
-            {"Content-Language": language},
-            errors=wrong,
-            more_errors=len(found) - len(wrong),
-        )
-
-    @app.exception_handler(StarletteHTTPException)
-    def http(request: Request, error: StarletteHTTPException) -> Response:
-        if wants_error_page(request):
-            return error_page(request, error.status_code, headers=dict(error.headers or {}))
-        return problem(
-            request,
-            error.status_code,
-            f"http-{error.status_code}",
-            str(error.detail),
-            f"{request.method} {request.url.path}: {error.detail}.",
-            None,
-            dict(error.headers or {}),
-        )
-
-    @app.exception_handler(Exception)
-    def unexpected(request: Request, error: Exception) -> Response:
-        log.error("unexpected error", path=template_of(app, request.url.path), exc_info=error)
-        if wants_error_page(request):
-            return error_page(request, 500, headers={**DEFAULT_HEADERS, **HEADERS})
-        return problem(
-            request,
-            500,
-            "unexpected",
-            "Internal error",
-            "Something went wrong on our side. It has been logged.",
-            None,
-            DEFAULT_HEADERS,  # this response does not pass through the middleware
-        )
-
-
-# --- OpenAPI --------------------------------------------------------------------------------------------
-
-_HEADERS_OF_THE_NEW = {
-    "Location": {"description": "The URL of the new resource", "schema": {"type": "string"}},
-    "ETag": {"description": "The version, for If-Match", "schema": {"type": "string"}},
-}
-
-
-def _describe(app: FastAPI) -> None:
-    """Add to the OpenAPI document what FastAPI cannot know: problem documents, headers, and the token."""
-    made_by_fastapi = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is not None:
-            return app.openapi_schema
-        document = made_by_fastapi()
-        document["components"]["securitySchemes"] = {
-            "token": {"type": "http", "scheme": "bearer", "description": "A key made by `aed tokens create`"}
-        }
-        document["security"] = [{}, {"token": []}]  # anonymous requests are answered too
-        operations = [each for path in document["paths"].values() for each in path.values()]
-        for status, answer in (each for one in operations for each in one["responses"].items()):
-            if status == "4XX" or status.startswith("5"):
-                answer["content"] = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-            if status == "201":
-                answer["headers"] = _HEADERS_OF_THE_NEW
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation does
