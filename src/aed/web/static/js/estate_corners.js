@@ -1,5 +1,5 @@
 // Draw an estate: each tap on the map adds a corner to the text field, which the form sends.
-import { load, palette, styleOf } from "./map.js";
+import { createMap, lookAtBounds, palette } from "./map.js";
 
 const place = document.getElementById("corner-map");
 const field = document.getElementById("corners");
@@ -32,36 +32,8 @@ function shapes() {
 }
 
 async function open() {
-  const config = JSON.parse(place.dataset.config), words = place.dataset, { libraries } = config;
-  const [library] = await Promise.all([
-    import(libraries.maplibre.url),
-    load("link", { rel: "stylesheet", href: libraries.css.url, integrity: libraries.css.integrity }),
-    config.basemap && load("script", { src: libraries.pmtiles.url, integrity: libraries.pmtiles.integrity }),
-  ]);
-  const maplibre = library.default?.Map ? library.default : library;
-  let bounds;
-  if (config.basemap) {
-    const protocol = new window.pmtiles.Protocol();
-    maplibre.addProtocol("pmtiles", protocol.tile);
-    const archive = new window.pmtiles.PMTiles(location.origin + config.basemap);
-    protocol.add(archive);
-    const header = await archive.getHeader();
-    bounds = [header.minLon, header.minLat, header.maxLon, header.maxLat];
-  }
-  const map = new maplibre.Map({
-    container: "map",
-    style: styleOf(config, document.documentElement.lang, { devices: false }),
-    ...(bounds ? { bounds } : { center: [105, 34], zoom: 3 }),
-    maxZoom: 19, attributionControl: { compact: false }, dragRotate: false, pitchWithRotate: false, fadeDuration: 0,
-    locale: {
-      "Map.Title": words.map, "NavigationControl.ZoomIn": words.zoomIn, "NavigationControl.ZoomOut": words.zoomOut,
-      "GeolocateControl.FindMyLocation": words.where, "GeolocateControl.LocationNotAvailable": words.noLocation,
-      "AttributionControl.ToggleAttribution": words.credits,
-    },
-  });
-  map.touchZoomRotate.disableRotation();
-  map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
-  if (config.datum === "wgs84") map.addControl(new maplibre.GeolocateControl(), "top-right");
+  const config = JSON.parse(place.dataset.config);
+  const { map, maplibre } = await createMap(place, config, ({ bounds }) => lookAtBounds(bounds), { devices: false });
   const draw = () => map.getSource("corners").setData(shapes());
   function lookAt() {
     const points = ring(corners());

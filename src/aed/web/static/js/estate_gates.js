@@ -1,5 +1,5 @@
 // The gates of an estate: a tap on the map writes the coordinates of the chosen gate into its form.
-import { load, palette, styleOf } from "./map.js";
+import { createMap, palette } from "./map.js";
 
 const place = document.getElementById("gate-map");
 const status = document.getElementById("gate-status");
@@ -31,33 +31,12 @@ function choose(form, draw) {
 }
 
 async function open() {
-  const config = JSON.parse(place.dataset.config), words = place.dataset, { libraries } = config;
-  const [library] = await Promise.all([
-    import(libraries.maplibre.url),
-    load("link", { rel: "stylesheet", href: libraries.css.url, integrity: libraries.css.integrity }),
-    config.basemap && load("script", { src: libraries.pmtiles.url, integrity: libraries.pmtiles.integrity }),
-  ]);
-  const maplibre = library.default?.Map ? library.default : library;
-  if (config.basemap) {
-    const protocol = new window.pmtiles.Protocol();
-    maplibre.addProtocol("pmtiles", protocol.tile);
-  }
-  const box = new maplibre.LngLatBounds();
-  for (const point of outline.coordinates.flat(outline.type === "Polygon" ? 1 : 2)) box.extend(point);
-  const map = new maplibre.Map({
-    container: "map",
-    style: styleOf(config, document.documentElement.lang, { devices: false }),
-    bounds: box, fitBoundsOptions: { padding: 40 },
-    maxZoom: 19, attributionControl: { compact: false }, dragRotate: false, pitchWithRotate: false, fadeDuration: 0,
-    locale: {
-      "Map.Title": words.map, "NavigationControl.ZoomIn": words.zoomIn, "NavigationControl.ZoomOut": words.zoomOut,
-      "GeolocateControl.FindMyLocation": words.where, "GeolocateControl.LocationNotAvailable": words.noLocation,
-      "AttributionControl.ToggleAttribution": words.credits,
-    },
-  });
-  map.touchZoomRotate.disableRotation();
-  map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
-  if (config.datum === "wgs84") map.addControl(new maplibre.GeolocateControl(), "top-right");
+  const config = JSON.parse(place.dataset.config), words = place.dataset;
+  const { map } = await createMap(place, config, ({ maplibre }) => {
+    const bounds = new maplibre.LngLatBounds();
+    for (const point of outline.coordinates.flat(outline.type === "Polygon" ? 1 : 2)) bounds.extend(point);
+    return { bounds, fitBoundsOptions: { padding: 40 } };
+  }, { devices: false });
   const draw = () => map.getSource("gates").setData(shapes());
   map.once("load", () => {
     const colour = palette().estate;

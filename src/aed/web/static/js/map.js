@@ -102,7 +102,7 @@ export function attributionOf({ text, url }) {
 }
 
 // `devices: false` leaves out the AEDs: the ground alone.
-export function styleOf(config, language, { devices = true } = {}) {
+function styleOf(config, language, { devices = true } = {}) {
   const c = config.tiles ? LIGHT : palette();
   const attribution = attributionOf(config.credit);
   const empty = { type: "geojson", data: { type: "FeatureCollection", features: [] } };
@@ -181,45 +181,61 @@ function ringCanvas(numbers, colours) {
   return canvas;
 }
 
-export async function openMap(place, config) {
-  const words = place.dataset, language = document.documentElement.lang;
-  const { libraries } = config;
+// Load MapLibre and the base map. Return the library, and the bounds of the base map if it is our own file.
+async function loadLibraries({ libraries, basemap }) {
   const [library] = await Promise.all([
     import(libraries.maplibre.url),
     load("link", { rel: "stylesheet", href: libraries.css.url, integrity: libraries.css.integrity }),
-    config.basemap && load("script", { src: libraries.pmtiles.url, integrity: libraries.pmtiles.integrity }),
+    basemap && load("script", { src: libraries.pmtiles.url, integrity: libraries.pmtiles.integrity }),
   ]);
   const maplibre = library.default?.Map ? library.default : library;
-  let { bounds } = config;
-  if (config.basemap) {
-    const protocol = new window.pmtiles.Protocol();
-    maplibre.addProtocol("pmtiles", protocol.tile);
-    const archive = new window.pmtiles.PMTiles(location.origin + config.basemap);
-    protocol.add(archive);
-    const header = await archive.getHeader();
-    bounds = [header.minLon, header.minLat, header.maxLon, header.maxLat];
-  }
+  if (!basemap) return { maplibre };
+  const protocol = new window.pmtiles.Protocol();
+  maplibre.addProtocol("pmtiles", protocol.tile);
+  const archive = new window.pmtiles.PMTiles(location.origin + basemap);
+  protocol.add(archive);
+  const header = await archive.getHeader();
+  return { maplibre, bounds: [header.minLon, header.minLat, header.maxLon, header.maxLat] };
+}
+
+// Create a map in #map, with its words from the data attributes of `place`. `optionsOf` returns what MapLibre
+// does in addition, such as where to look, from the library and the bounds of the base map.
+export async function createMap(place, config, optionsOf, { devices = true, follow = false } = {}) {
+  const words = place.dataset, { maplibre, bounds } = await loadLibraries(config);
+  const locale = {
+    "Map.Title": words.map, "NavigationControl.ZoomIn": words.zoomIn, "NavigationControl.ZoomOut": words.zoomOut,
+    "NavigationControl.ResetBearing": words.north, "Popup.Close": words.close, "Marker.Title": words.map,
+    "GeolocateControl.FindMyLocation": words.where, "GeolocateControl.LocationNotAvailable": words.noLocation,
+    "AttributionControl.ToggleAttribution": words.credits,
+  };
   const map = new maplibre.Map({
     container: "map",
-    style: styleOf(config, language),
-    hash: true,
-    ...(config.here ? { center: config.here, zoom: 15.2 } : bounds ? { bounds, fitBoundsOptions: { padding: 40, maxZoom: 16 } } : { center: [105, 34], zoom: 3 }),
+    style: styleOf(config, document.documentElement.lang, { devices }),
     maxZoom: 19,
     attributionControl: { compact: false },
     dragRotate: false,
     pitchWithRotate: false,
-    cooperativeGestures: false,
-    fadeDuration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 200,
-    locale: {
-      "Map.Title": words.map, "NavigationControl.ZoomIn": words.zoomIn, "NavigationControl.ZoomOut": words.zoomOut,
-      "NavigationControl.ResetBearing": words.north, "Popup.Close": words.close, "Marker.Title": words.map,
-      "GeolocateControl.FindMyLocation": words.where, "GeolocateControl.LocationNotAvailable": words.noLocation,
-      "AttributionControl.ToggleAttribution": words.credits,
-    },
+    fadeDuration: 0,
+    locale: Object.fromEntries(Object.entries(locale).filter(([, text]) => text)),
+    ...optionsOf({ maplibre, bounds }),
   });
   map.touchZoomRotate.disableRotation();
   map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
-  if (config.datum === "wgs84") map.addControl(new maplibre.GeolocateControl({ trackUserLocation: true }), "top-right");
+  if (config.datum === "wgs84") map.addControl(new maplibre.GeolocateControl(follow ? { trackUserLocation: true } : {}), "top-right");
+  return { map, maplibre };
+}
+
+// Where to look: at the bounds of the base map, or at China.
+export const lookAtBounds = (bounds, fitBoundsOptions) => (bounds ? { bounds, ...(fitBoundsOptions && { fitBoundsOptions }) } : { center: [105, 34], zoom: 3 });
+
+export async function openMap(place, config) {
+  const words = place.dataset, language = document.documentElement.lang;
+  const { map, maplibre } = await createMap(place, config, ({ bounds = config.bounds }) => ({
+    hash: true,
+    ...(config.here ? { center: config.here, zoom: 15.2 } : lookAtBounds(bounds, { padding: 40, maxZoom: 16 })),
+    cooperativeGestures: false,
+    fadeDuration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 200,
+  }), { follow: true });
 
   const svgs = new Map(), sentences = new Map();
   for (const item of place.querySelectorAll("[data-mark]")) {
