@@ -12,10 +12,24 @@ from enum import StrEnum
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Index, String, Text, and_, cast, column, func, inspect, or_, select, table
+from sqlalchemy import (
+    ColumnElement,
+    Index,
+    String,
+    Text,
+    and_,
+    cast,
+    column,
+    func,
+    inspect,
+    or_,
+    select,
+    table,
+    true,
+)
 from sqlalchemy.dialects.postgresql import insert as insert_on_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_on_sqlite
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from aed.accounts import audit_log
 from aed.accounts.permissions import Viewer
@@ -126,12 +140,24 @@ def audit_entries(
         )
         grants = select(cast(_role_grants.c.id, String)).where(_role_grants.c.person_id.in_(person_ids))
         role = and_(AuditEntry.subject == AuditSubject.ROLE, AuditEntry.subject_id.in_(grants))
-        asked = asked.where(or_(AuditEntry.who.in_([f"person:{each}" for each in person_ids]), about, role))
-    if since is not None:
-        asked = asked.where(AuditEntry.at >= since)
-    if until is not None:
-        asked = asked.where(AuditEntry.at < until)
+        asked = asked.where(or_(is_actor(AuditEntry.who, person_ids), about, role))
+    asked = asked.where(is_within(AuditEntry.at, since=since, until=until))
     return session.scalars(asked.order_by(AuditEntry.number.desc()).limit(limit)).all()
+
+
+def is_actor(who: InstrumentedAttribute[str], person_ids: Collection[int]) -> ColumnElement[bool]:
+    """Return the condition that one of these people made the change."""
+    return who.in_([f"person:{each}" for each in person_ids])
+
+
+def is_within(
+    at: InstrumentedAttribute[datetime], *, since: datetime | None, until: datetime | None
+) -> ColumnElement[bool]:
+    """Return the condition that a change was made from `since` on and before `until`, if they are given."""
+    return and_(
+        at >= since if since is not None else true(),
+        at < until if until is not None else true(),
+    )
 
 
 def require_can_read_log(viewer: Viewer) -> None:

@@ -29,7 +29,7 @@ from aed.accounts.sessions import (
     is_csrf_token,
 )
 from aed.accounts.tokens import Token, expired_token, hash_key, valid_token
-from aed.accounts.viewers import viewer_of_person as viewer_of_person  # pages import it from here too
+from aed.accounts.viewers import viewer_of_person
 from aed.database.dependencies import database_of
 from aed.database.session import Database, read_session, retry_on_stale_connection, transaction
 from aed.errors import AedError, NotAllowed, NotSignedIn, TokenExpired

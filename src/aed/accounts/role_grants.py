@@ -6,13 +6,15 @@ from datetime import datetime
 
 from sqlalchemy import (
     CheckConstraint,
+    ColumnElement,
     ForeignKey,
     Index,
     String,
     select,
     text,
 )
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
+from sqlalchemy.sql.elements import SQLCoreOperations
 
 from aed.accounts.permissions import Role, RoleAssignment
 from aed.accounts.regions.queries import regions_below
@@ -78,6 +80,25 @@ def role_assignments_of(session: Session, person_id: int) -> tuple[RoleAssignmen
             region_ids=below[grant.region_id] if grant.region_id is not None else (),
         )
         for grant in grants
+    )
+
+
+def holds_role(
+    person_id: SQLCoreOperations[int] | int,
+    role: SQLCoreOperations[Role] | Role,
+    estate_id: SQLCoreOperations[int | None] | int,
+) -> ColumnElement[bool]:
+    """Return the condition that a person holds a role on an estate now, each given by value or by column."""
+    held = aliased(RoleGrant)
+    return (
+        select(held.id)
+        .where(
+            held.person_id == person_id,
+            held.role == role,
+            held.estate_id == estate_id,
+            held.revoked_at.is_(None),
+        )
+        .exists()
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from sqlalchemy import (
     JSON,
@@ -26,6 +26,8 @@ from sqlalchemy.orm import (
 )
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+from aed.errors import ChangedMeanwhile
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -129,3 +131,19 @@ def as_datetime(value: datetime | str | None) -> datetime | None:
     """Return the value of a datetime column of a compiled statement as a timezone-aware datetime."""
     found = datetime.fromisoformat(value) if isinstance(value, str) else value
     return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
+
+
+class VersionedRow(Protocol):
+    """A row with a version."""
+
+    version: Any  # Any: a mapped column, whose values are integers
+
+
+def require_version(row: VersionedRow, version: int | None) -> None:
+    """Require that a row has the version that the caller read. Raises ChangedMeanwhile."""
+    if row.version != version:
+        raise ChangedMeanwhile(
+            "The version is now {version}. Read it again, apply your change to it, and "
+            "send its ETag in If-Match.",
+            version=row.version,
+        )

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code
 from aed.accounts.trust import CertificateTrust
+from aed.database.types import require_version
 from aed.errors import Conflict, InvalidInput
 from aed.issuers import queries
 from aed.issuers.models import Issuer, IssuerCourse, IssuerName
@@ -25,7 +26,6 @@ from aed.registry.changes import (
     record_creation,
     record_note,
     require_not_null,
-    require_version,
 )
 
 

@@ -28,6 +28,7 @@ from sqlalchemy.orm import (
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.exc import StaleDataError
 
+from aed.accounts.audit_log import is_actor, is_within
 from aed.accounts.permissions import Viewer
 from aed.database.bulk import insert_many
 from aed.database.geometry import position_of, shape_of
@@ -64,26 +65,11 @@ class PutOutcome(StrEnum):
         return cls.UNCHANGED if is_new is None else cls.NEW if is_new else cls.CHANGED
 
 
-class VersionedRow(Protocol):
-    """A row with a version."""
-
-    version: Any  # Any: a mapped column, whose values are integers
-
-
 class RecordedRow(Protocol):
     """A row with an id, whose changes are recorded."""
 
     __tablename__: Any  # Any: as in SQLAlchemy's own annotation
-    id: Any  # Any: see `version`
-
-
-def require_version(row: VersionedRow, version: int | None) -> None:
-    if row.version != version:
-        raise ChangedMeanwhile(
-            "The version is now {version}. Read it again, apply your change to it, and "
-            "send its ETag in If-Match.",
-            version=row.version,
-        )
+    id: Any  # Any: as in SQLAlchemy's own annotation
 
 
 def flush_or_conflict(session: Session, taken: str, field: str | None) -> None:
@@ -245,15 +231,12 @@ def registry_changes(
         raise NotAllowed("Only a network administrator may read the history of the whole register.")
     asked = select(RegistryChange)
     if person_ids is not None:
-        asked = asked.where(RegistryChange.who.in_([f"person:{each}" for each in person_ids]))
+        asked = asked.where(is_actor(RegistryChange.who, person_ids))
     if subject:
         asked = asked.where(RegistryChange.subject == subject)
     if subject_id:
         asked = asked.where(RegistryChange.subject_id == subject_id)
-    if since is not None:
-        asked = asked.where(RegistryChange.at >= since)
-    if until is not None:
-        asked = asked.where(RegistryChange.at < until)
+    asked = asked.where(is_within(RegistryChange.at, since=since, until=until))
     return session.scalars(asked.order_by(RegistryChange.id.desc()).limit(limit)).all()
 
 

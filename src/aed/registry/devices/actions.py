@@ -16,6 +16,7 @@ from aed.accounts.permissions import Viewer, require_estate_manager, require_kee
 from aed.accounts.regions.models import Region
 from aed.accounts.regions.queries import region_by_code
 from aed.database.geometry import point, position_of
+from aed.database.types import require_version
 from aed.errors import Conflict, InvalidInput, NotAllowed
 from aed.registry.changes import (
     amended_fields,
@@ -23,7 +24,6 @@ from aed.registry.changes import (
     record_amendment,
     record_creation,
     require_not_null,
-    require_version,
 )
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Consumable, Device

@@ -15,6 +15,7 @@ from aed.accounts.permissions import Viewer, require_administrator, require_esta
 from aed.accounts.regions.queries import region_by_code
 from aed.database.bulk import in_array
 from aed.database.geometry import area, point, position_of, shape_of
+from aed.database.types import require_version
 from aed.errors import Conflict
 from aed.geo import Position
 from aed.registry.changes import (
@@ -23,7 +24,6 @@ from aed.registry.changes import (
     record_amendment,
     record_creation,
     require_not_null,
-    require_version,
 )
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Building, Estate, Gate

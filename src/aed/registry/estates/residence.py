@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.free_text import one_line
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, Viewer, require_estate_manager
-from aed.accounts.role_grants import RoleGrant, managers_of
+from aed.accounts.role_grants import holds_role, managers_of
 from aed.accounts.roles.actions import grant_role
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sign_in.rules import DAY, AttemptLimit
@@ -82,16 +82,6 @@ def open_residence_requests(
     visibility: for managers of the estate.
     """
     require_estate_manager(viewer, estate.id, region_id=estate.region_id)
-    is_resident = (
-        select(RoleGrant.id)
-        .where(
-            RoleGrant.person_id == ResidenceRequest.person_id,
-            RoleGrant.estate_id == estate.id,
-            RoleGrant.role == Role.RESIDENT,
-            RoleGrant.revoked_at.is_(None),
-        )
-        .exists()
-    )
     rows = session.execute(
         select(ResidenceRequest, Person)
         .join(Person, Person.id == ResidenceRequest.person_id)
@@ -99,7 +89,7 @@ def open_residence_requests(
             ResidenceRequest.estate_id == estate.id,
             ResidenceRequest.answered_at.is_(None),
             Person.erased_at.is_(None),
-            ~is_resident,
+            ~holds_role(ResidenceRequest.person_id, Role.RESIDENT, estate.id),
         )
         .order_by(ResidenceRequest.id)
         .limit(limit)
@@ -178,13 +168,7 @@ def is_confirmed(session: Session, person_id: int, estate_id: int) -> bool:
 
     visibility: for the link that was sent to the estate's manager.
     """
-    held = select(RoleGrant.id).where(
-        RoleGrant.person_id == person_id,
-        RoleGrant.estate_id == estate_id,
-        RoleGrant.role == Role.RESIDENT,
-        RoleGrant.revoked_at.is_(None),
-    )
-    return session.scalar(held.limit(1)) is not None
+    return bool(session.scalar(select(holds_role(person_id, Role.RESIDENT, estate_id))))
 
 
 def estates_named(session: Session, name: str) -> Sequence[Estate]:

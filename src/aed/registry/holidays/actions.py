@@ -9,10 +9,11 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
+from aed.database.types import require_version
 from aed.errors import ChangedMeanwhile, InvalidInput, VersionNeeded
 from aed.hours.evaluation import china_calendar
 from aed.hours.holiday_calendar import DayKind
-from aed.registry.changes import RegistryChange, flush_or_conflict, require_version
+from aed.registry.changes import RegistryChange, flush_or_conflict
 from aed.registry.holidays import queries as holiday_queries
 from aed.registry.holidays.models import HolidayCalendar, HolidayDay, HolidayYear
 from aed.registry.holidays.schemas import HolidayYearIn

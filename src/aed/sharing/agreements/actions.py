@@ -16,7 +16,8 @@ from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.people.actions import find_or_add_person
 from aed.accounts.permissions import Audience, Viewer, require_administrator, require_estate_manager
 from aed.database.session import exclusive_lock
-from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound
+from aed.database.types import require_version
+from aed.errors import Conflict, InvalidInput, NotFound
 from aed.sharing import rules
 from aed.sharing.agreements import queries
 from aed.sharing.agreements.schemas import AgreementDraft, AgreementIn
@@ -64,12 +65,7 @@ def amend_agreement(
     If the text changes, all decisions on the earlier text are void.
     """
     found = _managed(session, who, agreement_id)
-    if found.version != version:
-        raise ChangedMeanwhile(
-            "The version is now {version}. Read it again, apply your change to it, and "
-            "send its ETag in If-Match.",
-            version=found.version,
-        )
+    require_version(found, version)
     if found.state not in (AgreementState.DRAFT, AgreementState.PROPOSED):
         raise Conflict(
             "Agreement {agreement_id} is {state}. Draft a new one that supersedes it.",

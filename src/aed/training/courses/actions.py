@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
+from aed.database.types import require_version
 from aed.errors import Conflict, InvalidInput
 from aed.issuers.actions import managed_issuer
 from aed.registry.changes import (
@@ -17,7 +18,6 @@ from aed.registry.changes import (
     record_creation,
     record_note,
     require_not_null,
-    require_version,
 )
 from aed.training.courses import queries
 from aed.training.courses.schemas import CourseAmend, CourseIn

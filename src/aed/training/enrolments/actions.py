@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import SCHEDULER, Viewer
+from aed.database.types import require_version
 from aed.errors import Conflict, NotAllowed, NotFound
-from aed.registry.changes import flush_or_conflict, record_amendment, record_creation, require_version
+from aed.registry.changes import flush_or_conflict, record_amendment, record_creation
 from aed.training import queries as session_queries
 from aed.training.courses import queries as course_queries
 from aed.training.enrolments import queries as enrolment_queries

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.queries import region_by_code
 from aed.database.geometry import point, position_of
+from aed.database.types import require_version
 from aed.errors import Conflict, InvalidInput
 from aed.registry.changes import (
     amended_fields,
@@ -18,7 +19,6 @@ from aed.registry.changes import (
     record_amendment,
     record_creation,
     require_not_null,
-    require_version,
 )
 from aed.registry.estates.models import Estate
 from aed.training import queries

@@ -9,15 +9,10 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people import actions as people_actions
 from aed.accounts.permissions import Viewer
+from aed.database.types import require_version
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.issuers import queries as issuer_queries
-from aed.registry.changes import (
-    flush_or_conflict,
-    record_amendment,
-    record_creation,
-    record_note,
-    require_version,
-)
+from aed.registry.changes import flush_or_conflict, record_amendment, record_creation, record_note
 from aed.training.models import TrainerGrade, TrainingSession
 from aed.training.trainers import queries
 from aed.training.trainers.queries import trainers

@@ -12,15 +12,10 @@ from sqlalchemy.orm import Session
 from aed.accounts.free_text import MAX_REASON_CHARACTERS, quote
 from aed.accounts.permissions import Viewer, require_estate_manager
 from aed.database.idempotency import content_digest, require_same_content
+from aed.database.types import require_version
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.hours.dates import months_after
-from aed.registry.changes import (
-    flush_or_conflict,
-    record_amendment,
-    record_creation,
-    require_not_null,
-    require_version,
-)
+from aed.registry.changes import flush_or_conflict, record_amendment, record_creation, require_not_null
 from aed.registry.devices.corrections import amend_from_check, doubt_access, local_day, replace_consumable
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import ConsumableKind, DeviceState, replaced_by

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.free_text import MAX_PLACE_CHARACTERS, quote
 from aed.accounts.permissions import Viewer, require_administrator
+from aed.database.types import require_version
 from aed.errors import Conflict
-from aed.registry.changes import flush_or_conflict, record_amendment, record_creation, require_version
+from aed.registry.changes import flush_or_conflict, record_amendment, record_creation
 from aed.registry.devices.models import Device
 from aed.upkeep.faults import actions as fault_actions
 from aed.upkeep.faults.queries import active_quarantines_of

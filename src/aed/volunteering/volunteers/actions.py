@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, Viewer
 from aed.accounts.regions.queries import region_of_estate
-from aed.accounts.role_grants import RoleGrant
+from aed.accounts.role_grants import holds_role
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from aed.registry.changes import flush_or_conflict
 from aed.volunteering.models import LeadBuilding, Volunteer
@@ -74,13 +74,7 @@ def assign_buildings(
     """
     region_id = _region_of(session, who, estate_id)
     require_manager(who, estate_id=estate_id, region_id=region_id)
-    lead = select(RoleGrant.id).where(
-        RoleGrant.person_id == person_id,
-        RoleGrant.role == Role.LEAD,
-        RoleGrant.estate_id == estate_id,
-        RoleGrant.revoked_at.is_(None),
-    )
-    if session.scalar(lead) is None:
+    if not session.scalar(select(holds_role(person_id, Role.LEAD, estate_id))):
         raise Conflict(
             "Person {person_id} is not a lead of this estate. Grant them the role first.",
             field="person_id",
