@@ -34,8 +34,8 @@ from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import Role, TokenRole
+from aed.accounts.viewers import viewer_of_person
 from aed.certificates.models import PersonPair
 from aed.database.session import open_database
 from aed.http.openapi_examples import json_contents

@@ -9,12 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, TokenRole
 from aed.accounts.regions.models import Region
 from aed.accounts.sessions import CSRF_HEADER, SESSION_COOKIE, SignIn, csrf_token
 from aed.accounts.tokens import hash_key
+from aed.accounts.viewers import viewer_of_person
 from aed.certificates.models import PersonPair
 from aed.notifications.endpoints import EndpointInput, save_endpoint
 from aed.notifications.outbox import Notice, enqueue_to_endpoint

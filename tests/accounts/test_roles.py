@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role, RoleAssignment, TokenRole, Viewer, can_grant_role
 from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles import actions as role_actions
 from aed.accounts.roles import queries as role_queries
 from aed.accounts.roles.schemas import RoleIn
+from aed.accounts.viewers import viewer_of_person
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.registry.devices import queries as device_queries
 from aed.registry.estates import queries as estate_queries

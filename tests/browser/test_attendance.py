@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import Role
+from aed.accounts.viewers import viewer_of_person
 from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments.schemas import EnrolmentIn
 from tests import make

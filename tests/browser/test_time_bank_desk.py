@@ -8,10 +8,10 @@ from playwright.sync_api import expect
 from sqlalchemy import select
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
 from aed.accounts.regions.models import Region
+from aed.accounts.viewers import viewer_of_person
 from aed.registry.estates.models import Estate
 from aed.sharing.rules import PartyRole
 from aed.volunteering.appeals import actions as appeal_actions

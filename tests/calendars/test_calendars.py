@@ -13,10 +13,10 @@ from icalendar import Calendar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role
 from aed.accounts.tokens import hash_key
+from aed.accounts.viewers import viewer_of_person
 from aed.calendars import actions, queries
 from aed.calendars.models import CalendarAddress, CalendarKind
 from aed.calendars.training_events import events, title, training_calendar

@@ -10,11 +10,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Person, PersonChange
 from aed.accounts.permissions import Role, TokenRole, Viewer
 from aed.accounts.role_grants import RoleGrant
+from aed.accounts.viewers import viewer_of_person
 from aed.calendars.models import CalendarAddress
 from aed.certificates.duplicates.actions import (
     MERGED_SEPARATELY,

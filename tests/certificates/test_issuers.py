@@ -9,9 +9,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import ANYONE, Role, TokenRole
 from aed.accounts.trust import CertificateTrust
+from aed.accounts.viewers import viewer_of_person
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.issuers import actions, queries
 from aed.issuers.models import Issuer

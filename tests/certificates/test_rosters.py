@@ -15,8 +15,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import ANYONE, Role, TokenRole
+from aed.accounts.viewers import viewer_of_person
 from aed.certificates.issuer_rosters.sheet_actions import IssuerRosterReport, import_issuer_roster
 from aed.certificates.models import CertificateCheck, IssuerEntry
 from aed.certificates.rules import CheckState

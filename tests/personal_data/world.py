@@ -8,7 +8,6 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.demo_people import DemoPerson, DemoRole
 from aed.accounts.people import actions as people_actions
 from aed.accounts.people.models import Account, Identity, Person
@@ -22,6 +21,7 @@ from aed.accounts.sign_in.models import RecoveryCode, SecondFactor, SignInAttemp
 from aed.accounts.sign_in.rules import FactorKind
 from aed.accounts.sign_in.throttling import account_keys
 from aed.accounts.tokens import hash_key
+from aed.accounts.viewers import viewer_of_person
 from aed.calendars.models import CalendarKind
 from aed.certificates.models import CertificateCheck, IssuerEntry, PersonPair
 from aed.certificates.rules import CheckState

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import ANYONE, Role, Viewer
+from aed.accounts.viewers import viewer_of_person
 from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.http import outbound

@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import Role
+from aed.accounts.viewers import viewer_of_person
 from aed.certificates.awards import queries as award_queries
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate

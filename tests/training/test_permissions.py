@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role, Viewer
+from aed.accounts.viewers import viewer_of_person
 from aed.errors import NotAllowed, NotFound
 from aed.registry.estates.models import Estate
 from aed.training import queries as session_queries

@@ -11,9 +11,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role, Viewer
+from aed.accounts.viewers import viewer_of_person
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.settings import Settings
 from aed.training.attendance import actions as attendance_actions

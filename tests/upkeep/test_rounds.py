@@ -11,9 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role, Viewer
+from aed.accounts.viewers import viewer_of_person
 from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from aed.hours.timetable import Opening, StateSpan

@@ -12,11 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.demo_people import DemoPerson, DemoRole, demo_people
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
 from aed.accounts.sessions import SESSION_COOKIE
+from aed.accounts.viewers import viewer_of_person
 from aed.cli import demo
 from aed.database.session import Database, read_session
 from aed.incidents.models import Alert

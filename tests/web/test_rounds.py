@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Role
+from aed.accounts.viewers import viewer_of_person
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.upkeep.rules import short_number

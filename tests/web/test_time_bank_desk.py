@@ -11,9 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.people.models import Account, Person
 from aed.accounts.permissions import Role, Viewer
+from aed.accounts.viewers import viewer_of_person
 from aed.registry.estates.models import Estate
 from aed.sharing.rules import PartyRole
 from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor, StockChange

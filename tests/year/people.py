@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.authentication import viewer_of_person
 from aed.accounts.permissions import Viewer
+from aed.accounts.viewers import viewer_of_person
 from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.checks.actions import record_check
 from aed.upkeep.checks.schemas import CheckIn, ReplacedIn

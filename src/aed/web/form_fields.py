@@ -1,10 +1,17 @@
-"""Read the text fields of a form that has no file."""
+"""The text fields of forms: read them, and what to say of a wrong one."""
 
 from __future__ import annotations
 
-from fastapi import Request
+from typing import Annotated, Final
+
+from fastapi import Form, Request
 
 from aed.errors import InvalidInput
+from aed.web.words import noop
+
+Text = Annotated[str, Form(max_length=300)]
+"""A field of one line."""
+BAD_PHONE: Final = noop("This is not a phone number that can receive messages. Check the digits.")
 
 
 async def text_fields(request: Request, *, max_fields: int) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from aed.settings import Settings
 from aed.web import static
@@ -31,6 +31,8 @@ HEADERS: Final[Mapping[str, str]] = {
     "Vary": "Accept, Accept-Language, Cookie",
 }
 """The headers of every page, beside those that `aed.http.headers` adds to every response."""
+NO_STORE: Final = {"Cache-Control": "no-store"}
+"""The header of pages that no browser and no proxy may keep."""
 _YEAR_SECONDS: Final = 365 * 24 * 3_600
 LEAD: Final = "neighbourhood lead"
 """What neighbourhood leads are called in English; AED_LEAD_WORD says it in Chinese."""
@@ -133,3 +135,8 @@ def _language_links(request: Request, current: str) -> list[LanguageLink]:
             url = request.url.include_query_params(**{PARAMETER: each})
             links.append(LanguageLink(each, translator(each)(_OWN_NAME), f"{url.path}?{url.query}"))
     return links
+
+
+def to_sign_in(path: str) -> RedirectResponse:
+    """Redirect a stranger to the sign-in, which leads back to the page at `path`."""
+    return RedirectResponse(f"/sign-in?next={path}", 303)

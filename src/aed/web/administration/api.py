@@ -29,12 +29,11 @@ from aed.web.administration.actions import ACTS, BAD_CHOICE, Sent
 from aed.web.administration.rules import TITLES, Asked, Content, Subject
 from aed.web.form_fields import fields_by_name
 from aed.web.language import language_of
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-NO_STORE: Final = {"Cache-Control": "no-store"}
 NOT_STORABLE: Final = noop("These values cannot be stored. Leave out unusual characters, and shorten them.")
 MAX_FIELDS: Final = 20
 MAX_CHARACTERS: Final = 20_000
@@ -76,7 +75,7 @@ def show_administration(
 ) -> Response:
     """Show a line for each subject: what is wrong, or how it stands."""
     if not viewer.is_signed_in:
-        return RedirectResponse("/sign-in?next=/administration", 303)
+        return to_sign_in("/administration")
     at = clock.now()
     require_can_see_outbox(viewer)
     has_network = request.app.state.network is not None
@@ -101,7 +100,7 @@ def show_subject(
 ) -> Response:
     """Show the page of a subject."""
     if not viewer.is_signed_in:
-        return RedirectResponse(f"/sign-in?next=/administration/{subject.value}", 303)
+        return to_sign_in(f"/administration/{subject.value}")
     require_can_see_outbox(viewer)
     return _subject_page(request, session, database, viewer, subject, is_done=bool(done))
 

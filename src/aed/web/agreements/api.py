@@ -18,7 +18,7 @@ from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.permissions import Audience, Viewer, require_administrator, require_estate_manager
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput, NotAllowed, NotSignedIn
-from aed.http.parameters import PublicAddress
+from aed.http.parameters import PublicAddress, RowId
 from aed.http.query import ANY_PARAMETER
 from aed.planning.coverage.maps import band_with_most, coverage_map
 from aed.registry.estates import queries as estate_queries
@@ -42,7 +42,7 @@ from aed.web.words import translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 router.include_router(drafts.router)
-AgreementId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+AgreementId = RowId
 TextHash = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 Key = Annotated[str, Path(min_length=8, max_length=100)]
 Typed = Annotated[str, Form(max_length=10_000)]

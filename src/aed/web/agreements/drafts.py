@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
@@ -37,7 +37,7 @@ from aed.web.render import render
 from aed.web.words import noop, translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
-AgreementId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+AgreementId = RowId
 MAX_FIELDS: Final = 12_000
 MAX_VALUE: Final = 50_000
 MAX_PREVIEWS: Final = 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Request, Response
@@ -18,10 +18,9 @@ from aed.training.attendance.rules import CHANGES_EVERY, CHECK_IN_PAGE
 from aed.training.models import TrainingSession
 from aed.translation import detail_of
 from aed.web.language import language_of
-from aed.web.render import render
+from aed.web.render import NO_STORE, render
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
-NO_STORE: Final = {"Cache-Control": "no-store"}
 Token = Annotated[str, Path(max_length=1000)]
 
 

@@ -1,4 +1,4 @@
-"""Parameters, limits and headers that the routes of the check page share."""
+"""Parameters and limits that the routes of the check page share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from aed.web.form_fields import fields_by_name
 MAX_FIELDS: Final = 100
 MAX_KEPT: Final = 8_000
 """Characters of a field, and of what was entered before the sign-in."""
-NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 async def fields_of_form(request: Request) -> dict[str, str]:

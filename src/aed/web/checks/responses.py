@@ -27,9 +27,9 @@ from aed.upkeep.rounds.queries import AssignedRound
 from aed.upkeep.rules import CheckKind
 from aed.web.checks import queries
 from aed.web.checks.page import DeviceForm, lines_of
-from aed.web.checks.requests import MAX_KEPT, NO_STORE, device_id_in
+from aed.web.checks.requests import MAX_KEPT, device_id_in
 from aed.web.checks.rules import BadForm
-from aed.web.render import render
+from aed.web.render import NO_STORE, render
 from aed.web.words import noop
 
 TEMPLATE: Final = "checks/check.html.jinja"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
@@ -20,7 +20,7 @@ from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import Database, transaction
 from aed.errors import AedError, ChangedMeanwhile, Conflict, InvalidInput
 from aed.geo import Datum
-from aed.http.parameters import SettingsDep, one_at_a_time
+from aed.http.parameters import RowId, SettingsDep, one_at_a_time
 from aed.http.query import ANY_PARAMETER
 from aed.imports.devices.permissions import require_importer
 from aed.imports.devices.rules import thresholds_in
@@ -34,12 +34,11 @@ from aed.translation import detail_of, translate
 from aed.web.device_lists.rules import FIELDS, MENDS, SHOWN, reason_words
 from aed.web.form_fields import text_fields
 from aed.web.language import language_of
-from aed.web.render import render
+from aed.web.render import NO_STORE, render
 from aed.web.words import noop, translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-NO_STORE: Final = {"Cache-Control": "no-store"}
 MAX_FIELDS: Final = 3_000
 MAX_SHOWN: Final = 20
 """Maximum number of refused rows and questions on the page; the workbook has all."""
@@ -56,7 +55,7 @@ DATUMS: Final[Mapping[Datum, str]] = {
 _place = threading.BoundedSemaphore(2)
 """Reads two lists at a time, since lookups take precedence."""
 
-DraftId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+DraftId = RowId
 MappingId = DraftId
 
 

@@ -41,14 +41,13 @@ from aed.web.dispatch_board.requests import (
     typed_place,
 )
 from aed.web.language import language_of
-from aed.web.render import POLICY, render
+from aed.web.render import NO_STORE, POLICY, render, to_sign_in
 from aed.web.words import noop, translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
 MAX_INCIDENTS: Final = 50
 """How many running incidents, the newest, are on the board."""
-NO_STORE: Final = {"Cache-Control": "no-store"}
 NOT_STORABLE: Final = noop("These values cannot be stored. Leave out unusual characters, and shorten them.")
 ANSWERED_MEANWHILE: Final = noop(
     "They have answered meanwhile: “{state}”. You entered “{reply}”. Send again to enter it all the same."
@@ -64,7 +63,7 @@ def show_board(
 ) -> Response:
     """Show the running incidents of the dispatcher's regions, and the places whose name was searched for."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/board", 303)
+        return to_sign_in("/board")
     return _board(request, session, viewer, new=typed, joined=typed.joined)
 
 
@@ -89,7 +88,7 @@ def create_incident(
 def show_why(request: Request, session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> Response:
     """Show why these people are asked: the arithmetic of the latest plan."""
     if viewer.person_id is None:
-        return RedirectResponse(f"/sign-in?next=/board/{incident_id}", 303)
+        return to_sign_in(f"/board/{incident_id}")
     incident = queries.incident(session, viewer, incident_id)
     plan = queries.last_plan(session, incident.id)
     shown = plan_out(plan) if plan is not None else None

@@ -39,6 +39,8 @@ class Shown(StrEnum):
         return _SHOWN[self]
 
 
+MAX_VALUE: Final = 4_000
+"""Characters of a field."""
 _SHOWN: Final = {
     Shown.ALL: noop("All"),
     Shown.NOT_READY: noop("Not ready"),

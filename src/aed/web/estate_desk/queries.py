@@ -10,13 +10,13 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, String, and_, cast, exists, not_, or_, select
-from sqlalchemy.orm import Session, aliased, joinedload, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from aed.accounts.free_text import one_line
 from aed.accounts.people.models import Person
 from aed.accounts.people.queries import account_by_phone, people_by_phone
 from aed.accounts.permissions import Role, Viewer, require_estate_manager
-from aed.accounts.role_grants import RoleGrant
+from aed.accounts.role_grants import RoleGrant, holds_role
 from aed.accounts.roles import queries as role_queries
 from aed.accounts.visibility import managed_by, visible_to
 from aed.database.compiled import inline_text
@@ -232,17 +232,6 @@ def revoked_by_viewer(
 
     visibility: what the viewer ended themselves.
     """
-    held = aliased(RoleGrant)
-    again = (
-        select(held.id)
-        .where(
-            held.person_id == RoleGrant.person_id,
-            held.role == RoleGrant.role,
-            held.estate_id == RoleGrant.estate_id,
-            held.revoked_at.is_(None),
-        )
-        .exists()
-    )
     rows = session.execute(
         select(RoleGrant, Person)
         .join(Person, Person.id == RoleGrant.person_id)
@@ -251,7 +240,7 @@ def revoked_by_viewer(
             RoleGrant.revoked_by == viewer.name,
             RoleGrant.revoked_at > since,
             Person.erased_at.is_(None),
-            ~again,
+            ~holds_role(RoleGrant.person_id, RoleGrant.role, RoleGrant.estate_id),
         )
         .order_by(RoleGrant.revoked_at.desc(), RoleGrant.id)
         .limit(MAX_PEOPLE)

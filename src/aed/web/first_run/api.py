@@ -35,20 +35,18 @@ from aed.translation import detail_of
 from aed.web.basemap import has_own_basemap, map_config, map_policy
 from aed.web.first_run import queries
 from aed.web.first_run.rules import ELSEWHERE, boundary_of, corners_in, provinces
+from aed.web.form_fields import BAD_PHONE, Text
 from aed.web.language import language_of
-from aed.web.render import POLICY, render
+from aed.web.render import NO_STORE, POLICY, render, to_sign_in
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-NO_STORE: Final = {"Cache-Control": "no-store"}
-BAD_PHONE: Final = noop("This is not a phone number that can receive messages. Check the digits.")
 BAD_NAME: Final = noop("This name cannot be stored. Leave out unusual characters.")
 BAD_PLACE: Final = noop(
     "The region or the estate cannot be stored like this. Check the names, the code, the country (two "
     "letters), the time zone and the emergency number."
 )
-Text = Annotated[str, Form(max_length=300)]
 
 
 # --- The administrator ----------------------------------------------------------------------------------
@@ -154,7 +152,7 @@ def show_place_form(
 ) -> Response:
     """Show the form of a region and an estate, with a map on which its corners are tapped."""
     if not viewer.is_signed_in:
-        return RedirectResponse("/sign-in?next=/first-run/place", 303)
+        return to_sign_in("/first-run/place")
     require_administrator(viewer)
     return _place_page(request, session, settings, _empty())
 

@@ -21,7 +21,7 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.files.typesetting import qr_svg
 from aed.geo import box_around
-from aed.http.parameters import PublicAddress, SettingsDep
+from aed.http.parameters import PublicAddress, RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.notifications.short_links import KEY_IN_PATH, opens, short_link
 from aed.training import queries as session_queries
@@ -46,8 +46,8 @@ router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 PAGE_SIZE: Final = 40
 MAX_ALTERNATIVES: Final = 5
 MAX_COURSES: Final = 100
-SessionId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-EnrolmentId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+SessionId = RowId
+EnrolmentId = RowId
 LinkKey = Annotated[str, Path(max_length=200)]
 _NAME_AND_PHONE: Final = TypeAdapter(EnrolmentIn)
 

@@ -1,17 +1,13 @@
-"""What the routes of my page share: the signed-in person, texts of forms, headers."""
+"""What the routes of my page share: the signed-in person, and how many rows are shown."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
-
-from fastapi import Form
+from typing import Final
 
 from aed.accounts.permissions import Viewer
 from aed.errors import NotSignedIn
 
 MAX_SHOWN: Final = 20
-NO_STORE: Final = {"Cache-Control": "no-store"}
-Text = Annotated[str, Form(max_length=300)]
 
 
 def person_of(viewer: Viewer) -> int:

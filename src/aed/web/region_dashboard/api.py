@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
 from aed import clock
@@ -27,7 +26,7 @@ from aed.web.region_dashboard import queries
 from aed.web.region_dashboard.page import gap_maps, summary_of, tables_of
 from aed.web.region_dashboard.report import MEDIA_TYPES, ReportFormat, report_file
 from aed.web.region_dashboard.rules import year_until
-from aed.web.render import render
+from aed.web.render import render, to_sign_in
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
@@ -53,7 +52,7 @@ def show_region(
 ) -> Response:
     """Show the figures of a region, or of one of its estates, until a month."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/region", 303)
+        return to_sign_in("/region")
     at = clock.now()
     region = queries.readable_region(session, viewer, code)
     chosen = _month(month, region, at)
@@ -101,7 +100,7 @@ def download_report(
 ) -> Response:
     """Download the report of a month: a PDF in Chinese, or a workbook in the language of the page."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/region", 303)
+        return to_sign_in("/region")
     at = clock.now()
     region = queries.readable_region(session, viewer, code)
     chosen = _month(month, region, at)

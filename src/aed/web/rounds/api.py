@@ -34,13 +34,12 @@ from aed.upkeep.rounds.schemas import RoundsIn
 from aed.upkeep.rules import short_number
 from aed.web.form_fields import text_fields
 from aed.web.language import language_of
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.rounds import page, queries
 from aed.web.words import noop, translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-NO_STORE: Final = {"Cache-Control": "no-store"}
 FOR_OFFLINE: Final = {"Cache-Control": "no-store", "X-Keep-Offline": "yes"}
 """The service worker keeps a page with this header for when there is no network."""
 MAX_SHOWN: Final = 100
@@ -69,7 +68,7 @@ Typed = Annotated[dict[str, list[str]], Depends(_typed)]
 def show_rounds(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
     """List the rounds that the signed-in person walks, and those that they assign."""
     if not viewer.is_signed_in:
-        return RedirectResponse("/sign-in?next=/rounds", 303)
+        return to_sign_in("/rounds")
     at = clock.now()
     found = round_queries.rounds(
         session, viewer, at=at, limit=MAX_SHOWN, since=at.date() - timedelta(days=SHOWN_DAYS)
@@ -102,7 +101,7 @@ def show_new_round(
 ) -> Response:
     """Show the form of new rounds, for a place that the viewer assigns in; without one, the choice."""
     if not viewer.is_signed_in:
-        return RedirectResponse("/sign-in?next=/rounds/new", 303)
+        return to_sign_in("/rounds/new")
     return _form(request, session, viewer, {"place": [place]})
 
 
@@ -247,7 +246,7 @@ def _form(
 def show_round(request: Request, session: ReadSession, viewer: ViewerDep, round_id: RowId) -> Response:
     """Show a round: the next device large, then all in order. A phone keeps the page for offline."""
     if not viewer.is_signed_in:
-        return RedirectResponse(f"/sign-in?next=/rounds/{round_id}", 303)
+        return to_sign_in(f"/rounds/{round_id}")
     found = round_queries.round_by_id(session, viewer, round_id, at=clock.now())
     lines = page.stop_lines(found)
     zone = ZoneInfo(found.time_zone)

@@ -37,6 +37,7 @@ from aed.errors import InvalidInput, NotFound, NotSignedIn
 from aed.files.typesetting import qr_svg
 from aed.http.parameters import RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
+from aed.web.form_fields import BAD_PHONE, Text
 from aed.web.language import language_of
 from aed.web.render import render
 from aed.web.sign_up.rules import HOME, name_in, own_path
@@ -47,7 +48,6 @@ router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 TEMPLATE: Final = "sign_up/sign_in.html.jinja"
 NEW_NAME: Final = noop("New volunteer")
 """The name of a new account until the person gives theirs."""
-BAD_PHONE: Final = noop("This is not a phone number that can receive messages. Check the digits.")
 BAD_CODE: Final = noop(
     "This code is wrong or has expired. Use the newest message, or send yourself a new code."
 )
@@ -56,8 +56,6 @@ BAD_NAME: Final = noop("This name cannot be stored. Leave out unusual characters
 BAD_APP_CODE: Final = noop("This is not the code that the app shows now. Enter its newest code.")
 APP_NAME: Final = noop("Authenticator app")
 """The name of an app that is added here."""
-
-Text = Annotated[str, Form(max_length=300)]
 
 
 def language_for(request: Request) -> Language:

@@ -1,10 +1,10 @@
-"""What the routes of the time bank share: limits, headers, and refusals in words."""
+"""What the routes of the time bank share: limits, and refusals in words."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Form, Path, Request
+from fastapi import Request
 
 from aed.accounts.permissions import Viewer
 from aed.errors import AedError
@@ -13,10 +13,6 @@ from aed.web.language import language_of
 
 MAX_SHOWN: Final = 20
 MAX_TO_CONFIRM: Final = 100
-NO_STORE: Final = {"Cache-Control": "no-store"}
-
-RowId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-Text = Annotated[str, Form(max_length=300)]
 
 
 def problem_of(request: Request, viewer: Viewer, error: AedError) -> str:

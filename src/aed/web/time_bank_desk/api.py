@@ -35,7 +35,7 @@ from aed.volunteering.records import queries as record_queries
 from aed.volunteering.rules import AppealState
 from aed.web.language import language_of
 from aed.web.photo_form import PhotoForm, receive_photo_form
-from aed.web.render import render
+from aed.web.render import render, to_sign_in
 from aed.web.time_bank_desk import appeals, goods, page, queries, records, regional_rules, report
 from aed.web.time_bank_words import points_text
 from aed.web.words import noop
@@ -58,7 +58,7 @@ NO_WORDS: Final = noop("Write who handles it, or why you decline.")
 def show_desk(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
     """Show what waits for the signed-in manager, administrator or member of an appeal panel."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/time-bank", 303)
+        return to_sign_in("/time-bank")
     return _page(request, session, viewer)
 
 

@@ -27,7 +27,7 @@ from aed.volunteering.permissions import manages, require_signed_in
 from aed.volunteering.records import queries as record_queries
 from aed.volunteering.rules import AppealState
 from aed.web.language import language_of
-from aed.web.render import render
+from aed.web.render import render, to_sign_in
 from aed.web.time_bank_desk import page, queries, records
 from aed.web.words import noop
 
@@ -41,7 +41,7 @@ NO_PERSON: Final = noop("You may see no person with this number.")
 def show_appeal(request: Request, session: ReadSession, viewer: ViewerDep, appeal_id: RowId) -> Response:
     """Show an appeal to the volunteer, the members of the panel, and those who manage the estate."""
     if viewer.person_id is None:
-        return RedirectResponse(f"/sign-in?next=/time-bank/appeals/{appeal_id}", 303)
+        return to_sign_in(f"/time-bank/appeals/{appeal_id}")
     return _page(request, session, viewer, appeal_id)
 
 

@@ -32,8 +32,9 @@ from aed.timebank.rules import OrderState
 from aed.timebank.schemas import units_of
 from aed.translation import detail_of
 from aed.volunteering.permissions import require_any_manager
+from aed.web.form_fields import Text
 from aed.web.language import language_of
-from aed.web.render import render
+from aed.web.render import render, to_sign_in
 from aed.web.time_bank_desk import queries
 from aed.web.time_bank_words import GROUPS, ORDERS, points_text
 from aed.web.words import noop
@@ -45,7 +46,6 @@ MAX_CHANGES: Final = 20
 BAD_GOODS: Final = noop("Give both names, a price above 0 with at most two decimals, and how many there are.")
 BAD_STOCK: Final = noop("Say how many came in or went out, as a whole number, and why.")
 BAD_BUDGET: Final = noop("Give a number of points above 0, with at most two decimals.")
-Text = Annotated[str, Form(max_length=300)]
 Groups = Annotated[list[str] | None, Form(max_length=3)]
 
 
@@ -53,7 +53,7 @@ Groups = Annotated[list[str] | None, Form(max_length=3)]
 def show_goods(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
     """List the goods of estates that the viewer manages, and the sponsors of their regions."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/time-bank/goods", 303)
+        return to_sign_in("/time-bank/goods")
     return _list_page(request, session, viewer)
 
 
@@ -100,7 +100,7 @@ def add_goods(
 def show_goods_item(request: Request, session: ReadSession, viewer: ViewerDep, goods_id: RowId) -> Response:
     """Show goods of an estate that the viewer manages: their stock, its changes, and orders."""
     if viewer.person_id is None:
-        return RedirectResponse(f"/sign-in?next=/time-bank/goods/{goods_id}", 303)
+        return to_sign_in(f"/time-bank/goods/{goods_id}")
     return item_page(request, session, viewer, goods_id)
 
 

@@ -33,7 +33,7 @@ from aed.volunteering.records import queries as record_queries
 from aed.volunteering.records.schemas import ServiceCorrectionIn, ServiceReasonIn
 from aed.volunteering.rules import OF_CALLS, ServiceState
 from aed.web.language import language_of
-from aed.web.render import render
+from aed.web.render import render, to_sign_in
 from aed.web.time_bank_desk import page, queries
 from aed.web.words import noop
 
@@ -71,7 +71,7 @@ LABELS: Final = {
 def show_record(request: Request, session: ReadSession, viewer: ViewerDep, record_id: RowId) -> Response:
     """Show a record with its history to those who manage its estate."""
     if viewer.person_id is None:
-        return RedirectResponse(f"/sign-in?next=/time-bank/records/{record_id}", 303)
+        return to_sign_in(f"/time-bank/records/{record_id}")
     return _page(request, session, viewer, record_id)
 
 

@@ -28,7 +28,7 @@ from aed.timebank.rules import DEFAULT_RULES, OF_CALLS, ServiceKind, TimeBankRul
 from aed.translation import detail_of
 from aed.volunteering.permissions import require_any_manager
 from aed.web.language import language_of
-from aed.web.render import render
+from aed.web.render import render, to_sign_in
 from aed.web.time_bank_desk import page, queries
 from aed.web.words import noop
 
@@ -74,7 +74,7 @@ def show_rules(
 ) -> Response:
     """Show the rules of a region that the viewer administers, with a form for new ones."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/time-bank/rules", 303)
+        return to_sign_in("/time-bank/rules")
     regions = queries.administered_regions(session, viewer)
     if not regions:
         require_any_manager(viewer)

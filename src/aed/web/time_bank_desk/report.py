@@ -7,7 +7,6 @@ from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import RedirectResponse
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
@@ -19,7 +18,7 @@ from aed.timebank.rules import AccountKind
 from aed.volunteering.permissions import require_any_manager
 from aed.volunteering.report.queries import service_report
 from aed.volunteering.rules import RULES, ServiceSource
-from aed.web.render import render
+from aed.web.render import render, to_sign_in
 from aed.web.time_bank_desk import queries
 from aed.web.time_bank_words import SOURCES, hours_and_minutes
 from aed.web.words import noop
@@ -58,7 +57,7 @@ def show_report(
 ) -> Response:
     """Show the report of a region that the viewer administers, by default of this year."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/time-bank/report", 303)
+        return to_sign_in("/time-bank/report")
     regions = queries.administered_regions(session, viewer)
     if not regions:
         require_any_manager(viewer)

@@ -43,14 +43,13 @@ from aed.translation import detail_of
 from aed.web.form_fields import text_fields
 from aed.web.language import language_of
 from aed.web.photo_form import PhotoForm, receive_photo_form
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.training_desk import page, queries
 from aed.web.training_desk.queries import TrainingPlace
 from aed.web.words import noop, translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-NO_STORE: Final = {"Cache-Control": "no-store"}
 FOR_OFFLINE: Final = {"Cache-Control": "no-store", "X-Keep-Offline": "yes"}
 """The service worker keeps a page with this header for when there is no network."""
 MAX_FIELDS: Final = 4_000
@@ -91,7 +90,7 @@ def show_sessions(
 ) -> Response:
     """Show the sessions of a month that the viewer runs, as a calendar and as a list."""
     if not viewer.is_signed_in:
-        return RedirectResponse("/sign-in?next=/training", 303)
+        return to_sign_in("/training")
     at = clock.now()
     zone = ZoneInfo(_places(session, viewer)[0].time_zone)
     first = page.month_in(month, at.astimezone(zone).date())
@@ -130,7 +129,7 @@ def show_new_session(
 ) -> Response:
     """Show the form of a new session, or first the choice of its place."""
     if not viewer.is_signed_in:
-        return RedirectResponse("/sign-in?next=/training/new", 303)
+        return to_sign_in("/training/new")
     tomorrow = clock.now().date() + timedelta(days=1)
     return _form(request, session, viewer, page.empty_fields(tomorrow) | {"place": place})
 
@@ -205,7 +204,7 @@ def show_session_form(
 ) -> Response:
     """Show the form of a session."""
     if not viewer.is_signed_in:
-        return RedirectResponse(f"/sign-in?next=/training/{session_id}/change", 303)
+        return to_sign_in(f"/training/{session_id}/change")
     training, _, _ = queries.roster_of(session, viewer, session_id)
     return _form(request, session, viewer, page.fields_of(training), training=training)
 
@@ -245,7 +244,7 @@ def amend_session(
 def show_roster(request: Request, session: ReadSession, viewer: ViewerDep, session_id: RowId) -> Response:
     """Show a session with its roster and waiting list. A phone keeps the page for offline."""
     if not viewer.is_signed_in:
-        return RedirectResponse(f"/sign-in?next=/training/{session_id}", 303)
+        return to_sign_in(f"/training/{session_id}")
     return _roster_page(request, session, viewer, session_id)
 
 
@@ -369,7 +368,7 @@ def show_identity(
 ) -> Response:
     """Show the form for the identity number and the photo of a learner, if the issuer wants them."""
     if not viewer.is_signed_in:
-        return RedirectResponse(f"/sign-in?next=/training/{session_id}/identity/{enrolment_id}", 303)
+        return to_sign_in(f"/training/{session_id}/identity/{enrolment_id}")
     return _identity_page(request, session, viewer, session_id, enrolment_id)
 
 

@@ -29,11 +29,11 @@ from aed.upkeep.confirmations.schemas import ConfirmationRequestOut
 from aed.web import static
 from aed.web.checks import queries
 from aed.web.checks.page import form_of
-from aed.web.checks.requests import NO_STORE, Code, Fields, device_id_in
+from aed.web.checks.requests import Code, Fields, device_id_in
 from aed.web.checks.responses import GLANCED, PASSED, form_page, refusal_page, result_of, sign_in_page
 from aed.web.checks.rules import BadForm, check_in_form
 from aed.web.language import language_of
-from aed.web.render import render
+from aed.web.render import NO_STORE, render
 from aed.web.words import noop, translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])

@@ -33,11 +33,11 @@ from aed.web.checks import queries
 from aed.web.checks.page import form_of
 from aed.web.checks.requests import MAX_KEPT, Code, Fields, device_id_in
 from aed.web.checks.responses import form_page, known_number, sign_in_page
+from aed.web.form_fields import BAD_PHONE
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-BAD_PHONE: Final = noop("This is not a phone number that can receive messages. Check the digits.")
 BAD_CODE: Final = noop("This code is wrong or has expired. Use the newest message, or get a new code.")
 BAD_FACTOR: Final = noop("This code is wrong or was used already. Wait for the next code of the app.")
 

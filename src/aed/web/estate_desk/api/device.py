@@ -28,10 +28,10 @@ from aed.upkeep.rules import short_number
 from aed.upkeep.signals.queries import monitors_of
 from aed.web.estate_desk import page, queries
 from aed.web.estate_desk.actions import require_person
-from aed.web.estate_desk.requests import MAX_VALUE, NO_STORE
+from aed.web.estate_desk.page import MAX_VALUE
 from aed.web.form_fields import fields_by_name
 from aed.web.language import language_of
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.signals import signals_of
 from aed.web.week import week_of
 from aed.web.words import noop
@@ -56,7 +56,7 @@ def show_device_form(
 ) -> Response:
     """Show the form of a device of the estate."""
     if viewer.person_id is None:
-        return RedirectResponse(f"/sign-in?next=/desk/{estate_id}/devices/{device_id}", 303)
+        return to_sign_in(f"/desk/{estate_id}/devices/{device_id}")
     device = _device(session, viewer, estate_id, device_id)
     return _device_page(request, session, device, page.fields_of(device))
 

@@ -29,11 +29,11 @@ from aed.settings import Settings
 from aed.translation import detail_of
 from aed.web.estate_desk import actions, page, queries, queue, report
 from aed.web.estate_desk.actions import BulkChange, require_person
-from aed.web.estate_desk.page import Shown
+from aed.web.estate_desk.page import MAX_VALUE, Shown
 from aed.web.estate_desk.report import ListForm
-from aed.web.estate_desk.requests import MAX_VALUE, NO_STORE
+from aed.web.form_fields import Text
 from aed.web.language import language_of
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.words import translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
@@ -45,14 +45,12 @@ MAX_PARTS: Final = 1_000
 AT_ONCE: Final = 500
 """Devices that an export reads at once."""
 
-Text = Annotated[str, Form(max_length=300)]
-
 
 @router.get("/desk")
 def choose_estate(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
     """Lead to the desk of the only estate that the viewer manages, or list those that they manage."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/desk", 303)
+        return to_sign_in("/desk")
     estates = queries.managed_estates(session, viewer)
     if len(estates) == 1:
         return RedirectResponse(f"/desk/{estates[0].id}", 303)
@@ -93,7 +91,7 @@ def show_desk(
 ) -> Response:
     """Show the devices of the estate, what is due on them, and what waits for its manager."""
     if viewer.person_id is None:
-        return RedirectResponse(f"/sign-in?next=/desk/{estate_id}", 303)
+        return to_sign_in(f"/desk/{estate_id}")
     return _desk_page(request, session, viewer, settings, estate_id, chosen, part=part)
 
 
@@ -109,7 +107,7 @@ def export_list(
 ) -> Response:
     """Download the list as filtered, with headings in the reader's language."""
     if viewer.person_id is None:
-        return RedirectResponse(f"/sign-in?next=/desk/{estate_id}", 303)
+        return to_sign_in(f"/desk/{estate_id}")
     estate = queries.managed_estate(session, viewer, estate_id)
     at, language = clock.now(), language_of(request)
     ids = _chosen_ids(session, viewer, estate, chosen, queries.listed_devices(session, viewer, estate, at=at))

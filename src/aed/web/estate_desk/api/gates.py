@@ -33,10 +33,9 @@ from aed.translation import detail_of
 from aed.web.basemap import datum_of_map, has_own_basemap, map_config, map_policy
 from aed.web.estate_desk import queries
 from aed.web.estate_desk.actions import require_person
-from aed.web.estate_desk.requests import NO_STORE
 from aed.web.form_fields import fields_by_name
 from aed.web.language import language_of
-from aed.web.render import POLICY, render
+from aed.web.render import NO_STORE, POLICY, render, to_sign_in
 from aed.web.words import noop, translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
@@ -66,7 +65,7 @@ def show_gates(
 ) -> Response:
     """Show the gates of the estate on a map, each with a form, and a form for a new one."""
     if viewer.person_id is None:
-        return RedirectResponse(f"/sign-in?next=/desk/{estate_id}/gates", 303)
+        return to_sign_in(f"/desk/{estate_id}/gates")
     return _gates_page(request, session, viewer, settings, estate_id)
 
 

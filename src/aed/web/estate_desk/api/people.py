@@ -24,14 +24,13 @@ from aed.http.query import ANY_PARAMETER
 from aed.translation import detail_of
 from aed.web.estate_desk import page, queries
 from aed.web.estate_desk.actions import require_person
-from aed.web.estate_desk.requests import NO_STORE
+from aed.web.form_fields import BAD_PHONE
 from aed.web.language import language_of
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-BAD_PHONE: Final = noop("This is not a phone number that can receive messages. Check the digits.")
 NO_NAME: Final = noop("Enter the name of the person.")
 OTHER_NAME: Final = noop("This number is registered under another name. Check the name and the number.")
 
@@ -40,7 +39,7 @@ OTHER_NAME: Final = noop("This number is registered under another name. Check th
 def show_people(request: Request, session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> Response:
     """List who holds a role on the estate."""
     if viewer.person_id is None:
-        return RedirectResponse(f"/sign-in?next=/desk/{estate_id}/people", 303)
+        return to_sign_in(f"/desk/{estate_id}/people")
     return _people_page(request, session, viewer, estate_id, {"name": "", "phone": "", "role": Role.KEEPER})
 
 

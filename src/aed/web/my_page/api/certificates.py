@@ -25,10 +25,10 @@ from aed.http.parameters import PublicAddress, RowId
 from aed.http.query import ANY_PARAMETER
 from aed.responders import queries as responder_queries
 from aed.web.my_page import queries
-from aed.web.my_page.requests import MAX_SHOWN, NO_STORE, person_of
+from aed.web.my_page.requests import MAX_SHOWN, person_of
 from aed.web.my_page.rules import CERTIFICATE_KINDS
 from aed.web.photo_form import PhotoForm, receive_photo_form
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
@@ -57,7 +57,7 @@ async def _certificate_form(request: Request, viewer: FormViewerDep) -> AsyncIte
 def show_certificate_form(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
     """Show the form with which a person declares a certificate."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/me/certificate", 303)
+        return to_sign_in("/me/certificate")
     return _certificate_page(request, session, viewer, {})
 
 
@@ -125,7 +125,7 @@ def show_certificate_photo(session: ReadSession, viewer: ViewerDep, declaration_
 def show_certificates_to_confirm(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
     """Show the declared certificates that wait for the viewer's decision."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/certificates", 303)
+        return to_sign_in("/certificates")
     return render(
         request,
         "my_page/certificates.html.jinja",

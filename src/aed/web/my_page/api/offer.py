@@ -23,13 +23,14 @@ from aed.responders import queries as responder_queries
 from aed.responders.actions import offering
 from aed.responders.rules import ConsentKind, PlaceKind, current_wording
 from aed.responders.schemas import OfferAmend, OfferIn, OfferPlaceIn
+from aed.web.form_fields import Text
 from aed.web.my_page import queries
 from aed.web.my_page.page import (
     offer_view,
 )
-from aed.web.my_page.requests import NO_STORE, Text, person_of
+from aed.web.my_page.requests import person_of
 from aed.web.my_page.rules import HOURS, pause_end
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
@@ -42,7 +43,7 @@ NO_CONSENT: Final = noop("Without this consent nobody may call you.")
 def show_offer(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
     """Show the form with which the person offers to help."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/me/offer", 303)
+        return to_sign_in("/me/offer")
     return _offer_page(request, session, viewer)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
@@ -13,9 +12,10 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.query import ANY_PARAMETER
 from aed.personal_data import actions as personal_data
 from aed.personal_data.schemas import OwnDataOut
+from aed.web.form_fields import Text
 from aed.web.my_page.page import OTHER_TABLE, TABLES
-from aed.web.my_page.requests import NO_STORE, Text, person_of
-from aed.web.render import render
+from aed.web.my_page.requests import person_of
+from aed.web.render import NO_STORE, render, to_sign_in
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
@@ -24,7 +24,7 @@ router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 def show_data(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
     """Show all that is stored about the person."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/me/data", 303)
+        return to_sign_in("/me/data")
     person = people_queries.require_self_or_administrator(session, viewer, viewer.person_id)
     data = OwnDataOut.of(session, person, at=clock.now())
     held = [(TABLES.get(each.table, OTHER_TABLE), each) for each in data.held if each.rows]
@@ -44,7 +44,7 @@ def download_data(session: ReadSession, viewer: ViewerDep) -> Response:
 def show_erasure(request: Request, viewer: ViewerDep) -> Response:
     """Ask once more before the person's data is erased."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/me/erasure", 303)
+        return to_sign_in("/me/erasure")
     return render(request, "my_page/erasure.html.jinja", headers=NO_STORE, is_done=False, is_unsure=False)
 
 

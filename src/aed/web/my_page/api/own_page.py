@@ -30,11 +30,12 @@ from aed.settings import Settings
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.permissions import RUN_IN_ESTATES
 from aed.volunteering.permissions import manages_any
+from aed.web.form_fields import Text
 from aed.web.my_page import queries
 from aed.web.my_page.page import call_line, certificate_line, declaration_line, enrolment_line, offer_view
-from aed.web.my_page.requests import MAX_SHOWN, NO_STORE, Text, person_of
+from aed.web.my_page.requests import MAX_SHOWN, person_of
 from aed.web.my_page.rules import PAUSES
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
@@ -48,7 +49,7 @@ def show_my_page(
 ) -> Response:
     """Show the person's own page, or lead to the sign-in."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/me", 303)
+        return to_sign_in("/me")
     return _page(request, session, viewer, settings)
 
 

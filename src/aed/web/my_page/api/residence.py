@@ -14,18 +14,19 @@ from aed.accounts.masking import mask_phone
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.http.parameters import PublicAddress
+from aed.http.parameters import PublicAddress, RowId
 from aed.http.query import ANY_PARAMETER
 from aed.notifications.short_links import opens
 from aed.registry.estates import residence
 from aed.registry.estates.models import Estate
-from aed.web.my_page.requests import NO_STORE, Text, person_of
-from aed.web.render import render
+from aed.web.form_fields import Text
+from aed.web.my_page.requests import person_of
+from aed.web.render import NO_STORE, render
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-PersonId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-EstateId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+PersonId = RowId
+EstateId = RowId
 LinkKey = Annotated[str, Path(max_length=200)]
 
 

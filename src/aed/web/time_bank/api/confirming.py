@@ -13,15 +13,16 @@ from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError
+from aed.http.parameters import RowId
 from aed.http.query import ANY_PARAMETER
 from aed.timebank.permissions import require_person
 from aed.volunteering.records import actions as service_actions
 from aed.volunteering.records import queries as service
 from aed.volunteering.rules import OF_CALLS
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.time_bank import queries
 from aed.web.time_bank.page import service_line
-from aed.web.time_bank.requests import MAX_TO_CONFIRM, NO_STORE, RowId, problem_of
+from aed.web.time_bank.requests import MAX_TO_CONFIRM, problem_of
 from aed.web.time_bank_words import hours_and_minutes
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
@@ -31,7 +32,7 @@ router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 def show_service_to_confirm(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
     """Show the service of others that waits for the signed-in person."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/service", 303)
+        return to_sign_in("/service")
     return _service_page(request, session, viewer)
 
 

@@ -31,10 +31,10 @@ from aed.timebank.permissions import require_person
 from aed.timebank.regional_rules.queries import rules_at
 from aed.timebank.rules import UNITS_PER_POINT, Currency
 from aed.timebank.schemas import Points, units_of
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.time_bank import queries
 from aed.web.time_bank.page import RELATIONS
-from aed.web.time_bank.requests import NO_STORE, problem_of
+from aed.web.time_bank.requests import problem_of
 from aed.web.time_bank_words import points_text
 from aed.web.words import noop
 
@@ -56,7 +56,7 @@ Amount = Annotated[str, Form(max_length=300)]
 def show_giving(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
     """Show to whom the signed-in person can give points, and how many they can give this year."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/me/time-bank/give", 303)
+        return to_sign_in("/me/time-bank/give")
     return _page(request, session, viewer)
 
 

@@ -16,6 +16,7 @@ from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, InvalidInput
+from aed.http.parameters import RowId
 from aed.http.query import ANY_PARAMETER
 from aed.timebank.goods import actions as goods_actions
 from aed.timebank.goods import queries as goods_queries
@@ -29,10 +30,11 @@ from aed.volunteering.records.schemas import ServiceIn
 from aed.volunteering.rules import ServiceSource
 from aed.volunteering.volunteers import actions as volunteer_actions
 from aed.volunteering.volunteers.schemas import VolunteerIn
-from aed.web.render import render
+from aed.web.form_fields import Text
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.time_bank import queries
 from aed.web.time_bank.page import service_line
-from aed.web.time_bank.requests import MAX_SHOWN, MAX_TO_CONFIRM, NO_STORE, RowId, Text, problem_of
+from aed.web.time_bank.requests import MAX_SHOWN, MAX_TO_CONFIRM, problem_of
 from aed.web.time_bank_words import GROUPS, SOURCES, entry_line, hours_and_minutes, points_text
 from aed.web.words import noop
 
@@ -58,7 +60,7 @@ def show_time_bank(
     `for` is the person for whom they order goods, with a mandate.
     """
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/me/time-bank", 303)
+        return to_sign_in("/me/time-bank")
     return _page(request, session, viewer, acting_for=acting_for)
 
 

@@ -22,7 +22,7 @@ from aed.accounts.viewers import viewer_of_person
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, InvalidInput
 from aed.files.typesetting import qr_svg
-from aed.http.parameters import PublicAddress
+from aed.http.parameters import PublicAddress, RowId
 from aed.http.query import ANY_PARAMETER
 from aed.notifications.short_links import KEY_IN_PATH, opens, short_link
 from aed.timebank.families import actions as families
@@ -30,10 +30,10 @@ from aed.timebank.families.queries import family_account_id, members_of, named_h
 from aed.timebank.mandates import actions as mandates
 from aed.timebank.permissions import require_person
 from aed.timebank.rules import Relation
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.time_bank import queries
 from aed.web.time_bank.page import RELATIONS
-from aed.web.time_bank.requests import NO_STORE, problem_of
+from aed.web.time_bank.requests import problem_of
 from aed.web.time_bank_words import points_text
 from aed.web.words import noop
 
@@ -72,7 +72,7 @@ class PeopleChange(StrEnum):
     END_MANDATE = "end_mandate"
 
 
-InviterId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+InviterId = RowId
 LinkKey = Annotated[str, Path(max_length=200)]
 
 
@@ -80,7 +80,7 @@ LinkKey = Annotated[str, Path(max_length=200)]
 def show_people(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
     """Show the relatives, the family account, the heir and the mandates of the signed-in person."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/me/time-bank/people", 303)
+        return to_sign_in("/me/time-bank/people")
     return _page(request, session, viewer)
 
 
@@ -194,7 +194,7 @@ def show_invitation(
     if not opens(session, link_key, path, at=clock.now()):
         return render(request, "templates/no_link.html.jinja", status=410, is_expired=True)
     if viewer.person_id is None:
-        return RedirectResponse(f"/sign-in?next={path}", 303)
+        return to_sign_in(f"{path}")
     return _invitation(request, session, invitation_kind, inviter_id)
 
 

@@ -15,7 +15,7 @@ from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError
-from aed.http.parameters import SettingsDep
+from aed.http.parameters import RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.settings import Settings
 from aed.timebank.permissions import require_person
@@ -24,9 +24,9 @@ from aed.volunteering.certificates import actions
 from aed.volunteering.certificates import queries as proofs
 from aed.volunteering.certificates.schemas import ProofRequestIn
 from aed.volunteering.rules import ProofState
-from aed.web.render import render
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.time_bank import queries
-from aed.web.time_bank.requests import MAX_SHOWN, NO_STORE, RowId, problem_of
+from aed.web.time_bank.requests import MAX_SHOWN, problem_of
 from aed.web.time_bank_words import PROOF_STATES, hours_and_minutes
 from aed.web.words import noop
 
@@ -41,7 +41,7 @@ Day = Annotated[str, Form(max_length=10)]
 def show_proofs(request: Request, session: ReadSession, settings: SettingsDep, viewer: ViewerDep) -> Response:
     """Show the proofs of service of the signed-in person, and the form to ask for one."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/me/time-bank/proofs", 303)
+        return to_sign_in("/me/time-bank/proofs")
     return _page(request, session, settings, viewer)
 
 

@@ -18,6 +18,7 @@ from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, InvalidInput
+from aed.http.parameters import RowId
 from aed.http.query import ANY_PARAMETER
 from aed.timebank.ledger.posting import find_person_account
 from aed.timebank.permissions import require_person
@@ -26,10 +27,11 @@ from aed.timebank.rules import Currency, ExchangeState, OfferKind
 from aed.timebank.schemas import Points, units_of
 from aed.timebank.services import actions
 from aed.timebank.services.schemas import ExchangeIn, ServiceOfferIn
-from aed.web.render import render
+from aed.web.form_fields import Text
+from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.time_bank import queries
 from aed.web.time_bank.page import EXCHANGES, OFFERS
-from aed.web.time_bank.requests import MAX_SHOWN, NO_STORE, RowId, Text, problem_of
+from aed.web.time_bank.requests import MAX_SHOWN, problem_of
 from aed.web.time_bank_words import points_text
 from aed.web.words import noop
 
@@ -54,7 +56,7 @@ def show_services(
 ) -> Response:
     """Show what members offer, what was agreed on, and the form to offer something."""
     if viewer.person_id is None:
-        return RedirectResponse("/sign-in?next=/me/time-bank/services", 303)
+        return to_sign_in("/me/time-bank/services")
     return _page(request, session, viewer, acting_for=acting_for)
 
 
