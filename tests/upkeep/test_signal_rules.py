@@ -22,7 +22,7 @@ from aed.upkeep.signals.rules import (
     kinds_to_notify,
     limits_from,
     newer_readings,
-    next_look_at,
+    next_evaluation_at,
     notify_from,
 )
 from tests.make import NOW
@@ -96,7 +96,7 @@ def test_an_opened_door_is_asked_about_after_a_while_even_if_it_was_closed_again
     alarms = alarms_after(alarms, then, Limits(), at=NOW + MINUTE)
 
     assert kinds_to_notify(alarms, now=NOW + MINUTE) == []
-    assert next_look_at(alarms, NOW, Limits(), now=NOW + MINUTE) == NOW + DOOR_GRACE
+    assert next_evaluation_at(alarms, NOW, Limits(), now=NOW + MINUTE) == NOW + DOOR_GRACE
     assert kinds_to_notify(alarms, now=NOW + DOOR_GRACE) == [AlarmKind.DOOR]
 
 
@@ -209,16 +209,16 @@ def test_a_message_is_due_at_its_moment_and_not_before() -> None:
 def test_the_next_look_is_at_the_first_of_silence_and_messages() -> None:
     limits = Limits(silent_after=2 * HOUR)
 
-    assert next_look_at({}, None, limits, now=NOW) is None
-    assert next_look_at({}, NOW, limits, now=NOW) == NOW + 2 * HOUR
-    assert next_look_at({}, NOW - DAY, limits, now=NOW) == NOW, "never in the past"
+    assert next_evaluation_at({}, None, limits, now=NOW) is None
+    assert next_evaluation_at({}, NOW, limits, now=NOW) == NOW + 2 * HOUR
+    assert next_evaluation_at({}, NOW - DAY, limits, now=NOW) == NOW, "never in the past"
     silent = {AlarmKind.SILENT: Alarm(NOW, notified_at=NOW)}
-    assert next_look_at(silent, NOW, limits, now=NOW) is None, "it is silent already"
+    assert next_evaluation_at(silent, NOW, limits, now=NOW) is None, "it is silent already"
     heard_again = {AlarmKind.SILENT: Alarm(NOW - DAY, NOW - HOUR, notified_at=NOW - DAY)}
-    assert next_look_at(heard_again, NOW, limits, now=NOW) == NOW + 2 * HOUR
+    assert next_evaluation_at(heard_again, NOW, limits, now=NOW) == NOW + 2 * HOUR
     both = {AlarmKind.MOVED: Alarm(NOW, notified_at=NOW - MINUTE), AlarmKind.DOOR: Alarm(NOW)}
-    assert next_look_at(both, NOW, limits, now=NOW) == NOW + DOOR_GRACE
-    assert next_look_at(both, None, limits, now=NOW + MINUTE) == NOW + DOOR_GRACE
+    assert next_evaluation_at(both, NOW, limits, now=NOW) == NOW + DOOR_GRACE
+    assert next_evaluation_at(both, None, limits, now=NOW + MINUTE) == NOW + DOOR_GRACE
 
 
 def test_of_two_readings_of_one_moment_the_later_to_arrive_is_kept() -> None:

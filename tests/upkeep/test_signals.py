@@ -91,7 +91,7 @@ def test_a_token_sends_signals_of_its_device_alone_until_it_is_revoked(session: 
     with pytest.raises(NotSignedIn):
         require_device_token(session, device.id, second)
     monitor = session.get_one(DeviceMonitor, device.id)
-    assert (monitor.key_hash, monitor.look_at) == (None, None), "and nobody waits for it"
+    assert (monitor.key_hash, monitor.evaluate_at) == (None, None), "and nobody waits for it"
 
 
 def test_a_keeper_sees_signals_and_only_the_manager_makes_a_token(session: Session, device: Device) -> None:
@@ -201,7 +201,7 @@ def test_the_keeper_is_asked_about_a_door_that_nobody_needed_to_open(
     assert len(asked) == (1 if why in (None, "far call") else 0)
 
 
-def test_a_signal_sent_again_and_a_late_one_change_nothing(session: Session, device: Device) -> None:
+def test_a_repeated_or_late_signal_changes_nothing(session: Session, device: Device) -> None:
     assert send(session, device, key="a", battery_percent=80.0)
     assert not send(session, device, key="a", at=NOW + MINUTE, battery_percent=3.0)
     assert send(session, device, at=NOW - DAY, now=NOW, battery_percent=3.0)

@@ -38,7 +38,7 @@ from aed.upkeep.signals.rules import (
     believed_moment,
     kinds_to_notify,
     newer_readings,
-    next_look_at,
+    next_evaluation_at,
 )
 
 KEY_PREFIX: Final = "dev_"
@@ -64,7 +64,7 @@ def make_token(session: Session, who: Viewer, device_id: int, *, at: datetime) -
     monitor = monitor_for(session, device.id, at=at)
     before = "made" if monitor.key_hash is not None else None
     monitor.key_hash, monitor.key_made_at, monitor.key_made_by = hash_key(key), at, who.name
-    monitor.look_at = next_look_at(
+    monitor.evaluate_at = next_evaluation_at(
         alarms_of(monitor), monitor.heard_at, limits_of(session, device.id), now=at
     )
     record_note(session, who, device, {"signal_token": [before, "made"]}, at=at)
@@ -84,7 +84,7 @@ def revoke_token(session: Session, who: Viewer, device_id: int, *, at: datetime)
     monitor = session.get(DeviceMonitor, device.id, with_for_update=True)
     if monitor is None or monitor.key_hash is None:
         return
-    monitor.key_hash = monitor.look_at = None
+    monitor.key_hash = monitor.evaluate_at = None
     alarms = alarms_of(monitor)
     silent = alarms.get(AlarmKind.SILENT)
     if silent is not None and silent.is_active:
@@ -185,7 +185,7 @@ def receive_signal(
             _quarantine(session, who, device, failed_at=made_at, at=at)
         alarms = _act_on_alarms(session, who, device, alarms, at=at)
         store_alarms(monitor, alarms)
-    monitor.look_at = next_look_at(alarms, monitor.heard_at, limits, now=at)
+    monitor.evaluate_at = next_evaluation_at(alarms, monitor.heard_at, limits, now=at)
     session.flush()
     return signal
 
@@ -274,7 +274,7 @@ def look_after_monitors(session: Session, who: Viewer, *, at: datetime) -> int:
     for monitor in due:
         device = devices[monitor.device_id]
         if device.state is DeviceState.WITHDRAWN:
-            monitor.look_at = None
+            monitor.evaluate_at = None
             continue
         limits = limits_of(session, device.id)
         before = alarms_of(monitor)
@@ -290,7 +290,7 @@ def look_after_monitors(session: Session, who: Viewer, *, at: datetime) -> int:
                 fell_silent.append(device)
         alarms = _act_on_alarms(session, who, device, alarms, at=at)
         store_alarms(monitor, alarms)
-        monitor.look_at = next_look_at(alarms, heard_at, limits, now=at)
+        monitor.evaluate_at = next_evaluation_at(alarms, heard_at, limits, now=at)
     if fell_silent:
         _notify_of(session, who, fell_silent, AlarmKind.SILENT, at=at)
     session.flush()

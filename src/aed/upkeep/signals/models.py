@@ -30,8 +30,8 @@ class DeviceMonitor(Table):
     """The last reading of each kind: {kind: {"value", "at"}}. Kept when the series is pruned."""
     alarms: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """{kind: {"began_at", "ended_at", "notified_at"}}, see `rules.Alarm`."""
-    look_at: Mapped[datetime | None] = mapped_column(index=True)
-    """When the job `signals` evaluates it next, see `rules.next_look_at`."""
+    evaluate_at: Mapped[datetime | None] = mapped_column(index=True)
+    """When the job `signals` evaluates it next, see `rules.next_evaluation_at`."""
 
 
 class DeviceSignal(Table):

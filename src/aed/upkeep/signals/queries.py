@@ -92,8 +92,8 @@ def due_monitors(session: Session, *, at: datetime, limit: int) -> Sequence[Devi
     """
     return session.scalars(
         select(DeviceMonitor)
-        .where(DeviceMonitor.look_at <= at)
-        .order_by(DeviceMonitor.look_at, DeviceMonitor.device_id)
+        .where(DeviceMonitor.evaluate_at <= at)
+        .order_by(DeviceMonitor.evaluate_at, DeviceMonitor.device_id)
         .limit(limit)
         .with_for_update()
     ).all()

@@ -225,7 +225,7 @@ def kinds_to_notify(alarms: Alarms, *, now: datetime) -> list[AlarmKind]:
     return [kind for kind, since in due.items() if since is not None and since <= now]
 
 
-def next_look_at(
+def next_evaluation_at(
     alarms: Alarms, heard_at: datetime | None, limits: Limits, *, now: datetime
 ) -> datetime | None:
     """Return when the device must be evaluated again if no signal comes: silence begins, or a message is due.
