@@ -23,7 +23,7 @@ RARE = {"alembic", "chinese_calendar", "phonenumbers", "psycopg", "redis"}
 NOT_FOR_LISTS = SERVER | ARRAYS | DOCUMENTS | RARE
 
 
-def imported_by(*commands: str, **settings: str) -> dict[str, set[str]]:
+def modules_imported_by(*commands: str, **settings: str) -> dict[str, set[str]]:
     """Run `aed COMMAND` for each command in one new process.
 
     Return, by command, the top-level packages that have been imported when it has ended, by it or by a
@@ -72,13 +72,13 @@ def database_url(spatialite_template: Path, tmp_path: Path) -> str:
 
 
 def test_help_imports_neither_the_server_nor_the_database() -> None:
-    (imported,) = imported_by("--help").values()
+    (imported,) = modules_imported_by("--help").values()
 
     assert imported & (NOT_FOR_LISTS | SCHEDULER | DATABASE | {"numpy", "shapely"}) == set()
 
 
 def test_a_list_command_imports_neither_the_server_nor_unused_features(database_url: str) -> None:
-    found = imported_by("due", *list_commands(), AED_DATABASE_URL=database_url)
+    found = modules_imported_by("due", *list_commands(), AED_DATABASE_URL=database_url)
     assert len(found) > 25
     for command, imported in found.items():
         assert "sqlalchemy" in imported, command
@@ -86,7 +86,7 @@ def test_a_list_command_imports_neither_the_server_nor_unused_features(database_
 
 
 def test_listing_the_jobs_does_not_import_the_jobs(database_url: str) -> None:
-    (imported,) = imported_by("jobs list", AED_DATABASE_URL=database_url).values()
+    (imported,) = modules_imported_by("jobs list", AED_DATABASE_URL=database_url).values()
 
     assert "apscheduler" in imported, "its triggers say when a job is due"
     assert imported & (NOT_FOR_LISTS | {"geoalchemy2", "numpy", "shapely"}) == set()
@@ -94,7 +94,7 @@ def test_listing_the_jobs_does_not_import_the_jobs(database_url: str) -> None:
 
 def test_nearest_without_a_network_imports_no_routing(database_url: str, tmp_path: Path) -> None:
     missing = str(tmp_path / "walking.npz")
-    (imported,) = imported_by(
+    (imported,) = modules_imported_by(
         "nearest 30.2876 120.1062", AED_DATABASE_URL=database_url, AED_WALKING_NETWORK=missing
     ).values()
 
@@ -105,8 +105,8 @@ def test_nearest_without_a_network_imports_no_routing(database_url: str, tmp_pat
 def test_pyproj_can_be_imported_when_spatialite_is_loaded(database_url: str) -> None:
     """Their two versions of PROJ once made the process abort at its end, after the answer."""
     script = (
-        "from aed.cli.context import reading\nfrom aed.geo import Position, distance_metres\n"
-        "with reading() as session:\n    session.connection()\n"
+        "from aed.cli.context import cli_read_session\nfrom aed.geo import Position, distance_metres\n"
+        "with cli_read_session() as session:\n    session.connection()\n"
         "    print(distance_metres(Position(30, 120), Position(31, 121)))"
     )
     done = subprocess.run(

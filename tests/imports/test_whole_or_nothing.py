@@ -85,7 +85,7 @@ def test_an_exception_during_an_import_leaves_the_register_unchanged(
 KILLED = """
 import sys
 from pathlib import Path
-from aed.cli.context import operator, writing
+from aed.cli.context import operator, cli_transaction
 from aed.imports.devices.actions import import_devices
 from tests.make import NOW
 
@@ -94,7 +94,7 @@ def halt(done):
         print("in the middle", flush=True)
         sys.stdin.read()
 
-with writing() as session:
+with cli_transaction() as session:
     import_devices(session, operator(), Path(sys.argv[1]), at=NOW, progress=halt)
 """
 

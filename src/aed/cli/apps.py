@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.screen import say, table
 from aed.timebank.apps import actions, queries
 from aed.timebank.apps.schemas import ClientAppIn
@@ -28,7 +28,7 @@ def add(
     if (estate is None) == (region is None):
         raise typer.BadParameter("Give either --estate or --region.")
     new = ClientAppIn(name=name, estate_id=estate, region=region, origins=origin or [])
-    with writing() as session:
+    with cli_transaction() as session:
         made, secret = actions.register_app(
             session,
             operator(),
@@ -44,7 +44,7 @@ def add(
 @apps.command("list")
 def show_all() -> None:
     """List the apps, without their secrets."""
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (
                 each.client_id,
@@ -60,7 +60,7 @@ def show_all() -> None:
 @apps.command("change-secret")
 def change(client_id: ClientId) -> None:
     """Replace the secret of an app at once, and print the new one."""
-    with writing() as session:
+    with cli_transaction() as session:
         secret = actions.change_secret(session, operator(), client_id)
     say(secret)
 
@@ -68,6 +68,6 @@ def change(client_id: ClientId) -> None:
 @apps.command("remove")
 def remove(client_id: ClientId) -> None:
     """Remove an app: its links and open views end."""
-    with writing() as session:
+    with cli_transaction() as session:
         actions.remove_app(session, operator(), client_id, at=clock.now())
     say("The app is removed.")

@@ -21,7 +21,7 @@ from aed.accounts.audit_log import (
 )
 from aed.accounts.audit_verification import unrecorded_changes
 from aed.backup.archive import read_manifest
-from aed.cli.context import operator, reading
+from aed.cli.context import cli_read_session, operator
 from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.errors import AedError, InvalidInput
@@ -60,7 +60,7 @@ def verify(
     `--against` a backup, or the message `audit.head` that dispatch centres receive every six hours.
     """
     kept = _head_in(against) if against is not None else None
-    with reading() as session:
+    with cli_read_session() as session:
         wrong = _verify_incidents(session, incident_id)
         if incident_id is None:
             wrong += _verify_log(session) + _verify_time_bank(session)
@@ -76,7 +76,7 @@ def verify(
 @audit.command("head")
 def head() -> None:
     """Print the head of the records as JSON, to be stored elsewhere for `aed audit verify --against`."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = audit_head(session, at=clock.now())
     say(found.model_dump_json())
 

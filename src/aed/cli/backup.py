@@ -10,7 +10,7 @@ import typer
 from aed import clock
 from aed.backup import whole
 from aed.backup.archive import Manifest
-from aed.cli.context import opened
+from aed.cli.context import cli_database
 from aed.cli.screen import counting, plural, say
 from aed.personal_data.key_rotation import check_keys
 from aed.settings import load_settings
@@ -29,7 +29,7 @@ def backup(
     The walking network is not included.
     """
     settings = load_settings()
-    with opened(settings) as database, counting("backing up, in megabytes") as progress:
+    with cli_database(settings) as database, counting("backing up, in megabytes") as progress:
         taken = whole.take(
             database, to=output or settings.backups, keep=keep, at=clock.now(), progress=progress
         )
@@ -54,12 +54,12 @@ def restore(
         say(f"{file} is intact: {manifest.kind}, {_contents(manifest)}.")
         return
     settings = load_settings()
-    with opened(settings) as database, counting("restoring, in megabytes") as progress:
+    with cli_database(settings) as database, counting("restoring, in megabytes") as progress:
         restored = whole.restore(settings, database, file, replace=replace, at=clock.now(), progress=progress)
     say(f"Restored: {_contents(restored.manifest)}.")
     if restored.set_aside is not None:
         say(f"The previous contents are in {restored.set_aside}; delete it when you no longer need it.")
-    with opened(settings) as database:
+    with cli_database(settings) as database:
         check_keys(database)  # report missing encryption keys now, not at the first alert
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from aed.cli.context import operator, reading
+from aed.cli.context import cli_read_session, operator
 from aed.cli.language import either
 from aed.cli.screen import say
 from aed.database.geometry import shape_of
@@ -47,7 +47,7 @@ def build(
     settings = load_settings()
     box: Box | None = None
     if estate_id is not None:
-        with reading(settings) as session:
+        with cli_read_session(settings) as session:
             west, south, east, north = shape_of(estate(session, operator(), estate_id).boundary).bounds
         box = (
             west - AROUND_DEGREES,

@@ -9,7 +9,7 @@ import typer
 from aed import clock
 from aed.calendars import actions, queries
 from aed.calendars.models import CalendarKind
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.screen import say, table
 from aed.settings import load_settings
 
@@ -35,7 +35,7 @@ def add(
 ) -> None:
     """Create a calendar and print its address, which is not shown again."""
     is_estate = kind is CalendarKind.ESTATE
-    with writing() as session:
+    with cli_transaction() as session:
         made, key = actions.create_address(
             session,
             operator(),
@@ -51,7 +51,7 @@ def add(
 @calendars.command("renew")
 def renew(calendar_id: CalendarId) -> None:
     """Replace a calendar's address by a new one; the old one becomes invalid."""
-    with writing() as session:
+    with cli_transaction() as session:
         made, key = actions.renew_address(session, operator(), calendar_id, at=clock.now())
         message = f"Calendar {made.id}: {_address(key)}"
     say(message)
@@ -60,7 +60,7 @@ def renew(calendar_id: CalendarId) -> None:
 @calendars.command("revoke")
 def revoke(calendar_id: CalendarId) -> None:
     """Revoke a calendar; its address becomes invalid."""
-    with writing() as session:
+    with cli_transaction() as session:
         actions.revoke_address(session, operator(), calendar_id, at=clock.now())
     say(f"Calendar {calendar_id} is revoked.")
 
@@ -70,7 +70,7 @@ def show_all(
     after: Annotated[int, typer.Option(help="Only those with a larger id", min=0)] = 0,
 ) -> None:
     """List the calendars in order of id, without their addresses."""
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (
                 each.id,

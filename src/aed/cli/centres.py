@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.screen import say, table, warn
 from aed.incidents.centres.actions import add_centre, rotate_secret, withdraw_centre
 from aed.incidents.centres.queries import centres as all_centres
@@ -33,7 +33,7 @@ def add(
     Prints the secret with which both sides sign; it is not shown again.
     """
     settings = load_settings()
-    with writing(settings) as session:
+    with cli_transaction(settings) as session:
         _, secret = add_centre(
             session,
             operator(),
@@ -52,7 +52,7 @@ def add(
 def show_all() -> None:
     """List the connected centres, without addresses and secrets, and the messages that they have not
     received."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = all_centres(session, operator())
         waiting = backlog(session, [each.endpoint_id for each in found])
         rows = [
@@ -77,7 +77,7 @@ def rotate(
     ] = 24,
 ) -> None:
     """Make a new secret and print it; it is not shown again."""
-    with writing() as session:
+    with cli_transaction() as session:
         overlap = timedelta(hours=overlap_hours)
         secret = rotate_secret(session, operator(), name, at=clock.now(), overlap=overlap)
     say(secret)
@@ -86,7 +86,7 @@ def rotate(
 @centres.command("withdraw")
 def withdraw(name: Name) -> None:
     """Disconnect a centre: stop accepting its messages and sending it any."""
-    with writing() as session:
+    with cli_transaction() as session:
         withdraw_centre(session, operator(), name, at=clock.now())
     say(f"{name} is disconnected.")
 

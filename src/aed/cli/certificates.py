@@ -14,7 +14,7 @@ from aed.certificates.awards import actions as award_actions
 from aed.certificates.awards import queries
 from aed.certificates.awards.pdf import certificate_pdf
 from aed.certificates.rules import is_valid
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.files import write_whole
 from aed.cli.language import either
 from aed.cli.screen import say, table
@@ -29,7 +29,7 @@ Number = Annotated[str, typer.Argument(help="The certificate's number")]
 @certificates.command("verify")
 def verify(number: Number) -> None:
     """Show whether a certificate that was awarded here is valid today."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.by_number(session, number)
     today = clock.now().astimezone(ZoneInfo(found.time_zone)).date()
     valid = is_valid(today=today, valid_until=found.valid_until, revoked_at=found.revoked_at)
@@ -41,7 +41,7 @@ def revoke(
     number: Number, reason: Annotated[str, typer.Option(help="The reason; stored, but not shown to others")]
 ) -> None:
     """Revoke a certificate at once."""
-    with writing() as session:
+    with cli_transaction() as session:
         award_actions.revoke_awarded(session, operator(), number, reason=reason, at=clock.now())
     say(f"{number} is revoked.")
 
@@ -51,7 +51,7 @@ def lapsing(
     days: Annotated[int, typer.Option(min=0, max=3650, help="Days from today")] = 90,
 ) -> None:
     """List certificates that expire soon and were not renewed, the earliest first."""
-    with reading() as session:
+    with cli_read_session() as session:
         today = clock.now().date()
         found = queries.lapsing(session, operator(), today=today, within_days=days)
     if not found:
@@ -68,7 +68,7 @@ def lapsing(
 def refreshers() -> None:
     """List people who should practise again, whatever their certificate says; the longest without practice
     first."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.to_refresh(session, operator(), today=clock.now().date())
     if not found:
         say("Nobody has a refresher due.")
@@ -87,7 +87,7 @@ def pdf(
 ) -> None:
     """Write a certificate as PDF, in Chinese and English, with a code that anyone can verify."""
     settings = load_settings()
-    with reading() as session:
+    with cli_read_session() as session:
         paper = queries.on_paper(session, operator(), number)
     token = signed(signing_keys(settings), TokenPurpose.CERTIFICATE, paper.number)
     address = (url or settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")

@@ -17,7 +17,7 @@ from aed.translation import call_leads
 
 
 @contextmanager
-def opened(settings: Settings | None = None) -> Iterator[Database]:
+def cli_database(settings: Settings | None = None) -> Iterator[Database]:
     """Open the database named by the settings."""
     settings = settings or load_settings()
     call_leads(settings.lead_word)
@@ -29,36 +29,36 @@ def opened(settings: Settings | None = None) -> Iterator[Database]:
 
 
 @contextmanager
-def writing(settings: Settings | None = None) -> Iterator[Session]:
+def cli_transaction(settings: Settings | None = None) -> Iterator[Session]:
     """Open one transaction for a command."""
     import aed.tables  # noqa: F401 - so that rows are written after the rows they refer to
 
-    with opened(settings) as database, transaction(database) as session:
+    with cli_database(settings) as database, transaction(database) as session:
         yield session
 
 
 @contextmanager
-def writing_much() -> Iterator[Session]:
+def long_cli_transaction() -> Iterator[Session]:
     """Open one transaction for a long command, which waits for another such one to finish."""
     patient = {"lock_timeout_ms": 600_000, "statement_timeout_ms": 600_000}
-    with writing(load_settings().model_copy(update=patient)) as session:
+    with cli_transaction(load_settings().model_copy(update=patient)) as session:
         yield session
 
 
 @contextmanager
-def trying_much() -> Iterator[Session]:
-    """Like `writing_much`, but roll back at the end (dry run)."""
+def long_cli_dry_run() -> Iterator[Session]:
+    """Like `long_cli_transaction`, but roll back at the end (dry run)."""
     import aed.tables  # noqa: F401 - as above
 
     patient = {"lock_timeout_ms": 600_000, "statement_timeout_ms": 600_000}
     settings = load_settings().model_copy(update=patient)
-    with opened(settings) as database, dry_run(database) as session:
+    with cli_database(settings) as database, dry_run(database) as session:
         yield session
 
 
 @contextmanager
-def reading(settings: Settings | None = None) -> Iterator[Session]:
-    with opened(settings) as database, read_session(database) as session:
+def cli_read_session(settings: Settings | None = None) -> Iterator[Session]:
+    with cli_database(settings) as database, read_session(database) as session:
         yield session
 
 

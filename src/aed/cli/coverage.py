@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from aed import clock
 from aed.accounts.permissions import Audience
 from aed.accounts.regions.queries import region_by_code, regions_below
-from aed.cli.context import opened, operator, writing
+from aed.cli.context import cli_database, cli_transaction, operator
 from aed.cli.files import write_whole
 from aed.cli.language import either
 from aed.cli.nearest import network_if_any
@@ -69,7 +69,7 @@ def coverage(
     network, reason = network_if_any(settings)
     if network is None:
         warn(f"Walks are estimated from straight lines: {reason}")
-    with writing(settings) as session:
+    with cli_transaction(settings) as session:
         made = make_preview(
             session, operator(), estate_id, step, network=network, settings=settings, at=clock.now()
         )
@@ -138,7 +138,7 @@ def coverage_region(
     network, reason = network_if_any(settings)
     if network is None:
         warn(f"Walks are estimated from straight lines: {reason}")
-    with opened(settings) as database, read_session(database) as session:
+    with cli_database(settings) as database, read_session(database) as session:
         found = region_by_code(session, step.region)
         count = len(estates_in(session, regions_below(session, found.id)))
         with counting(f"previewing {count:,} estates") as progress:

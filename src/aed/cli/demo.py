@@ -22,7 +22,7 @@ from aed.accounts.permissions import Audience, Role
 from aed.accounts.regions.models import Region
 from aed.accounts.roles.actions import grant_role
 from aed.accounts.roles.schemas import RoleIn
-from aed.cli.context import opened, operator, viewer_as
+from aed.cli.context import cli_database, operator, viewer_as
 from aed.cli.demo_history import add_history, has_history
 from aed.cli.demo_operations import add_operations
 from aed.cli.demo_training import add_demo_training
@@ -76,7 +76,7 @@ def demo(
             field="folder",
         )
     settings = load_settings()
-    with opened(settings) as database:
+    with cli_database(settings) as database:
         bring_up_to_date(database)
         _load(database, folder)
         if history:

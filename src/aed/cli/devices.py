@@ -8,7 +8,7 @@ import typer
 
 from aed import clock
 from aed.accounts.regions.queries import region_by_code
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.rows import MAX_ID, SHOWN, After, Id, RowKind, add_commands
 from aed.cli.screen import say, table
@@ -60,7 +60,7 @@ add_commands(
 @devices_group.command("add", cls=taking(DeviceIn))
 def add_device(given: Fields) -> None:
     """Register a device: lat=… lon=… and estate_id=… or region=…"""
-    with writing() as session:
+    with cli_transaction() as session:
         device = device_actions.create_device(session, operator(), fields_in(DeviceIn, given), at=clock.now())
         say(f"Device {device.id} is registered.")
 
@@ -73,7 +73,7 @@ def merge_devices(
     """Merge two devices: withdraw the other one, and apply its lists to the kept one from now on."""
     from aed.imports.devices import decisions  # only this command needs it
 
-    with writing() as session:
+    with cli_transaction() as session:
         decisions.merge_two_devices(session, operator(), kept_id, other_id, at=clock.now())
         say(f"Device {other_id} is withdrawn and merged into device {kept_id}.")
 
@@ -85,7 +85,7 @@ def cabinet_code(device_id: Id, given: Fields) -> None:
     The code is shown to the device's keeper, and to a person who has accepted to fetch the device.
     """
     new = fields_in(CabinetCodeIn, given)
-    with writing() as session:
+    with cli_transaction() as session:
         set_cabinet_code(session, operator(), device_id, new.code, at=clock.now())
         say("The code is stored, encrypted." if new.code is not None else "The code is removed.")
 
@@ -103,7 +103,7 @@ def list_devices(
     """List the devices, a hundred at a time."""
     number = normalise_registration_number(registration_number) if registration_number is not None else None
     identifier = normalise_udi_di(udi_di) if udi_di is not None else None
-    with reading() as session:
+    with cli_read_session() as session:
         if region is not None:
             region_by_code(session, region)
         if estate is not None:
@@ -124,7 +124,7 @@ def list_devices(
 @consumables_group.command("fit", cls=taking(ConsumableIn))
 def fit_consumable(device_id: Id, given: Fields) -> None:
     """Record pads or a battery fitted in a device: kind=pads expires_on=2028-05-31"""
-    with writing() as session:
+    with cli_transaction() as session:
         fitted = device_actions.fit_consumable(
             session, operator(), device_id, fields_in(ConsumableIn, given), at=clock.now()
         )
@@ -139,7 +139,7 @@ def show_readiness(device_id: Id) -> None:
     from aed.upkeep.faults.schemas import ReadinessOut
 
     within = load_settings().arrival.checked_within_days
-    with reading() as session:
+    with cli_read_session() as session:
         device = device_queries.device(session, operator(), device_id)
         found = readiness_of(session, device, at=clock.now(), checked_within_days=within)
         ready = ReadinessOut.of(found)

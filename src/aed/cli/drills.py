@@ -9,7 +9,7 @@ import typer
 
 from aed import clock
 from aed.accounts.regions.models import Region
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.fields import validated
 from aed.cli.nearest import network_if_any
 from aed.cli.rows import After, Id
@@ -65,7 +65,7 @@ def add(
     )
     settings = load_settings()
     network, missing_reason = network_if_any(settings)
-    with writing() as session:
+    with cli_transaction() as session:
         drill = report_drill(
             session, operator(), device_id, new, network=network, settings=settings, at=clock.now()
         )
@@ -82,7 +82,7 @@ def add(
 @drills.command("list")
 def list_drills(device_id: Id, before: After = 0) -> None:
     """List the valid drills of a device, the most recently recorded first."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.drills(session, operator(), device_id, limit=SHOWN + 1, before_id=before or None)
         region_id = device_queries.device(session, operator(), device_id).region_id
         counts = session.get_one(Region, region_id).counts_ground_as_one
@@ -110,7 +110,7 @@ def list_drills(device_id: Id, before: After = 0) -> None:
 @drills.command("withdraw")
 def withdraw(drill_id: Id) -> None:
     """Withdraw a drill, so that it no longer counts."""
-    with writing() as session:
+    with cli_transaction() as session:
         withdraw_drill(session, operator(), drill_id, settings=load_settings(), at=clock.now())
     say(f"Drill {drill_id} is deleted.")
 
@@ -119,7 +119,7 @@ def withdraw(drill_id: Id) -> None:
 def show_pace(estate_id: Id) -> None:
     """Show the pace of fetching a device at an estate, from its drills, and whether the lookup uses it."""
     settings = load_settings()
-    with reading() as session:
+    with cli_read_session() as session:
         estate = queries.estate_of_insider(session, operator(), estate_id)
         found, name = estimate_estate_pace(session, estate.id, settings), estate.name_en
     say(f"{name}: {plural(found.drills, 'drill')}; the walks differ by {found.spread_metres:.0f} m.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.rows import SHOWN, After, Id, RowKind, add_commands
 from aed.cli.screen import say, table
@@ -46,7 +46,7 @@ add_commands(
 @estates_group.command("add", cls=taking(EstateIn))
 def add_estate(given: Fields) -> None:
     """Register an estate; boundary=@FILE reads GeoJSON."""
-    with writing() as session:
+    with cli_transaction() as session:
         estate = estate_actions.create_estate(session, operator(), fields_in(EstateIn, given), at=clock.now())
         say(f"Estate {estate.id} is registered.")
 
@@ -54,7 +54,7 @@ def add_estate(given: Fields) -> None:
 @estates_group.command("list")
 def list_estates(after: After = 0) -> None:
     """List the estates, a hundred at a time."""
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (
                 each.id,
@@ -73,7 +73,7 @@ def list_estates(after: After = 0) -> None:
 @gates_group.command("add", cls=taking(GateIn))
 def add_gate(estate_id: Id, given: Fields) -> None:
     """Register a gate of an estate."""
-    with writing() as session:
+    with cli_transaction() as session:
         gate = estate_actions.create_gate(
             session, operator(), estate_id, fields_in(GateIn, given), at=clock.now()
         )
@@ -83,7 +83,7 @@ def add_gate(estate_id: Id, given: Fields) -> None:
 @gates_group.command("list")
 def list_gates(estate_id: Id) -> None:
     """List the gates of an estate."""
-    with reading() as session:
+    with cli_read_session() as session:
         estate_queries.estate(session, operator(), estate_id)
         rows = [
             (each.id, each.name_en, each.name_zh, each.passage, each.opening_hours, each.state)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import opened, viewer_as
+from aed.cli.context import cli_database, viewer_as
 from aed.cli.files import write_whole
 from aed.cli.language import either
 from aed.cli.screen import counting, warn
@@ -49,7 +49,7 @@ def export_command(
             field="to",
         )
     what = "estates and gates" if form is ExportFormat.ESTATES else "devices"
-    with opened() as database, counting(what) as progress:
+    with cli_database() as database, counting(what) as progress:
         with read_session(database) as session:
             viewer = viewer_as(session, as_)
         pieces = exported(

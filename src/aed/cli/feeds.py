@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import opened, operator, reading, writing
+from aed.cli.context import cli_database, cli_read_session, cli_transaction, operator
 from aed.cli.screen import counting, say, table
 from aed.database.session import read_session
 from aed.errors import Conflict
@@ -59,7 +59,7 @@ def add(
         region=region,
         source=source,
     )
-    with writing(settings) as session:
+    with cli_transaction(settings) as session:
         is_new = save_feed(session, operator(), given, by=fetch_limits_in(settings), at=clock.now())
     say(f"{name} is {'fetched' if is_new else 'changed: it is fetched'} every {every} h.")
     if not runs_in_this_process(settings):
@@ -69,7 +69,7 @@ def add(
 @feeds.command("list")
 def show_all() -> None:
     """List the feeds: how the last run ended, and when the next one is due."""
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (
                 feed.name,
@@ -99,7 +99,7 @@ def run(
     settings = load_settings()
     patient = {"lock_timeout_ms": PATIENT_MS, "statement_timeout_ms": PATIENT_MS}
     failed = []
-    with opened(settings.model_copy(update=patient)) as database:
+    with cli_database(settings.model_copy(update=patient)) as database:
         if name is not None:
             names = [name]
         else:
@@ -132,7 +132,7 @@ def remove(name: Name) -> None:
     """Remove a feed. Its devices stay."""
     from aed.imports.feeds.actions import remove_feed
 
-    with writing() as session:
+    with cli_transaction() as session:
         remove_feed(session, operator(), name)
     say(f"{name} is no longer fetched. Its devices stay.")
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.regions.queries import region_by_code, regions_below
-from aed.cli.context import operator, reading
+from aed.cli.context import cli_read_session, operator
 from aed.cli.files import whole, write_whole
 from aed.cli.language import either
 from aed.cli.nearest import network_if_any
@@ -58,7 +58,7 @@ def gaps(
     if network is None:
         warn(f"Walks are estimated from straight lines: {reason}")
     with (
-        reading(settings.model_copy(update={"statement_timeout_ms": PATIENT_MS})) as session,
+        cli_read_session(settings.model_copy(update={"statement_timeout_ms": PATIENT_MS})) as session,
         counting("buildings") as progress,
     ):
         asked = _chosen_estates(session, estate, region)

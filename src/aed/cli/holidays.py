@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
@@ -24,7 +24,7 @@ Year = Annotated[int, typer.Argument(min=1990, max=2100)]
 @holidays_group.command("list")
 def list_holidays() -> None:
     """List the calendars and the years that each covers."""
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (calendar.name, " ".join(str(year) for year in years), calendar.version)
             for calendar, years in holiday_queries.holiday_calendars(session)
@@ -35,7 +35,7 @@ def list_holidays() -> None:
 @holidays_group.command("show")
 def show_holidays(name: Name, year: Year) -> None:
     """Show the special days of a year."""
-    with reading() as session:
+    with cli_read_session() as session:
         _, days = holiday_queries.holiday_year(session, name, year)
         rows = [(special.day, f"{special.day:%a}", special.kind) for special in days]
     table(f"{name} {year}", ["day", "", "kind"], rows)
@@ -52,7 +52,7 @@ def put_holidays(
 ) -> None:
     """Replace the special days of a calendar for one year."""
     days = [*_days(holiday, "holiday"), *_days(workday, "workday")]
-    with writing() as session:
+    with cli_transaction() as session:
         known = {
             calendar.name: calendar.version for calendar, _ in holiday_queries.holiday_calendars(session)
         }
@@ -65,7 +65,7 @@ def put_holidays(
 @holidays_group.command("remove")
 def drop_holidays(name: Name, year: Year) -> None:
     """Delete a year from a calendar; opening hours that depend on it become unknown."""
-    with writing() as session:
+    with cli_transaction() as session:
         calendar, _ = holiday_queries.holiday_year(session, name, year)
         holiday_actions.delete_holiday_year(
             session, operator(), name, year, version=calendar.version, at=clock.now()

@@ -13,7 +13,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.cli.context import operator, reading, trying_much, writing_much
+from aed.cli.context import cli_read_session, long_cli_dry_run, long_cli_transaction, operator
 from aed.cli.import_options import BadRows, File, Strict
 from aed.cli.import_report import print_preview, print_report
 from aed.cli.language import either
@@ -168,7 +168,7 @@ def _mapping(named: Path) -> Mapping:
     path = _yaml(named)
     if path.exists() or named.suffix or len(named.parts) > 1:
         return mapping_of(path)
-    with reading() as session:
+    with cli_read_session() as session:
         return mapping_of_saved(mapping_named(session, operator(), str(named)))
 
 
@@ -220,7 +220,7 @@ def _guessed(
     file: Path, mapping: Mapping | None, source: str | None, region: str | None, save: Path | None
 ) -> Mapping:
     """Print how a list would be read, and save and return its mapping."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = preview_devices(session, operator(), file, mapping=mapping, source=source, region=region)
     print_preview(found, region=region)
     if save is None:
@@ -266,7 +266,7 @@ def estates(file: File, strict: Strict = False, bad_rows: BadRows = None) -> Non
 @imports.command("buildings")
 def buildings(file: File) -> None:
     """Import the buildings of registered estates from an OpenStreetMap extract (.osm.pbf)."""
-    with writing_much() as session, counting("buildings") as progress:
+    with long_cli_transaction() as session, counting("buildings") as progress:
         report = import_buildings(session, operator(), file, progress=progress)
     say(
         f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} "
@@ -303,7 +303,10 @@ def _import[ReportT: ImportReport](
     If the requested list of bad rows cannot be written, nothing is imported.
     """
     try:
-        with trying_much() if is_dry_run else writing_much() as session, counting(what) as progress:
+        with (
+            long_cli_dry_run() if is_dry_run else long_cli_transaction() as session,
+            counting(what) as progress,
+        ):
             report = run(session, progress)
             if bad_rows is not None and write is not None:
                 write(report, bad_rows)

@@ -13,7 +13,7 @@ import typer
 from aed import clock
 from aed.accounts.people.queries import names_of
 from aed.cli import statistics, steering
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.language import either
 from aed.cli.nearest import network_if_any
@@ -70,7 +70,7 @@ def open_incident(given: Fields) -> None:
     new = fields_in(PatientReportIn, words)
     settings = load_settings()
     network, missing_reason = network_if_any(settings)
-    with writing() as session:
+    with cli_transaction() as session:
         incident = lifecycle.report_patient(
             session, operator(), new, at=clock.now(), network=network, settings=settings
         )
@@ -90,7 +90,7 @@ def list_incidents(
     after: After = 0,
 ) -> None:
     """List incidents, the newest first."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.incidents(
             session, operator(), state=state, kind=kind, limit=SHOWN, before_id=after or None
         )
@@ -111,7 +111,7 @@ def list_incidents(
 @incidents.command("show")
 def show(incident_id: IncidentId) -> None:
     """Show an incident, and the people and devices it called."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.incident(session, operator(), incident_id)
         alerts = queries.alerts(session, found.id)
         names = names_of(session, [each.person_id for each in alerts])
@@ -185,7 +185,7 @@ def say_for(
     """Record an answer that a responder gave by telephone or radio."""
     settings = load_settings()
     network, _ = network_if_any(settings)
-    with writing() as session:
+    with cli_transaction() as session:
         found = queries.incident(session, operator(), incident_id)
         require_dispatcher(operator(), found.region_id)
         alert = queries.alert_of(session, found.id, alert_id)
@@ -209,7 +209,7 @@ def ambulance(
     """Set when the ambulance is expected, in seconds from now."""
     settings = load_settings()
     network, _ = network_if_any(settings)
-    with writing() as session:
+    with cli_transaction() as session:
         lifecycle.update_ambulance(
             session, operator(), incident_id, seconds, at=clock.now(), network=network, settings=settings
         )
@@ -221,7 +221,7 @@ def close(
     incident_id: IncidentId, outcome: IncidentOutcome, note: Annotated[str | None, typer.Option()] = None
 ) -> None:
     """Close the incident, and notify everyone who was called."""
-    with writing() as session:
+    with cli_transaction() as session:
         lifecycle.close_incident(session, operator(), incident_id, outcome, note, at=clock.now())
     show(incident_id)
 
@@ -232,7 +232,7 @@ def replay(
     number: Annotated[int | None, typer.Option("--plan", min=1, help="Only this plan")] = None,
 ) -> None:
     """Plan an incident again from its stored inputs, compare the result, and show the reasons."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.incident(session, operator(), incident_id)
         kept = [
             (each.number, each.reason, each.inputs, each.outcome)
@@ -307,13 +307,13 @@ def cap(
     """
     settings = load_settings()
     if what.isascii() and what.isdecimal() and len(what) < 19:
-        with reading() as session:
+        with cli_read_session() as session:
             message, found = cap_message_of(session, operator(), int(what), settings)
             say(cap_of_incident(message, found).decode().rstrip())
         return
     content = Path(what).read_bytes()
     network, _ = network_if_any(settings)
-    with writing() as session:
+    with cli_transaction() as session:
         done = process_cap(session, operator(), content, at=clock.now(), network=network, settings=settings)
     show(done.id)
 

@@ -11,7 +11,14 @@ from aed import clock
 from aed.accounts.regions.queries import region_by_code
 from aed.certificates.rules import CheckState
 from aed.certificates.verification import queries as verification_queries
-from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much
+from aed.cli.context import (
+    cli_database,
+    cli_read_session,
+    cli_transaction,
+    long_cli_dry_run,
+    long_cli_transaction,
+    operator,
+)
 from aed.cli.fields import Fields, fields_in, taking, validated
 from aed.cli.files import write_whole
 from aed.cli.import_options import BadRows, File, Strict
@@ -33,7 +40,7 @@ Code = Annotated[str, typer.Argument(help="The issuer's code")]
 @issuers.command("add", cls=taking(IssuerIn))
 def add(given: Fields) -> None:
     """Add an issuer. JSON lists are read from files: courses=@FILE, also_called=@FILE."""
-    with writing() as session:
+    with cli_transaction() as session:
         issuer = actions.create_issuer(session, operator(), fields_in(IssuerIn, given), at=clock.now())
         message = f"Issuer {issuer.id} is {issuer.code}: {issuer.name_en} {issuer.name_zh}."
     say(message)
@@ -42,7 +49,7 @@ def add(given: Fields) -> None:
 @issuers.command("amend", cls=taking(IssuerAmend))
 def amend(code: Code, given: Fields, version: Version = None) -> None:
     """Change the given fields of an issuer; courses=@FILE and also_called=@FILE replace the whole list."""
-    with writing() as session:
+    with cli_transaction() as session:
         present = queries.issuer_by_code(session, code)
         issuer = actions.amend_issuer(
             session,
@@ -59,7 +66,7 @@ def amend(code: Code, given: Fields, version: Version = None) -> None:
 @issuers.command("withdraw")
 def withdraw(code: Code, version: Version = None) -> None:
     """Withdraw an issuer: no new certificates are linked to it; issued ones stay as they are."""
-    with writing() as session:
+    with cli_transaction() as session:
         present = queries.issuer_by_code(session, code)
         actions.withdraw_issuer(
             session, operator(), present.id, version=version or present.version, at=clock.now()
@@ -70,7 +77,7 @@ def withdraw(code: Code, version: Version = None) -> None:
 @issuers.command("show")
 def show(code: Code) -> None:
     """Show an issuer."""
-    with reading() as session:
+    with cli_read_session() as session:
         issuer = queries.issuer_by_code(session, code)
         show_all(
             IssuerOut.of(
@@ -85,7 +92,7 @@ def show(code: Code) -> None:
 @issuers.command("history")
 def history(code: Code) -> None:
     """List the changes of an issuer, newest first: who, what and when."""
-    with reading() as session:
+    with cli_read_session() as session:
         show_history(session, "issuers", queries.issuer_by_code(session, code).id)
 
 
@@ -94,7 +101,7 @@ def show_list(
     region: Annotated[str | None, typer.Option(help="Only in this region, by code")] = None, after: After = 0
 ) -> None:
     """List the issuers in order of id."""
-    with reading() as session:
+    with cli_read_session() as session:
         region_id = region_by_code(session, region).id if region is not None else None
         found = queries.issuers(session, limit=SHOWN, after_id=after, region_id=region_id)
         courses = queries.courses_of(session, [each.id for each in found])
@@ -140,7 +147,7 @@ def write_batch(
     if output.suffix.lower() not in (".csv", ".xlsx"):
         raise InvalidInput("A batch is written as .csv or .xlsx. Name such a file.", field="output")
     given = validated(IssuerBatchIn, {"reference": reference, "session_id": session_id})
-    with writing() as session:
+    with cli_transaction() as session:
         issuer = queries.issuer_by_code(session, code)
         form = batch_queries.format_of(issuer)
         prepared = prepare_batch(
@@ -166,7 +173,7 @@ def list_batches(code: Code, after: After = 0) -> None:
     """List the batches of an issuer."""
     from aed.training.issuer_batches import queries as batch_queries
 
-    with reading() as session:
+    with cli_read_session() as session:
         issuer = queries.issuer_by_code(session, code)
         found = batch_queries.batches(session, operator(), issuer.id, limit=SHOWN, after_id=after)
         rows = [(each.id, each.reference, each.made_at, each.answered_at) for each in found]
@@ -183,7 +190,7 @@ def read_batch_answer(
     from aed.training.issuer_batches import queries as batch_queries
     from aed.training.issuer_batches.actions import take_answer
 
-    with writing_much() as session:
+    with long_cli_transaction() as session:
         issuer = queries.issuer_by_code(session, code)
         batch = batch_queries.batch_by_reference(session, issuer.id, reference)
         if batch is None:
@@ -242,7 +249,10 @@ def _read(
     from aed.cli.imports import print_bad_rows, write_bad_rows
 
     try:
-        with trying_much() if is_dry_run else writing_much() as session, counting("rows") as progress:
+        with (
+            long_cli_dry_run() if is_dry_run else long_cli_transaction() as session,
+            counting("rows") as progress,
+        ):
             issuer = queries.issuer_by_code(session, code)
             report = import_issuer_roster(
                 session, operator(), issuer.id, file, at=clock.now(), progress=progress
@@ -262,7 +272,7 @@ def ask() -> None:
     from aed.certificates.verification.issuer_checks import issuer_access_in, verify_certificates
 
     settings = load_settings()
-    with opened(settings) as database:
+    with cli_database(settings) as database:
         runs = verify_certificates(database, clock.now, by=issuer_access_in(settings))
     for run in runs:
         left_alone = " It is not asked again for a while." if run.is_left_alone else ""
@@ -278,7 +288,7 @@ def checks(
     after: After = 0,
 ) -> None:
     """List the verifications of certificates: the state of each, and why."""
-    with reading() as session:
+    with cli_read_session() as session:
         issuer_id = queries.issuer_by_code(session, code).id if code is not None else None
         found = verification_queries.checks(
             session, operator(), limit=SHOWN, after_id=after, issuer_id=issuer_id, state=state

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aed import schedule
-from aed.cli.context import opened, operator, reading
+from aed.cli.context import cli_database, cli_read_session, operator
 from aed.cli.language import either
 from aed.cli.process import share_heaps
 from aed.cli.screen import say, table
@@ -43,7 +43,7 @@ def without_a_command(context: typer.Context) -> None:
 @jobs.command("list")
 def show_all() -> None:
     """List the jobs: when each is due next, how its last run ended, and which worker is active."""
-    with reading() as session:
+    with cli_read_session() as session:
         now, last, lease = database_now(session), queries.last_runs(session), queries.lease(session)
         rows = [
             (
@@ -76,7 +76,7 @@ def _last(run: JobRun | None) -> tuple[str, str, str]:
 def show_runs(name: Name, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
     """List the last runs of a job, the newest first."""
     schedule.job_called(name)
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (
                 run.id,
@@ -119,7 +119,7 @@ def run(
     moment = _moment_in(at) if at is not None else None
     settings = load_settings()
     patient = {"lock_timeout_ms": PATIENT_MS, "statement_timeout_ms": PATIENT_MS}
-    with opened(settings.model_copy(update=patient)) as database:
+    with cli_database(settings.model_copy(update=patient)) as database:
         with read_session(database) as session:
             is_to_come = moment is not None and moment > database_now(session)
         if for_real and not is_to_come:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from aed.cli.context import opened
+from aed.cli.context import cli_database
 from aed.cli.language import either
 from aed.cli.screen import counting, plural, say, table
 from aed.database.encryption import keys as key_files
@@ -66,7 +66,7 @@ def new(
 @keys.command("show")
 def show() -> None:
     """List the keys, and how much is encrypted with each."""
-    with opened() as database:
+    with cli_database() as database:
         ring = database.keys
         found = key_rotation.count_by_key(database)
         ids = list(dict.fromkeys([*ring.ids, *(key for counts in found.values() for key in counts)]))
@@ -88,7 +88,7 @@ def _role(key: str, known: Sequence[str]) -> str:
 @keys.command("rotate")
 def rotate() -> None:
     """Re-encrypt everything with the first key, while the server runs. May be interrupted and run again."""
-    with opened() as database:
+    with cli_database() as database:
         if database.keys.source != key_files.SETTING:
             time.sleep(2 * key_files.FOLLOWED_AFTER_SECONDS)  # by then every process uses the first key
         with counting("encrypting again, values") as progress:

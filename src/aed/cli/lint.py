@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading
+from aed.cli.context import cli_read_session, operator
 from aed.cli.language import either
 from aed.cli.screen import counted, counting, say, table, warn
 from aed.errors import AedError, InvalidInput
@@ -58,7 +58,7 @@ def lint(
     """
     try:
         with ExitStack() as stack:
-            session = stack.enter_context(reading()) if register else None
+            session = stack.enter_context(cli_read_session()) if register else None
             with counting("rows read and compared") as progress:
                 linted = stack.enter_context(
                     lint_list(

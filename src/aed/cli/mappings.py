@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.imports.formats.mapping import mapping_of
@@ -22,7 +22,7 @@ Name = Annotated[str, typer.Argument(help="The name of a saved mapping")]
 @mappings.command("list")
 def list_mappings() -> None:
     """List the saved mappings."""
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (
                 each.name,
@@ -49,7 +49,7 @@ def save(
 ) -> None:
     """Save a mapping file under a name, for `aed import devices --mapping NAME` and the page of lists."""
     mapping = mapping_of(file)
-    with writing() as session:
+    with cli_transaction() as session:
         saved = actions.save_mapping(
             session,
             operator(),
@@ -64,7 +64,7 @@ def save(
 @mappings.command("rename")
 def rename(name: Name, new_name: Annotated[str, typer.Argument(help="Its new name")]) -> None:
     """Rename a saved mapping."""
-    with writing() as session:
+    with cli_transaction() as session:
         found = actions.mapping_named(session, operator(), name)
         actions.rename_mapping(session, operator(), found.id, name=new_name, version=found.version)
     say(either(f"{name} is now {new_name}.", f"“{name}”已改名为“{new_name}”。"))
@@ -73,6 +73,6 @@ def rename(name: Name, new_name: Annotated[str, typer.Argument(help="Its new nam
 @mappings.command("remove")
 def remove(name: Name) -> None:
     """Remove a saved mapping; what was imported with it stays."""
-    with writing() as session:
+    with cli_transaction() as session:
         actions.delete_mapping(session, operator(), actions.mapping_named(session, operator(), name).id)
     say(either(f"{name} is removed.", f"“{name}”已删除。"))

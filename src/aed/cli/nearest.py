@@ -14,7 +14,7 @@ import typer
 
 from aed import clock
 from aed.accounts.permissions import ANYONE, Viewer, is_insider
-from aed.cli.context import opened, viewer_as
+from aed.cli.context import cli_database, viewer_as
 from aed.cli.screen import Entry, entries, heading, paragraph, say, warn
 from aed.database.session import read_session
 from aed.errors import NetworkFileUnusable
@@ -82,7 +82,7 @@ def nearest_command(
         floor=floor or 0,
         with_routes=route,
     )
-    with opened(settings) as database, read_session(database) as session:
+    with cli_database(settings) as database, read_session(database) as session:
         viewer = viewer_as(session, as_)
         if storey is not None or room is not None:
             counts = counts_ground_as_one_at(session, viewer, question.here)

@@ -13,7 +13,7 @@ from py_vapid.utils import b64urlencode
 from aed import clock
 from aed.accounts.masking import mask_recipient
 from aed.accounts.people.rules import Language
-from aed.cli.context import opened, operator, reading, writing
+from aed.cli.context import cli_database, cli_read_session, cli_transaction, operator
 from aed.cli.language import either
 from aed.cli.screen import plural, say, table
 from aed.database.session import database_now, read_session
@@ -36,7 +36,7 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of mes
 @outbox.command("status")
 def status() -> None:
     """Show the state of each channel."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.outbox_backlogs(session, operator())
     rows = [
         (each.channel, each.waiting, each.dead, _moment(each.oldest_due_at), _moment(each.last_sent_at))
@@ -54,7 +54,7 @@ def show_all(
     limit: Limit = 100,
 ) -> None:
     """List messages in order of id, without their texts."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.messages(
             session, operator(), state=state, channel=channel, limit=limit + 1, after_id=after
         )
@@ -91,7 +91,7 @@ def cancel_messages(
     ids: Annotated[list[int], typer.Argument(help="Ids of messages, from `aed outbox list --state waiting`")],
 ) -> None:
     """Cancel waiting messages. Messages behind them go on."""
-    with writing() as session:
+    with cli_transaction() as session:
         for each in ids:
             cancel_waiting(session, operator(), each, at=database_now(session))
     say(f"{plural(len(ids), 'message')} cancelled.")
@@ -109,7 +109,7 @@ def resend(
     if bool(ids) == everything:
         raise InvalidInput(either("Give ids or --all.", "请给出消息编号，或使用 --all。"))
     done, kept = 0, []
-    with writing() as session:
+    with cli_transaction() as session:
         wanted = ids or []
         if everything:
             found = queries.messages(
@@ -139,7 +139,7 @@ def send() -> None:
     from aed.notifications.jobs import send_waiting
 
     settings = load_settings()
-    with opened(settings) as database:
+    with cli_database(settings) as database:
 
         def now() -> datetime:
             with read_session(database) as session:
@@ -178,7 +178,7 @@ def add(
         person_id=person,
     )
     settings = load_settings()
-    with writing(settings) as session:
+    with cli_transaction(settings) as session:
         save_endpoint(
             session, operator(), given, at=clock.now(), is_private_allowed=settings.notify_allow_private
         )
@@ -195,7 +195,7 @@ def _line(what: str) -> str:
 @endpoints.command("list")
 def show_endpoints(after: After = 0, limit: Limit = 100) -> None:
     """List the endpoints, without their addresses."""
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (row.id, row.name, row.channel, row.language, row.person_id, _moment(row.created_at))
             for row in queries.endpoints(session, operator(), limit=limit, after_id=after)
@@ -206,7 +206,7 @@ def show_endpoints(after: After = 0, limit: Limit = 100) -> None:
 @endpoints.command("remove")
 def remove(name: Annotated[str, typer.Argument(help="The endpoint's name")]) -> None:
     """Remove an endpoint; its waiting messages are cancelled."""
-    with writing() as session:
+    with cli_transaction() as session:
         remove_endpoint(session, operator(), name, at=clock.now())
     say(f"Endpoint {name} is removed.")
 
@@ -214,7 +214,7 @@ def remove(name: Annotated[str, typer.Argument(help="The endpoint's name")]) -> 
 @endpoints.command("test")
 def test(name: Annotated[str, typer.Argument(help="The endpoint's name")]) -> None:
     """Enqueue a test message for an endpoint. `aed outbox list` shows the result."""
-    with writing() as session:
+    with cli_transaction() as session:
         outgoing = send_test(session, operator(), name, at=clock.now())
         message = (
             f"Message {outgoing.id} to {name} is in the outbox. The worker sends it, or `aed outbox send`."

@@ -25,7 +25,7 @@ from aed.accounts.roles import queries as role_queries
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sessions import end_sessions
 from aed.accounts.sign_in import passwords
-from aed.cli.context import operator, reading, writing, writing_much
+from aed.cli.context import cli_read_session, cli_transaction, long_cli_transaction, operator
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.language import either
 from aed.cli.person_duplicates import duplicates
@@ -84,7 +84,7 @@ def add(
     further = {"region": region, "email": email}
     given += [f"{field}={value}" for field, value in further.items() if value is not None]
     new = fields_in(PersonIn, given)
-    with writing() as session:
+    with cli_transaction() as session:
         person = people_actions.add_person(
             session, operator(), new, country=load_settings().phone_country, at=clock.now()
         )
@@ -95,7 +95,7 @@ def add(
 @people.command("list")
 def show_all(after: After = 0) -> None:
     """List the people in order of id."""
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (
                 person.id,
@@ -115,7 +115,7 @@ def show_all(after: After = 0) -> None:
 @people.command("show")
 def show(person: PersonArgument) -> None:
     """Show a person, with roles and history."""
-    with reading() as session:
+    with cli_read_session() as session:
         person_id = person_id_of(session, person)
         found, account = people_queries.person(session, operator(), person_id)
         held = role_queries.role_grants(
@@ -165,7 +165,7 @@ def _change_text(fields: dict[str, list[str | None]]) -> str:
 def amend(person_id: Id, fields: Fields, version: Version = None) -> None:
     """Correct name, phone, email, language or channel. A new phone creates an account if there was none."""
     change = fields_in(PersonAmend, fields)
-    with writing() as session:
+    with cli_transaction() as session:
         present, _account = people_queries.person(session, operator(), person_id)
         person, _account = people_actions.amend_person(
             session,
@@ -188,7 +188,7 @@ def open_accounts(
 ) -> None:
     """Open accounts for all people from imported lists whose phone number is unique, so that they can sign
     in."""
-    with writing_much() as session:
+    with long_cli_transaction() as session:
         country = load_settings().phone_country
         if region is not None:
             country = region_by_code(session, region).country
@@ -208,7 +208,7 @@ def set_password(person: PersonArgument) -> None:
             raise InvalidInput(either("The two passwords differ.", "两次输入的密码不同。"), field="password")
     else:
         given = sys.stdin.readline().rstrip("\r\n")
-    with writing() as session:
+    with cli_transaction() as session:
         person_id = person_id_of(session, person)
         passwords.set_password(session, operator(), person_id, given, at=clock.now())
     say(f"The password of person {person_id} is set.")
@@ -217,7 +217,7 @@ def set_password(person: PersonArgument) -> None:
 @people.command("sign-out")
 def sign_out(person: PersonArgument) -> None:
     """End all sessions of a person."""
-    with writing() as session:
+    with cli_transaction() as session:
         person_id = person_id_of(session, person)
         people_queries.person(session, operator(), person_id)
         ended = end_sessions(session, person_id, at=clock.now())
@@ -227,7 +227,7 @@ def sign_out(person: PersonArgument) -> None:
 @people.command("unlink-identity")
 def unlink(person_id: Id) -> None:
     """Unlink a person from all identity providers, until linked again. Ends all their sessions."""
-    with writing() as session:
+    with cli_transaction() as session:
         # imported here: it loads an HTTP client and OpenID Connect
         from aed.accounts.identity_provider import actions as identity_provider
 
@@ -249,7 +249,7 @@ def export(
     ] = None,
 ) -> None:
     """Export all data about a person as JSON. A file is readable by its owner only."""
-    with reading() as session:
+    with cli_read_session() as session:
         person = people_queries.require_self_or_administrator(session, operator(), person_id)
         exported = OwnDataOut.of(session, person, at=clock.now()).model_dump_json(indent=2)
     if output is None:
@@ -268,12 +268,12 @@ def erase(
 ) -> None:
     """Erase the data about a person for good. What the history requires stays, without the name."""
     if not yes:
-        with reading() as session:
+        with cli_read_session() as session:
             person = people_queries.require_self_or_administrator(session, operator(), person_id)
             question = f"Erase all data held about person {person_id}, {person.name}? This cannot be undone."
         if not typer.confirm(question):
             raise InvalidInput(either("Nothing was erased.", "未删除任何内容。"), field="yes")
-    with writing() as session:
+    with cli_transaction() as session:
         is_done = personal_data_actions.erase(session, operator(), person_id, at=clock.now())
     say(f"Person {person_id} is erased." if is_done else f"Person {person_id} had been erased already.")
     if is_done:
@@ -305,7 +305,7 @@ def grant(
     new = fields_in(
         RoleIn, [f"role={role}", *(f"{name}={value}" for name, value in place.items() if value is not None)]
     )
-    with writing() as session:
+    with cli_transaction() as session:
         found, _account = people_queries.person(session, operator(), person_id_of(session, person))
         made = role_actions.grant_role(session, operator(), found.id, new, at=clock.now())
         message = f"Role {made.id}: {found.name} is {role}."
@@ -317,7 +317,7 @@ def revoke(
     grant_id: Annotated[int, typer.Argument(help="The role's id, from `aed roles list`", min=1)],
 ) -> None:
     """Revoke a role; the record of it stays."""
-    with writing() as session:
+    with cli_transaction() as session:
         taken = role_actions.revoke_role(session, operator(), grant_id, at=clock.now())
         message = f"Person {taken.person_id} is no longer {taken.role}."
     say(message)
@@ -332,7 +332,7 @@ def list_roles(
     after: After = 0,
 ) -> None:
     """List the roles: who holds which, and where."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = role_queries.role_grants(
             session,
             operator(),

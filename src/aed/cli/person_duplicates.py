@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing, writing_much
+from aed.cli.context import cli_read_session, cli_transaction, long_cli_transaction, operator
 from aed.cli.rows import SHOWN, After
 from aed.cli.screen import say, table
 
@@ -35,9 +35,9 @@ def list_duplicates(
     from aed.certificates.duplicates.actions import find_pairs
 
     if search:
-        with writing_much() as session:
+        with long_cli_transaction() as session:
             find_pairs(session, at=clock.now())
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.pairs(session, operator(), limit=SHOWN, after_id=after, also_decided=decided)
         rows = [
             (
@@ -70,7 +70,7 @@ def merge(
     from aed.certificates.duplicates.actions import decide_pair
     from aed.certificates.rules import PairDecision
 
-    with writing() as session:
+    with cli_transaction() as session:
         pair = decide_pair(session, operator(), pair_id, PairDecision.SAME, keep_id=keep, at=clock.now())
         message = f"Both entries are now person {pair.kept_id}."
     say(message)
@@ -82,6 +82,6 @@ def reject(pair_id: Pair) -> None:
     from aed.certificates.duplicates.actions import decide_pair
     from aed.certificates.rules import PairDecision
 
-    with writing() as session:
+    with cli_transaction() as session:
         decide_pair(session, operator(), pair_id, PairDecision.DIFFERENT, at=clock.now())
     say("The two are recorded as different people.")

@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from aed import clock
-from aed.cli.context import operator, reading
+from aed.cli.context import cli_read_session, operator
 from aed.cli.files import write_whole
 from aed.cli.language import either
 from aed.cli.nearest import network_if_any
@@ -115,7 +115,7 @@ def placement(
     network, reason = network_if_any(settings)
     if network is None:
         warn(f"Walks are estimated from straight lines: {reason}")
-    with reading(settings.model_copy(update={"statement_timeout_ms": 600_000})) as session:
+    with cli_read_session(settings.model_copy(update={"statement_timeout_ms": 600_000})) as session:
         answer = place(
             session, operator(), question, network=network, settings=settings, today=clock.now().date()
         )

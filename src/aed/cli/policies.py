@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing, writing_much
+from aed.cli.context import cli_read_session, cli_transaction, long_cli_transaction, operator
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.rows import After, Id, Version, show_all, show_history
 from aed.cli.screen import plural, say, table
@@ -40,7 +40,7 @@ Asks = Annotated[
 @policies.command("add", cls=taking(PolicyIn))
 def add_policy(given: Fields, asks: Asks = None) -> None:
     """Add a policy for estate_id=…, for maker=… or for maker=… model=…; without them, for all devices."""
-    with writing() as session:
+    with cli_transaction() as session:
         new = fields_in(PolicyIn, given)
         if asks:
             new = PolicyIn.model_validate({**new.model_dump(), "asks": asks})
@@ -56,7 +56,7 @@ def amend_policy(
     version: Version = None,
 ) -> None:
     """Change the given fields of a policy; null means never. --ask replaces all questions."""
-    with writing() as session:
+    with cli_transaction() as session:
         change = fields_in(PolicyAmend, given or [])
         if asks:
             change = PolicyAmend.model_validate({**change.model_dump(exclude_unset=True), "asks": asks})
@@ -70,7 +70,7 @@ def amend_policy(
 @policies.command("withdraw")
 def withdraw_policy(policy_id: Id, version: Version = None) -> None:
     """Withdraw a policy; the next more general policy applies, or the default."""
-    with writing() as session:
+    with cli_transaction() as session:
         present = check_queries.policy(session, operator(), policy_id).version
         check_actions.withdraw_policy(
             session, operator(), policy_id, version=version or present, at=clock.now()
@@ -81,14 +81,14 @@ def withdraw_policy(policy_id: Id, version: Version = None) -> None:
 @policies.command("show")
 def show_policy(policy_id: Id) -> None:
     """Show a policy."""
-    with reading() as session:
+    with cli_read_session() as session:
         show_all(PolicyOut.of(check_queries.policy(session, operator(), policy_id)))
 
 
 @policies.command("history")
 def policy_history(policy_id: Id) -> None:
     """List every version of a policy, newest first."""
-    with reading() as session:
+    with cli_read_session() as session:
         show_history(session, "policies", check_queries.policy(session, operator(), policy_id).id)
 
 
@@ -98,7 +98,7 @@ def list_policies(
     after: After = 0,
 ) -> None:
     """List the policies in force; without one, the default applies."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = check_queries.policies(session, operator(), limit=SHOWN + 1, after_id=after)
         rows: list[tuple[object, ...]] = [
             (each.id, each.estate_id, each.maker, each.model, *_summary(terms_of(each)), each.name_zh)
@@ -151,7 +151,7 @@ def announce_recall(
     if dry_run:
         _preview_recall(fields_in(RecallIn, given))
         return
-    with writing_much() as session:
+    with long_cli_transaction() as session:
         recall = recall_actions.announce_recall(
             session, operator(), fields_in(RecallIn, given), at=clock.now()
         )
@@ -162,7 +162,7 @@ def announce_recall(
 
 
 def _preview_recall(new: RecallIn) -> None:
-    with reading() as session:
+    with cli_read_session() as session:
         found = recall_queries.preview(session, operator(), Recall(**new.model_dump()))
     say(f"It would quarantine {plural(found.found, 'device')}.")
     rows = [
@@ -184,7 +184,7 @@ def _preview_recall(new: RecallIn) -> None:
 @recalls.command("close")
 def close_recall(recall_id: Id, version: Version = None) -> None:
     """Close a recall; it applies to no further devices."""
-    with writing() as session:
+    with cli_transaction() as session:
         present = recall_queries.recall(session, recall_id).version
         recall_actions.close_recall(
             session, operator(), recall_id, version=version or present, at=clock.now()
@@ -195,7 +195,7 @@ def close_recall(recall_id: Id, version: Version = None) -> None:
 @recalls.command("show")
 def show_recall(recall_id: Id) -> None:
     """Show a recall and its progress."""
-    with reading() as session:
+    with cli_read_session() as session:
         recall = recall_queries.recall(session, recall_id)
         show_all(RecallOut.of(recall, recall_queries.progress(session, operator(), recall)))
 
@@ -203,7 +203,7 @@ def show_recall(recall_id: Id) -> None:
 @recalls.command("devices")
 def list_recalled(recall_id: Id, after: After = 0) -> None:
     """List the devices of a recall, and which are dealt with."""
-    with reading() as session:
+    with cli_read_session() as session:
         recall = recall_queries.recall(session, recall_id)
         found = recall_queries.recalled_devices(session, operator(), recall, limit=SHOWN + 1, after_id=after)
     rows = [
@@ -227,7 +227,7 @@ def list_recalled(recall_id: Id, after: After = 0) -> None:
 @recalls.command("list")
 def list_recalls(after: After = 0) -> None:
     """List the recalls and their progress."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = recall_queries.recalls(session, limit=SHOWN + 1, after_id=after)
         rows = []
         for each in found[:SHOWN]:

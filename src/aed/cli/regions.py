@@ -10,7 +10,7 @@ from aed.accounts.regions import actions as region_actions
 from aed.accounts.regions import queries as region_queries
 from aed.accounts.regions.queries import region_by_code
 from aed.accounts.regions.schemas import RegionIn
-from aed.cli.context import reading, writing
+from aed.cli.context import cli_read_session, cli_transaction
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.rows import show_all
 from aed.cli.screen import say, table
@@ -21,7 +21,7 @@ regions = typer.Typer(no_args_is_help=True)
 @regions.command("put", cls=taking(RegionIn))
 def put_region(given: Fields) -> None:
     """Add a region, or change the one with that code."""
-    with writing() as session:
+    with cli_transaction() as session:
         region, _ = region_actions.put_region(session, fields_in(RegionIn, given))
         say(f"Region {region.code} is {region.name_en} {region.name_zh}.")
 
@@ -29,7 +29,7 @@ def put_region(given: Fields) -> None:
 @regions.command("show")
 def show_region(code: Annotated[str, typer.Argument(help="The region's code")]) -> None:
     """Show a region."""
-    with reading() as session:
+    with cli_read_session() as session:
         region = region_by_code(session, code)
         parent = next(
             (each.code for each in region_queries.regions(session) if each.id == region.parent_id), None
@@ -41,7 +41,7 @@ def show_region(code: Annotated[str, typer.Argument(help="The region's code")]) 
 @regions.command("list")
 def list_regions() -> None:
     """List the regions."""
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (
                 each.code,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aed.accounts.people import queries as people_queries
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.language import either
 from aed.cli.rows import After
 from aed.cli.screen import say, table
@@ -34,7 +34,7 @@ def list_reminders(
     after: After = 0,
 ) -> None:
     """List reminders: what a person was reminded of, at which level, and the answer."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.reminders(
             session,
             operator(),
@@ -101,7 +101,7 @@ def preferences(
                 field="from_hour",
             )
         hours = Hours(from_hour, until_hour)
-    with writing() as session:
+    with cli_transaction() as session:
         person, _ = people_queries.person(session, operator(), person_id)
         found = preference_of(session, person.id)
         if clear or hours is not None or days_before is not None:

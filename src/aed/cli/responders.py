@@ -9,7 +9,7 @@ import typer
 
 from aed import clock
 from aed.accounts.regions.models import Region
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.fields import validated
 from aed.cli.language import either
 from aed.cli.rows import SHOWN, After, Id
@@ -88,7 +88,7 @@ def offer(
         "places": [_place(lat, lon, kind, floor, datum, place_hours, storey)],
     }
     new = validated(OfferIn, given)
-    with writing() as session:
+    with cli_transaction() as session:
         made = offering.make_offer(session, operator(), person_id, new, at=clock.now())
         certified = [each for each in made.certificates if each.revoked_at is None]
     say(f"Person {person_id} offers to help.")
@@ -118,7 +118,7 @@ def place(
 ) -> None:
     """Set a person's place of one kind; places of other kinds stay."""
     new = _place(lat, lon, kind, floor, datum, place_hours, storey)
-    with writing() as session:
+    with cli_transaction() as session:
         known = queries.offer_of(session, person_id).places
         others = [
             _place(here.lat, here.lon, each.kind, each.floor, Datum.WGS84, each.hours)
@@ -133,7 +133,7 @@ def place(
 @responders.command("show")
 def show(person_id: Id, after: After = 0) -> None:
     """Show what a person offers, and all consents ever given."""
-    with reading() as session:
+    with cli_read_session() as session:
         offering.require_offer_access(session, operator(), person_id)
         found = queries.offer_of(session, person_id)
         entry = found.entry
@@ -220,11 +220,11 @@ def withdraw(person_id: Id, consent: ConsentKind) -> None:
 @responders.command("leave")
 def leave(person_id: Id) -> None:
     """End a person's offer: withdraw all consents, delete the places, and stop calls."""
-    with writing() as session:
+    with cli_transaction() as session:
         offering.withdraw_offer(session, operator(), person_id, at=clock.now())
     say(f"Person {person_id} is no longer a responder.")
 
 
 def _amend(person_id: int, change: OfferAmend) -> None:
-    with writing() as session:
+    with cli_transaction() as session:
         offering.amend_offer(session, operator(), person_id, change, at=clock.now())

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing_much
+from aed.cli.context import cli_read_session, long_cli_transaction, operator
 from aed.cli.screen import counting, say, table
 from aed.imports.devices import queries
 from aed.imports.devices.decisions import decide, update_source
@@ -29,7 +29,7 @@ def show_all(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
 ) -> None:
     """List the open reviews, the oldest first."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.reviews(session, is_open=not decided, limit=limit + 1, after_id=after)
         rows = [(each.id, each.kind, _subject(each), _summary(each), each.decision) for each in found[:limit]]
     if not rows:
@@ -43,7 +43,7 @@ def show_all(
 @reviews.command("show")
 def show(review_id: ReviewId) -> None:
     """Show a review with its evidence and the possible decisions."""
-    with reading() as session:
+    with cli_read_session() as session:
         review = queries.review(session, review_id)
         say(f"{review.kind} {review.id}, asked {review.opened_at:%Y-%m-%d %H:%M} UTC: {_subject(review)}")
         if review.decision is not None:
@@ -60,7 +60,7 @@ def decide_one(
     decision: Annotated[Decision, typer.Argument(help="One of the decisions that `aed reviews show` prints")],
 ) -> None:
     """Decide a review: same or different; take or keep; accept or refuse."""
-    with writing_much() as session, counting("devices") as progress:
+    with long_cli_transaction() as session, counting("devices") as progress:
         decide(
             session,
             operator(),
@@ -124,7 +124,7 @@ def _value_text(value: Any) -> str:
 @sources.command("list")
 def show_sources() -> None:
     """List the sources, the highest rank first."""
-    with reading() as session:
+    with cli_read_session() as session:
         ranks = queries.ranks(session)
         rows = [
             (each.source, rank_of(each.source, ranks), each.live, each.gone, each.waiting, each.title)
@@ -146,7 +146,7 @@ def set_source(
     country: Annotated[str | None, typer.Option(help="Two-letter country code, such as CN")] = None,
 ) -> None:
     """Set the rank, title or country of a source. If two lists disagree, the higher rank wins."""
-    with writing_much() as session, counting("devices") as progress:
+    with long_cli_transaction() as session, counting("devices") as progress:
         source = update_source(
             session,
             operator(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import opened, operator, reading, writing
+from aed.cli.context import cli_database, cli_read_session, cli_transaction, operator
 from aed.cli.fields import validated
 from aed.cli.rows import SHOWN, Id, show_all
 from aed.cli.screen import plural, say, table
@@ -30,7 +30,7 @@ def list_rounds(
     before: Annotated[int | None, typer.Option(min=1, help="Only rounds with a lower number")] = None,
 ) -> None:
     """List the inspection rounds, the last assigned first."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.rounds(
             session, operator(), at=clock.now(), limit=SHOWN, before_id=before, estate_id=estate
         )
@@ -56,7 +56,7 @@ def list_rounds(
 @rounds.command("show")
 def show_round(round_id: Id) -> None:
     """Show a round with its devices in walking order, and the checks that have arrived."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.round_by_id(session, operator(), round_id, at=clock.now())
         shown = RoundOut.of(found)
     show_all(shown.model_copy(update={"stops": []}))
@@ -115,7 +115,7 @@ def assign_rounds(
     )
     settings, at = load_settings(), clock.now()
     network, _ = network_if_any(settings)
-    with opened(settings) as database:
+    with cli_database(settings) as database:
         plan = actions.plan_in_turn(database, operator(), new, at=at, network=network, settings=settings)
         if dry_run:
             _show_plan(plan)
@@ -150,6 +150,6 @@ def cancel_round(round_id: Id) -> None:
     """Cancel a round; it is not repeated either. Checks that were sent stay."""
     from aed.upkeep.rounds import actions
 
-    with writing() as session:
+    with cli_transaction() as session:
         actions.cancel_round(session, operator(), round_id, at=clock.now())
     say(f"Round {round_id} is cancelled.")

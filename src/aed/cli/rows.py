@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.permissions import Viewer
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.screen import say
 from aed.registry.changes import RecordedRow, changes_of
@@ -81,7 +81,7 @@ def add_commands[RowT: VersionedRow, AmendT: BaseModel](
 
     @group.command("amend", help=kind.amending, cls=taking(kind.shape))
     def amend(row_id: RowId, given: Fields, version: Version = None) -> None:
-        with writing() as session:
+        with cli_transaction() as session:
             change = fields_in(kind.shape, given)
             present = kind.read(session, operator(), row_id).version
             row = kind.amend(session, operator(), row_id, change, version=version or present, at=clock.now())
@@ -89,19 +89,19 @@ def add_commands[RowT: VersionedRow, AmendT: BaseModel](
 
     @group.command("withdraw", help=kind.withdrawing)
     def withdraw(row_id: RowId, version: Version = None) -> None:
-        with writing() as session:
+        with cli_transaction() as session:
             present = kind.read(session, operator(), row_id).version
             kind.withdraw(session, operator(), row_id, version=version or present, at=clock.now())
             say(f"{name} {row_id} is withdrawn.")
 
     @group.command("show", help=f"Show one {kind.name}.")
     def show(row_id: RowId) -> None:
-        with reading() as session:
+        with cli_read_session() as session:
             show_all(kind.shown(kind.read(session, operator(), row_id)))
 
     @group.command("history", help="Show who changed what and when, newest first.")
     def history(row_id: RowId) -> None:
-        with reading() as session:
+        with cli_read_session() as session:
             row = kind.read(session, operator(), row_id)
             show_history(session, row.__tablename__, row.id)
 

@@ -11,7 +11,7 @@ from aed.accounts.people import queries as people_queries
 from aed.accounts.second_factors import actions as second_factors
 from aed.accounts.security_log import SecurityEventKind, security_events
 from aed.accounts.sessions import active_sessions, end_session, end_sessions
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.screen import plural, say, table
 
 security = typer.Typer(no_args_is_help=True)
@@ -26,7 +26,7 @@ def events(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of events")] = 50,
 ) -> None:
     """List the log of security events, newest first."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = security_events(session, operator(), limit=limit, kind=kind, person_id=person)
         rows = [
             (
@@ -45,7 +45,7 @@ def events(
 @security.command("sessions")
 def sessions(person_id: Person) -> None:
     """List the browsers in which a person is signed in."""
-    with reading() as session:
+    with cli_read_session() as session:
         people_queries.person(session, operator(), person_id)
         rows = [
             (
@@ -67,7 +67,7 @@ def sign_out(
     only: Annotated[int | None, typer.Option("--session", min=1, help="Only this session, by id")] = None,
 ) -> None:
     """End a person's sessions. Their live updates stop within seconds."""
-    with writing() as session:
+    with cli_transaction() as session:
         people_queries.person(session, operator(), person_id)
         if only is not None:
             end_session(session, person_id, only, at=clock.now())
@@ -80,6 +80,6 @@ def sign_out(
 @security.command("remove-factors")
 def remove_factors(person_id: Person) -> None:
     """Remove the second factors of a person who has lost them. Verify the person's identity first."""
-    with writing() as session:
+    with cli_transaction() as session:
         removed = second_factors.remove_all_factors(session, operator(), person_id, at=clock.now())
     say(f"{plural(removed, 'second factor')} removed. Person {person_id} is signed out everywhere.")

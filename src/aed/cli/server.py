@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from aed import clock, migrations, schedule
 from aed.accounts.first_run.actions import make_first_run_code
-from aed.cli.context import opened, operator
+from aed.cli.context import cli_database, operator
 from aed.cli.process import share_heaps, spare_the_collector
 from aed.cli.screen import heading, paragraph, say, table
 from aed.cli.server_processes import ready_app, serve_in_processes, uvicorn_options
@@ -74,7 +74,7 @@ def upgrade(
     ] = False,
 ) -> None:
     """Create or upgrade the database schema; safe to run again."""
-    with opened() as database, translate_database_errors():
+    with cli_database() as database, translate_database_errors():
         if plan:
             show_plan(database, revision)
             return
@@ -130,7 +130,7 @@ def downgrade(
     ],
 ) -> None:
     """Downgrade the database schema. Data that it cannot hold is lost."""
-    with opened() as database, translate_database_errors():
+    with cli_database() as database, translate_database_errors():
         migrations.downgrade(database, revision)
         say(f"The database is at schema {revision}.")
 

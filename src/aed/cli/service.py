@@ -11,7 +11,7 @@ import typer
 from aed import clock
 from aed.accounts.regions.queries import region_by_code
 from aed.accounts.viewers import viewer_of_person
-from aed.cli.context import opened, operator, reading, writing
+from aed.cli.context import cli_database, cli_read_session, cli_transaction, operator
 from aed.cli.files import write_whole
 from aed.cli.screen import say, table
 from aed.timebank.goods import queries as goods_queries
@@ -43,7 +43,7 @@ def list_records(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most")] = 100,
 ) -> None:
     """List service records, the oldest first."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.records(
             session,
             operator(),
@@ -71,7 +71,7 @@ def list_records(
 @service.command("confirm")
 def confirm(record_id: RecordId, by: By) -> None:
     """Confirm a pending record in the name of the person who confirmed it."""
-    with writing() as session:
+    with cli_transaction() as session:
         found = actions.confirm_record(
             session, viewer_of_person(session, by), record_id, rating=None, at=clock.now()
         )
@@ -85,7 +85,7 @@ def void(
     reason: Annotated[str, typer.Option(help="The reason, which the volunteer reads")],
 ) -> None:
     """Void a record in the name of the person who decided: its minutes and points are taken back."""
-    with writing() as session:
+    with cli_transaction() as session:
         found = actions.void_record(
             session, viewer_of_person(session, by), record_id, reason=reason, at=clock.now()
         )
@@ -106,7 +106,7 @@ def report(
         days = date.fromisoformat(first), date.fromisoformat(last)
     except ValueError as error:
         raise typer.BadParameter("Give days as 2026-01-01.") from error
-    with reading() as session:
+    with cli_read_session() as session:
         found = service_report(
             session, operator(), region_by_code(session, region), first=days[0], last=days[1]
         )
@@ -124,7 +124,7 @@ def write_prepared_batches(
     """Write the batches that are prepared for volunteer platforms, and go to no webhook, as CSV files."""
     from aed.volunteering.platforms.jobs import write_batches  # here: `list` notifies nobody
 
-    with opened() as database:
+    with cli_database() as database:
         references = write_batches(database, folder, clock.now())
     say(
         f"{folder} contains {len(references)} batches: {', '.join(references)}."
@@ -136,7 +136,7 @@ def write_prepared_batches(
 @points.command("balance")
 def balance(person_id: PersonId) -> None:
     """Show the accounts of a person and of their family, in minutes and points."""
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (each.id, each.kind, each.currency, _amount(each.currency, each.balance))
             for each in ledger.accounts_of(session, operator(), person_id)
@@ -152,7 +152,7 @@ def statement(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many entries at most")] = 20,
 ) -> None:
     """List the entries of an account, the newest first."""
-    with reading() as session:
+    with cli_read_session() as session:
         account = ledger.account(session, operator(), account_id)
         rows = [
             (
@@ -170,7 +170,7 @@ def statement(
 @points.command("goods")
 def goods(region: RegionCode) -> None:
     """List the goods of a region that points can be exchanged for."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = goods_queries.catalogue(session, region_by_code(session, region).id, limit=1000, after_id=0)
         rows = [(each.id, each.name_zh, each.name_en, to_points(each.price), each.stock) for each in found]
     table(None, ["id", "name", "", "points", "stock"], rows, right=["id", "points", "stock"])

@@ -10,7 +10,7 @@ import typer
 
 from aed import clock
 from aed.accounts.regions.queries import region_by_code
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.fields import Fields, taking, validated
 from aed.cli.screen import say, table
 from aed.sharing.regional_rules import actions, queries
@@ -26,7 +26,7 @@ def set_sharing_rules(given: Fields) -> None:
 
     Earlier agreements keep their rules. Lists are separated by commas: notice_days=60,30,7.
     """
-    with writing() as session:
+    with cli_transaction() as session:
         made = actions.set_rules(
             session, operator(), validated(SharingRulesIn, _values(given)), at=clock.now()
         )
@@ -36,7 +36,7 @@ def set_sharing_rules(given: Fields) -> None:
 @sharing_rules.command("show")
 def show_sharing_rules(code: Annotated[str, typer.Argument(help="The region's code")]) -> None:
     """Show the rules for new agreements of a region: its own, or those of a region above it."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.rules_of_region(session, region_by_code(session, code).id)
         region, _ = queries.origin_of(session, found)
     rows = [("region", region or "all (defaults)")]

@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from aed import clock
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.upkeep.signals import sources
@@ -37,7 +37,7 @@ def add(
     """
     if (estate is None) == (region is None):
         raise typer.BadParameter("Give either --estate or --region.")
-    with writing() as session:
+    with cli_transaction() as session:
         secret = sources.add_source(
             session,
             operator(),
@@ -76,7 +76,7 @@ def try_mapping(
 @signals.command("list")
 def show_all() -> None:
     """List the vendors, without their secrets."""
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (
                 each.name,
@@ -91,7 +91,7 @@ def show_all() -> None:
 @signals.command("revoke")
 def revoke(name: Name) -> None:
     """Accept no more messages of a vendor."""
-    with writing() as session:
+    with cli_transaction() as session:
         sources.revoke_source(session, operator(), name, at=clock.now())
     say("The source is revoked.")
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.fields import fields_in, taking
 from aed.cli.files import write_whole
 from aed.cli.language import either
@@ -44,7 +44,7 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="The PDF file to write")],
 ) -> None:
     """Write the after-action report as PDF: what was planned, who was alerted and came, and the outcome."""
-    with reading() as session:
+    with cli_read_session() as session:
         content = report_pdf(after_action(session, operator(), incident_id))
     write_whole(output, content)
     warn(f"{output}: the report of incident {incident_id}.")
@@ -63,7 +63,7 @@ def outcome(
     """
     if given:
         given_items = fields_in(PatientOutcomeIn, given)
-        with writing() as session:
+        with cli_transaction() as session:
             before = queries.outcome_of(session, incident_id)
             items = queries.items_in(before)
             known = {name: getattr(items, name) for name in ITEMS}
@@ -72,7 +72,7 @@ def outcome(
             )
             version = before.version if before is not None else 0
             record_outcome(session, operator(), incident_id, amended.items(), version=version, at=clock.now())
-    with reading() as session:
+    with cli_read_session() as session:
         incident = incident_queries.incident(session, operator(), incident_id)
         shown = PatientOutcomeOut.of(
             incident.id, queries.outcome_of(session, incident.id), queries.measured(session, incident)
@@ -154,7 +154,7 @@ def statistics(
         )
     form = _form_of(output) if output is not None else None
     asked = YearQuery(year, kind, region)
-    with reading(load_settings().model_copy(update={"statement_timeout_ms": MAX_MS})) as session:
+    with cli_read_session(load_settings().model_copy(update={"statement_timeout_ms": MAX_MS})) as session:
         if cases:
             shown: CasesOut | StatisticsOut = CasesOut.of(asked, cases_of_year(session, operator(), asked))
         else:

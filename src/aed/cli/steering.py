@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.nearest import network_if_any
 from aed.cli.screen import plural, say, table
@@ -65,14 +65,14 @@ def _storey(incident: Incident) -> str:
 
 def hold(incident_id: _Incident) -> None:
     """Call nobody else until `resume`."""
-    with writing() as session:
+    with cli_transaction() as session:
         steering.hold_calling(session, operator(), incident_id, held=True, now=_now())
     say(f"Incident {incident_id} is on hold: no further people are alerted.")
 
 
 def resume(incident_id: _Incident) -> None:
     """Call more people again, as planned."""
-    with writing() as session:
+    with cli_transaction() as session:
         _say(steering.hold_calling(session, operator(), incident_id, held=False, now=_now()))
 
 
@@ -82,19 +82,19 @@ def more(
 ) -> None:
     """Call more people now: the best of those not yet called."""
     request = AskMoreIn(key=uuid.uuid4(), people=people)
-    with writing() as session:
+    with cli_transaction() as session:
         _say(steering.ask_more(session, operator(), incident_id, request, now=_now()))
 
 
 def radius(incident_id: _Incident, metres: Annotated[float, typer.Argument(min=100, max=5_000)]) -> None:
     """Set the radius in metres within which people are called."""
-    with writing() as session:
+    with cli_transaction() as session:
         _say(steering.set_radius(session, operator(), incident_id, metres, now=_now()))
 
 
 def patient(incident_id: _Incident, age_group: AgeGroup) -> None:
     """Set the patient's age group."""
-    with writing() as session:
+    with cli_transaction() as session:
         steering.set_age_group(session, operator(), incident_id, age_group, now=_now())
     say(f"Incident {incident_id}: the patient is {age_group}.")
 
@@ -106,7 +106,7 @@ def hazard(
 ) -> None:
     """Set whether people may be sent to the scene."""
     given = HazardIn(hazard=what, note=note)
-    with writing() as session:
+    with cli_transaction() as session:
         _say(steering.set_hazard(session, operator(), incident_id, given, now=_now()))
 
 
@@ -124,7 +124,7 @@ def exclude(
             if value is not None
         ],
     )
-    with writing() as session:
+    with cli_transaction() as session:
         done = steering.exclude(session, operator(), incident_id, given, now=_now())
         assert done.exclusion is not None
         say(f"Exclusion {done.exclusion.id}; {plural(done.asked, 'more person', 'more people')} alerted.")
@@ -134,13 +134,13 @@ def include(
     incident_id: _Incident, exclusion_id: Annotated[int, typer.Argument(min=1, metavar="EXCLUSION")]
 ) -> None:
     """Undo an exclusion."""
-    with writing() as session:
+    with cli_transaction() as session:
         _say(steering.lift_exclusion(session, operator(), incident_id, exclusion_id, now=_now()))
 
 
 def excluded(incident_id: _Incident) -> None:
     """List the excluded people and devices."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.incident(session, operator(), incident_id)
         rows = [
             (each.id, each.person_id or "", each.device_id or "", each.excluded_by)
@@ -152,7 +152,7 @@ def excluded(incident_id: _Incident) -> None:
 def place(incident_id: _Incident, given: Fields) -> None:
     """Correct where the patient is, and notify everyone who was called."""
     correction = fields_in(LocationCorrection, given)
-    with writing() as session:
+    with cli_transaction() as session:
         found = corrections.correct_location(session, operator(), incident_id, correction, now=_now())
         say(f"Incident {found.id} is at {found.lat:.5f} {found.lon:.5f}, {_storey(found)}.")
 
@@ -169,6 +169,6 @@ def split(
 ) -> None:
     """Make a report an incident of its own, since it is about another patient."""
     split = fields_in(SplitReportIn, given or [])
-    with writing() as session:
+    with cli_transaction() as session:
         made = corrections.split_report(session, operator(), incident_id, report_id, split, now=_now())
         say(f"Incident {made.id} is opened at {made.lat:.5f} {made.lon:.5f}, {_storey(made)}.")

@@ -12,7 +12,7 @@ from aed.accounts import tokens as accounts_tokens
 from aed.accounts.permissions import TokenRole, TokenScope
 from aed.accounts.regions.queries import region_by_code
 from aed.accounts.tokens import create_token, revoke_token
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
@@ -56,7 +56,7 @@ def create(
         )
     now, settings = clock.now(), load_settings()
     expires_at = None if no_expiry else now + timedelta(days=days or settings.token_days)
-    with writing() as session:
+    with cli_transaction() as session:
         key = create_token(
             session,
             name=name,
@@ -74,7 +74,7 @@ def create(
 @tokens.command("list")
 def show_all() -> None:
     """List the tokens, without their keys, which are not stored."""
-    with reading() as session:
+    with cli_read_session() as session:
         rows = [
             (
                 token.name,
@@ -94,6 +94,6 @@ def show_all() -> None:
 @tokens.command("revoke")
 def revoke(name: Annotated[str, typer.Argument(help="The token's name")]) -> None:
     """Revoke a token at once."""
-    with writing() as session:
+    with cli_transaction() as session:
         revoke_token(session, name=name, at=clock.now(), who=operator().name)
     say(f"{name} is revoked.")

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing, writing_much
+from aed.cli.context import cli_read_session, cli_transaction, long_cli_transaction, operator
 from aed.cli.fields import Fields, fields_in, taking, validated
 from aed.cli.files import write_whole
 from aed.cli.rows import Id, Version, show_all, show_history
@@ -57,7 +57,7 @@ Needs = Annotated[
 @courses.command("add", cls=taking(CourseIn))
 def add_course(given: Fields, needs: Needs = None) -> None:
     """Add a course."""
-    with writing() as session:
+    with cli_transaction() as session:
         new = fields_in(CourseIn, given).model_copy(update={"prerequisites": needs or []})
         course = course_actions.create_course(session, operator(), new, at=clock.now())
         say(f"Course {course.id} is offered as {course.code}.")
@@ -71,7 +71,7 @@ def amend_course(
     version: Version = None,
 ) -> None:
     """Change the given fields of a course; --needs replaces its requirements."""
-    with writing() as session:
+    with cli_transaction() as session:
         change = fields_in(CourseAmend, given or [])
         if needs is not None:
             change = CourseAmend(**change.model_dump(exclude_unset=True), prerequisites=needs)
@@ -85,7 +85,7 @@ def amend_course(
 @courses.command("withdraw")
 def withdraw_course(course_id: Id, version: Version = None) -> None:
     """Withdraw a course: no new sessions; awarded certificates stay valid."""
-    with writing() as session:
+    with cli_transaction() as session:
         present = course_queries.course(session, course_id).version
         course_actions.withdraw_course(
             session, operator(), course_id, version=version or present, at=clock.now()
@@ -96,7 +96,7 @@ def withdraw_course(course_id: Id, version: Version = None) -> None:
 @courses.command("show")
 def show_course(course_id: Id) -> None:
     """Show a course."""
-    with reading() as session:
+    with cli_read_session() as session:
         course = course_queries.course(session, course_id)
         show_all(CourseOut.of(course, course_queries.prerequisite_codes(session, course.id)))
 
@@ -104,14 +104,14 @@ def show_course(course_id: Id) -> None:
 @courses.command("history")
 def course_history(course_id: Id) -> None:
     """List the changes of a course, newest first: who, what and when."""
-    with reading() as session:
+    with cli_read_session() as session:
         show_history(session, "courses", course_queries.course(session, course_id).id)
 
 
 @courses.command("list")
 def list_courses() -> None:
     """List the courses."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = course_queries.courses(session, limit=1000)
         needed = course_queries.prerequisites(session, [each.id for each in found])
         rows = [
@@ -145,7 +145,7 @@ sessions = typer.Typer(no_args_is_help=True)
 @sessions.command("add", cls=taking(SessionIn))
 def add_session(given: Fields) -> None:
     """Schedule a session."""
-    with writing() as session:
+    with cli_transaction() as session:
         training = session_actions.create_session(
             session, operator(), fields_in(SessionIn, given), at=clock.now()
         )
@@ -155,7 +155,7 @@ def add_session(given: Fields) -> None:
 @sessions.command("amend", cls=taking(SessionAmend))
 def amend_session(session_id: Id, given: Fields, version: Version = None) -> None:
     """Change the given fields of a session. Additional places are offered to the waiting list at once."""
-    with writing() as session:
+    with cli_transaction() as session:
         change = fields_in(SessionAmend, given)
         present = session_queries.training_session(session, operator(), session_id).version
         training = session_actions.amend_session(
@@ -171,7 +171,7 @@ def cancel_session(
     version: Version = None,
 ) -> None:
     """Cancel a session and all its enrolments."""
-    with writing() as session:
+    with cli_transaction() as session:
         present = session_queries.training_session(session, operator(), session_id).version
         session_actions.cancel_session(
             session, operator(), session_id, reason=reason, version=version or present, at=clock.now()
@@ -182,7 +182,7 @@ def cancel_session(
 @sessions.command("show")
 def show_session(session_id: Id) -> None:
     """Show a session."""
-    with reading() as session:
+    with cli_read_session() as session:
         training = session_queries.training_session(session, operator(), session_id)
         places = session_queries.places_of(session, training.id)
         warnings = warnings_for(session, operator(), [training], {training.id: places})
@@ -192,7 +192,7 @@ def show_session(session_id: Id) -> None:
 @sessions.command("history")
 def session_history(session_id: Id) -> None:
     """List the changes of a session, newest first: who, what and when."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = session_queries.training_session(session, operator(), session_id)
         show_history(session, "training_sessions", found.id)
 
@@ -204,7 +204,7 @@ def list_sessions(
     course: Annotated[str | None, typer.Option(help="Only of this course, by code")] = None,
 ) -> None:
     """List the sessions, the next one first, at most a hundred; * marks those below their minimum."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = session_queries.training_sessions(
             session,
             operator(),
@@ -248,7 +248,7 @@ def roster(
     ] = None,
 ) -> None:
     """Show the people of a session, or write them to a sheet to print or fill in."""
-    with reading() as session:
+    with cli_read_session() as session:
         if output is not None:
             count = export_roster(session, operator(), session_id, output)
             say(f"{output}: {count} people. Fill it in, then run: aed sessions results {session_id} {output}")
@@ -263,7 +263,7 @@ def sheet(
     output: Annotated[Path, typer.Option("-o", "--output", help="The PDF file to write")],
 ) -> None:
     """Write the sign-in sheet of a session as a PDF in Chinese and English."""
-    with reading() as session:
+    with cli_read_session() as session:
         training = session_queries.training_session(session, operator(), session_id)
         people = enrolment_queries.roster(session, operator(), training.id)
         write_whole(output, sheet_pdf(SheetOf(training, people)))
@@ -279,7 +279,7 @@ def take_results(
     ] = None,
 ) -> None:
     """Import attendance and results from a roster. Valid rows are imported even if others are not."""
-    with writing_much() as session, counting("rows") as progress:
+    with long_cli_transaction() as session, counting("rows") as progress:
         report = import_roster(session, operator(), session_id, file, at=clock.now(), progress=progress)
     if marked is not None and report.first is not None:
         write_marked(file, marked, report.marks(), first=report.first, encodings=(GB18030,))
@@ -307,7 +307,7 @@ def assess(
 ) -> None:
     """Record the marks of a person in the theory test and at the stations of a course."""
     row = _assessment_row(enrolment_id, marks, attempt, note)
-    with writing() as session:
+    with cli_transaction() as session:
         at = clock.now()
         session_id = enrolment_queries.roster_row(session, operator(), enrolment_id).session_id
         training = open_for_results(session, operator(), session_id, at=at)
@@ -341,7 +341,7 @@ def _assessment_row(
 @sessions.command("assessments")
 def list_assessments(session_id: Id) -> None:
     """List the marks of the people of a session, and what they still have to pass."""
-    with reading() as session:
+    with cli_read_session() as session:
         _, found, names = assessments_of_session(session, operator(), session_id, at=clock.now())
         rows = [
             (
@@ -375,7 +375,7 @@ IssuerCode = Annotated[str, typer.Argument(help="The issuer's code")]
 @trainers.command("list")
 def list_trainer_grades(issuer: IssuerCode) -> None:
     """List the grades that an issuer gave trainers, those that expire first."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = grades(session, operator(), issuer_by_code(session, issuer).id)
         rows = [(each.person_id, each.person.name, each.grade, each.valid_until) for each in found]
     table(None, ["person", "name", "grade", "valid until"], rows, right=["person"])
@@ -387,7 +387,7 @@ def grade_trainer(issuer: IssuerCode, given: Fields) -> None:
 
     Example: aed trainers grade red-cross trainer_name=林华 grade=一级师资 valid_until=2028-05-31
     """
-    with writing() as session:
+    with cli_transaction() as session:
         found = record_grade(
             session,
             operator(),
@@ -401,7 +401,7 @@ def grade_trainer(issuer: IssuerCode, given: Fields) -> None:
 @trainers.command("remove")
 def remove_trainer_grade(issuer: IssuerCode, person_id: Id) -> None:
     """Remove the grade of a trainer."""
-    with writing() as session:
+    with cli_transaction() as session:
         issuer_id = issuer_by_code(session, issuer).id
         present = grade_of(session, issuer_id, person_id)
         version = present.version if present is not None else 0
@@ -429,7 +429,7 @@ def enrol(session_id: Id, given: Fields) -> None:
 
     Example: aed enrol 1 name=王芳 phone=+8613800000000 estate_id=1
     """
-    with writing() as session:
+    with cli_transaction() as session:
         made = enrolment_actions.enrol(
             session, operator(), session_id, fields_in(EnrolmentIn, given), at=clock.now()
         )
@@ -441,14 +441,14 @@ def enrol(session_id: Id, given: Fields) -> None:
 @enrolments.command("show")
 def show_enrolment(enrolment_id: Id) -> None:
     """Show an enrolment."""
-    with reading() as session:
+    with cli_read_session() as session:
         show_all(EnrolmentOut.of(enrolment_queries.roster_row(session, operator(), enrolment_id)))
 
 
 @enrolments.command("history")
 def enrolment_history(enrolment_id: Id) -> None:
     """List the changes of an enrolment, newest first: who, what and when."""
-    with reading() as session:
+    with cli_read_session() as session:
         show_history(
             session, "enrolments", enrolment_queries.roster_row(session, operator(), enrolment_id).id
         )
@@ -457,7 +457,7 @@ def enrolment_history(enrolment_id: Id) -> None:
 @enrolments.command("accept")
 def accept(enrolment_id: Id) -> None:
     """Accept the place that is offered."""
-    with writing() as session:
+    with cli_transaction() as session:
         version = enrolment_queries.enrolment(session, operator(), enrolment_id).version
         enrolment_actions.accept(session, operator(), enrolment_id, version=version, at=clock.now())
     say(f"Enrolment {enrolment_id} is enrolled.")
@@ -466,7 +466,7 @@ def accept(enrolment_id: Id) -> None:
 @enrolments.command("withdraw")
 def withdraw(enrolment_id: Id) -> None:
     """Withdraw an enrolment; its place is offered to the next person."""
-    with writing() as session:
+    with cli_transaction() as session:
         version = enrolment_queries.enrolment(session, operator(), enrolment_id).version
         enrolment_actions.withdraw(session, operator(), enrolment_id, version=version, at=clock.now())
     say(f"Enrolment {enrolment_id} is withdrawn.")
@@ -475,7 +475,7 @@ def withdraw(enrolment_id: Id) -> None:
 @enrolments.command("move")
 def move(enrolment_id: Id, to: Annotated[int, typer.Option(help="The other session, by id", min=1)]) -> None:
     """Move an enrolment to another session."""
-    with writing() as session:
+    with cli_transaction() as session:
         version = enrolment_queries.enrolment(session, operator(), enrolment_id).version
         arrived = enrolment_actions.move(
             session, operator(), enrolment_id, to_session_id=to, version=version, at=clock.now()
@@ -486,7 +486,7 @@ def move(enrolment_id: Id, to: Annotated[int, typer.Option(help="The other sessi
 @enrolments.command("expire")
 def expire() -> None:
     """Pass offers that were not accepted in time to the next person, as is done every minute on schedule."""
-    with writing_much() as session:
+    with long_cli_transaction() as session:
         say(f"{plural(enrolment_actions.expire_offers(session, clock.now()), 'offer')} expired.")
 
 

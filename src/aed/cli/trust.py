@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.devices import show_readiness
 from aed.cli.files import write_whole
 from aed.cli.language import either
@@ -42,7 +42,7 @@ def show_trust(device_id: Id) -> None:
     """Show position, hours and readiness of a device: when and by whom confirmed, and the remaining
     confidence."""
     settings = load_settings()
-    with reading() as session:
+    with cli_read_session() as session:
         device = device_queries.device(session, operator(), device_id)
         found = trust_of(session, device, at=clock.now(), numbers=settings.trust)
     rows = [
@@ -72,7 +72,7 @@ def confirm(
             ),
             field="fact",
         )
-    with writing() as session:
+    with cli_transaction() as session:
         new = ConfirmIn(fact=fact, is_so=not no, note=note)
         confirm_fact(session, operator(), device_id, new, at=clock.now())
     show_trust(device_id)
@@ -114,7 +114,7 @@ def add_retrieval(
         ) from None
     new = RetrievalIn(key=made_up, device_id=device_id, person_id=person, reference=reference)
     numbers = load_settings().returns
-    with writing() as session:
+    with cli_transaction() as session:
         made = retrieval_actions.create_retrieval(session, operator(), new, numbers=numbers, at=clock.now())
         message = (
             f"Retrieval {made.id} is recorded. The responder is asked about the device from "
@@ -139,7 +139,7 @@ def close_retrieval(
             field="outcome",
         )
     given = ClosedAsIn(outcome=outcome, note=note)
-    with writing() as session:
+    with cli_transaction() as session:
         device_id = retrieval_actions.close_retrieval(
             session, operator(), retrieval_id, given.outcome, given.note, at=clock.now()
         ).device_id
@@ -154,7 +154,7 @@ def list_retrievals(
     after: After = 0,
 ) -> None:
     """List the retrievals whose outcome is not yet known."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = retrieval_queries.retrievals(
             session,
             operator(),
@@ -212,7 +212,7 @@ def labels(
         )
     settings = load_settings()
     address = (url or settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
-    with reading() as session:
+    with cli_read_session() as session:
         device_filter = DeviceFilter(estate_id=estate, region=region)
         chosen = to_be_labelled(session, operator(), device_filter, device_ids=device or ())
     if not chosen:

@@ -11,7 +11,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.devices import show_readiness
 from aed.cli.fields import fields_in, taking, validated
 from aed.cli.files import write_whole
@@ -49,7 +49,7 @@ checks = typer.Typer(no_args_is_help=True)
 @checks.command("form")
 def show_form(device_id: Id, kind: CheckKind = CheckKind.CHECK) -> None:
     """Show the questions that a check of the device asks today."""
-    with reading() as session:
+    with cli_read_session() as session:
         device = device_queries.device(session, operator(), device_id)
         active_reasons = [each.reason for each in fault_queries.active_quarantines(session, device.id)]
         asks = questions_of(terms_of(policy_for(session, device)).asks, active_reasons)
@@ -92,7 +92,7 @@ def add_check(
     ] = None,
 ) -> None:
     """Record a check of a device. A repeated key records nothing new."""
-    with writing() as session:
+    with cli_transaction() as session:
         bare = given or []
         if not any(word.startswith("key=") for word in bare):
             bare = [*bare, f"key={uuid.uuid4()}"]
@@ -131,7 +131,7 @@ def _replaced(word: str) -> dict[str, str]:
 @checks.command("list")
 def list_checks(device_id: Id) -> None:
     """List the checks of a device, the most recently recorded first."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = check_queries.checks(session, operator(), device_id, limit=SHOWN)
         rows = [
             (
@@ -166,7 +166,7 @@ def list_quarantines(
     after: After = 0,
 ) -> None:
     """List the active quarantines; a check that answers the reason lifts one."""
-    with reading() as session:
+    with cli_read_session() as session:
         device_filter = DeviceFilter(device_id=device, estate_id=estate, region=region)
         found = fault_queries.quarantines(
             session, operator(), device_filter, limit=SHOWN + 1, after_id=after, also_lifted=lifted
@@ -202,7 +202,7 @@ def list_reports(
     after: After = 0,
 ) -> None:
     """List the fault reports that nobody has reviewed yet."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = fault_queries.reports(
             session,
             operator(),
@@ -245,7 +245,7 @@ def dismiss_report(report_id: Id) -> None:
 
 
 def _close_report(report_id: int, state: FaultReportState) -> None:
-    with writing() as session:
+    with cli_transaction() as session:
         device_id = fault_actions.close_report(
             session, operator(), report_id, state=state, at=clock.now()
         ).device_id
@@ -274,7 +274,7 @@ def due(
     device_filter = DeviceFilter(estate_id=estate, region=region, keeper_id=keeper)
     wanted = due_kind or [each for each in DueKind if glances or each is not DueKind.GLANCE]
     now = clock.now()
-    with reading() as session:
+    with cli_read_session() as session:
         found = due_queries.duties(
             session, operator(), device_filter, at=now, within_days=days, due_kinds=wanted
         )
@@ -325,7 +325,7 @@ def replacements(
     Covers what expires in the coming year, unless --months is given.
     """
     today = clock.now().date()
-    with reading() as session:
+    with cli_read_session() as session:
         found = due_queries.replacements(
             session, operator(), DeviceFilter(estate_id=estate, region=region), today=today, months=months
         )

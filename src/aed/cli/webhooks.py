@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.screen import say, table
 from aed.notifications.queries import backlog
 from aed.settings import load_settings
@@ -34,7 +34,7 @@ def add(
     if (estate is None) == (region is None):
         raise typer.BadParameter("Give either --estate or --region.")
     settings = load_settings()
-    with writing(settings) as session:
+    with cli_transaction(settings) as session:
         _, secret = actions.add_subscription(
             session,
             operator(),
@@ -51,7 +51,7 @@ def add(
 @webhooks.command("list")
 def show_all() -> None:
     """List the webhooks, without addresses and secrets, and the messages that they have not received."""
-    with reading() as session:
+    with cli_read_session() as session:
         found = queries.subscriptions(session, operator(), limit=10_000, after_id=0)
         waiting = backlog(session, [each.endpoint_id for each in found])
         rows = [
@@ -70,7 +70,7 @@ def show_all() -> None:
 @webhooks.command("test")
 def test(webhook_id: WebhookId) -> None:
     """Send a signed test message to a webhook."""
-    with writing() as session:
+    with cli_transaction() as session:
         actions.send_test(session, operator(), webhook_id, at=clock.now())
     say("A test message is in the outbox.")
 
@@ -83,7 +83,7 @@ def rotate(
     ] = 24,
 ) -> None:
     """Make a new secret and print it; it is not shown again."""
-    with writing() as session:
+    with cli_transaction() as session:
         overlap = timedelta(hours=overlap_hours)
         secret = actions.rotate_secret(session, operator(), webhook_id, at=clock.now(), overlap=overlap)
     say(secret)
@@ -92,6 +92,6 @@ def rotate(
 @webhooks.command("stop")
 def stop(webhook_id: WebhookId) -> None:
     """Stop a webhook: delete its address and secret, and cancel its messages."""
-    with writing() as session:
+    with cli_transaction() as session:
         actions.stop_subscription(session, operator(), webhook_id, at=clock.now())
     say("The webhook is stopped.")
