@@ -38,7 +38,7 @@ from aed.sharing.costs.actions import open_cost_cases
 from aed.sharing.costs.jobs import remind_of_costs
 from aed.sharing.shares.actions import record_by_register, refresh_due_devices
 from aed.sharing.trials.jobs import send_trial_reports
-from aed.timebank.giving.jobs import run_night
+from aed.timebank.giving.jobs import run_nightly_time_bank_jobs
 from aed.training.enrolments.actions import expire_offers
 from aed.training.reminders.actions import remind_of_sessions
 from aed.upkeep.jobs import (
@@ -129,7 +129,7 @@ def agreements_by_register(database: Database, _settings: Settings, now: Now) ->
 
 
 def time_bank(database: Database, _settings: Settings, now: Now) -> Counts:
-    return run_night(database, now())
+    return run_nightly_time_bank_jobs(database, now())
 
 
 def expiry_reminders(database: Database, settings: Settings, now: Now) -> Counts:

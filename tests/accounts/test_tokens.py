@@ -55,7 +55,7 @@ def test_a_member_with_the_write_scope_may_write_only_their_own_estate() -> None
         require_administrator(member)
 
 
-def test_a_dispatcher_writes_nothing() -> None:
+def test_a_dispatcher_cannot_write() -> None:
     dispatcher = Viewer(role=TokenRole.DISPATCHER, scopes=frozenset(TokenScope), region_ids=(1,))
 
     for estate_id in (1, None):

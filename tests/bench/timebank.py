@@ -23,7 +23,7 @@ from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database, transaction
 from aed.registry.estates.models import Estate
 from aed.settings import Settings
-from aed.timebank.giving.jobs import run_night
+from aed.timebank.giving.jobs import run_nightly_time_bank_jobs
 from aed.timebank.ledger.actions import credit_service
 from aed.timebank.ledger.posting import (
     Posting,
@@ -383,7 +383,7 @@ def _nights(database: Database, what: str) -> Iterator[Ratio]:
     """Run the first night, which expires what is due since a year, and the next one."""
     for name, at in (("first night, a year's arrears", NOW), ("night", NOW + timedelta(days=1))):
         began = time.perf_counter()
-        counts = run_night(database, at)
+        counts = run_nightly_time_bank_jobs(database, at)
         yield Ratio(
             f"{name}, s, {what}",
             time.perf_counter() - began,

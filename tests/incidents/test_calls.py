@@ -202,7 +202,7 @@ TOGETHER = 8
 
 
 @pytest.fixture
-def busy(settings: Settings) -> Iterator[Database]:
+def pooled(settings: Settings) -> Iterator[Database]:
     """Return a database with a connection per thread; threads wait for locks as long as needed."""
     patient = {"threads": TOGETHER, "lock_timeout_ms": 300_000, "statement_timeout_ms": 300_000}
     opened = open_database(settings.model_copy(update=patient))
@@ -222,7 +222,7 @@ def at_once(*each: Callable[[], Any]) -> list[Any]:
 
 
 def test_eight_simultaneous_reports_of_one_patient_open_one_incident(
-    session: Session, settings: Settings, busy: Database
+    session: Session, settings: Settings, pooled: Database
 ) -> None:
     for number in range(1, 7):
         make.responder(session, at=north_of(PATIENT, metres=40.0 * number))
@@ -231,18 +231,18 @@ def test_eight_simultaneous_reports_of_one_patient_open_one_incident(
 
     def tell() -> int:
         new = PatientReportIn.model_validate({"key": str(uuid.uuid4()), "position": place()})
-        with transaction(busy) as own:
+        with transaction(pooled) as own:
             return lifecycle.report_patient(own, who, new, at=NOW, network=None, settings=settings).id
 
     assert len(set(at_once(*[tell] * TOGETHER))) == 1
-    with read_session(busy) as own:
+    with read_session(pooled) as own:
         assert own.scalar(select(func.count()).select_from(Incident)) == 1
         people = own.scalars(select(Alert.person_id)).all()
     assert len(people) == len(set(people)) > 0
 
 
 def test_two_simultaneous_patients_never_alert_the_same_person(
-    session: Session, settings: Settings, busy: Database
+    session: Session, settings: Settings, pooled: Database
 ) -> None:
     for number in range(1, 13):
         make.responder(session, at=north_of(PATIENT, metres=30.0 * number))
@@ -252,19 +252,19 @@ def test_two_simultaneous_patients_never_alert_the_same_person(
     def tell(metres: float) -> Callable[[], int]:
         def go() -> int:
             new = PatientReportIn.model_validate({"key": str(uuid.uuid4()), "position": place(metres)})
-            with transaction(busy) as own:
+            with transaction(pooled) as own:
                 return lifecycle.report_patient(own, who, new, at=NOW, network=None, settings=settings).id
 
         return go
 
     at_once(tell(0), tell(200), tell(400))
-    with read_session(busy) as own:
+    with read_session(pooled) as own:
         called = Counter(own.scalars(select(Alert.person_id)))
     assert set(called.values()) == {1}
 
 
 def test_a_phone_that_retries_in_eight_threads_accepts_once(
-    session: Session, settings: Settings, busy: Database
+    session: Session, settings: Settings, pooled: Database
 ) -> None:
     make.responder(session, at=north_of(PATIENT, metres=40))
     incident = make.incident(session)
@@ -273,13 +273,13 @@ def test_a_phone_that_retries_in_eight_threads_accepts_once(
     session.commit()
 
     def accept() -> AlertState:
-        with transaction(busy) as own:
+        with transaction(pooled) as own:
             return take_reply(
                 own, alert_id, AlertReply.ACCEPT, by="phone", at=NOW, network=None, settings=settings
             ).state
 
     assert set(at_once(*[accept] * TOGETHER)) == {AlertState.ACCEPTED}
-    with read_session(busy) as own:
+    with read_session(pooled) as own:
         payloads = own.scalars(select(IncidentEvent.payload).where(IncidentEvent.kind == "said")).all()
     assert len(payloads) == 1
 

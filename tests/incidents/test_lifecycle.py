@@ -231,21 +231,21 @@ def test_a_resident_may_have_two_open_reports_and_is_referred_to_the_emergency_n
     home = make.estate(session)
     who = resident(session, home)
 
-    def tell(metres: float, who: Viewer = who, at: datetime = NOW) -> Incident:
+    def report_at(metres: float, who: Viewer = who, at: datetime = NOW) -> Incident:
         return report(session, settings, who, where=north_of(PATIENT, metres=metres), at=at)
 
-    first = tell(-190)
-    second = tell(-60)
+    first = report_at(-190)
+    second = report_at(-60)
     with pytest.raises(TooManyOpen, match=r"Call 120 now.*请立即拨打120"):
-        tell(60)
-    assert tell(-190).id == first.id, "of the same patient"
+        report_at(60)
+    assert report_at(-190).id == first.id, "of the same patient"
     lifecycle.update_signs(
         session, dispatcher(session), second.id, has_cpr=True, at=NOW, network=None, settings=settings
     )
-    assert tell(60).id not in (first.id, second.id), "a dispatcher has confirmed one"
+    assert report_at(60).id not in (first.id, second.id), "a dispatcher has confirmed one"
     with pytest.raises(TooManyOpen):
-        tell(180)
-    assert tell(180, at=later(hours=5)).id, "what is over does not count"
+        report_at(180)
+    assert report_at(180, at=later(hours=5)).id, "what is over does not count"
 
 
 def test_an_estate_may_have_five_open_reports_and_a_dispatcher_any_number(
@@ -253,15 +253,15 @@ def test_an_estate_may_have_five_open_reports_and_a_dispatcher_any_number(
 ) -> None:
     home = make.estate(session, boundary=make.square(PATIENT, metres=2_000))
 
-    def tell(metres: float, who: Viewer) -> Incident:
+    def report_at(metres: float, who: Viewer) -> Incident:
         return report(session, settings, who, where=north_of(PATIENT, metres=metres))
 
     for each in range(5):
-        tell(150.0 * each, resident(session, home))
+        report_at(150.0 * each, resident(session, home))
     with pytest.raises(TooManyOpen, match="This estate has"):
-        tell(1_200, resident(session, home))
+        report_at(1_200, resident(session, home))
     for each in range(6):
-        tell(-150.0 * (each + 1), dispatcher(session))
+        report_at(-150.0 * (each + 1), dispatcher(session))
 
 
 def test_unconfirmed_reports_take_nobody_from_a_confirmed_patient(

@@ -30,7 +30,7 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"responder_lookups_per_hour": 3})
 
 
-def test_beyond_the_limit_a_dispatcher_is_answered_devices_and_no_responders(
+def test_above_the_limit_a_dispatcher_gets_devices_without_responders(
     session: Session, client: TestClient
 ) -> None:
     device, responder = make.device(session), make.responder(session)
@@ -69,14 +69,14 @@ def test_tests_and_exercises_count_too_and_a_real_patient_never_waits(
     make.responder(session)
     session.commit()
 
-    def opened(kind: str, number: int) -> int:
+    def status_of_report(kind: str, number: int) -> int:
         here = make.north_of(PATIENT, metres=400 * number)
         report = {"key": str(uuid4()), "kind": kind, "position": {"lat": here.lat, "lon": here.lon}}
         return client.post("/v1/incidents", json=report, headers=key).status_code
 
-    assert [opened("test", number) for number in range(4)] == [200, 200, 200, 429]
-    assert opened("exercise", 5) == 429
-    assert [opened("real", number) for number in range(6, 10)] == [200] * 4
+    assert [status_of_report("test", number) for number in range(4)] == [200, 200, 200, 429]
+    assert status_of_report("exercise", 5) == 429
+    assert [status_of_report("real", number) for number in range(6, 10)] == [200] * 4
 
 
 def test_lookups_older_than_an_hour_do_not_count() -> None:

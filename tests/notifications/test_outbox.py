@@ -691,12 +691,12 @@ def test_an_administrator_sees_why_a_message_waits_and_cancels_it_over_http(
 LINK = "https://aed.example.org/c/tNqD3bF_9"
 
 
-def with_link(session: Session, **given: object) -> OutboxMessage:
+def message_with_link(session: Session, **given: object) -> OutboxMessage:
     return message(session, make.person(session), f"Answer here: {LINK}。", **given)
 
 
 def test_a_link_is_erased_once_it_was_sent(session: Session, database: Database) -> None:
-    sent, to = with_link(session), endpoint(session, Channel.WEBHOOK)
+    sent, to = message_with_link(session), endpoint(session, Channel.WEBHOOK)
     posted = enqueue_body(session, to, f'{{"link":"{LINK}","n":1}}', NOW, ordering_key="x")
     session.commit()
     deliver = Deliveries()
@@ -709,7 +709,10 @@ def test_a_link_is_erased_once_it_was_sent(session: Session, database: Database)
 
 
 def test_a_dead_letter_keeps_its_link_until_the_link_expires(session: Session, database: Database) -> None:
-    lasting, ending = with_link(session), with_link(session, expires_at=NOW + timedelta(days=1))
+    lasting, ending = (
+        message_with_link(session),
+        message_with_link(session, expires_at=NOW + timedelta(days=1)),
+    )
     session.commit()
     run(database, Deliveries(lambda _: PermanentFailure("No.")))
 
@@ -727,7 +730,7 @@ def test_a_dead_letter_keeps_its_link_until_the_link_expires(session: Session, d
 
 
 def test_a_message_that_expired_unsent_has_no_link(session: Session, database: Database) -> None:
-    row = with_link(session, expires_at=NOW)
+    row = message_with_link(session, expires_at=NOW)
     session.commit()
     assert run(database, Deliveries()) == Sent()
     assert "[link removed]" in (state(session, row).text_en or "")

@@ -26,7 +26,7 @@ from aed.notifications.models import OutboxMessage
 from aed.registry.estates.models import Estate
 from aed.timebank.families.actions import confirm_relative, declare_relative
 from aed.timebank.giving.actions import claim_inheritance, donate, give
-from aed.timebank.giving.jobs import run_night
+from aed.timebank.giving.jobs import run_nightly_time_bank_jobs
 from aed.timebank.goods import actions as goods_actions
 from aed.timebank.goods import queries as goods_queries
 from aed.timebank.ledger.actions import reverse_service
@@ -255,7 +255,7 @@ def test_an_order_on_the_last_day_keeps_points_and_a_day_later_there_are_none(
     )
     session.commit()
 
-    assert run_night(database, last + timedelta(seconds=1))["expired"] == 1
+    assert run_nightly_time_bank_jobs(database, last + timedelta(seconds=1))["expired"] == 1
     session.expire_all()
     with pytest.raises(Conflict):
         goods_actions.place_order(

@@ -18,7 +18,7 @@ from aed.notifications.models import OutboxMessage
 from aed.registry.estates.models import Estate
 from aed.timebank.families.actions import open_family, pay_into_family
 from aed.timebank.giving.actions import donate
-from aed.timebank.giving.jobs import run_night
+from aed.timebank.giving.jobs import run_nightly_time_bank_jobs
 from aed.timebank.goods import actions as goods_actions
 from aed.timebank.goods import queries as goods_queries
 from aed.timebank.goods.models import Goods, GoodsOrder, Sponsor
@@ -161,7 +161,9 @@ def test_a_cancelled_order_gives_everything_back(
     assert (points(session, volunteer), stock_of(session, goods)) == (90, 19)
     session.commit()
 
-    assert run_night(database, NOW + timedelta(days=30))["cancelled"] == 1, "nobody came for the other"
+    assert run_nightly_time_bank_jobs(database, NOW + timedelta(days=30))["cancelled"] == 1, (
+        "nobody came for the other"
+    )
     session.expire_all()
     assert (points(session, volunteer), stock_of(session, goods)) == (100, 20)
     assert session.get_one(Sponsor, goods.sponsor_id).committed == 0

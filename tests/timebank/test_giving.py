@@ -16,7 +16,7 @@ from aed.registry.estates.models import Estate
 from aed.timebank.families import actions as families
 from aed.timebank.families.queries import members_of
 from aed.timebank.giving import actions as giving
-from aed.timebank.giving.jobs import run_night
+from aed.timebank.giving.jobs import run_nightly_time_bank_jobs
 from aed.timebank.ledger.posting import balance_of, find_person_account
 from aed.timebank.ledger.queries import accounts_of, statement
 from aed.timebank.models import LedgerAccount
@@ -139,8 +139,8 @@ def test_points_expire_after_three_years_without_activity_with_three_notices(
     end = add_months(NOW, 36)
     notified, expired = [], []
     for days in (100, 90, 89, 30, 8, 7, 1, 0):
-        counts = run_night(database, end - timedelta(days=days))
-        counts_again = run_night(database, end - timedelta(days=days))
+        counts = run_nightly_time_bank_jobs(database, end - timedelta(days=days))
+        counts_again = run_nightly_time_bank_jobs(database, end - timedelta(days=days))
         assert set(counts_again.values()) == {0}, "a night runs twice"
         notified.append(counts["notified"])
         expired.append(counts["expired"])
@@ -161,7 +161,7 @@ def test_activity_keeps_points(session: Session, database: Database, estate: Est
     make.credited(session, mother, estate, at=NOW + timedelta(days=365))
     session.commit()
 
-    assert run_night(database, add_months(NOW, 37))["expired"] == 0
+    assert run_nightly_time_bank_jobs(database, add_months(NOW, 37))["expired"] == 0
     assert points(session, mother) == 101
 
 
@@ -178,7 +178,7 @@ def test_an_heir_claims_points_within_a_year_or_the_pool_has_them(
         giving.donate(session, oneself(mother), units=1, key="x", to="care_pool", at=NOW)
     session.commit()
 
-    assert run_night(database, NOW + timedelta(days=300))["inherited"] == 0
+    assert run_nightly_time_bank_jobs(database, NOW + timedelta(days=300))["inherited"] == 0
     with pytest.raises(NotAllowed, match="another manager"):
         giving.claim_inheritance(session, manager, found.id, heir_id=son.id, at=NOW)
     second = manager_of(estate, make.person(session))
@@ -189,7 +189,7 @@ def test_an_heir_claims_points_within_a_year_or_the_pool_has_them(
     make.credited(session, son, estate)
     other = giving.record_death(session, manager, person_id=son.id, died_on=NOW.date(), at=NOW)
     session.commit()
-    assert run_night(database, NOW + timedelta(days=366))["inherited"] == 1
+    assert run_nightly_time_bank_jobs(database, NOW + timedelta(days=366))["inherited"] == 1
     assert pool(session, AccountKind.REGION_POOL) == 101
     with pytest.raises(Conflict):
         giving.claim_inheritance(session, second, other.id, heir_id=mother.id, at=NOW)

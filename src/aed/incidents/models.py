@@ -46,7 +46,7 @@ _IS_OUT = text("out_device_id IS NOT NULL AND device_settled_at IS NULL")
 _NOT_DEBRIEFED = text("closed_at IS NOT NULL AND (debriefed_at IS NULL OR followed_up_at IS NULL)")
 
 
-def _one_of(enumeration: type[StrEnum]) -> Enum:
+def _unchecked_enum(enumeration: type[StrEnum]) -> Enum:
     """Return an enumeration's column without a CHECK: SQLite cannot add one to an existing table."""
     return Enum(
         enumeration,
@@ -111,10 +111,10 @@ class Incident(Versioned, Table):
     radius_metres: Mapped[float | None] = mapped_column(Double)
     """Radius within which people are searched; None: the setting."""
     age_group: Mapped[AgeGroup] = mapped_column(
-        _one_of(AgeGroup), default=AgeGroup.UNKNOWN, server_default=text("'unknown'")
+        _unchecked_enum(AgeGroup), default=AgeGroup.UNKNOWN, server_default=text("'unknown'")
     )
     hazard: Mapped[Hazard] = mapped_column(
-        _one_of(Hazard), default=Hazard.NONE, server_default=text("'none'")
+        _unchecked_enum(Hazard), default=Hazard.NONE, server_default=text("'none'")
     )
     hazard_note: Mapped[str | None] = mapped_column(Encrypted("incidents.hazard_note"))
     replan_at: Mapped[datetime | None]
@@ -216,7 +216,7 @@ class Alert(Table):
     there_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     """When the person declined, or the alert was stopped."""
-    stop_reason: Mapped[StopReason | None] = mapped_column(_one_of(StopReason))
+    stop_reason: Mapped[StopReason | None] = mapped_column(_unchecked_enum(StopReason))
     """None for alerts of releases that did not store it."""
     device_taken_at: Mapped[datetime | None]
     """When the person reported having the device; `device_used_at` and `device_returned_at` likewise."""

@@ -33,7 +33,7 @@ AT_ONCE: Final = 500
 BY: Final = "timetable"
 
 
-def run_night(database: Database, at: datetime) -> dict[str, int]:
+def run_nightly_time_bank_jobs(database: Database, at: datetime) -> dict[str, int]:
     """Expire points, send notices, cancel uncollected orders, settle inheritances; return how many of each.
 
     A run that is interrupted goes on with the next one: every step is done once.

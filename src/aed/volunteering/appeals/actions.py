@@ -98,7 +98,7 @@ def vote_on_appeal(
     lately = at - timedelta(days=RULES.relative_days)
     if (
         person_id in involved
-        or who.name in queries.deciders_of(session, record.id)
+        or who.name in queries.people_who_rejected(session, record.id)
         or were_relatives(session, person_id, record.person_id, since=lately)
     ):
         raise NotAllowed("You took part in this, or are a relative: ask the region for another member.")

@@ -102,7 +102,7 @@ def is_appealed(session: Session, record_id: int) -> bool:
     return session.scalar(select(ServiceAppeal.id).where(ServiceAppeal.record_id == record_id)) is not None
 
 
-def deciders_of(session: Session, record_id: int) -> set[str]:
+def people_who_rejected(session: Session, record_id: int) -> set[str]:
     """Return who disputed or voided a record, as named in its history.
 
     visibility: to decide who may vote.

@@ -203,7 +203,7 @@ def summary_of(devices: Sequence[ListedDevice], *, waiting: int) -> Summary:
     )
 
 
-def is_shown(device: ListedDevice, shown: Shown) -> bool:
+def matches_filter(device: ListedDevice, shown: Shown) -> bool:
     """Return whether the filter selects the device."""
     if shown is Shown.NOT_READY:
         return not device.is_ready

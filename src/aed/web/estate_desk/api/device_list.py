@@ -132,7 +132,7 @@ def _chosen_ids(
     chosen: ListFilter,
     listed: Sequence[queries.ListedDevice],
 ) -> list[int]:
-    found = [each.id for each in listed if page.is_shown(each, chosen.shown)]
+    found = [each.id for each in listed if page.matches_filter(each, chosen.shown)]
     if not chosen.q:
         return found
     matching = queries.matching_devices(session, viewer, estate, chosen.q)
