@@ -16,6 +16,6 @@ def test_an_app_is_registered_given_a_new_secret_and_removed(aed: Aed, session: 
     listed = aed("apps", "list").out
     assert client_id in listed
     assert secret not in listed
-    assert aed("apps", "change-secret", client_id).out.strip() != secret
+    assert aed("apps", "rotate-secret", client_id).out.strip() != secret
     aed("apps", "remove", client_id)
     assert client_id not in aed("apps", "list").out

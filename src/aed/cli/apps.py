@@ -57,7 +57,7 @@ def show_all() -> None:
     table(None, ["client_id", "name", "of", "origins"], rows)
 
 
-@apps.command("change-secret")
+@apps.command("rotate-secret")
 def change(client_id: ClientId) -> None:
     """Replace the secret of an app at once, and print the new one."""
     with cli_transaction() as session:

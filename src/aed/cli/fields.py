@@ -157,6 +157,8 @@ def _problem(wrong: ErrorDetails, schema: type[BaseModel]) -> str:
         return either(f"must be {expected}", f"必须是 {expected.replace(' or ', '、').replace(', ', '、')}")
     if kind in _WITH_LIMIT:
         limit, en, zh = _WITH_LIMIT[kind]
+        if limit == "min_length" and context.get(limit) == 1:
+            return either("must not be empty", "不能为空")
         return either(en, zh).format(context.get(limit))
     if kind == "value_error":
         return str(context.get("error", wrong["msg"])).rstrip(".")

@@ -138,7 +138,7 @@ def write_batch(
         int | None, typer.Option("--session", min=1, help="Only results of this session")
     ] = None,
 ) -> None:
-    """Put the passed results that an issuer does not have into a batch, and write it in its columns."""
+    """Write a batch of the passed results that an issuer does not have yet, in the issuer's columns."""
     from aed.training.issuer_batches import queries as batch_queries  # here: `list` reads no files
     from aed.training.issuer_batches.actions import lacks, lines_of, prepare_batch
     from aed.training.issuer_batches.schemas import IssuerBatchIn

@@ -146,7 +146,7 @@ def announce_recall(
 ) -> None:
     """Announce a recall: quarantine every device concerned, and notify its keepers.
 
-    Lots of pads or batteries are read from a file, as a JSON list: lots=@FILE.
+    Lots of pads or batteries are read from a file with a JSON list, such as ["P2401", "P2402"]: lots=@FILE.
     """
     if dry_run:
         _preview_recall(fields_in(RecallIn, given))
@@ -202,7 +202,7 @@ def show_recall(recall_id: Id) -> None:
 
 @recalls.command("devices")
 def list_recalled(recall_id: Id, after: After = 0) -> None:
-    """List the devices of a recall, and which are dealt with."""
+    """List the devices of a recall, and what was done with each."""
     with cli_read_session() as session:
         recall = recall_queries.recall(session, recall_id)
         found = recall_queries.recalled_devices(session, operator(), recall, limit=SHOWN + 1, after_id=after)

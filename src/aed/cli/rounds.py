@@ -12,7 +12,6 @@ from aed.cli.fields import validated
 from aed.cli.rows import SHOWN, Id, show_all
 from aed.cli.screen import plural, say, table
 from aed.database.session import transaction
-from aed.errors import InvalidInput
 from aed.settings import load_settings
 from aed.upkeep.rounds import queries
 from aed.upkeep.rounds.rules import DEFAULT_CHECK_MINUTES
@@ -78,17 +77,23 @@ def show_round(round_id: Id) -> None:
 def assign_rounds(
     inspector: Annotated[list[int], typer.Option(min=1, help="A person, by id; may be repeated")],
     day: Annotated[str, typer.Option(help="The day, such as 2027-05-31")],
-    start: Annotated[str, typer.Option(help="Where the rounds start: LATITUDE,LONGITUDE")],
+    start: Annotated[
+        str, typer.Option(help="Where the rounds start: LATITUDE,LONGITUDE, such as 30.2948,120.0982")
+    ],
     estate: Annotated[int | None, typer.Option(min=1, help="The estate, by id")] = None,
     region: Annotated[str | None, typer.Option(help="A region, by code, instead of an estate")] = None,
-    end: Annotated[str | None, typer.Option(help="Where they end; default: at the last device")] = None,
-    starts: Annotated[str, typer.Option(help="Local time")] = "08:00",
-    ends_by: Annotated[str, typer.Option(help="Local time")] = "18:00",
+    end: Annotated[
+        str | None, typer.Option(help="Where they end: LATITUDE,LONGITUDE; default: at the last device")
+    ] = None,
+    starts: Annotated[str, typer.Option(help="When the rounds start, in local time")] = "08:00",
+    ends_by: Annotated[str, typer.Option(help="When they must have ended, in local time")] = "18:00",
     device: Annotated[
         list[int] | None, typer.Option(min=1, help="A device, by id; may be repeated. Default: what is due")
     ] = None,
     due_within_days: Annotated[int, typer.Option(help="Without --device: due within so many days")] = 7,
-    check_minutes: Annotated[int, typer.Option(help="How long a check takes")] = DEFAULT_CHECK_MINUTES,
+    check_minutes: Annotated[
+        int, typer.Option(help="How many minutes a check takes")
+    ] = DEFAULT_CHECK_MINUTES,
     every_days: Annotated[int | None, typer.Option(help="Repeat after so many days")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; assign nothing")] = False,
 ) -> None:
@@ -105,8 +110,8 @@ def assign_rounds(
             "day": day,
             "starts": starts,
             "ends_by": ends_by,
-            "start": _position(start, "start"),
-            "end": _position(end, "end") if end is not None else None,
+            "start": _position(start),
+            "end": _position(end) if end is not None else None,
             "device_ids": device or None,
             "due_within_days": due_within_days,
             "check_minutes": check_minutes,
@@ -126,10 +131,9 @@ def assign_rounds(
     say(f"Assigned: {', '.join(f'round {each}' for each in made) or 'nothing'}.")
 
 
-def _position(text: str, name: str) -> dict[str, str]:
-    lat, comma, lon = text.partition(",")
-    if not comma:
-        raise InvalidInput(f"--{name} must be LATITUDE,LONGITUDE, such as 30.2948,120.0982.", field=name)
+def _position(text: str) -> dict[str, str]:
+    """Return LATITUDE,LONGITUDE as fields, which are validated together with the others."""
+    lat, _, lon = text.partition(",")
     return {"lat": lat.strip(), "lon": lon.strip()}
 
 
@@ -147,7 +151,7 @@ def _show_plan(plan: RoundPlan) -> None:
 
 @rounds.command("cancel")
 def cancel_round(round_id: Id) -> None:
-    """Cancel a round; it is not repeated either. Checks that were sent stay."""
+    """Cancel a round and its repetitions. Checks that were sent stay."""
     from aed.upkeep.rounds import actions
 
     with cli_transaction() as session:

@@ -30,7 +30,9 @@ PersonId = Annotated[int, typer.Argument(help="The person's id: see aed people l
 RegionCode = Annotated[str, typer.Argument(help="The region's code: see aed regions list", metavar="REGION")]
 By = Annotated[
     int,
-    typer.Option(help="The id of the person who decided: it needs their permission, and bears their name"),
+    typer.Option(
+        help="The id of the person who decides; they must be allowed to, and are named in the record"
+    ),
 ]
 
 
@@ -96,7 +98,7 @@ def void(
 def report(
     region: RegionCode,
     first: Annotated[str, typer.Option("--from", help="The first day, such as 2026-01-01")],
-    last: Annotated[str, typer.Option("--until", help="The last day")],
+    last: Annotated[str, typer.Option("--until", help="The last day, such as 2026-12-31")],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A .csv or .xlsx file to write; default: the screen")
     ] = None,
@@ -105,7 +107,7 @@ def report(
     try:
         days = date.fromisoformat(first), date.fromisoformat(last)
     except ValueError as error:
-        raise typer.BadParameter("Give days as 2026-01-01.") from error
+        raise typer.BadParameter("--from and --until must be dates such as 2026-01-01.") from error
     with cli_read_session() as session:
         found = service_report(
             session, operator(), region_by_code(session, region), first=days[0], last=days[1]
@@ -121,7 +123,7 @@ def report(
 def write_prepared_batches(
     folder: Annotated[Path, typer.Argument(help="The folder, from which they are uploaded", file_okay=False)],
 ) -> None:
-    """Write the batches that are prepared for volunteer platforms, and go to no webhook, as CSV files."""
+    """Write the batches for volunteer platforms that have no webhook to CSV files."""
     from aed.volunteering.platforms.jobs import write_batches  # here: `list` notifies nobody
 
     with cli_database() as database:

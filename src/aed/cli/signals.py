@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from aed import clock
 from aed.cli.context import cli_read_session, cli_transaction, operator
+from aed.cli.fields import invalid_fields
+from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.upkeep.signals import sources
@@ -59,7 +61,9 @@ def try_mapping(
     try:
         document = orjson.loads(message.read_bytes())
     except orjson.JSONDecodeError:
-        raise InvalidInput("The body is not JSON.", field="body") from None
+        raise InvalidInput(
+            either(f"{message} is not a JSON file.", f"{message} 不是 JSON 文件。"), field="message"
+        ) from None
     found = messages_in(_mapping_in(mapping), document)
     rows = [
         (
@@ -101,10 +105,4 @@ def _mapping_in(file: Path) -> SourceMapping:
     try:
         return SourceMapping.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidInput(
-            "The mapping is not valid: {where}: {reason}",
-            field="mapping",
-            where=".".join(str(each) for each in first["loc"]) or "file",
-            reason=first["msg"],
-        ) from None
+        raise invalid_fields(error, SourceMapping) from None

@@ -16,7 +16,7 @@ from aed import clock
 from aed.cli.context import cli_read_session, cli_transaction, long_cli_transaction, operator
 from aed.cli.fields import Fields, fields_in, taking, validated
 from aed.cli.files import write_whole
-from aed.cli.rows import Id, Version, show_all, show_history
+from aed.cli.rows import MAX_ID, Id, Version, show_all, show_history
 from aed.cli.screen import counting, plural, say, table
 from aed.errors import InvalidInput
 from aed.imports.formats.files import GB18030
@@ -399,7 +399,12 @@ def grade_trainer(issuer: IssuerCode, given: Fields) -> None:
 
 
 @trainers.command("remove")
-def remove_trainer_grade(issuer: IssuerCode, person_id: Id) -> None:
+def remove_trainer_grade(
+    issuer: IssuerCode,
+    person_id: Annotated[
+        int, typer.Argument(help="The trainer's id as a person", min=1, max=MAX_ID, show_default=False)
+    ],
+) -> None:
     """Remove the grade of a trainer."""
     with cli_transaction() as session:
         issuer_id = issuer_by_code(session, issuer).id

@@ -113,7 +113,7 @@ def propose_agreement(
     agreement_id: AgreementId,
     response: Response,
 ) -> AgreementOut:
-    """Put a draft before its parties, who then decide."""
+    """Propose a draft to its parties, who then decide."""
     found = actions.propose_agreement(session, viewer, agreement_id, at=clock.now())
     return _out(session, found, response)
 

@@ -133,7 +133,7 @@ def withdraw_by_link(session: WriteSession, party_key: Key, given: ReasonIn) -> 
 
 @router.post("/agreements/by-link/{party_key}/step-down")
 def step_down_by_link(session: WriteSession, party_key: Key, given: StepDownIn) -> PartyPage:
-    """Lower the step of one device at once by a party's secret link."""
+    """Lower the sharing step of a device at once, with a party's secret link."""
     now = clock.now()
     party, _ = queries.party_by_key(session, party_key, at=now, for_update=True)
     found = agreement_queries.agreement_of_party(session, party, for_update=True)

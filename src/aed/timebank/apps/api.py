@@ -71,7 +71,7 @@ def remove_app(session: WriteSession, viewer: ViewerDep, client_id: ClientId) ->
 def create_app_link(
     session: WriteSession, viewer: ViewerDep, by: AppLinkIn, public_address: PublicAddress
 ) -> AppLinkOut:
-    """Make a link that opens your time bank in an app, once, to be read only.
+    """Create a one-time link that opens your time bank, read-only, in an app.
 
     The app's server sends the person's session as the bearer token, and its own credentials in the body.
     """

@@ -85,7 +85,7 @@ def ask_for_service(
 def list_service_exchanges(
     session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
 ) -> ExchangePage:
-    """List what you asked for, and what you are asked to do."""
+    """List the services that you asked for, and those that you are asked to give."""
     found = actions.exchanges(session, viewer, limit=limit + 1, after_id=cursor_id(cursor))
     return ExchangePage(
         exchanges=[ExchangeOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)

@@ -145,7 +145,7 @@ def _notify_inspector(
 
 
 def cancel_round(session: Session, who: Viewer, round_id: int, *, at: datetime) -> InspectionRound:
-    """Cancel a round, which is then not repeated either. Cancelling again changes nothing.
+    """Cancel a round and its repetitions. Cancelling again changes nothing.
 
     Raises NotFound, NotSignedIn, NotAllowed.
     """

@@ -97,7 +97,7 @@ def get_round(session: ReadSession, viewer: ViewerDep, round_id: RowId) -> Round
 
 @router.delete("/rounds/{round_id}", status_code=204)
 def cancel_round(session: WriteSession, viewer: ViewerDep, round_id: RowId) -> Response:
-    """Cancel a round; it is not repeated either. Checks that were sent stay."""
+    """Cancel a round and its repetitions. Checks that were sent stay."""
     _require_signed_in(viewer)
     actions.cancel_round(session, viewer, round_id, at=clock.now())
     return Response(status_code=204)

@@ -54,7 +54,7 @@ def read_signals(session: ReadSession, viewer: ViewerDep, device_id: RowId) -> M
 def make_signal_token(session: WriteSession, viewer: ViewerDep, device_id: RowId) -> SignalTokenOut:
     """Make the token with which a device sends signals. It is shown only in this response.
 
-    The token before it ends. For the estate's manager.
+    The previous token stops working. For the estate's manager.
     """
     return SignalTokenOut(token=actions.make_token(session, viewer, device_id, at=clock.now()))
 

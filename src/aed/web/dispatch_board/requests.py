@@ -180,7 +180,7 @@ def _lift(session: Session, who: Viewer, number: int, typed: ChangeForm, now: Pl
 
 
 def _reply(session: Session, who: Viewer, number: int, typed: ChangeForm, now: PlanningContext) -> object:
-    """Enter the answer of a person who telephoned. Raises AnsweredMeanwhile if they did themselves.
+    """Record the answer that a person gave by telephone. Raises AnsweredMeanwhile if they answered first.
 
     `alert` is the alert's id and the state that the dispatcher saw: `12:asked`.
     """

@@ -1,4 +1,4 @@
-"""What a map without a base map shows: outlines of estates, and the streets of the walking network."""
+"""Read what a map without a base map shows: outlines of estates, streets of the walking network."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def tables_of(figures: Figures, language: str) -> list[FigureTable]:
 
 
 def summary_of(figures: Figures) -> dict[str, int]:
-    """Return the numbers of the line on top."""
+    """Return the figures of the summary at the top of the page."""
     counts = sum(figures.readiness.values(), Counter[Readiness]())
     return {
         "devices": counts.total(),

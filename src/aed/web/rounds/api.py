@@ -305,6 +305,6 @@ def show_round_pdf(
 
 @router.post("/rounds/{round_id}/cancel")
 def cancel_round(session: WriteSession, viewer: FormViewerDep, round_id: RowId) -> Response:
-    """Cancel a round, which is then not repeated either."""
+    """Cancel a round and its repetitions."""
     actions.cancel_round(session, viewer, round_id, at=clock.now())
     return RedirectResponse("/rounds", 303)

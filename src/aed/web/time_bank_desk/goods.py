@@ -227,7 +227,7 @@ def add_sponsor(
 def set_sponsor_budget(
     request: Request, session: WriteSession, viewer: FormViewerDep, sponsor_id: RowId, budget: Text = ""
 ) -> Response:
-    """Change the points for which a sponsor gives goods in all. For the administrator of the region."""
+    """Set how many points the goods of a sponsor may cost in total. For the administrator of the region."""
     require_any_manager(viewer)
     typed = {"budget_of": sponsor_id, "budget": budget}
     try:

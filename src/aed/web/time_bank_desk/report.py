@@ -1,4 +1,4 @@
-"""Route of a region's report: minutes by kind, active volunteers, ages, and the points outstanding."""
+"""Download the service report of a region: minutes by kind, active volunteers, ages, points outstanding."""
 
 from __future__ import annotations
 
