@@ -56,6 +56,8 @@ def test_planted_forbidden_imports_are_found(copy: Path) -> None:
     (source / "walking" / "utils.py").write_text("")
     command = source / "cli" / "tokens.py"
     command.write_text(command.read_text() + "\nfrom aed.worker import api\n")
+    regions = source / "cli" / "regions.py"
+    regions.write_text(regions.read_text() + "\nfrom aed.web.estate_desk.api import people\n")
     package_of_rules = source / "incidents" / "plan" / "rules"
     (package_of_rules / "helpers.py").write_text("")
     (source / "registry" / "devices" / "helpers.py").write_text("")
@@ -68,6 +70,7 @@ def test_planted_forbidden_imports_are_found(copy: Path) -> None:
 
     assert "aed.registry.devices.rules -> sqlalchemy" in output
     assert "aed.cli.tokens -> aed.worker.api" in output
+    assert "aed.cli.regions -> aed.web.estate_desk.api.people" in output
     assert "aed.accounts.tokens -> aed.accounts.people.api" in output
     helpers = ".".join((package_of_rules / "helpers").relative_to(copy / "src").parts)
     elsewhere = ("aed.registry.devices.helpers", "aed.helpers", "aed.database.common")
@@ -89,3 +92,11 @@ def test_every_rules_module_must_be_pure() -> None:
         for name in sorted(name.removesuffix(".__init__") for name in names)
         if not any(pattern.fullmatch(name) for pattern in declared)
     ] == []
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    """Also where no contract lists each module: in `cli`, and in packages of routes and of channels."""
+    names = {"base", "common", "handler", "handlers", "helper", "helpers", "manager", "misc", "util", "utils"}
+    found = [path for path in SOURCE.rglob("*") if path.stem in names and path.suffix in {"", ".py"}]
+
+    assert found == []
