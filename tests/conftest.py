@@ -29,6 +29,7 @@ from tests.apps import app_on
 from tests.commands import KEY
 from tests.compiled_sql import share_compiled_statements
 from tests.examples import load_profile
+from tests.shared_files import shared_by_workers
 from tests.throwaway_postgres import (
     MEMORY,
     copy_database,
@@ -129,9 +130,16 @@ def postgis_template(postgres_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def spatialite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a SpatiaLite file with the schema and the holidays, used as a template for copies."""
-    path = tmp_path_factory.mktemp("spatialite") / "template.sqlite"
-    _prepare(f"sqlite:///{path}")
+    """Return a SpatiaLite file with the schema and the holidays, used as a template for copies.
+
+    The first worker of a run makes it, in 3 s of CPU time; the others wait for it.
+    """
+    with shared_by_workers(tmp_path_factory, "spatialite") as folder:
+        path = folder / "template.sqlite"
+        if not path.exists():
+            unfinished = folder / "unfinished.sqlite"
+            _prepare(f"sqlite:///{unfinished}")
+            unfinished.rename(path)
     return path
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,6 +13,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 from tests.docs.blocks import ROOT, name_of, pages
+from tests.shared_files import shared_by_workers
 
 BUILDS = """
 import sys
@@ -35,12 +34,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
 
     The first worker of a run builds them; the others wait for it.
     """
-    is_worker = "PYTEST_XDIST_WORKER" in os.environ
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if is_worker else base) / "documentation"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with shared_by_workers(tmp_path_factory, "documentation") as folder:
         printed = folder / "printed.json"
         if not printed.exists():
             done = subprocess.run(
