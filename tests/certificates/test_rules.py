@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from aed.certificates.duplicates.rules import DuplicateCandidate, likeness
-from aed.certificates.rules import CheckState, Facts, Holder, IssuerStatement, compare, names_agree
+from aed.certificates.rules import (
+    CheckState,
+    Facts,
+    Holder,
+    IssuerStatement,
+    bare_phone,
+    compare,
+    is_paused,
+    names_agree,
+    pause_after,
+    phones_agree,
+)
 from aed.responders.rules import CertificateKind
 
 UNTIL = date(2028, 5, 31)
@@ -60,3 +71,36 @@ def test_a_correction_names_the_old_and_the_new_value() -> None:
 )
 def test_each_agreement_adds_its_weight(other: dict[str, Any], score: float) -> None:
     assert likeness(ONE, replace(ONE, **other)).score == pytest.approx(min(score, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("tries", "minutes"),
+    [(0, 5), (1, 5), (2, 10), (3, 20), (8, 640), (9, 1280), (10, 1440), (13, 1440), (1_000, 1440)],
+)
+def test_the_pause_doubles_from_five_minutes_to_a_day(tries: int, minutes: int) -> None:
+    assert pause_after(tries) == timedelta(minutes=minutes)
+    assert pause_after(tries, timedelta(minutes=1)) == timedelta(minutes=minutes), "no shorter one"
+    assert pause_after(tries, timedelta(minutes=1439)) == timedelta(minutes=max(minutes, 1439))
+    assert pause_after(tries, timedelta(minutes=1441)) == timedelta(days=1)
+
+
+def test_the_fifth_failure_in_a_row_pauses_the_issuer() -> None:
+    assert [is_paused(each) for each in (0, 4, 5, 6)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "agree"),
+    [
+        ("+86 138 0013 8001", "13800138001", True),
+        ("138-0013-8001", "13800138001", True),
+        ("13800138001", "13800138002", False),
+        ("8700123", "870 0123", True),
+        ("870012", "870012", False),  # too short to tell
+        (None, "13800138001", False),
+        (None, None, False),
+        ("", "", False),
+    ],
+)
+def test_phones_agree_by_their_last_eleven_digits(one: str | None, other: str | None, agree: bool) -> None:
+    assert phones_agree(one, other) is phones_agree(other, one) is agree
+    assert bare_phone("+8613800138001") == "13800138001"

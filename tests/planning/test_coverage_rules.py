@@ -23,6 +23,7 @@ from aed.planning.coverage.rules import (
     reciprocity,
     worth,
 )
+from aed.planning.regional_coverage.rules import share_within
 from aed.settings import ArrestRates, Arrival, Survival
 
 PEOPLE = People(np.array([10.0, 20.0, 40.0]), np.array([True, False, False]))
@@ -246,3 +247,11 @@ def test_hours_of_the_week_begin_on_monday() -> None:
 def test_an_interval_that_does_not_ascend_is_refused() -> None:
     with pytest.raises(ValidationError, match="the lowest value comes first"):
         ArrestRates(fetched=(0.5, 0.2, 0.6))
+
+
+def test_a_floor_is_in_reach_to_the_second_there_and_back() -> None:
+    seconds, climbs = np.array([100.0, 101.0, NEVER]), np.array([0.0, 40.0, 40.5])
+
+    shares = share_within(seconds, climbs, 180.0)
+
+    assert shares.tolist() == pytest.approx([2 / 3, 1 / 3, 0.0])

@@ -20,6 +20,7 @@ from aed.timebank.giving.jobs import run_nightly_time_bank_jobs
 from aed.timebank.ledger.posting import balance_of, find_person_account
 from aed.timebank.ledger.queries import accounts_of, statement
 from aed.timebank.models import LedgerAccount
+from aed.timebank.permissions import account_visible_to
 from aed.timebank.rules import UNITS_PER_POINT, AccountKind, Currency, LedgerKind, Relation, add_months
 from tests import make
 from tests.make import ANYONE, NOW
@@ -127,6 +128,11 @@ def test_relatives_share_a_family_account(session: Session, mother: Person, son:
     assert seen == {AccountKind.FAMILY: 70 * POINT}
     assert accounts_of(session, oneself(son), mother.id) == accounts_of(session, oneself(son), son.id)
     families.leave_family(session, oneself(mother), at=NOW)
+    assert session.scalars(select(LedgerAccount.id).where(account_visible_to(oneself(son)))).all() == [
+        family.id
+    ]
+    hers = session.scalars(select(LedgerAccount.id).where(account_visible_to(oneself(mother))))
+    assert family.id not in hers.all(), "she has left"
     with pytest.raises(Conflict):
         families.leave_family(session, oneself(son), at=NOW)
     assert balance_of(session, family.id) == 70 * POINT

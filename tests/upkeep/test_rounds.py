@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.people.models import Person
-from aed.accounts.permissions import ANYONE, Role, Viewer
+from aed.accounts.permissions import ANYONE, Role, TokenRole, Viewer
 from aed.accounts.viewers import viewer_of_person
 from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
@@ -155,6 +155,38 @@ def test_who_may_see_and_assign_rounds(session: Session) -> None:
         cancel_round(session, viewer_of(session, person), row.id, at=NOW)
     cancel_round(session, manager, row.id, at=NOW)
     assert round_by_id(session, manager, row.id, at=NOW).state is RoundState.CANCELLED
+
+
+def test_a_check_counts_from_the_first_moment_of_the_day_to_the_last_before_the_next_turn(
+    session: Session,
+) -> None:
+    estate = make.estate(session)
+    devices = [make.device(session, of=estate) for _ in range(4)]
+    row = make.inspection_round(session, estate, inspector_of(session, estate), *devices, every_days=7)
+    begins = datetime(2026, 9, 21, 16, tzinfo=UTC)  # midnight in China
+    ends, moment = begins + 7 * DAY, timedelta(microseconds=1)
+
+    for device, at in zip(devices, (begins - moment, begins, ends - moment, ends), strict=True):
+        make.check(session, device, answered_at=at, at=at)
+
+    found = round_by_id(session, ADMINISTRATOR, row.id, at=ends)
+    checked = {each.device.id for each in found.stops if each.checked_at is not None}
+    assert checked == {devices[1].id, devices[2].id}
+    assert found.state is RoundState.MISSED
+
+
+def test_an_inspector_who_has_lost_the_role_sees_the_round_without_devices_that_are_hidden(
+    session: Session,
+) -> None:
+    estate = make.estate(session)
+    hidden, public = (make.device(session, of=estate, audience=audience) for audience in ("estate", "public"))
+    person = inspector_of(session, estate)
+    row = make.inspection_round(session, estate, person, hidden, public)
+    former = Viewer(role=TokenRole.MEMBER, person_id=person.id)
+
+    assert len(round_by_id(session, viewer_of(session, person), row.id, at=NOW).stops) == 2
+    seen = round_by_id(session, former, row.id, at=NOW).stops
+    assert [each.device.id for each in seen] == [public.id]
 
 
 def test_an_inspector_must_be_allowed_to_check_and_has_one_round_at_a_time(session: Session) -> None:

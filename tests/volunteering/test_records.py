@@ -280,6 +280,26 @@ def test_a_disputed_record_is_upheld_or_voided_and_then_corrected_once(session: 
     assert cast.confirm(corrected).state is ServiceState.CONFIRMED
 
 
+def test_managers_decide_nothing_about_service_that_they_did_recorded_or_confirmed(
+    session: Session, cast: Cast
+) -> None:
+    """Each of the three is a manager of the estate as well."""
+    doer, recorder, confirmer, another = (
+        make.person_with_role(session, Role.ESTATE_MANAGER, estate=cast.estate) for _ in range(4)
+    )
+    make.registered(session, doer, cast.estate)
+    record = cast.confirm(make.service(session, doer, cast.estate, who=recorder), confirmer)
+    actions.dispute_record(session, another, record.id, reason="Nobody saw it", at=NOW)
+
+    for who in (doer, recorder, confirmer):
+        with pytest.raises(NotAllowed):
+            actions.uphold_record(session, who, record.id, reason="It is right", at=NOW)
+        with pytest.raises(NotAllowed):
+            actions.release_record(session, who, record.id, reason="It is right", at=NOW)
+    upheld = actions.uphold_record(session, another, record.id, reason="The guard saw it", at=NOW)
+    assert upheld.state is ServiceState.CONFIRMED
+
+
 def test_the_database_refuses_to_change_or_delete_what_was_recorded(session: Session, cast: Cast) -> None:
     record = make.service(session, cast.li, cast.estate)
     session.commit()

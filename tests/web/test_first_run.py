@@ -50,10 +50,16 @@ def test_one_corner_is_a_square_two_a_rectangle_and_more_are_kept() -> None:
     assert distance_metres(Position(ring[0][1], ring[0][0]), Position(ring[1][1], ring[1][0])) == (
         pytest.approx(300, rel=0.01)
     )
+    assert (ring[0][0] + ring[2][0], ring[0][1] + ring[2][1]) == pytest.approx((2 * 120.1, 2 * 30.29))
+    west, south, east, north = ring[0][0], ring[0][1], ring[2][0], ring[2][1]
+    assert west < 120.1 < east
+    assert south < 30.29 < north
     (ring,) = boundary_of([Position(30, 120), Position(31, 121)])["coordinates"]
     assert ring == [[120, 30], [121, 30], [121, 31], [120, 31], [120, 30]]
     found = corners_in("30.29, 120.1\n\n120.2 30.3; 30.31,120.1", Datum.WGS84)
     assert found == [middle, Position(30.3, 120.2), Position(30.31, 120.1)]
+    assert len(corners_in("1,2", Datum.WGS84)) == 1
+    assert len(corners_in("1,2\n" * 200, Datum.WGS84)) == 200
     for bad in ("", "\n", "here", "30.29", "1,2\n" * 201):
         with pytest.raises(InvalidInput):
             corners_in(bad, Datum.WGS84)
