@@ -22,7 +22,9 @@ def test_a_round_is_planned_assigned_shown_and_cancelled(aed: Aed, session: Sess
     day = clock.now().date() + timedelta(days=2)
     given = ("--estate", estate.id, "--inspector", inspector.id, "--day", day, "--device", device.id)
 
-    assert "LATITUDE,LONGITUDE" in aed("rounds", "assign", *given, "--start", "30.29", fails=True).err
+    wrong = aed("rounds", "assign", *given, "--start", "30.29", "--starts", "25:00", fails=True).err
+    assert "LATITUDE,LONGITUDE" in wrong
+    assert "must be a time such as 08:00" in wrong, "all that is wrong at once"
     start = ("--start", f"{make.PATIENT.lat},{make.PATIENT.lon}")
     planned = aed("rounds", "assign", *given, *start, "--dry-run").out
     assert "武敏: 1 device" in planned

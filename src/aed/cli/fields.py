@@ -110,6 +110,7 @@ _PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     "uuid_parsing": ("must be a UUID (uuidgen prints one)", "必须是 UUID（可用 uuidgen 生成）"),
     "date_parsing": ("must be a date such as 2027-05-31", "必须是日期，如 2027-05-31"),
     "date_from_datetime_parsing": ("must be a date such as 2027-05-31", "必须是日期，如 2027-05-31"),
+    "time_parsing": ("must be a time such as 08:00", "必须是时间，如 08:00"),
     "datetime_parsing": (
         "must be a date and time with an offset, such as 2026-12-31T00:00:00+08:00",
         "必须是带时区的时间，如 2026-12-31T00:00:00+08:00",

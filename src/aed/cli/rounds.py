@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import BeforeValidator
 
 from aed import clock
 from aed.cli.context import cli_database, cli_read_session, cli_transaction, operator
 from aed.cli.fields import validated
+from aed.cli.language import either
 from aed.cli.rows import SHOWN, Id, show_all
 from aed.cli.screen import plural, say, table
 from aed.database.session import transaction
+from aed.registry.fields import PositionIn
 from aed.settings import load_settings
 from aed.upkeep.rounds import queries
 from aed.upkeep.rounds.rules import DEFAULT_CHECK_MINUTES
@@ -21,6 +24,26 @@ if TYPE_CHECKING:
     from aed.upkeep.rounds.planning import RoundPlan
 
 rounds = typer.Typer(no_args_is_help=True)
+
+
+def _position_fields(text: str) -> dict[str, str]:
+    """Return LATITUDE,LONGITUDE as fields. Raises ValueError, which is reported with all other errors."""
+    lat, comma, lon = text.partition(",")
+    if not comma:
+        raise ValueError(
+            either(
+                "must be LATITUDE,LONGITUDE, such as 30.2948,120.0982",
+                "须为“纬度,经度”(LATITUDE,LONGITUDE)，如 30.2948,120.0982",
+            )
+        )
+    return {"lat": lat.strip(), "lon": lon.strip()}
+
+
+class RoundsOnCommandLine(RoundsIn):
+    """New rounds, in which a place is given as LATITUDE,LONGITUDE."""
+
+    start: Annotated[PositionIn, BeforeValidator(_position_fields)]
+    end: Annotated[PositionIn, BeforeValidator(_position_fields)] | None = None
 
 
 @rounds.command("list")
@@ -102,7 +125,7 @@ def assign_rounds(
     from aed.upkeep.rounds import actions
 
     new = validated(
-        RoundsIn,
+        RoundsOnCommandLine,
         {
             "estate_id": estate,
             "region": region,
@@ -110,8 +133,8 @@ def assign_rounds(
             "day": day,
             "starts": starts,
             "ends_by": ends_by,
-            "start": _position(start),
-            "end": _position(end) if end is not None else None,
+            "start": start,
+            "end": end,
             "device_ids": device or None,
             "due_within_days": due_within_days,
             "check_minutes": check_minutes,
@@ -129,12 +152,6 @@ def assign_rounds(
             made = [each.id for each in actions.assign_rounds(session, operator(), plan, at=at)]
     _show_plan(plan)
     say(f"Assigned: {', '.join(f'round {each}' for each in made) or 'nothing'}.")
-
-
-def _position(text: str) -> dict[str, str]:
-    """Return LATITUDE,LONGITUDE as fields, which are validated together with the others."""
-    lat, _, lon = text.partition(",")
-    return {"lat": lat.strip(), "lon": lon.strip()}
 
 
 def _show_plan(plan: RoundPlan) -> None:

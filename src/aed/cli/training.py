@@ -387,14 +387,10 @@ def grade_trainer(issuer: IssuerCode, given: Fields) -> None:
 
     Example: aed trainers grade red-cross trainer_name=林华 grade=一级师资 valid_until=2028-05-31
     """
+    new = fields_in(TrainerGradeIn, given)
     with cli_transaction() as session:
-        found = record_grade(
-            session,
-            operator(),
-            issuer_by_code(session, issuer).id,
-            fields_in(TrainerGradeIn, given),
-            at=clock.now(),
-        )
+        issuer_id = issuer_by_code(session, issuer).id
+        found = record_grade(session, operator(), issuer_id, new, at=clock.now())
         say(f"Person {found.person_id}: {found.grade}, valid until {found.valid_until}.")
 
 
