@@ -88,7 +88,10 @@ def holds_role(
     role: SQLCoreOperations[Role] | Role,
     estate_id: SQLCoreOperations[int | None] | int,
 ) -> ColumnElement[bool]:
-    """Return the condition that a person holds a role on an estate now, each given by value or by column."""
+    """Return the condition that a person holds a role on an estate now, each given by value or by column.
+
+    visibility: a predicate, returns no rows.
+    """
     held = aliased(RoleGrant)
     return (
         select(held.id)
