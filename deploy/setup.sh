@@ -5,7 +5,7 @@
 #   deploy/setup.sh test    also PostgreSQL with PostGIS, and GDAL's tools, for `make test` and `make bench`;
 #                           and, where available, nginx, Caddy and shellcheck, which check the files here, Chromium,
 #                           which shows the web pages, tilemaker, which makes their base map, Valkey or Redis,
-#                           which can store live positions, and PgBouncer
+#                           which can store live positions, PgBouncer, and Mosquitto, an MQTT broker
 #   deploy/setup.sh cluster also what the hosts of a cluster run, for `make cluster`: etcd, Patroni, HAProxy, keepalived,
 #                           pgBackRest, Valkey, and promtool of Prometheus
 #   deploy/setup.sh check   install nothing; exit with status 1 if something needed to run is missing
@@ -100,7 +100,7 @@ gdal_is_there() { command -v ogrinfo >/dev/null && command -v ogr2ogr >/dev/null
 
 # Programs that check the files of this folder, or that an optional feature needs. Without them their tests are
 # skipped, so a missing one does not stop the set-up.
-INSPECTORS="nginx caddy shellcheck valkey-server chromium tilemaker pgbouncer"
+INSPECTORS="nginx caddy shellcheck valkey-server chromium tilemaker pgbouncer mosquitto"
 
 # What the hosts of a cluster run; a program is named as in program:package where the names differ.
 CLUSTER="etcd:etcd-server etcdctl:etcd-client patroni haproxy keepalived pgbackrest valkey-server valkey-cli:valkey-tools
@@ -370,7 +370,7 @@ keep_from_starting() {
     command -v systemctl >/dev/null || return 0
     for name; do
         case $name in
-        nginx | caddy | valkey-server | redis-server | etcd-server | patroni | haproxy | keepalived | prometheus)
+        nginx | caddy | valkey-server | redis-server | mosquitto | etcd-server | patroni | haproxy | keepalived | prometheus)
             unit=${name%-server}
             case $name in valkey-server | redis-server) unit=$name ;; esac
             if [ -d /run/systemd/system ]; then as_root systemctl stop "$unit" || :; fi

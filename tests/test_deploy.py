@@ -219,7 +219,13 @@ def verify_units(folder: Path, *names: str) -> tuple[int, str]:
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     copy_units(tmp_path)
 
-    assert UNITS == ["aed-backup.service", "aed-backup.timer", "aed.service", "aed@.service"]
+    assert UNITS == [
+        "aed-backup.service",
+        "aed-backup.timer",
+        "aed-signals.service",
+        "aed.service",
+        "aed@.service",
+    ]
     assert verify_units(tmp_path, *UNITS) == (0, "")
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.app import create_app
+from aed.cli.signals import receive_over_mqtt
 from aed.errors import ExtraNotInstalled
 from aed.notifications.channels import channels_of
 from aed.notifications.endpoints import EndpointInput, save_endpoint
@@ -47,6 +48,13 @@ def test_the_traces_setting_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> 
                 database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", traces_url="http://127.0.0.1:1"
             )
         )
+
+
+def test_the_command_of_the_mqtt_bridge_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AED_MQTT__URL", "mqtt://127.0.0.1:1")
+    uninstall(monkeypatch, "paho.mqtt.client", "aed.upkeep.signals.bridge")
+    with pytest.raises(ExtraNotInstalled, match=r"aed signals mqtt needs .* 'aed\[mqtt\]'"):
+        receive_over_mqtt()
 
 
 def test_an_apprise_endpoint_names_its_extra(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,7 @@ GUARDED = {
     "DeviceMonitor": "device_monitors",
     "DeviceSignal": "device_signals",
     "SignalSource": "signal_sources",
+    "SignalBridge": "signal_bridges",
     "Alert": "alerts",
     "EarlierAlertLink": "earlier_alert_links",
     "StoredReply": "alert_answers",

@@ -109,6 +109,7 @@ from aed.upkeep.retrievals import api as retrievals_api
 from aed.upkeep.rounds import api as rounds_api
 from aed.upkeep.sightings import api as sightings_api
 from aed.upkeep.signals import api as signals_api
+from aed.upkeep.signals.queries import bridge_gauges
 from aed.volunteering.appeals import api as service_appeals_api
 from aed.volunteering.certificates import api as service_certificates_api
 from aed.volunteering.platforms import api as service_batches_api
@@ -228,6 +229,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.dingtalk = dingtalk_app(settings)
     app.state.timetable = schedule.TIMETABLE
     app.state.calendar_days = days_until_calendars_end
+    app.state.more_gauges = bridge_gauges
     app.state.network = network_at(settings.walking_network)
     live_places(settings)  # load a cluster's client now, and not during a request
     for part in (  # the busiest first, since routes are tried in order

@@ -630,6 +630,60 @@ class Smtp(BaseModel):
     )
 
 
+class Mqtt(BaseModel):
+    """The broker from which `aed signals mqtt` receives signals of devices (`aed.upkeep.signals.bridge`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(
+        "",
+        pattern=r"^(mqtts?://([a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?)?$",
+        description="The broker: mqtts://HOST:8883 with TLS, or mqtt://HOST:1883 on this machine itself; "
+        "empty: none. Needs the extra `aed[mqtt]`",
+    )
+    user: str | None = Field(None, max_length=200, description="User name at the broker, if it requires one")
+    password: SecretStr | None = Field(None, description="Password at the broker")
+    authorities: Path | None = Field(
+        None, description="File of certificates (PEM) to trust instead of the system's"
+    )
+    certificate: Path | None = Field(
+        None, description="File of the client's certificate (PEM), if the broker requires one"
+    )
+    certificate_key: Path | None = Field(
+        None, description="File of the private key of that certificate (PEM)"
+    )
+    client_id: str = Field(
+        "aed-signals",
+        pattern="^[A-Za-z0-9_.-]{1,64}$",
+        description="Name of the session that the broker keeps; one running bridge for each name",
+    )
+    keep_alive_seconds: int = Field(
+        30, ge=5, le=3600, description="Silence after which the broker and the bridge ask each other for life"
+    )
+    max_reconnect_seconds: float = Field(
+        60.0, gt=0, le=3600, description="Longest pause between attempts to reach the broker again"
+    )
+    silent_after_minutes: int = Field(
+        60,
+        ge=1,
+        le=10_080,
+        description="Minutes without any message after which administrators see a warning",
+    )
+
+    @model_validator(mode="after")
+    def _check_broker(self) -> Self:
+        if (self.certificate is None) != (self.certificate_key is None):
+            raise ValueError("certificate and certificate_key must be given together")
+        if self.password is not None and self.user is None:
+            raise ValueError("a password needs a user")
+        parts = urlsplit(self.url)
+        if parts.scheme == "mqtt" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("url must begin with mqtts:// (mqtt:// only on this machine itself)")
+        if parts.scheme == "mqtt" and self.certificate is not None:
+            raise ValueError("a certificate needs mqtts://")
+        return self
+
+
 class GatewayForm(StrEnum):
     JSON = "json"
     FORM = "form"
@@ -1059,6 +1113,7 @@ class Settings(BaseSettings):
     smtp: Smtp = Field(default_factory=Smtp, description="E-mail")
     sms: Sms = Field(default_factory=Sms, description="Text messages and voice calls")
     web_push: WebPush = Field(default_factory=WebPush, description="Push messages to browsers")
+    mqtt: Mqtt = Field(default_factory=Mqtt, description="The broker of devices that send over MQTT")
     wechat: Wechat = Field(default_factory=Wechat, description="The mini program in WeChat")
     wecom: Wecom = Field(default_factory=Wecom, description="An app in WeCom")
     dingtalk: Dingtalk = Field(default_factory=Dingtalk, description="An app in DingTalk")

@@ -106,6 +106,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /v1/time-bank/heir": {"json": {"heir_id": None}},
     "POST /me/time-bank/orders": {"data": {"goods_id": "999999", "key": A_KEY}},
     "POST /desk/{estate_id}/devices/{device_id}": {"data": {"do": "preview"}},
+    "POST /desk/{estate_id}/devices/{device_id}/signal-token": {"data": {"do": "make"}},
     "POST /desk/{estate_id}/devices": {"data": {"do": "labels", "device": "1-1"}},
     "POST /desk/{estate_id}/queue": {"data": {"item": "nothing"}},
     "POST /desk/{estate_id}/people": {"data": {"name": "Wu Min", "phone": "138 0013 2999", "role": "keeper"}},

@@ -1,8 +1,9 @@
 """`python -m tests.bench`: fill two databases, send requests to the real application, print ratios.
 
 `python -m tests.bench training` measures only people and training; `outbox` messages; `incidents` alerts for
-patients; `live` locations of phones on duty beside lookups; `timebank` the ledger; `pages` pages against the
-JSON of the same question; `tiles` map tiles at each zoom; `lookup` everything else.
+patients; `live` locations of phones on duty beside lookups; `timebank` the ledger; `signals` signals of
+devices; `pages` pages against the JSON of the same question; `tiles` map tiles at each zoom; `lookup`
+everything else.
 
 AED_BENCH_SIZE=small uses 50,000 devices instead of 1,000,000, for a quick trial; a number, as many.
 AED_BENCH_POSTGRES=URL fills databases aed_bench_* on that server and reuses them in later runs.
@@ -56,6 +57,7 @@ from tests.bench.reminders import reminders
 from tests.bench.rounds import Timing, by_turns
 from tests.bench.server import SAME_BYTES, Running, serving
 from tests.bench.shares import CITIES, shares
+from tests.bench.signals import signals
 from tests.bench.tiles import tiles
 from tests.bench.timebank import ENTRIES, time_bank
 from tests.bench.training import training
@@ -525,6 +527,7 @@ PARTS = (
     "coverage",
     "shares",
     "timebank",
+    "signals",
 )
 
 
@@ -589,6 +592,14 @@ def main() -> None:
                         f"sqlite:///{name}/bank.sqlite", "SpatiaLite", entries=min(ENTRIES // 2, 1_000_000)
                     ),
                     on_an_empty_one(server_url, lambda url: time_bank(url, "PostGIS", entries=ENTRIES)),
+                ):
+                    say(ratio)
+        if "signals" in wanted:
+            with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
+                say(f"\n{'signals of devices':<52} {'':>6} {'at most':>8}")
+                for ratio in chain(
+                    signals(f"sqlite:///{name}/signals.sqlite", "SpatiaLite"),
+                    on_an_empty_one(server_url, lambda url: signals(url, "PostGIS")),
                 ):
                     say(ratio)
         if "live" in wanted:

@@ -9,6 +9,9 @@ import yaml
 from sqlalchemy.orm import Session
 
 from aed.http.request_timing import RequestMetrics
+from aed.settings import Settings
+from aed.upkeep.signals.actions import begin_bridge
+from aed.upkeep.signals.queries import bridge_gauges
 from aed.worker.api import metrics_text
 from tests import make
 from tests.cluster.monitoring import RULES, metric_names, metrics_asked_for
@@ -18,7 +21,16 @@ from tests.cluster.monitoring import RULES, metric_names, metrics_asked_for
 def test_every_metric_of_the_program_that_is_asked_for_exists(session: Session) -> None:
     requests = RequestMetrics()
     requests.observe(route="/v1/nearest", method="GET", status=200, seconds=0.01)
-    of_database = metrics_text(session, make.ADMINISTRATOR, (), calendar_days={}, at=datetime.now(UTC))
+    now = datetime.now(UTC)
+    begin_bridge(session, "aed-signals", at=now)
+    of_database = metrics_text(
+        session,
+        make.ADMINISTRATOR,
+        (),
+        calendar_days={},
+        more=bridge_gauges(session, Settings().mqtt, at=now),
+        at=now,
+    )
 
     asked = metrics_asked_for("aed", "process")
 

@@ -12,13 +12,16 @@ from aed.upkeep.signals.rules import (
     QUIET,
     Alarm,
     AlarmKind,
+    BridgeState,
     Limits,
     ReadingKind,
     Readings,
     alarms_after,
     begun,
     believed_moment,
+    bridge_state,
     is_alarming,
+    is_change,
     kinds_to_notify,
     limits_from,
     newer_readings,
@@ -226,3 +229,34 @@ def test_of_two_readings_of_one_moment_the_later_to_arrive_is_kept() -> None:
 
     for at, is_kept in ((NOW - MOMENT, False), (NOW, True), (NOW + MOMENT, True)):
         assert bool(newer_readings({ReadingKind.DOOR: "open"}, known_at, at=at)) is is_kept
+
+
+@pytest.mark.parametrize(
+    ("beat", "connected", "heard", "state"),
+    [
+        (None, None, None, BridgeState.STOPPED),
+        (3, 30, 1, BridgeState.STOPPED),
+        (1, None, 1, BridgeState.DISCONNECTED),
+        (1, 30, None, BridgeState.RECEIVING),
+        (1, 90, 30, BridgeState.RECEIVING),
+        (1, 90, 61, BridgeState.SILENT),
+        (1, 10, 90, BridgeState.RECEIVING),
+    ],
+    ids=str,
+)
+def test_a_bridge_is_silent_if_it_stops_if_it_is_cut_off_and_if_it_hears_nothing(
+    beat: int | None, connected: int | None, heard: int | None, state: BridgeState
+) -> None:
+    def ago(minutes: int | None) -> datetime | None:
+        return NOW - timedelta(minutes=minutes) if minutes is not None else None
+
+    silent_after = timedelta(minutes=60)
+    assert bridge_state(ago(beat), ago(connected), ago(heard), silent_after=silent_after, at=NOW) is state
+
+
+def test_only_what_says_something_else_is_a_change() -> None:
+    known: Readings = {ReadingKind.BATTERY: 87.0, ReadingKind.DOOR: "closed"}
+    assert not is_change({}, known)
+    assert not is_change({ReadingKind.BATTERY: 86.0, ReadingKind.DOOR: "closed"}, known)
+    assert is_change({ReadingKind.DOOR: "open"}, known)
+    assert is_change({ReadingKind.TEMPERATURE: 21.0}, known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from aed.accounts.permissions import TokenRole
 from aed.errors import InvalidInput
 from aed.upkeep.faults.queries import active_quarantines
 from aed.upkeep.rules import QuarantineReason
-from aed.upkeep.signals.mapping import SourceMapping, messages_in, value_at
+from aed.upkeep.signals.mapping import SourceMapping, messages_in, serial_in_topic, value_at
 from aed.upkeep.signals.models import DeviceMonitor
 from aed.upkeep.signals.rules import ReadingKind
 from aed.upkeep.signals.sources import add_source, revoke_source
@@ -30,6 +31,9 @@ EXAMPLES = Path("docs/connect/examples")
 
 def mapping_of(vendor: str) -> SourceMapping:
     return SourceMapping.model_validate_json((EXAMPLES / f"{vendor}-mapping.json").read_bytes())
+
+
+MQTT_MAPPING = mapping_of("cabinet-mqtt")
 
 
 def message_of(vendor: str) -> Any:
@@ -90,6 +94,62 @@ def test_a_pointer_leads_through_lists_and_escaped_names() -> None:
     assert value_at(document, "/a~1b/1/~0") is None
     assert value_at(document, "/a~1b/-1") is None
     assert value_at(document, "") == document
+
+
+@pytest.mark.parametrize(
+    ("filter_", "topic", "expected"),
+    [
+        ("a/{serial}/b", "a/X-1/b", (True, "X-1")),
+        ("a/{serial}/b", "a/X-1/b/c", (False, None)),
+        ("a/{serial}/b", "a//b", (True, "")),
+        ("a/+/{serial}", "a/north.hall/X(1", (True, "X(1")),
+        ("{serial}/#", "X-1", (True, "X-1")),
+        ("{serial}/#", "X-1/door/state", (True, "X-1")),
+        ("a.c/{serial}", "abc/X-1", (False, None)),
+    ],
+)
+def test_a_topic_belongs_to_a_source_and_names_the_device(
+    filter_: str, topic: str, expected: tuple[bool, str | None]
+) -> None:
+    mapping = MQTT_MAPPING.model_copy(update={"topics": [filter_]})
+    assert serial_in_topic(mapping, topic) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"topics": []}, "give a signature for messages over HTTP, or topics"),
+        ({"topics": ["cabinets/+/status"]}, "give serial, or {serial} as a level of each topic"),
+        ({"signature": {"header": "X-Key"}}, "give serial, or {serial} as a level of each topic"),
+        ({"at": None}, "give id or at"),
+        ({"topics": ["#"]}, "must begin with a name"),
+        ({"topics": ["$SYS/{serial}"]}, "must begin with a name"),
+        ({"topics": ["a/{serial}/{serial}"]}, "{serial} once"),
+        ({"topics": ["a/#/{serial}"]}, "# at the end"),
+        ({"topics": ["a\x00/{serial}"]}, "without control characters"),
+    ],
+)
+def test_a_mapping_that_could_not_tell_devices_or_repeats_apart_is_refused(
+    change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=re.escape(said)):
+        SourceMapping.model_validate(MQTT_MAPPING.model_dump() | change)
+
+
+def test_a_message_without_an_id_is_the_same_if_it_says_the_same_at_the_same_time() -> None:
+    said = {"time": 1790049600, "battery": 87}
+
+    def key(**more: Any) -> str:
+        return messages_in(MQTT_MAPPING, said | more, topic_serial="X-1")[0].key
+
+    assert key() == key()
+    assert len({key(), key(time=1790049601), key(battery=86)}) == 3
+    assert len(key()) <= 64
+    with pytest.raises(InvalidInput, match="without an id needs a time at /time"):
+        key(time="soon")
+    for serial in ("", None, "X\x00"):
+        with pytest.raises(InvalidInput, match="serial number"):
+            messages_in(MQTT_MAPPING, said, topic_serial=serial)
 
 
 def test_a_mapping_to_a_value_that_is_none_of_ours_is_refused() -> None:

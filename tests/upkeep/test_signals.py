@@ -23,16 +23,18 @@ from aed.upkeep.jobs import look_after_signals
 from aed.upkeep.rules import QuarantineReason
 from aed.upkeep.signals.actions import (
     KEPT_FOR,
+    DeviceReport,
     NewSignal,
     look_after_monitors,
     make_token,
     receive_signal,
+    receive_signals,
     require_device_token,
     revoke_token,
 )
 from aed.upkeep.signals.models import DeviceMonitor, DeviceSignal
 from aed.upkeep.signals.queries import monitor_of
-from aed.upkeep.signals.rules import ReadingKind
+from aed.upkeep.signals.rules import RECENT_KEYS, ReadingKind
 from aed.upkeep.signals.schemas import MonitorOut
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT
@@ -61,7 +63,7 @@ def send(
     readings = {ReadingKind(name): value for name, value in said.items()}
     viewer = Viewer(name=f"device:{device.id}")
     signal = NewSignal(key, at, readings)
-    return receive_signal(session, viewer, device.id, signal, at=now or at) is not None
+    return receive_signal(session, viewer, device.id, signal, at=now or at).is_new
 
 
 def reasons(session: Session, device: Device) -> list[QuarantineReason]:
@@ -215,12 +217,14 @@ def test_the_series_is_pruned_and_the_last_reading_of_each_kind_stays(database: 
     with database.write_sessions.begin() as session:
         device = make.device(session)
         send(session, device, battery_percent=80.0, door="closed")
-        send(session, device, at=NOW + HOUR, battery_percent=79.0)
+        send(session, device, at=NOW + MINUTE / 2, door="open")
+        send(session, device, at=NOW + HOUR, battery_percent=79.0, door="open")
+        send(session, device, at=NOW + HOUR, door="closed")
         device_id = device.id
 
     looked_at, deleted = look_after_signals(database, NOW + KEPT_FOR + MINUTE)
 
-    assert (looked_at, deleted) == (1, 1)
+    assert (looked_at, deleted) == (1, 2), "the third signal changed nothing and was not stored"
     with database.read_sessions() as session:
         assert session.scalar(select(func.count()).select_from(DeviceSignal)) == 1
         last = session.get_one(DeviceMonitor, device_id).last
@@ -228,6 +232,29 @@ def test_the_series_is_pruned_and_the_last_reading_of_each_kind_stays(database: 
             "battery_percent": 79.0,
             "door": "closed",
         }
+
+
+def test_a_batch_does_what_its_signals_do_one_by_one_and_knows_each_again(session: Session) -> None:
+    devices = [make.device(session) for _ in range(3)]
+    said = [(2, "a", "open"), (0, "b", None), (2, "c", "closed"), (1, "d", "open"), (2, "a", "open")]
+    reports = [
+        DeviceReport(
+            devices[place].id,
+            Viewer(name="source:test"),
+            NewSignal(key, None, {ReadingKind.DOOR: door} if door else {}),
+        )
+        for place, key, door in said
+    ]
+
+    assert [each.is_new for each in receive_signals(session, reports, at=NOW)] == [True] * 4 + [False]
+    assert not any(each.is_new for each in receive_signals(session, reports, at=NOW + HOUR))
+
+    doors = [session.get_one(DeviceMonitor, each.id).last.get("door", {}).get("value") for each in devices]
+    assert doors == [None, "open", "closed"]
+    monitor = session.get_one(DeviceMonitor, devices[2].id)
+    monitor.recent_keys = [f"later {number}" for number in range(RECENT_KEYS)]
+    assert not any(each.is_new for each in receive_signals(session, reports[:1], at=NOW + DAY)), "the series"
+    assert session.get_one(DeviceMonitor, devices[2].id).last["door"]["value"] == "closed"
 
 
 def test_a_withdrawn_device_sends_no_messages(session: Session, device: Device) -> None:

@@ -18,6 +18,9 @@ from aed.accounts.tokens import Token
 from aed.errors import InvalidInput
 from aed.notifications.models import OutboxMessage
 from aed.registry.holidays.models import HolidayDay
+from aed.upkeep.signals.actions import BridgeCounts, record_beat
+from aed.upkeep.signals.mapping import SourceMapping
+from aed.upkeep.signals.sources import add_source
 from aed.web.administration.actions import days_in
 from aed.web.administration.rules import Subject
 from tests import make
@@ -190,3 +193,26 @@ def test_feeds_and_issuers_are_added_and_taken_away(browser: TestClient) -> None
     number = re.search(r'name="id" value="(\d+)"', page)
     assert number is not None
     assert "withdrawn" in send(browser, "issuers", do="withdraw", id=number[1])
+
+
+def test_health_says_if_the_bridge_of_signals_is_silent(browser: TestClient, session: Session) -> None:
+    page = "/administration/health?lang=en"
+    assert "Signals over MQTT" not in browser.get(page).text, "no source needs it"
+    estate, at = make.estate(session), clock.now()
+    mapping = SourceMapping.model_validate(
+        {"topics": ["cabinets/{serial}"], "at": {"path": "/at"}, "readings": {}}
+    )
+    add_source(session, make.ADMINISTRATOR, "cabinets", mapping, estate_id=estate.id, region=None, at=at)
+    session.commit()
+    assert "does not run: start aed signals mqtt" in browser.get(page).text
+
+    counts = BridgeCounts(malformed=3, last_malformed=(at, "cabinets/X-1", "The body is not JSON."))
+    for is_connected, said in ((False, "does not reach the broker"), (True, "receives signals; 3 messages")):
+        record_beat(session, "b", counts, topics=[], is_connected=is_connected, is_over=False, at=at)
+        session.commit()
+        counts = BridgeCounts()
+        assert said in browser.get(page).text
+    assert "last unreadable message: cabinets/X-1" in browser.get(page).text
+    record_beat(session, "b", counts, topics=[], is_connected=True, is_over=True, at=at)
+    session.commit()
+    assert "does not run" in browser.get(page).text

@@ -10,10 +10,13 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import Role
+from aed import clock
+from aed.accounts.permissions import Role, Viewer
 from aed.accounts.sessions import SESSION_COOKIE
 from aed.hours.evaluation import china_calendar
 from aed.upkeep.rules import short_number
+from aed.upkeep.signals.actions import NewSignal, receive_signal
+from aed.upkeep.signals.rules import ReadingKind, Readings
 from aed.web.week import week_of
 from tests import make
 
@@ -167,3 +170,25 @@ def test_a_keeper_chooses_the_photo_that_shows_where_the_device_hangs(
     assert client.get(f"/v1/devices/{hidden.id}/place-photo").status_code == 404
     client.post(address, data={"photo": ""}, headers=own)
     assert "place-photo" not in client.get(f"/d/{code}", headers=browser).text
+
+
+def test_signals_are_shown_to_those_who_keep_the_device_and_to_no_stranger(
+    client: TestClient, session: Session, browser: dict[str, str]
+) -> None:
+    estate = make.estate(session)
+    keeper = make.person_with_role(session, Role.KEEPER, estate=estate)
+    device = make.device(session, of=estate)
+    without = make.device(session, of=estate)
+    said: Readings = {ReadingKind.BATTERY: 87.0, ReadingKind.DOOR: "open"}
+    an_hour_ago = clock.now() - timedelta(minutes=61)
+    receive_signal(session, Viewer(name="test"), device.id, NewSignal("1", an_hour_ago, said), at=clock.now())
+    own = browser | {"Cookie": f"{SESSION_COOKIE}={make.sign_in(session, keeper.person_id or 0)}"}
+    session.commit()
+    address = f"/d/{short_number(device.id)}"
+
+    assert "Signals" not in client.get(address, headers=browser).text
+    page = re.sub(r"<[^>]*>", "", client.get(address, headers=own).text)
+    for each in ("Last heard: 1 hour ago", "Battery level: 87 % 1 hour ago", "Cabinet door: open"):
+        assert each in page
+    other = f"/d/{short_number(without.id)}"
+    assert "Signals" not in client.get(other, headers=own).text

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import openpyxl
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -290,6 +291,29 @@ def test_the_desk_shows_what_a_monitor_last_said_and_its_age(
     shown = browser.get(f"/desk/{estate.id}/devices/{device.id}?lang=en").text
     assert "Battery level: <strong>12 %</strong>" in shown
     assert "3 hours ago" in shown
+
+
+def test_a_manager_makes_a_signal_token_sees_it_once_and_revokes_it(
+    browser_of: SignIn, session: Session, client: TestClient, estate: Estate, manager: Person
+) -> None:
+    device = make.device(session, of=estate)
+    keeper = make.person(session)
+    make.role(session, keeper, Role.KEEPER, estate=estate)
+    session.commit()
+    address = f"/desk/{estate.id}/devices/{device.id}"
+
+    assert browser_of(keeper.id).post(f"{address}/signal-token", data={"do": "make"}).status_code == 403
+    browser = browser_of(manager.id)
+    assert "needs a token" in browser.get(f"{address}?lang=en").text
+    made = browser.post(f"{address}/signal-token?lang=en", data={"do": "make"})
+    token = re.search(r'id="token">(dev_[\w-]+)<', made.text)
+    assert token is not None
+    assert (made.headers["cache-control"], token[1] in browser.get(address).text) == ("no-store", False)
+    own = {"Authorization": f"Bearer {token[1]}"}
+    assert client.post(f"/v1/devices/{device.id}/signals", json={"id": "1"}, headers=own).status_code == 200
+    browser.post(f"{address}/signal-token", data={"do": "revoke"})
+    assert client.post(f"/v1/devices/{device.id}/signals", json={"id": "2"}, headers=own).status_code == 401
+    assert browser.post(f"{address}/signal-token", data={"do": "keep"}).status_code == 422
 
 
 def test_the_list_is_downloaded_as_filtered(

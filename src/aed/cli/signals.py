@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +15,15 @@ from aed import clock
 from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.fields import invalid_fields
 from aed.cli.language import either
+from aed.cli.process import share_heaps
 from aed.cli.screen import say, table
-from aed.errors import InvalidInput
+from aed.database.failover import FailoverWatch
+from aed.database.session import open_database
+from aed.errors import InvalidInput, requires_extra
+from aed.logs import set_up_logs
+from aed.settings import load_settings
 from aed.upkeep.signals import sources
-from aed.upkeep.signals.mapping import SourceMapping, messages_in
+from aed.upkeep.signals.mapping import SourceMapping, messages_in, serial_in_topic
 
 signals = typer.Typer(no_args_is_help=True)
 
@@ -39,23 +46,28 @@ def add(
     """
     if (estate is None) == (region is None):
         raise typer.BadParameter("Give either --estate or --region.")
+    read = _mapping_in(mapping)
     with cli_transaction() as session:
         secret = sources.add_source(
             session,
             operator(),
             name,
-            _mapping_in(mapping),
+            read,
             estate_id=estate,
             region=region,
             at=clock.now(),
         )
-    say(secret)
+    if read.signature is None:
+        say("Added. Its messages are received by aed signals mqtt.")
+    else:
+        say(secret)
 
 
 @signals.command("try")
 def try_mapping(
     mapping: File,
     message: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A message of the vendor")],
+    topic: Annotated[str | None, typer.Option(help="The topic of MQTT on which it was published")] = None,
 ) -> None:
     """Show what a mapping reads in a message, without storing anything."""
     try:
@@ -64,7 +76,16 @@ def try_mapping(
         raise InvalidInput(
             either(f"{message} is not a JSON file.", f"{message} 不是 JSON 文件。"), field="message"
         ) from None
-    found = messages_in(_mapping_in(mapping), document)
+    read = _mapping_in(mapping)
+    is_expected, serial = serial_in_topic(read, topic or "")
+    if topic is not None and not is_expected:
+        raise InvalidInput(
+            either(
+                f"The mapping has no topic that '{topic}' is one of.", f"映射中没有与“{topic}”相符的主题。"
+            ),
+            field="topic",
+        )
+    found = messages_in(read, document, topic_serial=serial)
     rows = [
         (
             each.serial,
@@ -86,10 +107,11 @@ def show_all() -> None:
                 each.name,
                 f"estate {each.estate_id}" if each.estate_id is not None else f"region {each.region_id}",
                 "active" if each.revoked_at is None else "revoked",
+                " ".join(SourceMapping.model_validate(each.mapping).topics),
             )
             for each in sources.all_sources(session)
         ]
-    table(None, ["name", "of", "state"], rows)
+    table(None, ["name", "of", "state", "topics"], rows)
 
 
 @signals.command("revoke")
@@ -98,6 +120,40 @@ def revoke(name: Name) -> None:
     with cli_transaction() as session:
         sources.revoke_source(session, operator(), name, at=clock.now())
     say("The source is revoked.")
+
+
+@signals.command("mqtt")
+def receive_over_mqtt() -> None:
+    """Receive signals from an MQTT broker until SIGTERM, on the topics of the sources.
+
+    Needs AED_MQTT__URL and the extra aed[mqtt]. Run one such process for each AED_MQTT__CLIENT_ID.
+    """
+    settings = load_settings()
+    if not settings.mqtt.url:
+        raise InvalidInput(
+            either(
+                "Set AED_MQTT__URL to the broker, such as mqtts://broker.example:8883.",
+                "请将 AED_MQTT__URL 设为 MQTT 服务器地址，例如 mqtts://broker.example:8883。",
+            ),
+            field="AED_MQTT__URL",
+        )
+    with requires_extra("mqtt", needed_by="aed signals mqtt", field="AED_MQTT__URL"):
+        from aed.upkeep.signals.bridge import MqttBridge
+    import aed.tables  # noqa: F401 - so that rows are written after the rows they refer to
+
+    set_up_logs(settings)
+    share_heaps()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    failover = FailoverWatch(settings)
+    database = open_database(settings, prepare=failover.guard)
+    failover.start()
+    try:
+        MqttBridge(database, settings, stop=stop).run()
+    finally:
+        failover.close()
+        database.close()
 
 
 def _mapping_in(file: Path) -> SourceMapping:

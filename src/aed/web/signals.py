@@ -64,6 +64,8 @@ def signals_of(monitor: DeviceMonitor | None, *, at: datetime) -> Signals | None
     if monitor is None:
         return None
     heard = monitor.heard_at
+    if heard == monitor.key_made_at and not monitor.last:
+        heard = None  # its token was made, and nothing was heard yet
     return Signals(
         heard_minutes=int((at - heard).total_seconds()) // 60 if heard is not None else None,
         is_clock_right=monitor.is_clock_right,

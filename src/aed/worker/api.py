@@ -21,9 +21,10 @@ from aed.database.session import database_now
 from aed.errors import NotFound
 from aed.http.parameters import Cursor, Limit, next_cursor
 from aed.notifications.queries import outbox_backlogs, require_can_see_outbox
+from aed.settings import Settings
 from aed.worker import queries
 from aed.worker.models import JobRun
-from aed.worker.rules import RunState, next_due, schedule_words
+from aed.worker.rules import GaugeValue, RunState, next_due, schedule_words
 
 
 class RunOut(BaseModel):
@@ -93,6 +94,7 @@ def metrics_text(
     jobs: Collection[str],
     *,
     calendar_days: Mapping[str, int],
+    more: Sequence[GaugeValue] = (),
     at: datetime,
 ) -> str:
     """Return the metrics that are read from the database. Raises NotSignedIn, NotAllowed.
@@ -139,6 +141,11 @@ def metrics_text(
     )
     for calendar, days in calendar_days.items():
         days_left.add_metric([calendar], days)
+    families: dict[str, GaugeMetricFamily] = {}
+    for value in more:
+        if value.name not in families:
+            families[value.name] = gauges.new(value.name, value.documentation, *value.labels)
+        families[value.name].add_metric([*value.labels.values()], value.value)
     registry = CollectorRegistry()
     registry.register(gauges)
     return generate_latest(registry).decode()
@@ -241,5 +248,7 @@ def get_metrics(
     now = database_now(session)
     calendar_days: Mapping[str, int] = request.app.state.calendar_days(session, now)
     jobs = {job.name for job in timetable}
-    text = metrics_text(session, viewer, jobs, calendar_days=calendar_days, at=now)
+    settings: Settings = request.app.state.settings
+    more: Sequence[GaugeValue] = request.app.state.more_gauges(session, settings.mqtt, at=now)
+    text = metrics_text(session, viewer, jobs, calendar_days=calendar_days, more=more, at=now)
     return Response(text + request.app.state.request_metrics.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
@@ -34,6 +34,15 @@ class LeaseLost(AedError):
     code = "lease-lost"
     title = "Another worker has taken over"
     retry_after_seconds = 5
+
+
+class GaugeValue(NamedTuple):
+    """A value for `/metrics` of a feature of its own."""
+
+    name: str
+    documentation: str
+    labels: Mapping[str, str]
+    value: float
 
 
 class RunState(StrEnum):

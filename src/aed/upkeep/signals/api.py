@@ -37,10 +37,10 @@ def send_signal(
     """
     now = clock.now()
     device = actions.require_device_token(session, device_id, key)
-    signal = actions.receive_signal(
+    receipt = actions.receive_signal(
         session, device, device_id, NewSignal(new.id, new.at, new.readings), at=now
     )
-    return SignalReceived(is_new=signal is not None, at=signal.at if signal is not None else now, now=now)
+    return SignalReceived(is_new=receipt.is_new, at=receipt.at, now=now)
 
 
 @router.get("/devices/{device_id}/signals")

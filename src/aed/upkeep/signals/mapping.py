@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from aed.errors import InvalidInput
 from aed.upkeep.signals.rules import Door, ReadingKind, ReadingValue, SelfTest
@@ -20,6 +22,35 @@ MAX_MESSAGES: Final = 500
 
 Pointer = Annotated[str, Field(pattern="^(/[^/]*)*$", max_length=300, examples=["/data/battery"])]
 """A JSON Pointer (RFC 6901): keys and indexes, each after a slash; empty for the whole."""
+
+
+SERIAL_LEVEL: Final = "{serial}"
+"""The level of a topic that is the device's serial number."""
+
+
+def _check_topic(topic: str) -> str:
+    """Return a topic if it is well formed. Raises ValueError with what would be right."""
+    levels = topic.split("/")
+    wrong = [
+        each
+        for each in levels
+        if each not in ("+", "#", SERIAL_LEVEL) and any(mark in each for mark in "+#{}")
+    ]
+    if wrong or "#" in levels[:-1] or levels.count(SERIAL_LEVEL) > 1:
+        raise ValueError(
+            f"'{topic}' must be names between slashes, + for any one, {SERIAL_LEVEL} once, # at the end"
+        )
+    if not topic.isprintable() or levels[0].startswith("$") or levels[0] == "#":
+        raise ValueError(f"'{topic}' must begin with a name, + or {SERIAL_LEVEL}, without control characters")
+    return topic
+
+
+Topic = Annotated[
+    str,
+    Field(min_length=1, max_length=200, examples=["cabinets/{serial}/status"]),
+    AfterValidator(_check_topic),
+]
+"""A topic filter of MQTT, in which one level may be the device's serial number."""
 
 
 class SignatureScheme(StrEnum):
@@ -77,12 +108,29 @@ class SourceMapping(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    signature: Signature
+    signature: Signature | None = Field(None, description="Without it, the source sends over MQTT alone")
+    topics: list[Topic] = Field([], max_length=20, description="Topics of MQTT; none: over HTTP alone")
     messages: Pointer = Field("", description="The message, or the list of messages, in the body")
-    serial: Pointer = Field(description="The device's serial number")
-    id: Pointer = Field(description="The message's own id")
+    serial: Pointer | None = Field(
+        None, description="The device's serial number; default: the level {serial} of the topic"
+    )
+    id: Pointer | None = Field(
+        None, description="The message's own id; default: a digest of the message, which then needs a time"
+    )
     at: TimePath | None = Field(None, description="When it was made; default: when it arrives")
     readings: dict[ReadingKind, ReadingPath] = Field(min_length=0, max_length=len(ReadingKind))
+
+    @model_validator(mode="after")
+    def _check_origin(self) -> Self:
+        if self.signature is None and not self.topics:
+            raise ValueError("give a signature for messages over HTTP, or topics for messages over MQTT")
+        if self.serial is None and (
+            self.signature is not None or any(SERIAL_LEVEL not in each.split("/") for each in self.topics)
+        ):
+            raise ValueError(f"give serial, or {SERIAL_LEVEL} as a level of each topic and no signature")
+        if self.id is None and self.at is None:
+            raise ValueError("give id or at: without either, a message that is repeated counts twice")
+        return self
 
     @model_validator(mode="after")
     def _check_values(self) -> Self:
@@ -114,8 +162,28 @@ def is_signed(signature: Signature, secret: str, sent: str | None, body: bytes) 
     return hmac.compare_digest(expected.encode(), sent.encode("utf-8", "surrogateescape"))
 
 
-def messages_in(mapping: SourceMapping, body: object) -> list[VendorMessage]:
-    """Return the messages of a body, translated.
+def subscription(topic: str) -> str:
+    """Return the topic filter to subscribe to: `{serial}` is any one level there."""
+    return topic.replace(SERIAL_LEVEL, "+")
+
+
+def serial_in_topic(mapping: SourceMapping, topic: str) -> tuple[bool, str | None]:
+    """Return whether a topic is one of the mapping's, and the serial number in it, if it has one."""
+    for each in mapping.topics:
+        parts = [_LEVELS.get(level, re.escape(level)) for level in each.split("/")]
+        pattern = "/".join(parts).replace("/.*", "(?:/.*)?")  # a/# includes a
+        if found := re.fullmatch(pattern, topic, re.DOTALL):
+            return True, found.groupdict().get("serial")
+    return False, None
+
+
+_LEVELS: Final = {"+": "[^/]*", "#": ".*", SERIAL_LEVEL: "(?P<serial>[^/]*)"}
+
+
+def messages_in(
+    mapping: SourceMapping, body: object, *, topic_serial: str | None = None
+) -> list[VendorMessage]:
+    """Return the messages of a body, translated. `topic_serial` is the serial number in an MQTT topic.
 
     A reading that is missing, or that cannot be understood, is left out: what else the message says counts.
     Raises InvalidInput without messages, for too many, and for one without a serial number or an id.
@@ -129,24 +197,40 @@ def messages_in(mapping: SourceMapping, body: object) -> list[VendorMessage]:
             path=mapping.messages or "/",
             max_messages=MAX_MESSAGES,
         )
-    return [_message(mapping, each) for each in items]
+    return [_message(mapping, each, topic_serial) for each in items]
 
 
-def _message(mapping: SourceMapping, item: object) -> VendorMessage:
-    serial, key = (_text(value_at(item, path)) for path in (mapping.serial, mapping.id))
-    if not serial or not key or len(key) > 64:
+def _message(mapping: SourceMapping, item: object, topic_serial: str | None) -> VendorMessage:
+    serial = topic_serial if mapping.serial is None else _text(value_at(item, mapping.serial))
+    if not serial or not serial.isprintable():
         raise InvalidInput(
-            "Each message needs a serial number at {serial} and an id of at most 64 characters at {id}.",
+            "Each message needs a serial number at {serial}.",
             field="body",
-            serial=mapping.serial,
-            id=mapping.id,
+            serial=mapping.serial or SERIAL_LEVEL,
+        )
+    moment = _moment(mapping.at, item)
+    key = _digest(item) if mapping.id is None else _text(value_at(item, mapping.id))
+    if not key or len(key) > 64 or not key.isprintable():
+        raise InvalidInput(
+            "Each message needs an id of at most 64 characters at {id}.", field="body", id=mapping.id or ""
+        )
+    if mapping.id is None and moment is None:
+        raise InvalidInput(
+            "Each message without an id needs a time at {at}.",
+            field="body",
+            at=mapping.at.path if mapping.at is not None else "",
         )
     readings = {
         kind: value
         for kind, path in mapping.readings.items()
         if (value := _reading(kind, path, value_at(item, path.path))) is not None
     }
-    return VendorMessage(serial, key, _moment(mapping.at, item), readings)
+    return VendorMessage(serial, key, moment, readings)
+
+
+def _digest(item: object) -> str:
+    """Return an id for a message without one: the same message again has the same."""
+    return "sha256:" + hashlib.sha256(orjson.dumps(item, option=orjson.OPT_SORT_KEYS)).hexdigest()[:48]
 
 
 def value_at(document: object, pointer: str) -> object:

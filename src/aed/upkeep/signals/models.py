@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.database.encryption.columns import Encrypted
@@ -31,11 +31,16 @@ class DeviceMonitor(Table):
     alarms: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """{kind: {"began_at", "ended_at", "notified_at"}}, see `rules.Alarm`."""
     evaluate_at: Mapped[datetime | None] = mapped_column(index=True)
-    """When the job `signals` evaluates it next, see `rules.next_evaluation_at`."""
+    """When the job `signals` evaluates it next, see `rules.next_evaluation_at`; or earlier."""
+    recent_keys: Mapped[list[str] | None]
+    """The keys of its last signals, the latest last (`rules.RECENT_KEYS`); None before the first."""
 
 
 class DeviceSignal(Table):
-    """One signal as received. Deleted after `actions.KEPT_FOR`."""
+    """A signal that changed something, as received. Deleted after `actions.KEPT_FOR`.
+
+    One that says the same as the signal before it is not stored: the monitor has its time and its key.
+    """
 
     __tablename__ = "device_signals"
     __table_args__ = (UniqueConstraint("device_id", "key"),)
@@ -67,3 +72,31 @@ class SignalSource(Table):
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(200))
     revoked_at: Mapped[datetime | None]
+
+
+class SignalBridge(Table):
+    """The state of `aed signals mqtt`, which it writes itself."""
+
+    __tablename__ = "signal_bridges"
+
+    client_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Its name at the broker, which keeps a session for it."""
+    started_at: Mapped[datetime]
+    beat_at: Mapped[datetime]
+    """When it last wrote its state."""
+    connected_since: Mapped[datetime | None]
+    stopped_at: Mapped[datetime | None]
+    """When it stopped as it was told to; None while it runs, and after a crash."""
+    heard_at: Mapped[datetime | None]
+    """When the broker last sent it a message."""
+    topics: Mapped[list[str]]
+    """The topic filters to which it is subscribed."""
+    is_new: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Signals received; like the other counts, of all time."""
+    known: Mapped[int] = mapped_column(BigInteger, default=0)
+    unknown_serials: Mapped[int] = mapped_column(BigInteger, default=0)
+    malformed: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Messages that no mapping could read, or that no source expects."""
+    malformed_at: Mapped[datetime | None]
+    malformed_topic: Mapped[str | None] = mapped_column(Text)
+    malformed_reason: Mapped[str | None] = mapped_column(Text)

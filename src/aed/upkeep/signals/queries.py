@@ -15,11 +15,13 @@ from aed.database.types import UtcDateTime
 from aed.geo import Position, distance_metres
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
-from aed.upkeep.checks.queries import policy_in_scope
-from aed.upkeep.checks.rules import PolicyScope
-from aed.upkeep.models import Check, Retrieval
-from aed.upkeep.signals.models import DeviceMonitor
-from aed.upkeep.signals.rules import Alarm, AlarmKind, Limits, limits_from
+from aed.settings import Mqtt
+from aed.upkeep.checks.rules import PolicyScope, closest
+from aed.upkeep.models import Check, Policy, Retrieval
+from aed.upkeep.rules import PolicyState
+from aed.upkeep.signals.models import DeviceMonitor, DeviceSignal, SignalBridge
+from aed.upkeep.signals.rules import Alarm, AlarmKind, BridgeState, Limits, bridge_state, limits_from
+from aed.worker.rules import GaugeValue
 
 _INCIDENTS: Final = table(
     "incidents",
@@ -69,20 +71,57 @@ def alarms_of(monitor: DeviceMonitor) -> dict[AlarmKind, Alarm]:
     }
 
 
-def limits_of(session: Session, device_id: int) -> Limits:
-    """Return the limits for a device: those of the policy in force for it, else the default ones.
+def limits_of(session: Session, device_ids: Sequence[int]) -> dict[int, Limits]:
+    """Return the limits for devices: those of the policy in force for each, else the default ones.
 
-    visibility: for signals of the device.
+    visibility: for signals of these devices.
     """
-    scope = session.execute(
-        select(Device.estate_id, Device.maker, Device.model).where(Device.id == device_id)
-    ).one()
-    policy = policy_in_scope(session, PolicyScope(scope.estate_id, scope.maker, scope.model))
-    if policy is None:
-        return Limits()
-    return limits_from(
-        policy.silent_after_minutes, policy.low_battery_percent, policy.min_celsius, policy.max_celsius
+    policies = session.execute(
+        select(
+            Policy.estate_id,
+            Policy.maker,
+            Policy.model,
+            Policy.silent_after_minutes,
+            Policy.low_battery_percent,
+            Policy.min_celsius,
+            Policy.max_celsius,
+        ).where(Policy.state == PolicyState.IN_FORCE)
+    ).all()
+    if not policies:
+        return dict.fromkeys(device_ids, Limits())
+    by_scope = [(PolicyScope(*each[:3]), limits_from(*each[3:])) for each in policies]
+    scopes = session.execute(
+        select(Device.id, Device.estate_id, Device.maker, Device.model).where(Device.id.in_(device_ids))
     )
+    return {each.id: closest(by_scope, PolicyScope(*each[1:])) or Limits() for each in scopes}
+
+
+def locked_monitors(session: Session, device_ids: Sequence[int]) -> dict[int, DeviceMonitor]:
+    """Return the monitors of devices that have one, locked in the order of the devices.
+
+    visibility: for signals of these devices.
+    """
+    rows = session.scalars(
+        select(DeviceMonitor)
+        .where(DeviceMonitor.device_id.in_(device_ids))
+        .order_by(DeviceMonitor.device_id)
+        .with_for_update()
+    )
+    return {each.device_id: each for each in rows}
+
+
+def stored_keys(session: Session, keys: Sequence[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Return which of these devices and keys are in the series of signals.
+
+    visibility: for signals of these devices.
+    """
+    rows = session.execute(
+        select(DeviceSignal.device_id, DeviceSignal.key).where(
+            DeviceSignal.device_id.in_({device_id for device_id, _ in keys}),
+            DeviceSignal.key.in_({key for _, key in keys}),
+        )
+    )
+    return {(row.device_id, row.key) for row in rows}
 
 
 def due_monitors(session: Session, *, at: datetime, limit: int) -> Sequence[DeviceMonitor]:
@@ -95,7 +134,7 @@ def due_monitors(session: Session, *, at: datetime, limit: int) -> Sequence[Devi
         .where(DeviceMonitor.evaluate_at <= at)
         .order_by(DeviceMonitor.evaluate_at, DeviceMonitor.device_id)
         .limit(limit)
-        .with_for_update()
+        .with_for_update(skip_locked=True)  # of that device a signal is being received
     ).all()
 
 
@@ -133,3 +172,70 @@ def is_door_explained(session: Session, device: Device, *, opened_at: datetime) 
         select(Check.id).where(Check.device_id == device.id, Check.answered_at >= since).limit(1),
     )
     return any(session.execute(each).first() is not None for each in at_the_device)
+
+
+BRIDGE_FORGOTTEN_AFTER: Final = timedelta(days=7)
+"""How long after its last word a bridge that did not stop is still waited for, beside one that runs."""
+
+
+def bridges(session: Session, *, at: datetime) -> Sequence[SignalBridge]:
+    """Return the bridges to MQTT brokers that run or ought to; the last one if all have stopped.
+
+    visibility: for the operator; names, counts and times.
+    """
+    found = session.scalars(select(SignalBridge).order_by(SignalBridge.beat_at.desc())).all()
+    waited_for = [
+        each for each in found if each.stopped_at is None and each.beat_at > at - BRIDGE_FORGOTTEN_AFTER
+    ]
+    return waited_for or found[:1]
+
+
+def state_of_bridge(bridge: SignalBridge, settings: Mqtt, *, at: datetime) -> BridgeState:
+    """Return the state of a bridge."""
+    if bridge.stopped_at is not None:
+        return BridgeState.STOPPED
+    return bridge_state(
+        bridge.beat_at,
+        bridge.connected_since,
+        bridge.heard_at,
+        silent_after=timedelta(minutes=settings.silent_after_minutes),
+        at=at,
+    )
+
+
+def bridge_gauges(session: Session, settings: Mqtt, *, at: datetime) -> list[GaugeValue]:
+    """Return the metrics of the bridges.
+
+    visibility: for the operator; names, counts and times.
+    """
+    gauges: list[GaugeValue] = []
+    for bridge in bridges(session, at=at):
+        labels = {"bridge": bridge.client_id}
+        is_receiving = state_of_bridge(bridge, settings, at=at) is BridgeState.RECEIVING
+        gauges.append(
+            GaugeValue(
+                "aed_signal_bridge_receiving",
+                "Whether the bridge to an MQTT broker is connected and hears of devices",
+                labels,
+                is_receiving,
+            )
+        )
+        if bridge.heard_at is not None:
+            gauges.append(
+                GaugeValue(
+                    "aed_signal_bridge_last_message_timestamp_seconds",
+                    "When the broker last sent the bridge a message",
+                    labels,
+                    bridge.heard_at.timestamp(),
+                )
+            )
+        for result in ("is_new", "known", "unknown_serials", "malformed"):
+            gauges.append(
+                GaugeValue(
+                    "aed_signal_bridge_messages",
+                    "Messages that the bridge has received, by result",
+                    labels | {"result": result.removeprefix("is_")},
+                    getattr(bridge, result),
+                )
+            )
+    return gauges

@@ -109,6 +109,12 @@ QUIET: Final = {
 """How long after a message about an alarm another one of its kind sends none, however often it comes back."""
 DOOR_GRACE: Final = timedelta(minutes=5)
 """How long a call or a check may follow the opening of a door before its keepers are asked."""
+RECENT_KEYS: Final = 32
+"""How many of the last signals' keys a monitor knows, to leave out one that is sent again."""
+BEAT_SECONDS: Final = 15.0
+"""How often the bridge to an MQTT broker says that it is alive."""
+BRIDGE_LOST_AFTER: Final = timedelta(minutes=2)
+"""How long after its last word the bridge counts as not running."""
 BATTERY_MARGIN_PERCENT: Final = 5.0
 TEMPERATURE_MARGIN_CELSIUS: Final = 2.0
 """How far back within its limit a reading must be before its alarm ends."""
@@ -245,3 +251,43 @@ def newer_readings(
 ) -> dict[ReadingKind, ReadingValue]:
     """Return the readings that are not older than those already known of their kind."""
     return {kind: value for kind, value in readings.items() if kind not in known_at or known_at[kind] <= at}
+
+
+def is_change(newer: Readings, known: Readings) -> bool:
+    """Return whether readings say something else than the last ones, and not only a slightly other number.
+
+    A battery and a temperature that leave their limits raise an alarm, which is a change itself.
+    """
+    numbers = (ReadingKind.BATTERY, ReadingKind.TEMPERATURE)
+    return any(
+        kind not in known or (kind not in numbers and known[kind] != each) for kind, each in newer.items()
+    )
+
+
+class BridgeState(StrEnum):
+    """The state of the bridge to an MQTT broker."""
+
+    RECEIVING = "receiving"
+    SILENT = "silent"
+    """It is connected, and the broker has sent it nothing for too long."""
+    DISCONNECTED = "disconnected"
+    """It runs, and cannot reach the broker."""
+    STOPPED = "stopped"
+    """It does not run, or never did."""
+
+
+def bridge_state(
+    beat_at: datetime | None,
+    connected_since: datetime | None,
+    heard_at: datetime | None,
+    *,
+    silent_after: timedelta,
+    at: datetime,
+) -> BridgeState:
+    """Return the state of a bridge by what it wrote last; None for what there is not."""
+    if beat_at is None or beat_at + BRIDGE_LOST_AFTER < at:
+        return BridgeState.STOPPED
+    if connected_since is None:
+        return BridgeState.DISCONNECTED
+    last = max(connected_since, heard_at or connected_since)
+    return BridgeState.SILENT if last + silent_after < at else BridgeState.RECEIVING

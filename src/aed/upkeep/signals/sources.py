@@ -19,7 +19,7 @@ from aed.registry.changes import flush_or_conflict
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
 from aed.registry.estates import queries as estate_queries
-from aed.upkeep.signals.actions import NewSignal, receive_signal
+from aed.upkeep.signals.actions import DeviceReport, NewSignal, receive_signals
 from aed.upkeep.signals.mapping import SourceMapping, VendorMessage, is_signed, messages_in
 from aed.upkeep.signals.models import SignalSource
 
@@ -116,36 +116,69 @@ def receive_request(
     if (
         source is None
         or mapping is None
+        or mapping.signature is None
         or not is_signed(mapping.signature, source.secret, header(mapping.signature.header), body)
     ):
         raise NotSignedIn("The source is unknown, or the request is not signed with its secret.")
-    return receive_body(session, source, mapping, body, at=at)
+    return receive_messages(session, [SourceMessages(source, messages_in(mapping, json_in(body)))], at=at)[0]
 
 
-def receive_body(
-    session: Session, source: SignalSource, mapping: SourceMapping, body: bytes, *, at: datetime
-) -> Received:
-    """Receive the messages of a vendor who is known. Raises InvalidInput if the mapping does not fit them."""
+def json_in(body: bytes) -> object:
+    """Return the JSON of a message. Raises InvalidInput for one that is none."""
     try:
-        document = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError:
         raise InvalidInput("The body is not JSON.", field="body") from None
-    messages = messages_in(mapping, document)
-    devices = _devices_by_serial(session, source, messages)
-    who = Viewer(name=f"source:{source.name}")
-    is_new = known = 0
-    unknown: dict[str, None] = {}
-    for each in sorted(
-        messages, key=lambda each: devices.get(each.serial) or 0
-    ):  # devices are locked in order
-        device_id = devices.get(each.serial)
-        if device_id is None:
-            unknown[each.serial] = None
-        elif receive_signal(session, who, device_id, NewSignal(each.key, each.at, each.readings), at=at):
-            is_new += 1
-        else:
-            known += 1
-    return Received(is_new, known, tuple(unknown))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMessages:
+    """Messages that came together from a vendor who is known, translated."""
+
+    source: SignalSource
+    messages: Sequence[VendorMessage]
+
+
+def receive_messages(session: Session, bodies: Sequence[SourceMessages], *, at: datetime) -> list[Received]:
+    """Receive the messages of vendors in the caller's transaction; return what became of each body.
+
+    visibility: for the vendors, each about its own devices.
+    """
+    counts = [[0, 0] for _ in bodies]
+    unknown: list[dict[str, None]] = [{} for _ in bodies]
+    reports: list[DeviceReport] = []
+    places: list[int] = []
+    devices: dict[int, dict[str, int | None]] = {}
+    for source in {body.source.id: body.source for body in bodies}.values():
+        theirs = [each for body in bodies if body.source.id == source.id for each in body.messages]
+        devices[source.id] = _devices_by_serial(session, source, theirs)
+    for place, body in enumerate(bodies):
+        who = Viewer(name=f"source:{body.source.name}")
+        for message in body.messages:
+            device_id = devices[body.source.id].get(message.serial)
+            if device_id is None:
+                unknown[place][message.serial] = None
+                continue
+            signal = NewSignal(message.key, message.at, message.readings)
+            reports.append(DeviceReport(device_id, who, signal))
+            places.append(place)
+    for place, receipt in zip(places, receive_signals(session, reports, at=at), strict=True):
+        counts[place][not receipt.is_new] += 1
+    return [
+        Received(is_new, known, tuple(none)) for (is_new, known), none in zip(counts, unknown, strict=True)
+    ]
+
+
+def mqtt_sources(session: Session) -> list[tuple[SignalSource, SourceMapping]]:
+    """Return the active sources that send over MQTT, with their mappings.
+
+    visibility: for the operator's bridge.
+    """
+    active = session.scalars(
+        select(SignalSource).where(SignalSource.revoked_at.is_(None)).order_by(SignalSource.id)
+    )
+    found = [(each, SourceMapping.model_validate(each.mapping)) for each in active]
+    return [(source, mapping) for source, mapping in found if mapping.topics]
 
 
 def _devices_by_serial(

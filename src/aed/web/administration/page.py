@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -11,6 +12,9 @@ from aed import __version__, migrations
 from aed.accounts.permissions import Viewer
 from aed.registry.holidays.queries import calendar_warnings
 from aed.settings import Settings
+from aed.upkeep.signals.queries import bridges, state_of_bridge
+from aed.upkeep.signals.rules import BridgeState
+from aed.upkeep.signals.sources import mqtt_sources
 from aed.web.administration import queries
 from aed.web.administration.queries import Overview
 from aed.web.administration.rules import Content, Listing, Row, Subject, SubjectLine, Words
@@ -151,6 +155,7 @@ def health_rows(
             ),
             is_wrong=not has_worker,
         ),
+        *_bridge_rows(session, settings, at=at),
         Row(
             (
                 Words(noop("Holidays")),
@@ -166,6 +171,30 @@ def health_rows(
             )
         ),
     ]
+
+
+_BRIDGES: Final = {
+    BridgeState.RECEIVING: noop("receives signals; %(malformed)s messages could not be read"),
+    BridgeState.SILENT: noop("hears nothing: check the broker and the cabinets"),
+    BridgeState.DISCONNECTED: noop("does not reach the broker: check AED_MQTT__URL and the log"),
+    BridgeState.STOPPED: noop("does not run: start aed signals mqtt"),
+}
+
+
+def _bridge_rows(session: Session, settings: Settings, *, at: datetime) -> list[Row]:
+    """Return a line for each bridge to an MQTT broker, if any source of signals needs one."""
+    if not mqtt_sources(session):
+        return []
+    name = Words(noop("Signals over MQTT"))
+    rows = []
+    for bridge in bridges(session, at=at):
+        state = state_of_bridge(bridge, settings.mqtt, at=at)
+        words = Words(_BRIDGES[state], {"malformed": bridge.malformed})
+        rows.append(Row((name, words), is_wrong=state is not BridgeState.RECEIVING))
+        if bridge.malformed_topic is not None and bridge.malformed_at is not None:
+            last = {"topic": bridge.malformed_topic, "at": f"{bridge.malformed_at:%Y-%m-%d %H:%M} UTC"}
+            rows.append(Row((name, Words(noop("last unreadable message: %(topic)s, %(at)s"), last))))
+    return rows or [Row((name, Words(_BRIDGES[BridgeState.STOPPED])), is_wrong=True)]
 
 
 def health_content(rows: Sequence[Row]) -> Content:

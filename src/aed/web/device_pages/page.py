@@ -21,6 +21,7 @@ from aed.upkeep.faults.schemas import ReadinessOut
 from aed.upkeep.models import Photo
 from aed.upkeep.rules import Fact, short_number
 from aed.web.device_pages.queries import DeviceFacts
+from aed.web.signals import Signals, signals_of
 from aed.web.week import DayLine, week_of
 from aed.web.words import noop
 
@@ -122,6 +123,8 @@ class DeviceCard:
     photo: PhotoShown | None
     choices: list[PhotoShown]
     """Photos of checks of which the viewer may choose one to show."""
+    signals: Signals | None
+    """For those who keep it."""
 
 
 def card_of(found: DeviceFacts, *, at: datetime, is_wechat: bool) -> DeviceCard:
@@ -168,6 +171,7 @@ def card_of(found: DeviceFacts, *, at: datetime, is_wechat: bool) -> DeviceCard:
         if found.photo
         else None,
         choices=[_photo_shown(each, f"/v1/photos/{each.id}", found) for each in found.choices],
+        signals=signals_of(found.monitor, at=at),
     )
 
 

@@ -22,6 +22,8 @@ from aed.upkeep.confirmations.queries import Trusted, trust_of
 from aed.upkeep.faults.queries import DeviceReadiness, readiness_of
 from aed.upkeep.models import Photo
 from aed.upkeep.rules import CheckKind, device_id_of
+from aed.upkeep.signals.models import DeviceMonitor
+from aed.upkeep.signals.queries import monitor_of
 
 MAX_ID: Final = 2**63 - 1
 MAX_CHOICES: Final = 6
@@ -39,6 +41,8 @@ class DeviceFacts:
     """The photo that shows where it hangs."""
     choices: Sequence[Photo]
     """Photos of checks among which the viewer may choose that one."""
+    monitor: DeviceMonitor | None
+    """What its monitor last said; None without one, and for a viewer who does not keep the device."""
 
 
 def is_code(code: str) -> bool:
@@ -74,4 +78,16 @@ def device_facts(
         calendar=holiday_calendar(session, calendar) if calendar is not None else None,
         photo=place_photo(session, viewer, device.id),
         choices=choices,
+        monitor=_monitor(session, viewer, device),
     )
+
+
+def _monitor(session: Session, viewer: Viewer, device: Device) -> DeviceMonitor | None:
+    """Return the monitor of a device if the viewer may see its signals.
+
+    visibility: the viewer keeps the device.
+    """
+    try:
+        return monitor_of(session, viewer, device.id)[0]
+    except (NotFound, NotAllowed, NotSignedIn):
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Form, Request, Response
@@ -25,6 +25,7 @@ from aed.registry.devices.schemas import DeviceAmend
 from aed.registry.devices.undo import undo_change
 from aed.translation import detail_of
 from aed.upkeep.rules import short_number
+from aed.upkeep.signals import actions as signal_actions
 from aed.upkeep.signals.queries import monitors_of
 from aed.web.estate_desk import page, queries
 from aed.web.estate_desk.actions import require_person
@@ -122,6 +123,25 @@ def undo_device_change(
     return RedirectResponse(f"/desk/{estate_id}#device-{device_id}", 303)
 
 
+@router.post("/desk/{estate_id}/devices/{device_id}/signal-token")
+def change_signal_token(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    estate_id: RowId,
+    device_id: RowId,
+    do: Annotated[Literal["make", "revoke"], Form()],
+) -> Response:
+    """Make the token with which the device or its cabinet sends signals, and show it once; or revoke it."""
+    require_person(viewer)
+    device = _device(session, viewer, estate_id, device_id)
+    if do == "revoke":
+        signal_actions.revoke_token(session, viewer, device_id, at=clock.now())
+        return RedirectResponse(f"/desk/{estate_id}/devices/{device_id}#signal-token", 303)
+    token = signal_actions.make_token(session, viewer, device_id, at=clock.now())
+    return _device_page(request, session, device, page.fields_of(device), token=token)
+
+
 def _device(session: Session, viewer: Viewer, estate_id: int, device_id: int) -> Device:
     """Return a device of the estate for the manager of it. Raises NotFound, NotAllowed."""
     estate = queries.managed_estate(session, viewer, estate_id)
@@ -150,9 +170,12 @@ def _device_page(
     problem: str = "",
     clashes: list[page.Clash] | None = None,
     is_preview: bool = False,
+    token: str | None = None,
 ) -> Response:
     today = clock.now().astimezone(ZoneInfo(page.time_zone_of(device))).date()
     hours: str | None = page.hours_in(typed) if is_preview else device.opening_hours
+    monitor = monitors_of(session, [device.id]).get(device.id)
+    root = request.app.state.settings.public_url or str(request.base_url).rstrip("/")
     return render(
         request,
         "estate_desk/device.html.jinja",
@@ -161,7 +184,10 @@ def _device_page(
         device=device,
         estate=device.estate,
         code=short_number(device.id),
-        signals=signals_of(monitors_of(session, [device.id]).get(device.id), at=clock.now()),
+        signals=signals_of(monitor, at=clock.now()),
+        has_token=monitor is not None and monitor.key_hash is not None,
+        token=token,
+        signal_address=f"{root}/v1/devices/{device.id}/signals",
         typed=typed,
         was=json.dumps(was or page.fields_of(device), ensure_ascii=False),
         version=device.version if version is None else version,
