@@ -21,8 +21,16 @@ def _known_time_zone(value: str) -> str:
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f]")
 
 
+def has_control_characters(value: str) -> bool:
+    """Return whether the text has control characters other than tab and line feed.
+
+    PostgreSQL stores no NUL.
+    """
+    return _CONTROL.search(value) is not None
+
+
 def _without_control_characters(value: str) -> str:
-    if _CONTROL.search(value):
+    if has_control_characters(value):
         raise ValueError("must not contain control characters")
     try:
         value.encode()

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.fields import has_control_characters
 from aed.accounts.permissions import Audience, Viewer, require_administrator, require_estate_manager
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput, NotAllowed, NotSignedIn
@@ -243,7 +244,9 @@ def _for_change(session: Session, viewer: Viewer, agreement_id: int) -> Agreemen
 
 
 def _is_reason(reason: str) -> bool:
-    return 0 < len(reason.strip()) <= MAX_REASON
+    """Return whether the text may be kept as a reason; browsers end its lines with CR and LF."""
+    is_text = not has_control_characters(reason.replace("\r\n", "\n"))
+    return is_text and 0 < len(reason.strip()) <= MAX_REASON
 
 
 def _may(require: Callable[..., None], *args: Any, **values: Any) -> bool:

@@ -161,7 +161,7 @@ def change_people(
 
 def _family_name(typed: str) -> str:
     """Return the name of a family account. Raises InvalidInput."""
-    if not typed.strip():
+    if not typed.strip() or not typed.isprintable():
         raise InvalidInput("Write a name for the family account.", field="name")
     return typed.strip()
 
