@@ -97,6 +97,8 @@ def test_no_log_and_no_answer_to_a_stranger_identifies_a_person(
         "AED_RUN_JOBS": "true",
         "AED_LIVE_SECONDS": "0.2",
         "AED_OUTBOX_SPOOL": str(spool),
+        "AED_STATEMENT_TIMEOUT_MS": "120000",  # no answer depends on how busy the machine is
+        "AED_LOCK_TIMEOUT_MS": "120000",
     }
 
     with serving(log, **settings) as url, httpx2.Client(base_url=url, timeout=60) as client:
