@@ -205,7 +205,7 @@ def suspend(
 ) -> Response:
     """Suspend an agreement at once."""
     found = _for_change(session, viewer, agreement_id)
-    if not _is_reason(reason):
+    if found.suspended_at is None and not _is_reason(reason):
         return _agreement_page(request, session, viewer, found, problem="suspension", status=422)
     actions.suspend_agreement(session, found, by=viewer.name, reason=reason.strip(), at=clock.now())
     return RedirectResponse(f"/agreements/{agreement_id}", 303)
@@ -230,7 +230,7 @@ def withdraw(
 ) -> Response:
     """Withdraw an agreement at once."""
     found = _for_change(session, viewer, agreement_id)
-    if not _is_reason(reason):
+    if not _is_over(found) and not _is_reason(reason):
         return _agreement_page(request, session, viewer, found, problem="reason", status=422)
     actions.withdraw_agreement(session, found, by=viewer.name, reason=reason.strip(), at=clock.now())
     return RedirectResponse(f"/agreements/{agreement_id}", 303)
@@ -241,6 +241,11 @@ def _for_change(session: Session, viewer: Viewer, agreement_id: int) -> Agreemen
     found = agreement_queries.agreement(session, viewer, agreement_id, for_update=True)
     require_can_withdraw(viewer, found)
     return found
+
+
+def _is_over(found: Agreement) -> bool:
+    """Return whether the agreement was withdrawn already, or cannot be: no page asks for a reason."""
+    return found.state is AgreementState.WITHDRAWN or found.kind is AgreementKind.REGISTER
 
 
 def _is_reason(reason: str) -> bool:
@@ -423,9 +428,9 @@ def withdraw_by_link(
     """Withdraw an agreement at once, by a party's secret link."""
     now = clock.now()
     party, _ = decision_queries.party_by_key(session, party_key, at=now, for_update=True)
-    if not _is_reason(reason):
-        return _party_page(request, session, party, party_key, problem="withdrawal", status=422)
     found = agreement_queries.agreement_of_party(session, party, for_update=True)
+    if not _is_over(found) and not _is_reason(reason):
+        return _party_page(request, session, party, party_key, problem="withdrawal", status=422)
     actions.withdraw_agreement(
         session, found, by=decision_actions.link_actor(party), reason=reason.strip(), at=now
     )
