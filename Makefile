@@ -46,9 +46,10 @@ quick: ## check, and run the tests of packages on SpatiaLite without the slow on
 	$(BIN)/mypy
 	$(BIN)/pytest -q --numprocesses $(WORKERS) --dist worksteal -k "not postgis" -m "not slow" $(IN:%=tests/%)
 
-screens: ## test the pages in Chromium at both widths in both languages, and keep screenshots in .state/screens
+screens: ## test the pages at both widths in both languages; keep screenshots in .state/screens, some in docs/
 	@$(SETUP) test
 	AED_TEST_VIEWS=all $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal tests/browser
+	$(BIN)/python -m tests.browser.pictures
 
 fuzz: ## try twenty times as many examples in property-based tests (hours; IN=walking: those of one package)
 	@$(SETUP) test

@@ -28,6 +28,7 @@ locale_dirs = ["locale"]
 gettext_compact = True  # one catalogue for each folder
 gettext_location = False  # line numbers would change with every edit
 gettext_uuid = False
+figure_language_filename = "{root}.{language}{ext}"  # pictures of pages in Chinese
 
 html_theme = "furo"
 html_title = project

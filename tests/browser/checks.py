@@ -51,6 +51,7 @@ def check(page: Page, view: View, name: str) -> None:
 
     `make screens` also saves a screenshot of it, as `.state/screens/NAME-WIDTH-LANG.png`.
     """
+    page.wait_for_load_state()  # before, a picture of the full page may lack its end
     save_screenshot(page, f"{name}-{view}")
     assert evaluate(page, "document.documentElement.lang") == view.language
     assert evaluate(page, "document.querySelectorAll('h1').length") == 1
