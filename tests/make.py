@@ -139,6 +139,9 @@ from aed.upkeep.retrievals.schemas import RetrievalIn
 from aed.upkeep.rounds.actions import assign_rounds
 from aed.upkeep.rounds.planning import RoundQuestion, plan_rounds
 from aed.upkeep.rules import DueKind, Fact, FaultKind, ReminderLevel
+from aed.upkeep.spares import actions as spare_actions
+from aed.upkeep.spares.models import SpareMovement, SpareStock
+from aed.upkeep.spares.schemas import SpareMovementIn, SpareStockIn
 from aed.volunteering.certificates import actions as proof_actions
 from aed.volunteering.certificates.schemas import ServiceCertificateIn, ServiceIssuerIn
 from aed.volunteering.models import (
@@ -495,6 +498,31 @@ def policy(session: Session, *, of: Estate | None = None, **given: Any) -> Polic
     return check_actions.create_policy(
         session, ADMINISTRATOR, PolicyIn.model_validate(fields | given), at=NOW
     )
+
+
+def spare_stock(session: Session, estate: Estate, *, received: int = 0, **given: Any) -> SpareStock:
+    """Keep spare pads in an estate, of which `received` came in with lot L1 until 31 January 2029."""
+    new = SpareStockIn.model_validate({"kind": "pads"} | given)
+    found = spare_actions.create_stock(session, ADMINISTRATOR, estate.id, new, at=NOW)
+    if received:
+        spare_movement(session, found, "received", received, lot="L1", expires_on="2029-01-31")
+    return found
+
+
+def spare_movement(
+    session: Session,
+    stock: SpareStock,
+    reason: str,
+    quantity: int,
+    *,
+    who: Viewer = ADMINISTRATOR,
+    at: datetime = NOW,
+    **given: Any,
+) -> SpareMovement:
+    """Record that spares came in, went out or were counted."""
+    fields = {"key": str(UUID(int=next(_numbers))), "reason": reason, "quantity": quantity} | given
+    new = SpareMovementIn.model_validate(fields)
+    return spare_actions.record_movement(session, who, stock.id, new, at=at)
 
 
 def check(

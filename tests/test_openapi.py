@@ -226,6 +226,7 @@ def make_known(session: Session) -> dict[str, int | str]:
         "photo_id": make.photo(session, of=check).id,
         "report_id": make.report(session, other).id,
         "recall_id": make.recall(session).id,
+        "stock_id": make.spare_stock(session, estate, kind="battery").id,
         "retrieval_id": make.retrieval(session, other).id,
         "confirmation_request": f"ask_{make.confirmation_request(session, other, person).person_id}",
     }
@@ -332,6 +333,7 @@ WITHOUT_VERSION = {
     "POST /v1/reports": 202,
     "PATCH /v1/reports/{report_id}": 200,
     "POST /v1/recalls/preview": 200,
+    "POST /v1/spares/{stock_id}/movements": 200,
     "POST /v1/retrievals": 200,
     "POST /v1/retrievals/{retrieval_id}/outcome": 200,
     "POST /v1/confirmation-requests/{confirmation_request}": 200,

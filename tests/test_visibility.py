@@ -162,6 +162,9 @@ OPEN_TO_ALL = {
     "courses",
     "course_prerequisites",
     "recalls",
+    "spare_stocks",  # read through `spares.queries`, which require a keeper of the estate
+    "spare_movements",
+    "spare_notices",  # read by a scheduled job only
     "estate_paces",  # how fast devices are fetched; shows in every lookup result
     "sources",
     "issuers",

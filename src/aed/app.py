@@ -110,6 +110,7 @@ from aed.upkeep.rounds import api as rounds_api
 from aed.upkeep.sightings import api as sightings_api
 from aed.upkeep.signals import api as signals_api
 from aed.upkeep.signals.queries import bridge_gauges
+from aed.upkeep.spares import api as spares_api
 from aed.volunteering.appeals import api as service_appeals_api
 from aed.volunteering.certificates import api as service_certificates_api
 from aed.volunteering.platforms import api as service_batches_api
@@ -300,6 +301,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         labels_api,
         sightings_api,
         signals_api,
+        spares_api,
         reminders_api,
         outcomes_api,
         reports_api,

@@ -46,6 +46,7 @@ from aed.upkeep.jobs import (
     confirm_nearby,
     follow_up_retrievals,
     look_after_signals,
+    notify_of_spares,
     remind_of_checks,
     remind_of_expiry,
     repeat_rounds,
@@ -87,7 +88,7 @@ def booking_reminders(database: Database, _settings: Settings, now: Now) -> Coun
 
 
 def upkeep(database: Database, _settings: Settings, now: Now) -> Counts:
-    return {"recalled": apply_recalls(database, now())}
+    return {"recalled": apply_recalls(database, now()), "expiring": notify_of_spares(database, now())}
 
 
 def rounds(database: Database, settings: Settings, now: Now) -> Counts:

@@ -69,7 +69,11 @@ TIMETABLE: Final = (
         asks_others=True,
     ),
     _job("duplicates", every(hours=6), "Finds people who may have been entered twice"),
-    _job("upkeep", every(minutes=10), "Applies open recalls to devices registered since"),
+    _job(
+        "upkeep",
+        every(minutes=10),
+        "Applies open recalls to devices registered since, and notifies estates of spares that expire",
+    ),
     _job("signals", every(minutes=1), "Finds devices whose monitor is silent, and deletes old signals"),
     _job("rounds", every(hours=1), "Assigns repeated inspection rounds for today and tomorrow"),
     _job(

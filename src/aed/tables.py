@@ -43,5 +43,6 @@ import aed.timebank.webhooks.models
 import aed.training.models
 import aed.upkeep.models
 import aed.upkeep.signals.models
+import aed.upkeep.spares.models
 import aed.volunteering.models
 import aed.worker.models

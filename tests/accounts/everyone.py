@@ -189,6 +189,7 @@ def build(session: Session) -> Everyone:
         "sighting_id": make.sighting(session).id,
         "recall_id": make.recall(session).id,
         "round_id": make.inspection_round(session, estate, inspector, device, at=clock.now()).id,
+        "stock_id": make.spare_stock(session, estate).id,
         "retrieval_id": make.retrieval(session, device).id,
         "confirmation_request": f"ask_{resident.id}",
         "course_id": course.id,

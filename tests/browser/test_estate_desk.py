@@ -116,3 +116,32 @@ def test_a_manager_works_by_keys_changes_a_device_and_gives_a_role(
     desk.locator("form button.big").click()
     expect(desk.locator(".person", has_text="陈伟").first).to_be_visible()
     check(desk, view, "estate-desk-people")
+
+
+def test_spares_come_in_go_out_and_are_to_be_ordered(
+    open_page: OpenPage, view: View, manager: tuple[int, str]
+) -> None:
+    estate_id, key = manager
+    page = open_page(session_key=key)
+    page.goto(f"/desk/{estate_id}")
+    page.locator(f'a[href="/desk/{estate_id}/spares"]').click()
+    page.locator("#maker").fill("Heartline")
+    page.locator("#model").fill(f"H1 {view}")
+    page.locator("button[value=add]").click()
+    stock = page.locator("section.card", has_text=f"H1 {view}")
+    expect(stock.locator(".notice.warn")).to_be_visible()
+    stock.locator("summary").first.click()
+    stock.locator("[name=quantity]").fill("3")
+    stock.locator("[name=lot]").fill("L7")
+    stock.locator("button[value=move]").click()
+    expect(page.locator("#problem")).to_be_visible()  # without an expiry date
+    check(page, view, "estate-desk-spares-refused")
+    stock.locator("[name=quantity]").fill("3")
+    stock.locator("[name=lot]").fill("L7")
+    stock.locator("[name=expires_on]").fill("2029-06-30")
+    stock.locator("button[value=move]").click()
+    expect(stock.locator(".notice.good")).to_contain_text("3")
+    check(page, view, "estate-desk-spares")
+    stock.locator("summary").nth(2).click()
+    stock.locator("button[value=withdraw]").click()
+    expect(stock).to_have_count(0)

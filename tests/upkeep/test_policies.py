@@ -13,9 +13,9 @@ from aed.accounts.permissions import ANYONE, Role
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.upkeep.checks.actions import amend_policy, create_policy, withdraw_policy
 from aed.upkeep.checks.queries import policies, policy, policy_for, terms_of
-from aed.upkeep.checks.rules import DEFAULT, MUST_ASK, PolicyScope, closest
+from aed.upkeep.checks.rules import DEFAULT, MUST_ASK
 from aed.upkeep.checks.schemas import PolicyAmend, PolicyIn
-from aed.upkeep.rules import Question, device_id_of, short_number
+from aed.upkeep.rules import PolicyScope, Question, closest, device_id_of, short_number
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 

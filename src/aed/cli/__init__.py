@@ -112,6 +112,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "rounds": ("rounds.rounds", "Plan, assign and list inspection rounds."),
     "recalls": ("policies.recalls", "Manage makers' recalls."),
     "checks": ("upkeep.checks", "Record and list checks of devices."),
+    "spares": (
+        "spares.spares",
+        "Keep the spare pads and batteries of an estate, with their reorder point.",
+    ),
     "quarantines": ("upkeep.quarantines", "List devices in quarantine, and why."),
     "reports": ("upkeep.reports", "List, confirm and dismiss fault reports by passers-by."),
     "reminders": ("reminders.reminders", "List reminders and their answers; set reminder preferences."),

@@ -35,6 +35,7 @@ from aed.upkeep.rounds.queries import rounds_to_repeat
 from aed.upkeep.rules import ASK_INTERVAL_HOURS, DueKind, RetrievalOutcome
 from aed.upkeep.sightings.actions import tidy_sightings
 from aed.upkeep.signals.actions import MONITORS_AT_ONCE, delete_old_signals, look_after_monitors
+from aed.upkeep.spares.actions import notify_of_expiring_spares
 from aed.walking.network import WalkingNetwork
 
 log = structlog.get_logger("aed")
@@ -226,3 +227,10 @@ def look_after_signals(database: Database, now: datetime) -> tuple[int, int]:
         deleted += some
         if not some:
             return looked_at, deleted
+
+
+def notify_of_spares(database: Database, now: datetime) -> int:
+    """Notify estates of spares that expire; return how many lots. Idempotent."""
+    with transaction(database) as session:
+        exclusive_lock(session, "spare notices")
+        return notify_of_expiring_spares(session, SCHEDULER, at=now)

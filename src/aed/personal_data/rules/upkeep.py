@@ -37,6 +37,13 @@ UPKEEP_TABLES: Final = (
         ),
     ),
     PersonalTable(
+        "spare_movements",
+        "by_id",
+        Erasure.KEPT,
+        "proof of what was done with spare pads and batteries",
+        shown=("id", "stock_id", "reason", "quantity", "lot", "expires_on", "note", "at"),
+    ),
+    PersonalTable(
         "inspection_rounds",
         "inspector_id",
         Erasure.BLANKED,

@@ -43,6 +43,7 @@ from aed.upkeep.rules import (
     Question,
     confirmed_by_check,
 )
+from aed.upkeep.spares.actions import take_for_check
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ def record_check(
        `rules.consequences`).
     4. Close the fault reports made before the check was answered.
     5. Store the facts that it confirms, and close earlier open retrievals of the device.
-    6. If a later check was answered already, store this one as late and apply only replacements that no
+    6. Take what was fitted from the estate's spare stock.
+    7. If a later check was answered already, store this one as late and apply only replacements that no
        later check has superseded.
 
     Raises Conflict if another check was sent under the same key, if the device is withdrawn, or if two
@@ -131,6 +133,7 @@ def record_check(
     for each in fitted:
         if each.kind not in overtaken:
             replace_consumable(session, who, device, each, at=at)
+    take_for_check(session, who, device, check, fitted, at=at)
     if not later:
         _write_into_register(session, who, device, new, check, at=at)
         fault_actions.begin_quarantines(

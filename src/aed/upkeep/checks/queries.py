@@ -17,10 +17,10 @@ from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
-from aed.upkeep.checks.rules import DEFAULT, PolicyScope, Terms, closest
+from aed.upkeep.checks.rules import DEFAULT, Terms
 from aed.upkeep.device_filter import DeviceFilter, filter_conditions
 from aed.upkeep.models import Check, Photo, PlacePhoto, Policy
-from aed.upkeep.rules import CheckKind, PolicyState, Question
+from aed.upkeep.rules import CheckKind, PolicyScope, PolicyState, Question, closest
 
 
 def managed_device(session: Session, viewer: Viewer, device_id: int) -> Device:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -85,38 +85,6 @@ DEFAULT: Final = Terms(
 
 Makers rate pads for two to five years and batteries for four to five; these are the shortest.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyScope:
-    """The devices that a policy applies to: an estate, a maker, or a maker's model; by default all."""
-
-    estate_id: int | None = None
-    maker: str | None = None
-    model: str | None = None
-
-    def covers(self, other: PolicyScope) -> bool:
-        """Return whether the policy applies to devices of `other`. Ignores the case of maker and model."""
-        return (
-            self.estate_id in (None, other.estate_id)
-            and (self.maker is None or _is_same_text(self.maker, other.maker))
-            and (self.model is None or _is_same_text(self.model, other.model))
-        )
-
-    @property
-    def closeness(self) -> int:
-        """The precedence of a policy that covers a device: estate before model before maker."""
-        return 4 * (self.estate_id is not None) + 2 * (self.model is not None) + (self.maker is not None)
-
-
-def _is_same_text(one: str, other: str | None) -> bool:
-    return other is not None and one.casefold() == other.casefold()
-
-
-def closest[P](policies: Iterable[tuple[PolicyScope, P]], device: PolicyScope) -> P | None:
-    """Return the policy with the highest precedence that covers the device, or None."""
-    covering = [(scope.closeness, policy) for scope, policy in policies if scope.covers(device)]
-    return max(covering, key=lambda pair: pair[0])[1] if covering else None
 
 
 MUST_BE_YES: Final = frozenset({Question.STATUS_LIGHT, Question.PADS_IN_DATE, Question.BATTERY_IN_DATE})

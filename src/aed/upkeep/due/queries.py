@@ -38,11 +38,11 @@ from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceState
 from aed.registry.estates.models import Estate
 from aed.upkeep.checks.queries import all_in_force
-from aed.upkeep.checks.rules import DEFAULT, PolicyScope, Terms, closest
+from aed.upkeep.checks.rules import DEFAULT, Terms
 from aed.upkeep.device_filter import DeviceFilter, filter_conditions
 from aed.upkeep.due.rules import Due, end_of_life, first_not_due, in_one_line, next_by_days, next_by_months
 from aed.upkeep.models import Check, Quarantine
-from aed.upkeep.rules import CheckKind, DueKind
+from aed.upkeep.rules import CheckKind, DueKind, PolicyScope, closest
 
 MAX_DEVICES = 20_000
 """Maximum number of devices in one list."""

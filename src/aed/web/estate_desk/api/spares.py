@@ -1,0 +1,158 @@
+"""The page of an estate's spare pads and batteries."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.permissions import Viewer
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.errors import AedError
+from aed.http.parameters import RowId
+from aed.http.query import ANY_PARAMETER
+from aed.registry.devices.rules import ConsumableKind
+from aed.translation import detail_of
+from aed.upkeep.spares import actions as spare_actions
+from aed.upkeep.spares import queries as spare_queries
+from aed.upkeep.spares.rules import KIND_WORDS, SpareReason
+from aed.upkeep.spares.schemas import SpareMovementIn, SpareStockAmend, SpareStockIn, SpareStockOut
+from aed.web.estate_desk import queries
+from aed.web.estate_desk.actions import NOT_STORABLE, require_person
+from aed.web.language import language_of
+from aed.web.render import NO_STORE, render, to_sign_in
+from aed.web.words import noop, translator
+
+router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
+Text = Annotated[str, Form(max_length=300)]
+SHOWN_MOVEMENTS: Final = 20
+REASONS: Final = {
+    SpareReason.RECEIVED: noop("Came in"),
+    SpareReason.FITTED: noop("Fitted in an AED"),
+    SpareReason.DISCARDED: noop("Discarded: expired or damaged"),
+    SpareReason.PASSED_ON: noop("Passed on, or sent back"),
+    SpareReason.COUNTED: noop("Counted: so many are there"),
+}
+FIELDS: Final = {
+    "quantity": noop("How many"),
+    "reorder_point": noop("Order when no more are left than"),
+    "expires_on": noop("Expiry date"),
+    "lot": noop("Lot number (optional)"),
+    "maker": noop("Maker of the AED (optional)"),
+    "model": noop("Model of the AED (optional)"),
+    "note": noop("Note (optional)"),
+}
+BAD_VALUE: Final = noop("This value cannot be used:")
+
+
+@router.get("/desk/{estate_id}/spares")
+def show_spares(request: Request, session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> Response:
+    """Show what is left of each kind, what expires, and the last movements."""
+    if viewer.person_id is None:
+        return to_sign_in(f"/desk/{estate_id}/spares")
+    return _page(request, session, viewer, estate_id)
+
+
+@router.post("/desk/{estate_id}/spares")
+def change_spares(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    estate_id: RowId,
+    do: Text = "",
+    stock: Annotated[int, Form(ge=0, le=2**63 - 1)] = 0,
+    version: Annotated[int, Form(ge=0, le=2**31)] = 0,
+    key: Text = "",
+    kind: Text = "",
+    maker: Text = "",
+    model: Text = "",
+    reorder_point: Text = "",
+    reason: Text = "",
+    quantity: Text = "",
+    lot: Text = "",
+    expires_on: Text = "",
+    note: Text = "",
+) -> Response:
+    """Keep spares, set their reorder point, keep them no longer, or record a movement."""
+    require_person(viewer)
+    queries.managed_estate(session, viewer, estate_id)
+    at, language = clock.now(), language_of(request)
+    try:
+        with session.begin_nested():
+            if do == "add":
+                new = SpareStockIn.model_validate(
+                    _given(kind=kind, maker=maker, model=model, reorder_point=reorder_point)
+                )
+                spare_actions.create_stock(session, viewer, estate_id, new, at=at)
+            elif do == "amend":
+                change = SpareStockAmend.model_validate(_given(reorder_point=reorder_point))
+                spare_actions.amend_stock(session, viewer, stock, change, version=version, at=at)
+            elif do == "withdraw":
+                spare_actions.withdraw_stock(session, viewer, stock, version=version, at=at)
+            else:
+                moved = SpareMovementIn.model_validate(
+                    _given(
+                        key=key, reason=reason, quantity=quantity, lot=lot, expires_on=expires_on, note=note
+                    )
+                )
+                spare_actions.record_movement(session, viewer, stock, moved, at=at)
+    except ValidationError as error:
+        field = str(error.errors()[0]["loc"][0]) if error.errors()[0]["loc"] else ""
+        _ = translator(language)
+        problem = f"{_(BAD_VALUE)} {_(FIELDS[field])}" if field in FIELDS else _(NOT_STORABLE)
+        return _page(request, session, viewer, estate_id, status=422, problem=problem, at_stock=stock)
+    except AedError as error:
+        if error.status not in (409, 412, 422):
+            raise
+        session.expunge_all()
+        problem = detail_of(error, language)
+        return _page(
+            request, session, viewer, estate_id, status=error.status, problem=problem, at_stock=stock
+        )
+    return RedirectResponse(f"/desk/{estate_id}/spares#stock-{stock}", 303)
+
+
+def _given(**fields: str) -> dict[str, str]:
+    """Return the fields that were filled in."""
+    return {name: value.strip() for name, value in fields.items() if value.strip()}
+
+
+def _page(
+    request: Request,
+    session: Session,
+    viewer: Viewer,
+    estate_id: int,
+    *,
+    status: int = 200,
+    problem: str = "",
+    at_stock: int = 0,
+) -> Response:
+    estate = queries.managed_estate(session, viewer, estate_id)
+    zone = ZoneInfo(queries.time_zone_of_estate(estate))
+    counts = spare_queries.stocks(session, viewer, estate.id)
+    return render(
+        request,
+        "estate_desk/spares.html.jinja",
+        status=status,
+        headers=NO_STORE,
+        estate=estate,
+        stocks=[SpareStockOut.of(each) for each in counts],
+        movements={
+            each.stock.id: spare_queries.movements(session, viewer, each.stock.id, limit=SHOWN_MOVEMENTS)
+            for each in counts
+        },
+        keys={each.stock.id: str(uuid.uuid4()) for each in counts},
+        today=clock.now().astimezone(zone).date(),
+        zone=zone,
+        kinds={kind: dict(zip(("en", "zh"), KIND_WORDS[kind], strict=True)) for kind in ConsumableKind},
+        reasons=REASONS,
+        problem=problem,
+        at_stock=at_stock,
+    )

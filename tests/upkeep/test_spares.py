@@ -1,0 +1,125 @@
+"""Spare pads and batteries: lots, what goes in and out, the reorder point, and spares that expire."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import ANYONE, Role
+from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
+from aed.notifications.models import OutboxMessage
+from aed.upkeep.spares.actions import notify_of_expiring_spares
+from aed.upkeep.spares.models import SpareMovement, SpareStock
+from aed.upkeep.spares.queries import movements, stocks
+from aed.upkeep.spares.rules import SpareLot, lot_to_take, must_order
+from tests import make
+from tests.make import ADMINISTRATOR, NOW
+
+EARLY, LATE = date(2027, 1, 31), date(2028, 6, 30)
+LOTS = [SpareLot("B", LATE, 2), SpareLot("a1", EARLY, 1), SpareLot("gone", date(2026, 12, 1), 0)]
+
+
+def test_a_spare_is_taken_by_its_lot_or_from_the_first_to_expire() -> None:
+    assert lot_to_take(LOTS, lot="A1", expires_on=None) == LOTS[1]
+    assert lot_to_take(LOTS, lot=None, expires_on=LATE) == LOTS[0]
+    assert lot_to_take(LOTS, lot=None, expires_on=date(2031, 1, 1)) == LOTS[1]
+    assert lot_to_take(LOTS, lot="gone", expires_on=None) is None, "it came from elsewhere"
+    assert lot_to_take([], lot=None, expires_on=None) is None
+
+
+def test_ordering_is_asked_for_once_at_the_reorder_point() -> None:
+    assert [must_order(before=n + 1, after=n, reorder_point=2) for n in (3, 2, 1)] == [False, True, False]
+    assert not must_order(before=1, after=2, reorder_point=2), "something came in"
+
+
+def left(session: Session, stock: SpareStock) -> list[tuple[str, int]]:
+    (found,) = [each for each in stocks(session, ADMINISTRATOR, stock.estate_id) if each.stock is stock]
+    return [(each.lot, each.quantity) for each in found.lots]
+
+
+def test_strangers_see_no_spares_and_only_keepers_move_them(session: Session) -> None:
+    estate = make.estate(session)
+    stock = make.spare_stock(session, estate, received=3)
+    elsewhere = make.member(make.estate(session, in_region="CN-44"))
+
+    with pytest.raises(NotSignedIn):
+        stocks(session, ANYONE, estate.id)
+    with pytest.raises(NotFound):
+        stocks(session, elsewhere, estate.id)
+    with pytest.raises(NotFound):
+        make.spare_movement(session, stock, "fitted", 1, who=elsewhere)
+    resident = make.person_with_role(session, Role.RESIDENT, estate=estate)
+    with pytest.raises(NotAllowed):
+        make.spare_movement(session, stock, "fitted", 1, who=resident)
+    assert left(session, stock) == [("L1", 3)]
+
+
+def test_what_goes_out_is_counted_by_lot_and_never_below_nothing(session: Session) -> None:
+    stock = make.spare_stock(session, make.estate(session), received=3)
+    key = "5a0b7c52-92a3-4d8a-b6f7-0a6a0f6f1c11"
+    make.spare_movement(session, stock, "received", 1, lot="OLD", expires_on="2027-01-31")
+
+    for _ in range(2):
+        make.spare_movement(session, stock, "discarded", 1, key=key, note="damp")
+    make.spare_movement(session, stock, "counted", 2, lot="l1", expires_on="2029-01-31")
+
+    assert left(session, stock) == [("L1", 2)], "the first to expire went first, once"
+    for reason, quantity, error in (
+        ("fitted", 3, Conflict),
+        ("received", 1, InvalidInput),
+        ("fitted", 0, InvalidInput),
+        ("counted", 2, InvalidInput),
+    ):
+        with pytest.raises(error):
+            make.spare_movement(session, stock, reason, quantity, lot="L1")
+    with pytest.raises(Conflict, match="different movement"):
+        make.spare_movement(session, stock, "discarded", 2, key=key)
+    found = movements(session, ADMINISTRATOR, stock.id, limit=10)
+    assert [(str(each.reason), each.quantity) for each in found] == [
+        ("counted", -1),
+        ("discarded", -1),
+        ("received", 1),
+        ("received", 3),
+    ]
+
+
+def test_a_check_takes_the_spare_of_the_model_and_asks_to_order(session: Session) -> None:
+    estate = make.estate(session)
+    manager = make.person(session, phone="+86 138 0013 8501")
+    make.role(session, manager, Role.ESTATE_MANAGER, estate=estate)
+    of_any = make.spare_stock(session, estate, received=5)
+    of_model = make.spare_stock(session, estate, maker="heartline", model="H1", received=2, reorder_point=1)
+    device = make.device(session, of=estate, maker="Heartline", model="h1")
+    pads = {"kind": "pads", "expires_on": "2029-01-31"}
+
+    made = make.check(session, device, replaced=[pads])
+    make.check(session, device, at=NOW + timedelta(hours=1), replaced=[pads | {"lot": "from the maker"}])
+
+    assert (left(session, of_model), left(session, of_any)) == ([("L1", 1)], [("L1", 5)])
+    (taken,) = session.scalars(select(SpareMovement).where(SpareMovement.check_id.is_not(None)))
+    assert (taken.device_id, taken.check_id, taken.by_name) == (device.id, made.check.id, made.check.by_name)
+    texts = session.scalars(select(OutboxMessage.text_zh)).all()
+    assert [text for text in texts if text and "采购" in text and "仅剩1件" in text]
+
+
+def test_managers_are_notified_once_by_day_of_spares_that_expire(session: Session) -> None:
+    estate = make.estate(session)
+    manager = make.person(session, phone="+86 138 0013 8502")
+    make.role(session, manager, Role.ESTATE_MANAGER, estate=estate)
+    stock = make.spare_stock(session, estate, received=2)
+    expires_at = NOW.replace(year=2029, month=1, day=31, hour=2)  # 10 o'clock in China
+
+    def notified(days_before: int, hours: int = 0) -> int:
+        at = expires_at - timedelta(days=days_before) + timedelta(hours=hours)
+        return notify_of_expiring_spares(session, ADMINISTRATOR, at=at)
+
+    assert notified(91) == 0
+    assert notified(90, hours=12) == 0, "at night"
+    assert notified(89) == 1
+    assert notified(88) == 0
+    (text,) = [text for text in session.scalars(select(OutboxMessage.text_zh)) if text]
+    assert "备用电极片2件将于2029年1月31日到期" in text
+    assert left(session, stock) == [("L1", 2)]
