@@ -475,6 +475,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "region_preview_id": [make.region_preview(session).id],
         "sighting_id": [1],
         "recall_id": [recall.id],
+        "stock_id": [1],
         "round_id": [1],
         "confirmation_request": ["ask_made_up"],
         "incident_id": [incident.id],

@@ -82,6 +82,29 @@ def test_all_is_well_in_one_tap(
     check(page, view, "check-again")
 
 
+def test_what_was_not_sent_is_offered_again_and_can_be_dropped(
+    open_page: OpenPage, site: Site, view: View, keeper: tuple[str, str]
+) -> None:
+    code, key = keeper
+    page = open_page(session_key=key)
+    open_form(page, code)
+    page.locator("summary").click()
+    page.locator('[name="used"]').check()
+    page.locator("#note").fill("half of it")
+    page.locator("#action_taken").click()
+    open_form(page, code)
+    expect(page.locator("#draft")).to_be_visible()
+    expect(page.locator('[name="used"]')).to_be_checked()
+
+    page.locator("#start-over").click()
+    expect(page.locator("#draft")).to_be_hidden()
+    expect(page.locator("#note")).to_have_value("")
+    open_form(page, code)
+    expect(page.locator('[name="used"]')).not_to_be_checked()
+    expect(page.locator("#draft")).to_be_hidden()
+    assert checks_of(site, code) == []
+
+
 def test_without_javascript_it_is_a_plain_form(
     open_page: OpenPage, site: Site, view: View, keeper: tuple[str, str]
 ) -> None:
@@ -116,6 +139,8 @@ def test_a_check_without_a_network_waits_and_is_sent_once(
     page.reload()  # as after a dead battery
     expect(page.locator("#note")).to_have_value("torn seal")
     expect(page.locator("#photo-list img")).to_have_count(1)
+    expect(page.locator("#draft")).to_be_visible()
+    check(page, view, "check-draft")
     page.locator('[name="all"]').click()
     expect(page.locator("#queue-count")).to_have_text("1")
     check(page, view, "check-offline")
@@ -126,6 +151,7 @@ def test_a_check_without_a_network_waits_and_is_sent_once(
     expect(page.locator("#queue")).to_be_hidden()
     (found,) = checks_of(site, code)
     assert found.note == "torn seal"
+    expect(page.locator("#draft")).to_be_hidden()
     with site.database.read_sessions() as session:
         assert len(session.scalars(select(Photo.id).where(Photo.check_id == found.id)).all()) == 1
 

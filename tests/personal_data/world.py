@@ -135,6 +135,10 @@ def person_with_every_row(session: Session) -> Person:
         ]
     )
     make.inspection_round(session, estate, person, kept)
+    spares = make.spare_stock(session, estate, maker=f"Maker {person.id}")
+    make.spare_movement(
+        session, spares, "received", 2, who=viewer_of_person(session, person.id), expires_on="2029-01-31"
+    )
     session.add_all(
         [
             ResidenceRequest(person_id=person.id, estate_id=estate.id, asked_at=NOW),

@@ -139,6 +139,7 @@ async function prepareForm() {
   $("photo").addEventListener("change", addPhoto);
   form.addEventListener("input", keepDraft);
   form.addEventListener("submit", submit);
+  $("start-over").addEventListener("click", startOver);
   if (code) await restoreDraft();
 }
 const fieldsOf = submitter => [...new FormData(form, submitter)].filter(([, value]) => typeof value === "string");
@@ -180,7 +181,22 @@ async function restoreDraft() {
   }
   photos = draft.photos || [];
   showPhotos();
-  if (draft.fields.some(([name, value]) => value && !["key", "kind"].includes(name))) $("details").open = true;
+  if (draft.fields.some(([name, value]) => value && !["key", "kind"].includes(name)) || photos.length) {
+    $("details").open = true;
+    $("draft").hidden = false;
+  }
+}
+
+async function startOver() {
+  await inStore("kept", "readwrite", kept => kept.delete(draftName()));
+  const key = form.elements.key.value;
+  form.reset();
+  form.elements.key.value = key;
+  for (const name of ["lat", "lon"]) form.elements[name].value = "";
+  photos = [];
+  showPhotos();
+  $("draft").hidden = true;
+  $("details").open = false;
 }
 
 async function addPhoto(event) {
