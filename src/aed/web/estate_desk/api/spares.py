@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -84,6 +85,18 @@ def change_spares(
     require_person(viewer)
     queries.managed_estate(session, viewer, estate_id)
     at, language = clock.now(), language_of(request)
+    typed = {
+        "do": do,
+        "kind": kind,
+        "maker": maker,
+        "model": model,
+        "reorder_point": reorder_point,
+        "reason": reason,
+        "quantity": quantity,
+        "lot": lot,
+        "expires_on": expires_on,
+        "note": note,
+    }
     try:
         with session.begin_nested():
             if do == "add":
@@ -107,14 +120,23 @@ def change_spares(
         field = str(error.errors()[0]["loc"][0]) if error.errors()[0]["loc"] else ""
         _ = translator(language)
         problem = f"{_(BAD_VALUE)} {_(FIELDS[field])}" if field in FIELDS else _(NOT_STORABLE)
-        return _page(request, session, viewer, estate_id, status=422, problem=problem, at_stock=stock)
+        return _page(
+            request, session, viewer, estate_id, status=422, problem=problem, at_stock=stock, typed=typed
+        )
     except AedError as error:
         if error.status not in (409, 412, 422):
             raise
         session.expunge_all()
         problem = detail_of(error, language)
         return _page(
-            request, session, viewer, estate_id, status=error.status, problem=problem, at_stock=stock
+            request,
+            session,
+            viewer,
+            estate_id,
+            status=error.status,
+            problem=problem,
+            at_stock=stock,
+            typed=typed,
         )
     return RedirectResponse(f"/desk/{estate_id}/spares#stock-{stock}", 303)
 
@@ -133,7 +155,9 @@ def _page(
     status: int = 200,
     problem: str = "",
     at_stock: int = 0,
+    typed: Mapping[str, str] | None = None,
 ) -> Response:
+    """Show the page; after a refusal with what was typed, in the form of `at_stock`."""
     estate = queries.managed_estate(session, viewer, estate_id)
     zone = ZoneInfo(queries.time_zone_of_estate(estate))
     counts = spare_queries.stocks(session, viewer, estate.id)
@@ -143,6 +167,7 @@ def _page(
         status=status,
         headers=NO_STORE,
         estate=estate,
+        typed=typed or {},
         stocks=[SpareStockOut.of(each) for each in counts],
         movements={
             each.stock.id: spare_queries.movements(session, viewer, each.stock.id, limit=SHOWN_MOVEMENTS)
