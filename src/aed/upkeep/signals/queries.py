@@ -16,9 +16,8 @@ from aed.geo import Position, distance_metres
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
 from aed.settings import Mqtt
-from aed.upkeep.checks.rules import PolicyScope, closest
 from aed.upkeep.models import Check, Policy, Retrieval
-from aed.upkeep.rules import PolicyState
+from aed.upkeep.rules import PolicyScope, PolicyState, closest
 from aed.upkeep.signals.models import DeviceMonitor, DeviceSignal, SignalBridge
 from aed.upkeep.signals.rules import Alarm, AlarmKind, BridgeState, Limits, bridge_state, limits_from
 from aed.worker.rules import GaugeValue
