@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -204,6 +206,18 @@ def test_upgrades_of_a_file_by_two_processes_are_one(tmp_path: Path) -> None:
     database = open_database(Settings(database_url=url))
     assert revision(database) == migrations.head()
     database.close()
+
+
+def test_a_new_file_that_another_process_writes_to_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "aed.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(upgrade_at, f"sqlite:///{path}")
+            with pytest.raises(TimeoutError):
+                done.result(0.2)
+            other.execute("COMMIT")
+            done.result()
 
 
 def upgrade_at(url: str) -> None:

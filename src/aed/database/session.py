@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -58,6 +59,7 @@ SETTINGS: Final = "settings"
 WALL_CLOCK: Final = "real_time"
 """Key in a session's `info` of the real time, if the session's work is dated to another day."""
 _EACH_FOR_ITSELF = "each_for_itself"
+_WAL_PAUSE_SECONDS: Final = 0.02
 """Execution option of a SQLite connection in autocommit mode."""
 
 
@@ -244,13 +246,30 @@ def _prepare_sqlite(connection: DBAPIConnection, *, busy_timeout_ms: int) -> Non
     raw.enable_load_extension(False)
     for pragma in (
         f"busy_timeout={busy_timeout_ms}",  # after loading SpatiaLite, which changes it
-        "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
         "trusted_schema=ON",
         "cache_size=-8000",  # 8 MB, enough for a city; with the default 2 MB a lookup takes 1.4 times as long
     ):
         raw.execute(f"PRAGMA {pragma}")
+    _write_ahead(raw, until=time.monotonic() + busy_timeout_ms / 1000)
+
+
+def _write_ahead(raw: sqlite3.Connection, *, until: float) -> None:
+    """Set the write-ahead log, and wait for a process that writes to a new file without one.
+
+    SQLite does not wait by itself here. `until` is in seconds of the monotonic clock; raises
+    sqlite3.OperationalError then.
+    """
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_WAL_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _refuse_if_closed(
