@@ -140,6 +140,17 @@ def test_a_second_fetcher_of_a_missing_device_brings_nothing() -> None:
     assert after.useless_devices == {0}
 
 
+def test_a_person_on_the_way_needs_the_rest_of_the_way() -> None:
+    scenario = scene([300.0])
+    asked = [AskedResponder(0, None, 0.0)]
+    arrives = journey(scenario, asked[0], NUMBERS).arrives_seconds
+
+    for now in (40.0, 90.0):
+        known = _known(scenario, asked, now, NUMBERS)
+        assert known.on_the_way == {0}
+        assert [offer.seconds for offer in known.asked] == [arrives - now]
+
+
 def test_everyone_within_a_straight_kilometre_is_alerted() -> None:
     line = Lengths(np.array([990.0, 1010.0, 10.0]), np.array([5.0]), np.array([[900.0], [900.0], [900.0]]))
     scenario = scene([1500.0, 1200.0, 20.0], [9.0], [[1400.0], [1000.0], [30.0]], line=line)

@@ -497,6 +497,19 @@ def test_a_clock_that_was_set_in_between_stays_within_what_is_accepted() -> None
     assert moment_of("yesterday", NOW.isoformat(), now=NOW) is None
 
 
+@pytest.mark.parametrize(("kind", "is_done"), [("check", True), ("service", True), ("glance", False)])
+def test_a_recall_is_done_by_a_check_and_not_by_a_glance(kind: str, is_done: bool) -> None:
+    form = check_in_form(
+        {"key": str(uuid.uuid4()), "kind": kind, "recall": "on"},
+        ALL,
+        today=NOW.date(),
+        language="en",
+        counts_ground_as_one=True,
+        now=NOW,
+    )
+    assert (form.kind.value, form.recall_is_done) == (kind, is_done)
+
+
 def test_all_is_well_answers_every_question_but_the_photo() -> None:
     form = check_in_form(
         {"key": str(uuid.uuid4()), "all": "well"},
