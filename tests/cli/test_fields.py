@@ -57,7 +57,7 @@ def test_every_malformed_argument_is_reported_at_once(run: Aed) -> None:
 def test_the_help_lists_each_field_with_its_values_and_an_example(run: Aed) -> None:
     shown = run("consumables", "fit", "--help").out
 
-    assert "pads, child_pads, battery; required" in shown
+    assert "pads, child_pads, battery, cartridge; required" in shown
     assert "kind=pads" in shown
     assert "expires_on=2028-06-30" in shown
 

@@ -95,7 +95,7 @@ class Ledger:
         A device with only its child pads expired still helps and is offered.
         """
         fitted = self.stories[device_id].fitted
-        return any(fitted[kind][-1].expires_on < today for kind in REQUIRED_CONSUMABLES)
+        return any(fitted[kind][-1].expires_on < today for kind in REQUIRED_CONSUMABLES if kind in fitted)
 
     def is_usable(self, device_id: int, today: date) -> bool:
         return not self.reasons(device_id) and not self.is_expired(device_id, today)

@@ -55,7 +55,10 @@ _HEADINGS: Final[tuple[tuple[ColumnRole, re.Pattern[str]], ...]] = tuple(
             _NOT_OF_A_PART
             + r".*(使用期限|使用年限|使用寿命|报废).*(日期|到期|届满|截止|至).*|.*end[ -]of[ -]life.*",
         ),
-        ("cartridge_expires_on", _PAST + r".*(一体盒|一体包|pad-?pak|cartridge|cartouche|kartusche).*"),
+        (
+            "cartridge_expires_on",
+            _PAST + r".*(一体盒|一体包|电极电池盒|pad-?pak|cartridge|cartouche|kartusche).*",
+        ),
         ("battery_expires_on", _PAST + r".*(电池|電池|batter|akku|\bpile).*"),
         ("pads_expire_on", _PAST + r".*(电极|電極|贴片|\bpads?\b|[ée]lectrode|elektrode|耗材).*"),
         (

@@ -246,7 +246,7 @@ EXPLANATIONS: Final[dict[str, tuple[str, str]]] = {
     "battery_expires_on": ("Expiry date of the battery, such as 2027-05-31", "电池到期日，如 2027-05-31"),
     "cartridge_expires_on": (
         "Expiry date of a combined cartridge (pads and battery in one), such as 2027-05-31",
-        "电极电池一体盒到期日，如 2027-05-31",
+        "电极电池盒到期日，如 2027-05-31",
     ),
     "last_checked_on": ("Date of the last check, such as 2026-11-02", "最近一次巡检日期，如 2026-11-02"),
 }

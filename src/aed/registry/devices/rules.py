@@ -42,7 +42,7 @@ class ConsumableKind(StrEnum):
     CHILD_PADS = "child_pads"
     BATTERY = "battery"
     CARTRIDGE = "cartridge"
-    """Pads and battery in one, with one expiry date: 电极电池一体盒."""
+    """Pads and battery in one, with one expiry date: 电极电池盒."""
 
 
 EXPIRY = {

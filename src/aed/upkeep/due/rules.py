@@ -18,7 +18,7 @@ DUE_WORDS: Final = {
     DueKind.PADS: ("replace pads", "更换电极片"),
     DueKind.CHILD_PADS: ("replace child pads", "更换儿童电极片"),
     DueKind.BATTERY: ("replace battery", "更换电池"),
-    DueKind.CARTRIDGE: ("replace combined cartridge", "更换电极电池一体盒"),
+    DueKind.CARTRIDGE: ("replace combined cartridge", "更换电极电池盒"),
     DueKind.RETURN: ("return to service", "恢复使用"),
     DueKind.END_OF_LIFE: ("replace AED", "更换整机"),
 }

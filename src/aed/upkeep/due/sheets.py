@@ -30,7 +30,7 @@ CONSUMABLE_WORDS: Final = {
     ConsumableKind.PADS: ("pads", "电极片"),
     ConsumableKind.CHILD_PADS: ("child pads", "儿童电极片"),
     ConsumableKind.BATTERY: ("battery", "电池"),
-    ConsumableKind.CARTRIDGE: ("combined cartridge", "电极电池一体盒"),
+    ConsumableKind.CARTRIDGE: ("combined cartridge", "电极电池盒"),
 }
 
 

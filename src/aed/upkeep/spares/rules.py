@@ -41,7 +41,7 @@ KIND_WORDS: Final = {
     ConsumableKind.PADS: ("spare pads", "备用电极片"),
     ConsumableKind.CHILD_PADS: ("spare child pads", "备用儿童电极片"),
     ConsumableKind.BATTERY: ("spare batteries", "备用电池"),
-    ConsumableKind.CARTRIDGE: ("spare combined cartridges", "备用电极电池一体盒"),
+    ConsumableKind.CARTRIDGE: ("spare combined cartridges", "备用电极电池盒"),
 }
 """English, Chinese."""
 
