@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Double, column, or_, select, table
 from sqlalchemy.orm import Session, joinedload
@@ -20,7 +20,9 @@ from aed.upkeep.models import Check, Policy, Retrieval
 from aed.upkeep.rules import PolicyScope, PolicyState, closest
 from aed.upkeep.signals.models import DeviceMonitor, DeviceSignal, SignalBridge
 from aed.upkeep.signals.rules import Alarm, AlarmKind, BridgeState, Limits, bridge_state, limits_from
-from aed.worker.rules import GaugeValue
+
+if TYPE_CHECKING:
+    from aed.worker.rules import GaugeValue
 
 _INCIDENTS: Final = table(
     "incidents",
@@ -207,6 +209,8 @@ def bridge_gauges(session: Session, settings: Mqtt, *, at: datetime) -> list[Gau
 
     visibility: for the operator; names, counts and times.
     """
+    from aed.worker.rules import GaugeValue  # imported here so that commands do not load the scheduler
+
     gauges: list[GaugeValue] = []
     for bridge in bridges(session, at=at):
         labels = {"bridge": bridge.client_id}
