@@ -134,7 +134,7 @@ def test_the_wheel_has_its_metadata(wheel: Path) -> None:
         assert any(each.endswith("licenses/LICENSE") for each in opened.namelist())
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert metadata.get_all("Provides-Extra") == ["apprise", "cluster", "gis", "otel"]
+    assert metadata.get_all("Provides-Extra") == ["apprise", "cluster", "gis", "mqtt", "otel"]
     assert metadata["Description"] or metadata.get_payload()
 
 
