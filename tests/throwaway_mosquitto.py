@@ -93,7 +93,7 @@ class Broker:
         while time.monotonic() < give_up_at and self._process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
-            time.sleep(0.05)
+            time.sleep(0.05)  # it does not say when it listens
         raise RuntimeError("mosquitto did not start:\n" + self.log)
 
     def stop(self) -> None:

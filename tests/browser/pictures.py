@@ -33,7 +33,7 @@ LANGUAGES: Final = {"en": "", "zh": ".zh_CN"}
 
 
 def put_into_docs() -> None:
-    """Write each picture whose screenshot is there."""
+    """Write the pictures of all screenshots that exist."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name, screen in NAMES.items():
         for language, mark in LANGUAGES.items():

@@ -306,7 +306,7 @@ def test_an_order_is_cancelled_or_collected_and_not_both(
     assert units(session, person) == before + (price if done[0] else 0)
 
 
-def test_whoever_hands_out_goods_has_ten_guesses_at_the_code(
+def test_a_manager_has_ten_guesses_at_the_code_of_an_order(
     session: Session, database: Database, estate: Estate
 ) -> None:
     order = make.goods_order(session, make.goods(session, estate), make.person(session))

@@ -15,6 +15,7 @@ from aed.timebank.permissions import (
     require_person,
     require_signed_in,
 )
+from tests.allowed import is_allowed
 
 ESTATE, REGION = 7, 70
 WRITE = frozenset(TokenScope)
@@ -24,14 +25,6 @@ OFFICE = Viewer(role=TokenRole.ADMINISTRATOR, scopes=WRITE)
 
 def person(*held: RoleAssignment) -> Viewer:
     return Viewer(role=TokenRole.MEMBER, scopes=WRITE, estate_id=ESTATE, person_id=1, role_assignments=held)
-
-
-def is_allowed(require: Callable[[], object]) -> bool:
-    try:
-        require()
-    except NotAllowed:
-        return False
-    return True
 
 
 @pytest.mark.parametrize(
@@ -53,9 +46,7 @@ def test_accounts_are_managed_at_ones_own_place(role: Role) -> None:
     is_manager = role in (Role.ESTATE_MANAGER, Role.ADMINISTRATOR)
 
     def manages(held: RoleAssignment, estate_id: int | None) -> bool:
-        return is_allowed(
-            lambda: require_account_manager(person(held), estate_id=estate_id, region_id=REGION)
-        )
+        return is_allowed(require_account_manager, person(held), estate_id=estate_id, region_id=REGION)
 
     here, region = RoleAssignment(role, estate_id=ESTATE), RoleAssignment(role, region_ids=(REGION,))
     assert manages(here, ESTATE) is is_manager
@@ -64,7 +55,7 @@ def test_accounts_are_managed_at_ones_own_place(role: Role) -> None:
     assert not manages(here, None)
     assert not manages(RoleAssignment(role, estate_id=ESTATE + 1), ESTATE)
     assert not manages(RoleAssignment(role, region_ids=(REGION + 1,)), ESTATE)
-    assert is_allowed(lambda: require_any_manager(person(here))) is is_manager
+    assert is_allowed(require_any_manager, person(here)) is is_manager
 
 
 def test_a_token_of_an_estate_holds_and_manages_no_account() -> None:
@@ -73,8 +64,8 @@ def test_a_token_of_an_estate_holds_and_manages_no_account() -> None:
         with pytest.raises(NotAllowed):
             require_person(token)
         require_signed_in(token)
-    assert not is_allowed(lambda: require_account_manager(MEMBER_TOKEN, estate_id=ESTATE, region_id=REGION))
-    assert not is_allowed(lambda: require_any_manager(MEMBER_TOKEN))
+    assert not is_allowed(require_account_manager, MEMBER_TOKEN, estate_id=ESTATE, region_id=REGION)
+    assert not is_allowed(require_any_manager, MEMBER_TOKEN)
     require_account_manager(OFFICE, estate_id=ESTATE, region_id=REGION)
     require_any_manager(OFFICE)
 

@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from aed.accounts.permissions import ANYONE, Role, RoleAssignment, TokenRole, TokenScope, Viewer
-from aed.errors import AedError, NotAllowed, NotSignedIn
+from aed.errors import AedError, NotSignedIn
 from aed.upkeep.permissions import (
     AssignedPlaces,
     assigned_places,
@@ -19,6 +19,7 @@ from aed.upkeep.permissions import (
     require_round_assigner,
 )
 from aed.upkeep.rules import CheckKind
+from tests.allowed import is_allowed
 
 ESTATE, OTHER_ESTATE = 7, 8
 REGION, OTHER_REGION = 70, 80
@@ -60,28 +61,20 @@ def token(
     return Viewer(role=role, scopes=scopes, estate_id=estate_id, region_ids=regions)
 
 
-def is_allowed(require: Callable[[], None]) -> bool:
-    try:
-        require()
-    except NotAllowed:
-        return False
-    return True
-
-
 def may_check(viewer: Viewer, kind: CheckKind, estate_id: int | None = ESTATE) -> bool:
-    return is_allowed(lambda: require_check_allowed(viewer, kind, estate_id, REGION))
+    return is_allowed(require_check_allowed, viewer, kind, estate_id, REGION)
 
 
 def may_report(viewer: Viewer, region_id: int = REGION) -> bool:
-    return is_allowed(lambda: require_retrieval_reporter(viewer, ESTATE, region_id))
+    return is_allowed(require_retrieval_reporter, viewer, ESTATE, region_id)
 
 
 def may_assign(viewer: Viewer, estate_id: int | None) -> bool:
-    return is_allowed(lambda: require_round_assigner(viewer, estate_id, REGION))
+    return is_allowed(require_round_assigner, viewer, estate_id, REGION)
 
 
 def may_edit_policy(viewer: Viewer, estate_id: int | None) -> bool:
-    return is_allowed(lambda: require_policy_editor(viewer, estate_id, REGION))
+    return is_allowed(require_policy_editor, viewer, estate_id, REGION)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def bridging(database: Database, settings: Mqtt) -> Iterator[Callable[[], Signal
     finally:
         stop.set()
         thread.join(60)
-        assert not thread.is_alive(), "it stops as it is told to"
+        assert not thread.is_alive(), "it stops once `stop` is set"
 
 
 def has_state(database: Database, settings: Mqtt) -> bool:

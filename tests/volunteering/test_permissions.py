@@ -16,6 +16,7 @@ from aed.volunteering.permissions import (
     require_manager,
     require_self_or_manager,
 )
+from tests.allowed import is_allowed
 
 ESTATE, REGION = 7, 70
 WRITE = frozenset(TokenScope)
@@ -26,14 +27,6 @@ def person(*held: RoleAssignment, person_id: int = 1) -> Viewer:
     return Viewer(
         role=TokenRole.MEMBER, scopes=WRITE, estate_id=ESTATE, person_id=person_id, role_assignments=held
     )
-
-
-def is_allowed(require: Callable[[], object]) -> bool:
-    try:
-        require()
-    except NotAllowed:
-        return False
-    return True
 
 
 @pytest.mark.parametrize(
@@ -62,18 +55,16 @@ def test_managers_decide_at_their_place_only(role: Role) -> None:
         viewer = person(held)
         may = is_manager and covers
         assert manages(viewer, estate_id=ESTATE, region_id=REGION) is may
-        assert is_allowed(lambda: require_manager(viewer, estate_id=ESTATE, region_id=REGION)) is may  # noqa: B023
+        assert is_allowed(require_manager, viewer, estate_id=ESTATE, region_id=REGION) is may
         assert manages_any(viewer) is is_manager
-        assert is_allowed(lambda: require_any_manager(viewer)) is is_manager  # noqa: B023
+        assert is_allowed(require_any_manager, viewer) is is_manager
 
 
 def test_volunteers_see_themselves_and_nobody_else() -> None:
     volunteer = person(RoleAssignment(Role.RESPONDER, estate_id=ESTATE))
 
     def sees(viewer: Viewer, person_id: int) -> bool:
-        return is_allowed(
-            lambda: require_self_or_manager(viewer, person_id, estate_id=ESTATE, region_id=REGION)
-        )
+        return is_allowed(require_self_or_manager, viewer, person_id, estate_id=ESTATE, region_id=REGION)
 
     assert sees(volunteer, 1)
     assert not sees(volunteer, 2)

@@ -59,8 +59,9 @@ SETTINGS: Final = "settings"
 WALL_CLOCK: Final = "real_time"
 """Key in a session's `info` of the real time, if the session's work is dated to another day."""
 _EACH_FOR_ITSELF = "each_for_itself"
-_WAL_PAUSE_SECONDS: Final = 0.02
 """Execution option of a SQLite connection in autocommit mode."""
+_WAL_PAUSE_SECONDS: Final = 0.02
+"""Between two attempts to set the write-ahead log."""
 
 
 @dataclass(frozen=True)

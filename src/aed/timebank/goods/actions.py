@@ -310,7 +310,7 @@ def check_collection_code(
     """Compare the code of an order before it is handed over; a wrong one is counted. For the manager.
 
     It has a transaction of its own, because that of `hand_over_order` is rolled back for a wrong code. The
-    person whose order it is gets a message once no more codes are taken.
+    person who gets the goods has a message once no more codes are taken.
 
     Raises NotSignedIn, NotAllowed, NotFound; InvalidInput for a wrong code, Conflict after MAX_WRONG_CODES.
     """

@@ -86,7 +86,7 @@ class SignalBridge(Table):
     """When it last wrote its state."""
     connected_since: Mapped[datetime | None]
     stopped_at: Mapped[datetime | None]
-    """When it stopped as it was told to; None while it runs, and after a crash."""
+    """When it was stopped by a signal; None while it runs, and after a crash."""
     heard_at: Mapped[datetime | None]
     """When the broker last sent it a message."""
     topics: Mapped[list[str]]
