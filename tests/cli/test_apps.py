@@ -19,3 +19,10 @@ def test_an_app_is_registered_given_a_new_secret_and_removed(aed: Aed, session: 
     assert aed("apps", "rotate-secret", client_id).out.strip() != secret
     aed("apps", "remove", client_id)
     assert client_id not in aed("apps", "list").out
+
+
+def test_all_errors_of_a_new_app_are_reported_at_once(aed: Aed) -> None:
+    said = aed("apps", "add", "", "--origin", "http://app.example.org", fails=True).err
+    assert "give either --estate or --region" in said
+    assert "name: must not be empty" in said
+    assert "such as https://app.example.org" in said

@@ -23,3 +23,9 @@ def test_a_webhook_is_added_tested_given_a_new_secret_and_stopped(aed: Aed, sess
     assert aed("webhooks", "rotate-secret", "1").out.strip() != secret
     aed("webhooks", "stop", "1")
     assert "stopped" in aed("webhooks", "list").out
+
+
+def test_all_errors_of_a_new_webhook_are_reported_at_once(aed: Aed) -> None:
+    said = aed("webhooks", "add", "http://app.example.org", "points.changed", fails=True).err
+    assert "give either --estate or --region" in said
+    assert "address: The URL must begin with https://" in said

@@ -27,7 +27,7 @@ from aed.errors import InvalidInput
 from aed.registry.devices.models import Device
 from aed.settings import Mqtt, Settings
 from aed.upkeep.signals.actions import look_after_monitors
-from aed.upkeep.signals.bridge import MqttBridge
+from aed.upkeep.signals.bridge import MAX_UNKNOWN_LOGGED, MqttBridge
 from aed.upkeep.signals.mapping import SourceMapping
 from aed.upkeep.signals.models import DeviceMonitor, SignalBridge
 from aed.upkeep.signals.sources import add_source
@@ -43,6 +43,7 @@ MAPPING = SourceMapping.model_validate_json(
     Path("docs/connect/examples/cabinet-mqtt-mapping.json").read_bytes()
 )
 MINUTE = timedelta(minutes=1)
+TOO_DEEP = b'{"time": 1, "more": ' + b"[" * 300 + b"]" * 300 + b"}"
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +112,12 @@ def test_a_cabinet_reports_over_mqtt_and_its_keeper_is_asked_notified_once_and_t
     low = [status(battery=each) for each in (10, 40, 10, 40, 10)]  # it flaps
     with capture_logs() as logs, bridging(database, settings):
         opened = status(door="open", test="ok")
-        broker.publish(topic, opened, b"{not JSON", opened, *low, b"[]")
+        broker.publish(topic, opened, TOO_DEEP, b"{not JSON", opened, *low, b"[]")
         assert eventually(lambda: last_of(database, device_id).get("battery_percent") == 10)
     assert last_of(database, device_id) == {"door": "open", "self_test": "passed", "battery_percent": 10}
     with database.read_sessions() as session:
         state = session.get_one(SignalBridge, serial)
-        assert (state.is_new, state.known, state.malformed) == (6, 1, 1)
+        assert (state.is_new, state.known, state.malformed) == (6, 1, 2)
         assert state.malformed_topic == topic
         assert state.malformed_reason == "The body is not JSON."
         assert (state.connected_since, state.stopped_at is not None) == (None, True)
@@ -137,6 +138,22 @@ def test_a_cabinet_reports_over_mqtt_and_its_keeper_is_asked_notified_once_and_t
     with database.read_sessions() as session:
         device = session.get_one(Device, device_id)
         assert (device.silent_since, device.is_quarantined) == (None, True)
+
+
+@pytest.mark.one_engine("it logs without the database")
+def test_an_unknown_device_is_logged_once_until_the_next_beat(database: Database) -> None:
+    settings = Settings(mqtt=Mqtt(url="mqtt://localhost:1"))
+    bridge = MqttBridge(database, settings, stop=threading.Event())
+
+    with capture_logs() as logs:
+        for serial in ("A", "B" * 100_000, "A"):
+            bridge._log_unknown([serial])
+        for number in range(1_000):
+            bridge._log_unknown([f"S-{number}"])
+
+    said = [each["serials"] for each in logs]
+    assert said[:2] == [["A"], ["B" * 100]]
+    assert len(said) == MAX_UNKNOWN_LOGGED, "a mapping that fits no device must not fill the log"
 
 
 @pytest.mark.one_engine("it holds SQLite's only write lock")

@@ -88,6 +88,18 @@ def test_a_message_needs_a_serial_number_and_an_id(body: object) -> None:
         messages_in(mapping_of("xinbao"), body)
 
 
+def test_a_message_that_is_nested_too_deep_for_an_id_is_refused() -> None:
+    deep = json.loads("[" * 300 + "]" * 300)
+    with pytest.raises(InvalidInput, match="too many levels"):
+        messages_in(MQTT_MAPPING, {"time": 1, "more": deep}, topic_serial="A")
+
+
+@pytest.mark.parametrize("name", ["Guard Box", "", "-box", "guard/box", "x" * 65])
+def test_a_source_has_a_name_that_its_address_can_have(session: Session, name: str) -> None:
+    with pytest.raises(InvalidInput, match="such as guardbox"):
+        add_source(session, ADMINISTRATOR, name, MQTT_MAPPING, estate_id=1, region=None, at=NOW)
+
+
 def test_a_pointer_leads_through_lists_and_escaped_names() -> None:
     document = {"a/b": [{"~": 7}]}
     assert value_at(document, "/a~1b/0/~0") == 7
@@ -127,6 +139,9 @@ def test_a_topic_belongs_to_a_source_and_names_the_device(
         ({"topics": ["a/{serial}/{serial}"]}, "{serial} once"),
         ({"topics": ["a/#/{serial}"]}, "# at the end"),
         ({"topics": ["a\x00/{serial}"]}, "without control characters"),
+        ({"messages": "/a\x00"}, "must not contain control characters"),
+        ({"readings": {"door": {"path": "/d", "values": {"\x00": "open"}}}}, "control characters"),
+        ({"readings": {"battery_percent": {"path": "/b", "factor": float("inf")}}}, "finite number"),
     ],
 )
 def test_a_mapping_that_could_not_tell_devices_or_repeats_apart_is_refused(

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from aed import clock
 from aed.cli.context import cli_read_session, cli_transaction, operator
+from aed.cli.fields import EstateOrRegion, validated
+from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.timebank.apps import actions, queries
-from aed.timebank.apps.schemas import ClientAppIn
+from aed.timebank.apps.schemas import MAX_ORIGINS, AppName, Origin
 
 apps = typer.Typer(no_args_is_help=True)
 
+_ORIGIN: Final = TypeAdapter[str](Origin)
 ClientId = Annotated[str, typer.Argument(help="The app's client_id: see aed apps list", metavar="CLIENT_ID")]
+
+
+def _check_origin(origin: str) -> str:
+    """Return the origin of a site. Raises ValueError, reported with all other errors."""
+    try:
+        return _ORIGIN.validate_python(origin)
+    except ValidationError:
+        raise ValueError(
+            either(
+                "must be scheme, host and port of a site, such as https://app.example.org",
+                "须为网站的协议、主机和端口，如 https://app.example.org",
+            )
+        ) from None
+
+
+class AppOnCommandLine(EstateOrRegion):
+    """An app to register."""
+
+    name: AppName
+    origin: Annotated[list[Annotated[str, AfterValidator(_check_origin)]], Field(max_length=MAX_ORIGINS)]
 
 
 @apps.command("add")
@@ -25,17 +49,16 @@ def add(
     origin: Annotated[list[str] | None, typer.Option(help="A site that shows the view in a frame")] = None,
 ) -> None:
     """Register an app, and print its client_id and its secret, which is not shown again."""
-    if (estate is None) == (region is None):
-        raise typer.BadParameter("Give either --estate or --region.")
-    new = ClientAppIn(name=name, estate_id=estate, region=region, origins=origin or [])
+    given = {"name": name, "estate": estate, "region": region, "origin": origin or []}
+    new = validated(AppOnCommandLine, given)
     with cli_transaction() as session:
         made, secret = actions.register_app(
             session,
             operator(),
             name=new.name,
-            estate_id=new.estate_id,
+            estate_id=new.estate,
             region=new.region,
-            origins=new.origins,
+            origins=new.origin,
             at=clock.now(),
         )
         say(f"{made.client_id} {secret}")

@@ -6,9 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aed.cli.language import either, is_chinese
+from aed.cli.language import either, in_own_language
 from aed.errors import AedError, DatabaseUnavailable
-from aed.translation import CHINESE, SOURCE, detail_of
 
 
 @contextmanager
@@ -18,10 +17,10 @@ def exit_on_failure() -> Iterator[None]:
         yield
     except DatabaseUnavailable as error:
         cause = _database_message(error.__cause__)
-        detail = _detail(error)
+        detail = in_own_language(error)
         _fail(f"{detail} ({cause})" if cause else detail)
     except AedError as error:
-        _fail(_detail(error))
+        _fail(in_own_language(error))
     except UnicodeEncodeError:
         _fail(either("the input contains characters that are not valid text.", "输入包含无效字符。"))
     except OSError as error:
@@ -43,10 +42,6 @@ def _database_message(error: BaseException | None) -> str | None:
     if not isinstance(error, DBAPIError):
         return None
     return next(iter(str(error.orig).strip().splitlines()), error.orig.__class__.__name__)
-
-
-def _detail(error: AedError) -> str:
-    return detail_of(error, CHINESE if is_chinese() else SOURCE)
 
 
 def _fail(sentence: str) -> None:

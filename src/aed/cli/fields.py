@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 from typer.core import TyperCommand
 
+from aed.accounts.fields import Code, Id
 from aed.cli.language import either
 from aed.cli.screen import table
 from aed.errors import InvalidInput
@@ -29,6 +30,22 @@ _FLAT: Final[Mapping[str, Mapping[str, str]]] = {
     "trainer": {"trainer_name": "name", "trainer_phone": "phone"},
 }
 """Objects whose parts are given as fields of their own: the name on the command line, and the name inside."""
+
+
+def _instead_of_estate(region: str | None, info: ValidationInfo) -> str | None:
+    if "estate" in info.data and (info.data["estate"] is None) == (region is None):
+        raise ValueError(either("give either --estate or --region", "请只填写 --estate 或 --region 之一"))
+    return region
+
+
+class EstateOrRegion(BaseModel):
+    """The options --estate and --region, of which one is given; validated with the other fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    estate: Id | None = None
+    region: Annotated[Code | None, Field(validate_default=True), AfterValidator(_instead_of_estate)] = None
+
 
 # --- Reading ---
 
@@ -53,10 +70,12 @@ def fields_in[SchemaT: BaseModel](schema: type[SchemaT], given: Iterable[str]) -
     return validated(schema, values)
 
 
-def validated[SchemaT: BaseModel](schema: type[SchemaT], values: Mapping[str, object]) -> SchemaT:
+def validated[SchemaT: BaseModel](
+    schema: type[SchemaT], values: Mapping[str, object], *, context: Mapping[str, object] | None = None
+) -> SchemaT:
     """Return the values as the schema. Raise InvalidInput that names every wrong field."""
     try:
-        return schema.model_validate(values)
+        return schema.model_validate(values, context=context)
     except ValidationError as error:
         raise invalid_fields(error, schema) from None
 

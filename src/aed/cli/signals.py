@@ -9,12 +9,12 @@ from typing import Annotated
 
 import orjson
 import typer
-from pydantic import ValidationError
+from pydantic import AfterValidator, Json, ValidationError
 
 from aed import clock
 from aed.cli.context import cli_read_session, cli_transaction, operator
-from aed.cli.fields import invalid_fields
-from aed.cli.language import either
+from aed.cli.fields import EstateOrRegion, invalid_fields, validated
+from aed.cli.language import either, in_own_language
 from aed.cli.process import share_heaps
 from aed.cli.screen import say, table
 from aed.database.failover import FailoverWatch
@@ -33,6 +33,22 @@ Name = Annotated[
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The mapping, as JSON")]
 
 
+def _check_name(name: str) -> str:
+    """Return a name that a source may have. Raises ValueError, reported with all other errors."""
+    try:
+        sources.require_source_name(name)
+    except InvalidInput as error:
+        raise ValueError(in_own_language(error)) from None
+    return name
+
+
+class SourceOnCommandLine(EstateOrRegion):
+    """A source to add; its mapping is the content of a file."""
+
+    name: Annotated[str, AfterValidator(_check_name)]
+    mapping: Json[SourceMapping]
+
+
 @signals.command("add")
 def add(
     name: Name,
@@ -44,20 +60,21 @@ def add(
 
     The secret is not shown again. Run aed signals try first: it shows how a message is read.
     """
-    if (estate is None) == (region is None):
-        raise typer.BadParameter("Give either --estate or --region.")
-    read = _mapping_in(mapping)
+    new = validated(
+        SourceOnCommandLine,
+        {"name": name, "mapping": mapping.read_bytes(), "estate": estate, "region": region},
+    )
     with cli_transaction() as session:
         secret = sources.add_source(
             session,
             operator(),
-            name,
-            read,
-            estate_id=estate,
-            region=region,
+            new.name,
+            new.mapping,
+            estate_id=new.estate,
+            region=new.region,
             at=clock.now(),
         )
-    if read.signature is None:
+    if new.mapping.signature is None:
         say("Added. Its messages are received by aed signals mqtt.")
     else:
         say(secret)

@@ -9,7 +9,7 @@ import typer
 
 from aed import clock
 from aed.cli.context import cli_read_session, cli_transaction, operator
-from aed.cli.fields import Fields, fields_in, taking
+from aed.cli.fields import Fields, fields_in, taking, validated
 from aed.cli.rows import SHOWN, Id, Version
 from aed.cli.screen import say, table
 from aed.upkeep.spares import actions, queries
@@ -87,17 +87,18 @@ def move_spares(
     note: Annotated[str | None, typer.Option(help="Why, in words")] = None,
 ) -> None:
     """Record spares that came in, went out or were counted."""
+    new = validated(
+        SpareMovementIn,
+        {
+            "key": uuid.uuid4(),
+            "reason": reason,
+            "quantity": quantity,
+            "lot": lot,
+            "expires_on": expires_on,
+            "note": note,
+        },
+    )
     with cli_transaction() as session:
-        new = SpareMovementIn.model_validate(
-            {
-                "key": uuid.uuid4(),
-                "reason": reason,
-                "quantity": quantity,
-                "lot": lot,
-                "expires_on": expires_on,
-                "note": note,
-            }
-        )
         actions.record_movement(session, operator(), stock_id, new, at=clock.now())
         left = queries.count_of(session, queries.stock(session, operator(), stock_id)).quantity
         say(f"{left} left.")

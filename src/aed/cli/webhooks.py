@@ -6,10 +6,15 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
+from pydantic import AfterValidator, ValidationInfo
 
 from aed import clock
 from aed.cli.context import cli_read_session, cli_transaction, operator
+from aed.cli.fields import EstateOrRegion, validated
+from aed.cli.language import in_own_language
 from aed.cli.screen import say, table
+from aed.errors import InvalidInput
+from aed.notifications.endpoints import require_webhook_address
 from aed.notifications.queries import backlog
 from aed.settings import load_settings
 from aed.timebank.webhooks import actions, queries
@@ -18,6 +23,21 @@ from aed.timebank.webhooks.models import WebhookEventType
 webhooks = typer.Typer(no_args_is_help=True)
 
 WebhookId = Annotated[int, typer.Argument(help="The webhook's id: see aed webhooks list", metavar="ID")]
+
+
+def _check_address(address: str, info: ValidationInfo) -> str:
+    """Return an address to which a webhook may send. Raises ValueError, reported with all other errors."""
+    try:
+        require_webhook_address(address, is_private_allowed=(info.context or {})["is_private_allowed"])
+    except InvalidInput as error:
+        raise ValueError(in_own_language(error)) from None
+    return address
+
+
+class WebhookOnCommandLine(EstateOrRegion):
+    """A webhook to add."""
+
+    address: Annotated[str, AfterValidator(_check_address)]
 
 
 @webhooks.command("add")
@@ -31,16 +51,19 @@ def add(
 
     Prints the secret that signs the messages; it is not shown again.
     """
-    if (estate is None) == (region is None):
-        raise typer.BadParameter("Give either --estate or --region.")
     settings = load_settings()
+    new = validated(
+        WebhookOnCommandLine,
+        {"address": address, "estate": estate, "region": region},
+        context={"is_private_allowed": settings.notify_allow_private},
+    )
     with cli_transaction(settings) as session:
         _, secret = actions.add_subscription(
             session,
             operator(),
-            estate_id=estate,
-            region=region,
-            address=address,
+            estate_id=new.estate,
+            region=new.region,
+            address=new.address,
             events=events,
             at=clock.now(),
             is_private_allowed=settings.notify_allow_private,

@@ -82,6 +82,14 @@ def add_webhook(
     return made, secret
 
 
+def require_webhook_address(address: str, *, is_private_allowed: bool) -> None:
+    """Require that a webhook may have the address. Raises InvalidInput."""
+    _check_url(
+        EndpointInput("webhook", Channel.WEBHOOK, address, new_secret()),
+        is_private_allowed=is_private_allowed,
+    )
+
+
 def subscribe(
     session: Session, who: Viewer, given: EndpointInput, *, at: datetime, is_private_allowed: bool = False
 ) -> EndpointRow:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from aed.accounts.fields import Code
+from aed.accounts.fields import Code, FreeText
 from aed.timebank.apps.models import ClientApp
 
 Origin = Annotated[
@@ -18,6 +18,8 @@ Origin = Annotated[
         description="Scheme, host and port of a site, such as https://app.example.org",
     ),
 ]
+MAX_ORIGINS: Final = 10
+AppName = Annotated[FreeText, Field(min_length=1, max_length=100)]
 
 
 class ClientAppIn(BaseModel):
@@ -30,12 +32,12 @@ class ClientAppIn(BaseModel):
         },
     )
 
-    name: str = Field(min_length=1, max_length=100)
+    name: AppName
     estate_id: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = None
     region: Code | None = Field(None, description="Code of a region, in place of an estate")
     origins: list[Origin] = Field(
         default=[],
-        max_length=10,
+        max_length=MAX_ORIGINS,
         description="Sites that may show the view in a frame; web views need none",
     )
 

@@ -14,6 +14,7 @@ from aed.http.parameters import RowId
 from aed.upkeep.signals import actions, queries, sources
 from aed.upkeep.signals.actions import NewSignal
 from aed.upkeep.signals.schemas import MessagesReceived, MonitorOut, SignalIn, SignalReceived, SignalTokenOut
+from aed.upkeep.signals.sources import SourceName
 
 router = APIRouter(tags=["signals"])
 
@@ -65,7 +66,6 @@ def revoke_signal_token(session: WriteSession, viewer: ViewerDep, device_id: Row
     actions.revoke_token(session, viewer, device_id, at=clock.now())
 
 
-SourceName = Annotated[str, Path(max_length=64, pattern="^[a-z0-9][a-z0-9_.-]*$", examples=["guardbox"])]
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -84,7 +84,7 @@ async def _content(request: Request) -> bytes:
 def receive_vendor_messages(
     request: Request,
     session: WriteSession,
-    signal_source: SourceName,
+    signal_source: Annotated[SourceName, Path()],
     content: Annotated[bytes, Depends(_content)],
 ) -> MessagesReceived:
     """Receive signals in the format of a vendor, as the mapping of the source says.

@@ -44,6 +44,8 @@ FIRST_PAUSE: Final = 1.0
 STEADY_SECONDS: Final = 30.0
 """A connection that lasted as long was a good one: the next pause is the first again."""
 DATABASE_SECONDS: Final = 5.0
+MAX_UNKNOWN_LOGGED: Final = 200
+"""Serial numbers of unknown devices that are logged between two beats."""
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -84,6 +86,8 @@ class MqttBridge:
         self._counts = BridgeCounts()
         self._logged: set[str] = set()
         """Topics of which a malformed message was logged since the last beat."""
+        self._unknown: set[str] = set()
+        """Serial numbers of no device that were logged since the last beat."""
         self._beat_at = float("-inf")
 
     def run(self) -> None:
@@ -228,6 +232,9 @@ class MqttBridge:
                     readable.append((each, bodies))
             except AedError as error:
                 self._count_malformed(each.message, error.detail)
+            except Exception as error:  # or the broker would send it to each next process, which would stop
+                log.error("message not read", exc_info=error)
+                self._count_malformed(each.message, f"It cannot be read: {type(error).__name__}")
         if not self._commit(readable):
             return False
         for each in arrived:  # in the order of arrival, as the protocol demands
@@ -284,10 +291,16 @@ class MqttBridge:
                     self._counts.is_new += each.is_new
                     self._counts.known += each.known
                     self._counts.unknown_serials += len(each.unknown_serials)
-                    if each.unknown_serials:
-                        log.warning("signals of unknown devices", serials=each.unknown_serials[:20])
+                    self._log_unknown(each.unknown_serials)
                 return True
         return False
+
+    def _log_unknown(self, serials: Sequence[str]) -> None:
+        """Log the serial numbers of no device, each once between two beats; cut off a long one."""
+        new = [short for each in serials[:20] if (short := each[:100]) not in self._unknown]
+        if new and len(self._unknown) < MAX_UNKNOWN_LOGGED:
+            self._unknown.update(new)
+            log.warning("signals of unknown devices", serials=new)
 
     def _count_malformed(self, message: mqtt.MQTTMessage, reason: str) -> None:
         topic = _printable(message)
@@ -307,6 +320,7 @@ class MqttBridge:
         """Write the state, and read the sources, which may have changed."""
         self._beat_at = time.monotonic()
         self._logged.clear()
+        self._unknown.clear()
         is_connected = self._connected_at is not None
         try:
             with answer_within(DATABASE_SECONDS), transaction(self._database) as session:

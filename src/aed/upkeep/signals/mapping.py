@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from aed.errors import InvalidInput
 from aed.upkeep.signals.rules import Door, ReadingKind, ReadingValue, SelfTest
@@ -20,8 +20,22 @@ from aed.upkeep.signals.rules import Door, ReadingKind, ReadingValue, SelfTest
 MAX_MESSAGES: Final = 500
 """Messages in one request."""
 
-Pointer = Annotated[str, Field(pattern="^(/[^/]*)*$", max_length=300, examples=["/data/battery"])]
+
+def _check_printable(text: str) -> str:
+    """Return a text without control characters: PostgreSQL stores no NUL. Raises ValueError."""
+    if not text.isprintable():
+        raise ValueError(f"{text!r} must not contain control characters")
+    return text
+
+
+Pointer = Annotated[
+    str,
+    Field(pattern="^(/[^/]*)*$", max_length=300, examples=["/data/battery"]),
+    AfterValidator(_check_printable),
+]
 """A JSON Pointer (RFC 6901): keys and indexes, each after a slash; empty for the whole."""
+VendorValue = Annotated[str, AfterValidator(_check_printable)]
+"""A value as the vendor writes it."""
 
 
 SERIAL_LEVEL: Final = "{serial}"
@@ -98,9 +112,9 @@ class ReadingPath(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: Pointer
-    values: dict[str, str | float | bool] | None = Field(None, max_length=50)
-    factor: float = 1
-    offset: float = 0
+    values: dict[VendorValue, str | float | bool] | None = Field(None, max_length=50)
+    factor: FiniteFloat = 1
+    offset: FiniteFloat = 0
 
 
 class SourceMapping(BaseModel):
@@ -229,8 +243,14 @@ def _message(mapping: SourceMapping, item: object, topic_serial: str | None) -> 
 
 
 def _digest(item: object) -> str:
-    """Return an id for a message without one: the same message again has the same."""
-    return "sha256:" + hashlib.sha256(orjson.dumps(item, option=orjson.OPT_SORT_KEYS)).hexdigest()[:48]
+    """Return an id for a message without one: the same message again has the same. Raises InvalidInput."""
+    try:
+        content = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # orjson reads more levels than it writes
+        raise InvalidInput(
+            "The message has too many levels of lists and objects within each other.", field="body"
+        ) from None
+    return "sha256:" + hashlib.sha256(content).hexdigest()[:48]
 
 
 def value_at(document: object, pointer: str) -> object:

@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import orjson
+from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,9 @@ from aed.upkeep.signals.mapping import SourceMapping, VendorMessage, is_signed, 
 from aed.upkeep.signals.models import SignalSource
 
 SECRET_PREFIX: Final = "sig_"
+SourceName = Annotated[str, Field(max_length=64, pattern="^[a-z0-9][a-z0-9_.-]*$", examples=["guardbox"])]
+"""The name of a source, in the address of its endpoint."""
+_NAME: Final = TypeAdapter(SourceName)
 
 
 def add_source(
@@ -39,8 +43,9 @@ def add_source(
     """Accept the messages of a vendor about devices of an estate or of a region; return its secret.
 
     For the estate's manager or the region's administrator. Raises NotFound, NotSignedIn, NotAllowed; Conflict
-    for a name that is taken.
+    for a name that is taken, InvalidInput for one that no address can have.
     """
+    require_source_name(name)
     if estate_id is not None:
         region_id = estate_queries.estate(session, who, estate_id).region_id
     else:
@@ -60,6 +65,18 @@ def add_source(
     )
     flush_or_conflict(session, "A source of signals with this name exists already.", "name")
     return secret
+
+
+def require_source_name(name: str) -> None:
+    """Require that an address can have the name. Raises InvalidInput."""
+    try:
+        _NAME.validate_python(name)
+    except ValidationError:
+        raise InvalidInput(
+            "The name of a source must have 1 to 64 characters out of a-z, 0-9, '-', '_' and '.', and begin "
+            "with a letter or a digit, such as guardbox.",
+            field="name",
+        ) from None
 
 
 def revoke_source(session: Session, who: Viewer, name: str, *, at: datetime) -> None:
