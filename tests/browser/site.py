@@ -19,19 +19,23 @@ from tests.commands import wait_until_answered
 
 @dataclass(frozen=True)
 class Site:
-    """A running server on a database of its own with the demo district."""
+    """A running server on a database of its own."""
 
     address: str
     settings: Settings
     database: Database
     """The server's database, to prepare what a test needs."""
+    log: Path
+    """What the server printed."""
 
 
 @contextmanager
-def running_site(folder: Path, database_url: str, *, moved: MovedClock | None = None) -> Iterator[Site]:
-    """Load the demo district into the database and run `aed serve`, with its files in the folder.
+def running_site(
+    folder: Path, database_url: str, *, moved: MovedClock | None = None, is_demo: bool = True
+) -> Iterator[Site]:
+    """Load the demo district into the database, unless `is_demo` is false, and run `aed serve`.
 
-    The clock of both is the real one, unless another is given.
+    Its files are in the folder. The clock of both is the real one, unless another is given.
     """
     prepare = None if moved is None else partial(install, moved)
     with socket.socket() as probe:
@@ -47,9 +51,10 @@ def running_site(folder: Path, database_url: str, *, moved: MovedClock | None = 
         "AED_PUBLIC_URL": f"http://127.0.0.1:{port}",
     }
     environment = {**os.environ, **settings}
-    log = folder / "demo.log"
-    demo = forked.start(["demo"], cwd=folder, env=environment, output=log, prepare=prepare)
-    assert demo.wait(300) == 0, log.read_text(encoding="utf-8")
+    if is_demo:
+        log = folder / "demo.log"
+        demo = forked.start(["demo"], cwd=folder, env=environment, output=log, prepare=prepare)
+        assert demo.wait(300) == 0, log.read_text(encoding="utf-8")
     log = folder / "serve.log"
     serve = ["serve", "--port", str(port)]
     server = forked.start(serve, cwd=folder, env=environment, output=log, prepare=prepare)
@@ -64,7 +69,7 @@ def running_site(folder: Path, database_url: str, *, moved: MovedClock | None = 
             public_url=settings["AED_PUBLIC_URL"],
         )
         database = open_database(opened)
-        yield Site(address, opened, database)
+        yield Site(address, opened, database, log)
         database.close()
     finally:
         server.terminate()
