@@ -233,7 +233,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.more_gauges = bridge_gauges
     app.state.network = network_at(settings.walking_network)
     live_places(settings)  # load a cluster's client now, and not during a request
-    for part in (  # the busiest first, since routes are tried in order
+    app.include_router(health.router)
+    for part in (  # what must be quick first, since routes are tried in order
         lookup_api,
         drills_api,
         live_api,
@@ -343,7 +344,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(map_api.router)
     app.include_router(web_api.router)
     app.include_router(docs.router)
-    app.include_router(health.router)
     add_error_handlers(app)
     complete_document(app)
     if standbys is not None:
