@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
+from typing import Final
 
 import pytest
-from sqlalchemy import select
+from pydantic import ValidationError
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Role
+from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import OutboxMessage
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.spares.actions import notify_of_expiring_spares
 from aed.upkeep.spares.models import SpareMovement, SpareStock
-from aed.upkeep.spares.queries import movements, stocks
-from aed.upkeep.spares.rules import SpareLot, lot_to_take, must_order
+from aed.upkeep.spares.queries import latest_movements, movements, stocks
+from aed.upkeep.spares.rules import MAX_SCOPE_LENGTH, SpareLot, lot_to_take, must_order, scope_key
+from aed.upkeep.spares.schemas import SpareStockIn
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
+from tests.waiting import eventually
 
+KINDS: Final = ("pads", "battery")
 EARLY, LATE = date(2027, 1, 31), date(2028, 6, 30)
 LOTS = [SpareLot("B", LATE, 2), SpareLot("a1", EARLY, 1), SpareLot("gone", date(2026, 12, 1), 0)]
 
@@ -33,6 +42,23 @@ def test_a_spare_is_taken_by_its_lot_or_from_the_first_to_expire() -> None:
 def test_ordering_is_asked_for_once_at_the_reorder_point() -> None:
     assert [must_order(before=n + 1, after=n, reorder_point=2) for n in (3, 2, 1)] == [False, True, False]
     assert not must_order(before=1, after=2, reorder_point=2), "something came in"
+
+
+def test_a_stock_has_one_key_whatever_the_case_and_length_of_names() -> None:
+    def key(maker: str | None, model: str | None = None) -> str:
+        return scope_key(ConsumableKind.PADS, maker=maker, model=model)
+
+    assert key("Heartline", "H1") == key("HEARTLINE", "h1") == "pads|heartline|h1"
+    assert key(None) != key("Heartline") != key("Heartline", "H1")
+    long = "\N{GREEK SMALL LETTER IOTA WITH DIALYTIKA AND TONOS}" * 100  # three characters if case is folded
+    assert len(key(long, long)) <= MAX_SCOPE_LENGTH
+    assert key(long, long) != key(long, long[1:])
+
+
+def test_a_blank_maker_is_none_and_a_model_needs_one() -> None:
+    assert SpareStockIn.model_validate({"kind": "pads", "maker": " ", "model": ""}).maker is None
+    with pytest.raises(ValidationError, match="give the maker of this model too"):
+        SpareStockIn.model_validate({"kind": "pads", "maker": " ", "model": "H1"})
 
 
 def left(session: Session, stock: SpareStock) -> list[tuple[str, int]]:
@@ -103,6 +129,52 @@ def test_a_check_takes_the_spare_of_the_model_and_asks_to_order(session: Session
     assert (taken.device_id, taken.check_id, taken.by_name) == (device.id, made.check.id, made.check.by_name)
     texts = session.scalars(select(OutboxMessage.text_zh)).all()
     assert [text for text in texts if text and "采购" in text and "仅剩1件" in text]
+
+
+def test_the_last_movements_of_all_stocks_are_read_at_once(session: Session) -> None:
+    estate = make.estate(session)
+    pads, battery = (make.spare_stock(session, estate, kind=kind, received=5) for kind in ("pads", "battery"))
+    for _ in range(3):
+        make.spare_movement(session, pads, "fitted", 1)
+
+    found = latest_movements(session, stocks(session, ADMINISTRATOR, estate.id), limit=2)
+
+    assert {key: [each.quantity for each in of] for key, of in found.items()} == {
+        pads.id: [-1, -1],
+        battery.id: [5],
+    }
+
+
+def test_a_check_locks_all_its_stocks_in_one_order(database: Database) -> None:
+    """Two checks that fit the same kinds in another order must not wait for each other."""
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    with database.write_sessions.begin() as session:
+        estate = make.estate(session)
+        first, second = (make.spare_stock(session, estate, kind=kind, received=5).id for kind in KINDS)
+        device = make.device(session, of=estate).id
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+
+    def check() -> None:
+        with database.write_sessions.begin() as session:
+            replaced = [{"kind": kind, "expires_on": "2029-01-31"} for kind in reversed(KINDS)]
+            make.check(session, session.get_one(Device, device), replaced=replaced)
+
+    def locked(session: Session, stock_id: int) -> None:
+        session.execute(select(SpareStock.id).where(SpareStock.id == stock_id).with_for_update(nowait=True))
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write_sessions.begin() as session:
+            locked(session, first)
+            done = pool.submit(check)
+
+            def is_waiting() -> bool:
+                with database.read_sessions() as reading:
+                    return bool(reading.scalar(waiting))
+
+            assert eventually(is_waiting)
+            locked(session, second)
+        done.result(60)
 
 
 def test_managers_are_notified_once_by_day_of_spares_that_expire(session: Session) -> None:

@@ -186,6 +186,23 @@ def test_a_device_is_changed_and_its_hours_are_previewed_first(
     assert (keeper_of(session, now)) == "Chen"
     session.commit()
 
+    for wrong, said in (
+        ({"udi_di": "06901234567890"}, "UDI-DI: The check digit of this UDI-DI is wrong"),
+        ({"maker": "x\x00"}, "Maker: must not contain control characters"),
+        ({"manufactured_on": "1889-01-01"}, "Date of manufacture: Input should be greater than or equal to"),
+    ):
+        refused = browser.post(path, data=form_of(browser.get(path).text) | wrong)
+        assert (refused.status_code, said in refused.text) == (422, True), said
+    made = {"maker": "Heartline", "manufactured_on": "2024-05-31"}
+    assert browser.post(path, data=form_of(browser.get(path).text) | made).status_code == 303
+    undo = re.search(r'name="change_id" value="(\d+)"', browser.get(path.partition("/devices")[0]).text)
+    assert undo is not None
+    assert browser.post(f"{path}/undo", data={"change_id": undo[1]}).status_code == 303
+    session.expire_all()
+    now = session.get_one(Device, device.id)
+    assert (now.maker, now.manufactured_on) == (None, None)
+    session.commit()
+
     without_reason = browser.post(path, data=form_of(browser.get(path).text) | {"state": "out_of_service"})
     assert (without_reason.status_code, 'id="problem"' in without_reason.text) == (422, True)
 
@@ -249,6 +266,8 @@ def test_a_manager_gives_and_ends_roles(
     ):
         refused = browser.post(path, data=new | fields)
         assert (refused.status_code, f'id="{problem}"' in refused.text) == (422, True)
+    unprintable = browser.post(path, data=new | {"name": "Chen\x00", "phone": "138 0013 2009"})
+    assert "Name: must not contain control characters" in unprintable.text
     assert (
         browser.post(path, data=new | {"role": "estate_manager", "phone": "138 0013 2009"}).status_code == 403
     )

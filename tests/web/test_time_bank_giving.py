@@ -149,7 +149,9 @@ def test_a_family_account_is_opened_joined_paid_into_and_left(
     ids = [mother.id, son.id]
     phone, sons = browser_of(mother.id), browser_of(son.id)
     assert phone.post(PEOPLE, data={"change": "open_family", "name": " "}).status_code == 422
-    assert phone.post(PEOPLE, data={"change": "open_family", "name": "The Wangs"}).status_code == 303
+    unprintable = phone.post(PEOPLE, data={"change": "open_family", "name": "Wang\x00"})
+    assert (unprintable.status_code, "cannot be displayed" in unprintable.text) == (422, True)
+    assert phone.post(PEOPLE, data={"change": "open_family", "name": "王家\u3000一号"}).status_code == 303
     link = invite(phone, "family")
     assert accept(link, sons) == 403, "no relative yet"
     accept(invite(phone, "child"), sons)
@@ -161,7 +163,7 @@ def test_a_family_account_is_opened_joined_paid_into_and_left(
 
     phone.post(GIVE, data={"to": "family", "points": "30", "key": str(uuid4())})
     page = sons.get(PEOPLE).text
-    assert re.search("The Wangs</strong> · 30 points<br>Wang (Fang, Wang Lei|Lei, Wang Fang)", page)
+    assert re.search("王家\u3000一号</strong> · 30 points<br>Wang (Fang, Wang Lei|Lei, Wang Fang)", page)
     assert sons.post(PEOPLE, data={"change": "leave_family"}).status_code == 303
     refused = phone.post(PEOPLE, data={"change": "leave_family"})
     assert refused.status_code == 409

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
+from aed.translation import noop
+
 
 def _known_time_zone(value: str) -> str:
     try:
@@ -31,11 +33,11 @@ def has_control_characters(value: str) -> bool:
 
 def _without_control_characters(value: str) -> str:
     if has_control_characters(value):
-        raise ValueError("must not contain control characters")
+        raise ValueError(noop("must not contain control characters"))
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError("must be valid Unicode text") from None
+        raise ValueError(noop("must be valid Unicode text")) from None
     return value
 
 

@@ -31,6 +31,11 @@ def _understood_hours(value: str) -> str:
         raise ValueError(error.detail) from None
 
 
+def _without_separators(value: object) -> object:
+    """Remove what scanners of GS1 codes send between two elements (FNC1, U+001D)."""
+    return value.replace("\x1d", " ") if isinstance(value, str) else value
+
+
 def _understood_udi_di(value: str) -> str:
     try:
         return normalise_udi_di(value)
@@ -87,6 +92,7 @@ Room = Annotated[
 Label = Annotated[FreeText, Field(max_length=100)]
 UdiDi = Annotated[
     FreeText,
+    BeforeValidator(_without_separators),
     Field(
         max_length=300,
         description="Device identifier of the UDI, such as the 14 digits after (01), or the whole code",

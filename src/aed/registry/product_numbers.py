@@ -12,8 +12,10 @@ MAX_NUMBER_LENGTH: Final = 100
 
 _GTIN_LENGTHS: Final = (8, 12, 13, 14)
 _GTIN_IN_BRACKETS: Final = re.compile(r"\(01\)([0-9]{14})(?:\([0-9]{2,4}\).*)?")
-_GTIN_IN_CODE: Final = re.compile(r"01([0-9]{14})(?:1[0-7][0-9]{6}|21|10).*")
-"""An element string of GS1 as scanners send it: the GTIN, then a date, a serial number or a lot."""
+_GTIN_IN_CODE: Final = re.compile(r"01([0-9]{14})(?:(?:1[0-7][0-9]{6}|21|10).*)?")
+"""An element string of GS1 as scanners send it: the GTIN, and perhaps a date, a serial number or a lot."""
+_SYMBOLS: Final = re.compile(r"^\](C1|D2|Q3|E0)")
+"""What scanners may send first: the kind of GS1 code that they have read."""
 _OTHER_ISSUER: Final = re.compile(r"[A-Z0-9][A-Z0-9.+*/$%-]{5,}|\+[A-Z0-9.*/$%-]{5,}")
 """A code of HIBCC, ICCBBA, MA (IDcode) or AHM (阿里健康)."""
 _NATIONAL_REGISTRATION: Final = re.compile(r"(.*?)械(注准|注进|注許|注许|备)(.*)")
@@ -25,7 +27,8 @@ def normalise_udi_di(text: str) -> str:
     Takes a GTIN of 8, 12, 13 or 14 digits, a whole code of GS1 as printed, (01)…(17)…(21)…, or as scanned,
     and the codes of other issuers as they are. Raises InvalidInput if the check digit of a GTIN is wrong.
     """
-    code = re.sub(r"\s", "", unicodedata.normalize("NFKC", text)).upper().removeprefix("]D2")
+    code = re.sub(r"\s", "", unicodedata.normalize("NFKC", text)).upper()
+    code = _SYMBOLS.sub("", code)
     found = _GTIN_IN_BRACKETS.fullmatch(code) or _GTIN_IN_CODE.fullmatch(code)
     digits = found[1] if found else code
     if digits.isascii() and digits.isdecimal():
@@ -65,16 +68,14 @@ def normalise_registration_number(text: str) -> str:
     found = _NATIONAL_REGISTRATION.fullmatch(number)
     if found is not None and found[2] != "备" and not re.fullmatch(r"[0-9]{4}[123][0-9]{6}", found[3]):
         raise InvalidInput(
-            "The registration number needs 11 digits after {words}: year, class and number, such as "
-            "国械注准20213080123.",
+            "The registration number needs 11 digits after 械注准, 械注进 or 械注许: year, class and number, "
+            "such as 国械注准20213080123.",
             field="registration_number",
-            words=f"械{found[2]}",
         )
     if not number or len(number) > MAX_NUMBER_LENGTH or not number.isprintable():
         raise InvalidInput(
-            "Give the registration number as on the label, such as 国械注准20213080123, in at most "
-            "{max_number_length} characters.",
+            "Give the registration number as on the label, such as 国械注准20213080123, in at most 100 "
+            "characters.",
             field="registration_number",
-            max_number_length=MAX_NUMBER_LENGTH,
         )
     return number

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from fastapi import Form, Request
+from pydantic import ValidationError
 
 from aed.errors import InvalidInput
-from aed.web.words import noop
+from aed.http.problems import validation_sentence
+from aed.web.words import noop, translator
 
 Text = Annotated[str, Form(max_length=300)]
 """A field of one line."""
+NOT_STORABLE: Final = noop("These values cannot be stored. Leave out unusual characters, and shorten them.")
+FIELD_PROBLEM: Final = noop("%(field)s: %(problem)s")
 BAD_PHONE: Final = noop("This is not a phone number that can receive messages. Check the digits.")
 
 
@@ -26,3 +31,17 @@ async def fields_by_name(request: Request, *, max_fields: int, max_characters: i
     if any(len(value) > max_characters for value in fields.values()):
         raise InvalidInput("A field of this form is too long.", field="form")
     return fields
+
+
+def problem_in(error: ValidationError, labels: Mapping[str, str], language: str) -> str:
+    """Return the label of the first wrong field of a form, and what would be right, in the language.
+
+    `labels` has the label of each field in English, by its name in the schema; a part of a field has that of
+    the whole.
+    """
+    _ = translator(language)
+    for each in error.errors(include_url=False):
+        if each["loc"] and (label := labels.get(str(each["loc"][0]))) is not None:
+            problem = validation_sentence(each, language)
+            return _(FIELD_PROBLEM) % {"field": _(label), "problem": problem}
+    return _(NOT_STORABLE)

@@ -32,6 +32,13 @@ UNDOABLE: Final = frozenset(
         "keeper_id",
         "state",
         "out_of_service_reason",
+        "maker",
+        "model",
+        "serial",
+        "registration_number",
+        "udi_di",
+        "manufactured_on",
+        "end_of_life_on",
     }
 )
 """Fields of a device whose earlier value an amendment sets again."""

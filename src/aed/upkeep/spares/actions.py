@@ -36,6 +36,7 @@ from aed.upkeep.spares.rules import (
     SpareState,
     lot_to_take,
     must_order,
+    scope_key,
 )
 from aed.upkeep.spares.schemas import SpareMovementIn, SpareStockAmend, SpareStockIn
 
@@ -48,8 +49,12 @@ def create_stock(
         require_estate_manager(who, estate_id)  # before revealing whether the estate exists
     estate = estate_queries.estate(session, who, estate_id)
     require_estate_manager(who, estate.id, region_id=estate.region_id)
-    scope = "|".join((str(new.kind), (new.maker or "").casefold(), (new.model or "").casefold()))
-    found = SpareStock(**new.model_dump(), estate_id=estate.id, scope=scope, state=SpareState.KEPT)
+    found = SpareStock(
+        **new.model_dump(),
+        estate_id=estate.id,
+        scope=scope_key(new.kind, maker=new.maker, model=new.model),
+        state=SpareState.KEPT,
+    )
     session.add(found)
     flush_or_conflict(session, "The estate keeps these spares already.", "model")
     record_creation(session, who, found, at=at)
@@ -194,11 +199,11 @@ def take_for_check(
 
     visibility: of a device that the viewer checks.
     """
-    if device.estate_id is None:
+    if device.estate_id is None or not fitted:
         return
+    kept = queries.stocks_for(session, device, [each.kind for each in fitted])
     for each in fitted:
-        kept = queries.stocks_for(session, device, each.kind)
-        scopes = [(PolicyScope(None, one.maker, one.model), one) for one in kept]
+        scopes = [(PolicyScope(None, one.maker, one.model), one) for one in kept if one.kind is each.kind]
         found = closest(scopes, PolicyScope(None, device.maker, device.model))
         if found is None:
             continue

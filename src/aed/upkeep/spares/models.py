@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.registry.devices.rules import ConsumableKind
 from aed.registry.estates.models import Estate
-from aed.upkeep.spares.rules import SpareReason, SpareState
+from aed.upkeep.spares.rules import MAX_SCOPE_LENGTH, SpareReason, SpareState
 
 
 class SpareStock(Versioned, Table):
@@ -36,7 +36,7 @@ class SpareStock(Versioned, Table):
     maker: Mapped[str | None] = mapped_column(String(100))
     """The maker and model of the devices that the spares fit; None: those of any."""
     model: Mapped[str | None] = mapped_column(String(100))
-    scope: Mapped[str] = mapped_column(String(300))
+    scope: Mapped[str] = mapped_column(String(MAX_SCOPE_LENGTH))
     """Kind, maker and model as one key, set by `actions`; one stock per key is kept in an estate."""
     reorder_point: Mapped[int]
     """The estate's managers are notified once no more than so many are left."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -107,8 +107,32 @@ def movements(
     return session.scalars(statement.order_by(SpareMovement.id.desc()).limit(limit)).all()
 
 
-def stocks_for(session: Session, device: Device, kind: ConsumableKind) -> Sequence[SpareStock]:
-    """Lock and return the stocks of a kind at the device's estate.
+def latest_movements(
+    session: Session, counts: Sequence[SpareCount], *, limit: int
+) -> dict[int, list[SpareMovement]]:
+    """Return the last movements of each stock, the last first, in one statement.
+
+    visibility: of stocks that the viewer was shown.
+    """
+    age = func.row_number().over(partition_by=SpareMovement.stock_id, order_by=SpareMovement.id.desc())
+    numbered = (
+        select(SpareMovement.id, age.label("age"))
+        .where(SpareMovement.stock_id.in_([each.stock.id for each in counts]))
+        .subquery()
+    )
+    latest = select(numbered.c.id).where(numbered.c.age <= limit)
+    found: dict[int, list[SpareMovement]] = {each.stock.id: [] for each in counts}
+    for each in session.scalars(
+        select(SpareMovement).where(SpareMovement.id.in_(latest)).order_by(SpareMovement.id.desc())
+    ):
+        found[each.stock_id].append(each)
+    return found
+
+
+def stocks_for(session: Session, device: Device, kinds: Collection[ConsumableKind]) -> Sequence[SpareStock]:
+    """Lock and return the stocks of these kinds at the device's estate, in order of id.
+
+    One statement for all kinds, so that two checks at once do not wait for each other.
 
     visibility: of a device that the caller checks.
     """
@@ -116,10 +140,11 @@ def stocks_for(session: Session, device: Device, kind: ConsumableKind) -> Sequen
         select(SpareStock)
         .where(
             SpareStock.estate_id == device.estate_id,
-            SpareStock.kind == kind,
+            SpareStock.kind.in_(kinds),
             SpareStock.state == SpareState.KEPT,
         )
         .options(joinedload(SpareStock.estate))
+        .order_by(SpareStock.id)
         .with_for_update(of=SpareStock)
     ).all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ from typing import Final
 from aed.registry.devices.rules import ConsumableKind
 
 MAX_SPARES: Final = 10_000
+MAX_SCOPE_LENGTH: Final = 300
 NOTICE_DAYS: Final = 90
 """How long before a spare expires the managers are notified, as for fitted consumables."""
 NOTICE_HOURS: Final = range(9, 18)
@@ -67,6 +69,15 @@ def lot_to_take(lots: Sequence[SpareLot], *, lot: str | None, expires_on: date |
         return next((each for each in left if each.lot.casefold() == lot.casefold()), None)
     same = (each for each in left if each.expires_on == expires_on)
     return next(same, left[0] if left else None)
+
+
+def scope_key(kind: ConsumableKind, *, maker: str | None, model: str | None) -> str:
+    """Return kind, maker and model as one key, equal for those that differ in case alone.
+
+    A name may grow when its case is folded: one that no longer fits its column is replaced by a digest.
+    """
+    key = "|".join((str(kind), (maker or "").casefold(), (model or "").casefold()))
+    return key if len(key) <= MAX_SCOPE_LENGTH else hashlib.sha256(key.encode()).hexdigest()
 
 
 def must_order(*, before: int, after: int, reorder_point: int) -> bool:

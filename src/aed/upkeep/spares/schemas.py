@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from aed.accounts.fields import FreeText, Id
 from aed.registry.devices.rules import ConsumableKind
-from aed.registry.fields import Day, Label
+from aed.registry.fields import Blank, Day, Label
+from aed.translation import noop
 from aed.upkeep.spares.models import SpareMovement
 from aed.upkeep.spares.queries import SpareCount
 from aed.upkeep.spares.rules import MAX_SPARES, SpareReason, SpareState
@@ -32,15 +33,18 @@ class SpareStockIn(BaseModel):
     )
 
     kind: ConsumableKind
-    maker: Label | None = Field(None, description="Maker of the devices that they fit; default: any")
-    model: Label | None = None
+    maker: Annotated[Label | None, Blank] = Field(
+        None, description="Maker of the devices that they fit; default: any"
+    )
+    model: Annotated[Label | None, Blank] = None
     reorder_point: ReorderPoint = 1
 
-    @model_validator(mode="after")
-    def _require_maker(self) -> Self:
-        if self.model is not None and self.maker is None:
-            raise ValueError("maker: give the maker of the model")
-        return self
+    @field_validator("model")
+    @classmethod
+    def _require_maker(cls, model: str | None, info: ValidationInfo) -> str | None:
+        if model is not None and "maker" in info.data and info.data["maker"] is None:
+            raise ValueError(noop("give the maker of this model too"))
+        return model
 
 
 class SpareStockAmend(BaseModel):
@@ -72,11 +76,11 @@ class SpareMovementIn(BaseModel):
     quantity: Annotated[int, Field(ge=0, le=MAX_SPARES)] = Field(
         description="How many came in or went out; for `counted`, how many of this lot are there"
     )
-    lot: Label | None = None
+    lot: Annotated[Label | None, Blank] = None
     expires_on: Day | None = Field(
         None, description="Required for what is received; otherwise by default that of the lot, or the first"
     )
-    note: FreeText | None = None
+    note: Annotated[FreeText | None, Blank] = None
 
 
 class SpareLotOut(BaseModel):

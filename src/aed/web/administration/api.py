@@ -27,14 +27,12 @@ from aed.translation import detail_of
 from aed.web.administration import accounts_page, audit_page, operations_page, page, queries, sources_page
 from aed.web.administration.actions import ACTS, BAD_CHOICE, Sent
 from aed.web.administration.rules import TITLES, Asked, Content, Subject
-from aed.web.form_fields import fields_by_name
+from aed.web.form_fields import NOT_STORABLE, fields_by_name
 from aed.web.language import language_of
 from aed.web.render import NO_STORE, render, to_sign_in
-from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-NOT_STORABLE: Final = noop("These values cannot be stored. Leave out unusual characters, and shorten them.")
 MAX_FIELDS: Final = 20
 MAX_CHARACTERS: Final = 20_000
 

@@ -40,6 +40,7 @@ from aed.web.dispatch_board.requests import (
     open_incident,
     typed_place,
 )
+from aed.web.form_fields import NOT_STORABLE
 from aed.web.language import language_of
 from aed.web.render import NO_STORE, POLICY, render, to_sign_in
 from aed.web.words import noop, translator
@@ -48,7 +49,6 @@ router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
 MAX_INCIDENTS: Final = 50
 """How many running incidents, the newest, are on the board."""
-NOT_STORABLE: Final = noop("These values cannot be stored. Leave out unusual characters, and shorten them.")
 ANSWERED_MEANWHILE: Final = noop(
     "They have answered meanwhile: “{state}”. You entered “{reply}”. Send again to enter it all the same."
 )

@@ -24,6 +24,7 @@ from aed.translation import detail_of
 from aed.upkeep.checks.requests import request_check
 from aed.upkeep.rules import short_number
 from aed.web.estate_desk import queries
+from aed.web.form_fields import NOT_STORABLE
 from aed.web.words import noop, translator
 
 MAX_TICKED: Final = 500
@@ -34,7 +35,6 @@ BAD_CHANGE: Final = noop("Choose what to do with the ticked AEDs.")
 CHANGED: Final = noop("Done.")
 UNCHANGED: Final = noop("It was so already.")
 ASKED_BEFORE: Final = noop("It was asked for within the last day.")
-NOT_STORABLE: Final = noop("These values cannot be stored. Leave out unusual characters, and shorten them.")
 
 
 def require_person(viewer: Viewer) -> None:

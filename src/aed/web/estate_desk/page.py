@@ -275,6 +275,10 @@ def fields_of(device: Device) -> dict[str, str]:
     }
 
 
+LABELS: Final = FIELD_NAMES | {"opening_hours": FIELD_NAMES["hours"], "keeper": FIELD_NAMES["keeper_name"]}
+"""The labels of the form by the names of the fields of a `DeviceAmend`."""
+
+
 def hours_in(fields: Mapping[str, str]) -> str | None:
     """Return the expression that the form means, or None for unknown hours."""
     kind = fields.get("hours_kind", "")

@@ -30,17 +30,15 @@ from aed.upkeep.signals.queries import monitors_of
 from aed.web.estate_desk import page, queries
 from aed.web.estate_desk.actions import require_person
 from aed.web.estate_desk.page import MAX_VALUE
-from aed.web.form_fields import fields_by_name
+from aed.web.form_fields import fields_by_name, problem_in
 from aed.web.language import language_of
 from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.signals import signals_of
 from aed.web.week import week_of
-from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
 MAX_FIELDS: Final = 30
-NOT_STORABLE: Final = noop("These values cannot be stored. Leave out unusual characters, and shorten them.")
 
 
 async def _fields(request: Request) -> dict[str, str]:
@@ -92,9 +90,10 @@ def amend_device(
         now = page.fields_of(device)
         clashes = page.clashes_of(now | changed, now, changed.keys())
         return _device_page(request, session, device, now | changed, status=409, clashes=clashes)
-    except ValidationError:
+    except ValidationError as error:
+        problem = problem_in(error, page.LABELS, language_of(request))
         return _device_page(
-            request, session, device, typed, was=was, version=version, status=422, problem=NOT_STORABLE
+            request, session, device, typed, was=was, version=version, status=422, problem=problem
         )
     except AedError as error:
         if error.status not in (409, 422):

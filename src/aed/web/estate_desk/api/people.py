@@ -24,13 +24,14 @@ from aed.http.query import ANY_PARAMETER
 from aed.translation import detail_of
 from aed.web.estate_desk import page, queries
 from aed.web.estate_desk.actions import require_person
-from aed.web.form_fields import BAD_PHONE
+from aed.web.form_fields import BAD_PHONE, problem_in
 from aed.web.language import language_of
 from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
+NAME: Final = noop("Name")
 NO_NAME: Final = noop("Enter the name of the person.")
 OTHER_NAME: Final = noop("This number is registered under another name. Check the name and the number.")
 
@@ -79,8 +80,9 @@ def add_role(
             else:
                 person = PersonIn(name=name.strip(), phone=number, language=Language.ZH, role=new)
                 add_person(session, viewer, person, country=settings.phone_country, at=clock.now())
-    except ValidationError:
-        return _people_page(request, session, viewer, estate_id, typed, status=422, name_error=NO_NAME)
+    except ValidationError as error:
+        problem = problem_in(error, {"name": NAME}, language_of(request)) if name.strip() else NO_NAME
+        return _people_page(request, session, viewer, estate_id, typed, status=422, name_error=problem)
     except AedError as error:
         if error.status not in (409, 422):
             raise

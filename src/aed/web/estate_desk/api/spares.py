@@ -26,13 +26,13 @@ from aed.upkeep.spares import queries as spare_queries
 from aed.upkeep.spares.rules import KIND_WORDS, SpareReason
 from aed.upkeep.spares.schemas import SpareMovementIn, SpareStockAmend, SpareStockIn, SpareStockOut
 from aed.web.estate_desk import queries
-from aed.web.estate_desk.actions import NOT_STORABLE, require_person
+from aed.web.estate_desk.actions import require_person
+from aed.web.form_fields import Text, problem_in
 from aed.web.language import language_of
 from aed.web.render import NO_STORE, render, to_sign_in
-from aed.web.words import noop, translator
+from aed.web.words import noop
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
-Text = Annotated[str, Form(max_length=300)]
 SHOWN_MOVEMENTS: Final = 20
 REASONS: Final = {
     SpareReason.RECEIVED: noop("Came in"),
@@ -42,6 +42,8 @@ REASONS: Final = {
     SpareReason.COUNTED: noop("Counted: so many are there"),
 }
 FIELDS: Final = {
+    "reason": noop("What happened"),
+    "kind": noop("Kind"),
     "quantity": noop("How many"),
     "reorder_point": noop("Order when no more are left than"),
     "expires_on": noop("Expiry date"),
@@ -50,7 +52,6 @@ FIELDS: Final = {
     "model": noop("Model of the AED (optional)"),
     "note": noop("Note (optional)"),
 }
-BAD_VALUE: Final = noop("This value cannot be used:")
 
 
 @router.get("/desk/{estate_id}/spares")
@@ -97,18 +98,20 @@ def change_spares(
         "expires_on": expires_on,
         "note": note,
     }
+    at_stock = stock
     try:
         with session.begin_nested():
             if do == "add":
                 new = SpareStockIn.model_validate(
                     _given(kind=kind, maker=maker, model=model, reorder_point=reorder_point)
                 )
-                spare_actions.create_stock(session, viewer, estate_id, new, at=at)
+                at_stock = spare_actions.create_stock(session, viewer, estate_id, new, at=at).id
             elif do == "amend":
                 change = SpareStockAmend.model_validate(_given(reorder_point=reorder_point))
                 spare_actions.amend_stock(session, viewer, stock, change, version=version, at=at)
             elif do == "withdraw":
                 spare_actions.withdraw_stock(session, viewer, stock, version=version, at=at)
+                at_stock = 0
             else:
                 moved = SpareMovementIn.model_validate(
                     _given(
@@ -117,9 +120,7 @@ def change_spares(
                 )
                 spare_actions.record_movement(session, viewer, stock, moved, at=at)
     except ValidationError as error:
-        field = str(error.errors()[0]["loc"][0]) if error.errors()[0]["loc"] else ""
-        _ = translator(language)
-        problem = f"{_(BAD_VALUE)} {_(FIELDS[field])}" if field in FIELDS else _(NOT_STORABLE)
+        problem = problem_in(error, FIELDS, language)
         return _page(
             request, session, viewer, estate_id, status=422, problem=problem, at_stock=stock, typed=typed
         )
@@ -138,7 +139,7 @@ def change_spares(
             at_stock=stock,
             typed=typed,
         )
-    return RedirectResponse(f"/desk/{estate_id}/spares#stock-{stock}", 303)
+    return RedirectResponse(f"/desk/{estate_id}/spares#stock-{at_stock}", 303)
 
 
 def _given(**fields: str) -> dict[str, str]:
@@ -169,10 +170,7 @@ def _page(
         estate=estate,
         typed=typed or {},
         stocks=[SpareStockOut.of(each) for each in counts],
-        movements={
-            each.stock.id: spare_queries.movements(session, viewer, each.stock.id, limit=SHOWN_MOVEMENTS)
-            for each in counts
-        },
+        movements=spare_queries.latest_movements(session, counts, limit=SHOWN_MOVEMENTS),
         keys={each.stock.id: str(uuid.uuid4()) for each in counts},
         today=clock.now().astimezone(zone).date(),
         zone=zone,

@@ -12,10 +12,12 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.fields import FreeText
 from aed.accounts.people.queries import names_of
 from aed.accounts.permissions import Viewer
 from aed.accounts.viewers import viewer_of_person
@@ -159,11 +161,20 @@ def change_people(
     return RedirectResponse("/me/time-bank/people", 303)
 
 
+_FREE_TEXT: Final = TypeAdapter[str](FreeText)
+
+
 def _family_name(typed: str) -> str:
     """Return the name of a family account. Raises InvalidInput."""
-    if not typed.strip() or not typed.isprintable():
+    if not typed.strip():
         raise InvalidInput("Write a name for the family account.", field="name")
-    return typed.strip()
+    try:
+        return _FREE_TEXT.validate_python(typed)
+    except ValidationError:
+        raise InvalidInput(
+            "The name of the family account has characters that cannot be displayed. Type it again.",
+            field="name",
+        ) from None
 
 
 @router.post("/me/time-bank/people/invitations")
