@@ -24,7 +24,7 @@ PASSWORD, CODE = SignInMethod.PASSWORD, SignInMethod.CODE
 ASK_FOR_CODE, SECOND_FACTOR = SignInMethod.ASK_FOR_CODE, SignInMethod.SECOND_FACTOR
 
 
-def test_the_limits_are_those_that_were_agreed() -> None:
+def test_the_limits_of_sign_in_are_as_agreed() -> None:
     assert {
         PASSWORD: (AttemptLimit(10, QUARTER), AttemptLimit(30, DAY)),
         CODE: (AttemptLimit(5, HOUR), AttemptLimit(10, DAY)),

@@ -135,7 +135,7 @@ def test_a_change_is_shown_without_a_tap(page: Page, view: View, site: Site, cal
     check(page, view, "call-over")
 
 
-def test_stood_down_and_invalid_links_are_said(page: Page, view: View, site: Site, call: str) -> None:
+def test_pages_of_stood_down_and_invalid_links(page: Page, view: View, site: Site, call: str) -> None:
     def stand_down(alert: Alert) -> None:
         alert.state = AlertState.STOOD_DOWN
 

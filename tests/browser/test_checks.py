@@ -273,7 +273,7 @@ def last_code(site: Site, person_id: int) -> str:
     return "".join(each for each in text[:40] if each.isdigit())[:6]
 
 
-def test_those_who_may_not_check_are_told_so(open_page: OpenPage, site: Site, view: View) -> None:
+def test_the_pages_of_a_refused_check(open_page: OpenPage, site: Site, view: View) -> None:
     with site.database.write_sessions() as session, session.begin():
         key = make.sign_in(session, make.person(session).id)
         code = short_number(

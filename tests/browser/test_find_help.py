@@ -184,7 +184,7 @@ def test_without_signal_the_kept_base_map_is_drawn(open_page: OpenPage, view: Vi
     assert page.locator("#map canvas").count() == 0
 
 
-def test_without_signal_and_a_kept_estate_the_page_says_whom_to_call(page: Page, view: View) -> None:
+def test_offline_without_a_saved_estate_the_page_shows_the_emergency_number(page: Page, view: View) -> None:
     page.goto("/")
     assert evaluate(page, "navigator.serviceWorker.ready.then(r => r.active.state !== '')")
     page.context.set_offline(True)

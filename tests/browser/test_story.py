@@ -220,7 +220,7 @@ def test_a_passer_by_reports_an_aed_that_is_not_there(open_page: OpenPage, distr
     expect(passer_by.locator(".notice.bad")).to_be_visible()
 
 
-def test_a_keeper_whose_number_came_with_a_list_checks_on_the_first_try(
+def test_a_keeper_from_an_imported_list_can_sign_in_and_check(
     open_page: OpenPage, district: District
 ) -> None:
     keeper = "+8613800130102"

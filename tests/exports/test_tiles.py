@@ -160,7 +160,7 @@ def test_at_low_zoom_every_device_is_counted_once(session: Session, database: Da
     assert shown == {"count": 120, "in_service": 96}
 
 
-def test_a_cluster_tells_how_many_devices_have_each_mark(session: Session, client: TestClient) -> None:
+def test_a_cluster_counts_its_devices_by_mark(session: Session, client: TestClient) -> None:
     today = clock.now().date()
     never = "2020 Mo 08:00-08:01"
     for hours in ("24/7", "24/7", never):

@@ -183,7 +183,7 @@ def asking(client: TestClient) -> Iterator[list[float]]:
         print(f"longest gap {gap:.2f} s")  # noqa: T201 - shown by `pytest -s`
 
 
-def test_whoever_has_written_reads_it_at_once(client: TestClient, key: Key, standby: PostgresServer) -> None:
+def test_a_client_reads_its_own_write_at_once(client: TestClient, key: Key, standby: PostgresServer) -> None:
     run(standby, "SELECT pg_wal_replay_pause()")
     before = len(client.get(NEAREST, headers=key).json()["devices"])
 

@@ -356,7 +356,7 @@ def test_a_stranger_may_not_preview(session: Session, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("datum", list(Datum))
-def test_the_datum_is_guessed_from_the_boundaries_and_said(
+def test_the_datum_is_guessed_from_the_boundaries_and_reported(
     session: Session, tmp_path: Path, datum: Datum
 ) -> None:
     make.estate(session, source="own", source_id="lake", boundary=make.square(PATIENT))
@@ -370,7 +370,7 @@ def test_the_datum_is_guessed_from_the_boundaries_and_said(
     assert found.samples[0].fields["place_zh"] == "湖畔花园 · 1号楼大堂"
 
 
-def test_an_unknown_datum_is_said(session: Session, tmp_path: Path) -> None:
+def test_an_unknown_datum_is_reported(session: Session, tmp_path: Path) -> None:
     found = preview_devices(session, ADMINISTRATOR, workbook_in(tmp_path, Datum.GCJ02))
 
     assert found.mapping.datum is Datum.WGS84

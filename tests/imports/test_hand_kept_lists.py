@@ -166,7 +166,7 @@ def test_a_pair_in_the_other_order_than_its_column_is_put_right(tmp_path: Path) 
     assert [row["lat"] for row in rows] == ["30.2", "30.2", "30.3"]
 
 
-def test_a_row_whose_coordinates_are_exchanged_is_set_aside_and_says_so(
+def test_a_row_with_swapped_coordinates_is_set_aside_with_the_reason(
     session: Session, tmp_path: Path
 ) -> None:
     rows = [f"Platz {place};47.66{place};9.17{place}" for place in range(4)]
@@ -231,7 +231,7 @@ def test_headings_of_towns_and_companies(heading: str, role: str) -> None:
     assert roles_of([heading, "x"])[0] == role
 
 
-def test_a_name_and_a_phone_in_one_cell_are_told_apart() -> None:
+def test_a_cell_with_name_and_phone_is_split() -> None:
     assert [name_of(cell) for cell in ("周伟 13800000011", "吴芳（13800000012）", "郑爽/0571-87000001")] == [
         "周伟",
         "吴芳",

@@ -82,7 +82,7 @@ def test_a_zipped_shapefile_of_chinese_windows_without_its_encoding_is_read(tmp_
     assert rows[1][-1] == "why"
 
 
-def test_what_cannot_be_read_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_unreadable_values_are_refused_with_a_sentence(tmp_path: Path) -> None:
     shapefile = layer(tmp_path / "aed.shp", crs="EPSG:4549", encoding="GB18030")
     damaged = tmp_path / "damaged.gpkg"
     damaged.write_bytes(layer(tmp_path / "whole.gpkg", crs="EPSG:4326").read_bytes()[:3_000])

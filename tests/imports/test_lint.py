@@ -303,9 +303,7 @@ def test_rows_of_one_town_together_at_sea_are_an_island(tmp_path: Path) -> None:
         ("120.09", "120.09", "The latitude column holds a longitude."),
     ],
 )
-def test_one_coordinate_in_both_columns_is_said_as_such(
-    tmp_path: Path, lat: str, lon: str, says: str
-) -> None:
+def test_equal_latitude_and_longitude_are_reported(tmp_path: Path, lat: str, lon: str, says: str) -> None:
     rows = changed(3, lat=lat, lon=lon)
 
     for found in (found_in(tmp_path, rows), found_in(tmp_path, rows, country="CN")):

@@ -404,7 +404,7 @@ def test_each_estate_of_a_region_has_the_gains_of_its_own_preview(session: Sessi
         assert each.if_neighbours_follow == alone.reciprocity.if_neighbours_follow
 
 
-def test_a_region_is_previewed_by_a_job_that_tells_how_far_it_is(
+def test_a_region_preview_is_a_job_with_its_progress(
     session: Session, client: TestClient, database: Database, nobody: Desk
 ) -> None:
     here, _ = two_estates(session)

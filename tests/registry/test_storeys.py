@@ -70,7 +70,7 @@ def test_the_storey_of_a_room(room: str, floor: int) -> None:
 
 
 @pytest.mark.parametrize("room", ["", "3", "12", "B101", "A301", "10301", "001", "12-03", "301A", "门卫"])
-def test_a_room_whose_storey_is_not_certain_is_refused(room: str) -> None:
+def test_a_room_number_with_an_uncertain_storey_is_refused(room: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         floor_of_room(room, counts_ground_as_one=True)
     assert refused.value.field == "room"

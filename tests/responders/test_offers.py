@@ -114,7 +114,7 @@ def amend(session: Session, person: Person, **change: Any) -> None:
 # --- permissions ----------------------------------------------------------------------------------------
 
 
-def test_only_the_office_can_offer_for_somebody_else(session: Session) -> None:
+def test_only_an_administrator_can_change_the_offer_of_another_person(session: Session) -> None:
     person, stranger = make.person(session), make.person(session)
     estate = make.estate(session)
     make.role(session, person, Role.RESIDENT, estate=estate)

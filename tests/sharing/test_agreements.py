@@ -221,7 +221,7 @@ def test_a_lapsed_insurance_leaves_the_estate_with_an_override(session: Session)
     assert audience(session, device) is Audience.PUBLIC
 
 
-def test_a_suspension_can_be_ended_only_by_whoever_suspended(session: Session) -> None:
+def test_only_the_party_that_suspended_an_agreement_can_resume_it(session: Session) -> None:
     estate, _ = estates(session)
     device = of_estate(session, estate)
     made = make.agreement(session, estate, device, share={"step": "public"})

@@ -71,7 +71,7 @@ def test_a_use_of_a_shared_device_opens_one_case(session: Session, estate: Estat
     assert [each.action for each in entries].count("cost_opened") == 1
 
 
-def test_a_fetched_device_was_used_when_somebody_was_sent_for_it(session: Session, estate: Estate) -> None:
+def test_the_time_of_use_is_when_the_retrieval_was_sent(session: Session, estate: Estate) -> None:
     device, agreement = shared(session, estate)
     retrieval = make.retrieval(session, device)
     later = NOW + timedelta(days=1)

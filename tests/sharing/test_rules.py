@@ -40,7 +40,7 @@ DAY = timedelta(days=1)
 COMMITTEE, OWNERS, CENTRE = PartyRole
 
 
-def test_the_numbers_are_those_that_were_agreed() -> None:
+def test_the_default_limits_are_as_agreed() -> None:
     assert (
         SharingRules(
             version="2026-1",

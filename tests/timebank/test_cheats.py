@@ -150,7 +150,7 @@ def test_once_a_mandate_has_ended_the_agent_confirms_nothing(session: Session, e
     assert units(session, teacher) == 101 * POINT
 
 
-def test_nobody_sells_a_service_to_a_person_whose_mandate_they_have(session: Session, estate: Estate) -> None:
+def test_an_agent_cannot_buy_their_own_service_for_their_principal(session: Session, estate: Estate) -> None:
     elderly, agent = served(session, estate), served(session, estate)
     mandates.grant_mandate(
         session, oneself(elderly), principal_id=elderly.id, agent_id=agent.id, days=9, at=NOW

@@ -120,7 +120,7 @@ def test_an_order_is_held_and_collected_with_its_code(
         goods_actions.cancel_order(session, oneself(volunteer), made.id, at=NOW)
 
 
-def test_a_delivery_is_settled_by_the_code_said_at_the_door_and_reviewed_by_the_person(
+def test_a_delivery_is_settled_by_its_code_and_reviewed_by_the_person(
     session: Session, estate: Estate, manager: Viewer, volunteer: Person
 ) -> None:
     goods = rice(session, estate, manager)

@@ -39,7 +39,7 @@ MINUTES = st.integers(1, 10_000)
 MOMENTS = st.integers(0, 60 * 366).map(lambda days: datetime(2000, 1, 1, 8, tzinfo=UTC) + days * DAY)
 
 
-def test_the_default_numbers_are_those_that_were_agreed() -> None:
+def test_the_default_rules_are_as_agreed() -> None:
     rules = DEFAULT_RULES
 
     assert UNITS_PER_POINT == 600

@@ -33,7 +33,7 @@ def test_the_picture_is_the_one_that_is_made_here(kind: str) -> None:
     assert picture_in_subprocess(sent) == picture_without_traces(sent)
 
 
-def test_the_sender_of_a_broken_photo_is_told_what_is_wrong() -> None:
+def test_a_broken_photo_is_refused_with_the_reason() -> None:
     with pytest.raises(InvalidInput, match="not a complete JPEG") as refused:
         picture_in_subprocess(b"no picture")
     assert refused.value.field == "photo"

@@ -97,7 +97,7 @@ def test_a_report_that_is_wrong_is_refused(session: Session) -> None:
     assert session.scalars(select(Device).where(Device.source == SOURCE)).all() == []
 
 
-def test_the_keeper_of_a_hidden_device_is_asked_and_the_stranger_is_not_told(session: Session) -> None:
+def test_a_sighting_of_a_hidden_device_goes_to_its_keeper_unknown_to_the_stranger(session: Session) -> None:
     keeper = make.person(session)
     hidden = make.device(
         session,

@@ -99,7 +99,7 @@ def last_of(database: Database, device_id: int) -> dict[str, Any]:
         return {kind: each["value"] for kind, each in monitor.last.items()} if monitor is not None else {}
 
 
-def test_a_cabinet_reports_over_mqtt_and_its_keeper_is_asked_notified_once_and_told_of_silence(
+def test_mqtt_signals_of_a_cabinet_notify_its_keeper_once_also_of_silence(
     database: Database, broker: Broker
 ) -> None:
     serial = f"both-{database.engine.dialect.name}"

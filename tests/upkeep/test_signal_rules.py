@@ -254,7 +254,7 @@ def test_a_bridge_is_silent_if_it_stops_if_it_is_cut_off_and_if_it_hears_nothing
     assert bridge_state(ago(beat), ago(connected), ago(heard), silent_after=silent_after, at=NOW) is state
 
 
-def test_only_what_says_something_else_is_a_change() -> None:
+def test_a_repeated_signal_is_not_a_change() -> None:
     known: Readings = {ReadingKind.BATTERY: 87.0, ReadingKind.DOOR: "closed"}
     assert not is_change({}, known)
     assert not is_change({ReadingKind.BATTERY: 86.0, ReadingKind.DOOR: "closed"}, known)

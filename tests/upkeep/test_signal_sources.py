@@ -167,7 +167,7 @@ def test_a_message_without_an_id_is_the_same_if_it_says_the_same_at_the_same_tim
             messages_in(MQTT_MAPPING, said, topic_serial=serial)
 
 
-def test_a_mapping_to_a_value_that_is_none_of_ours_is_refused() -> None:
+def test_a_mapping_to_an_unknown_value_is_refused() -> None:
     mapping = mapping_of("xinbao").model_dump()
     mapping["readings"]["door"]["values"]["开"] = "ajar"
     with pytest.raises(ValidationError, match="'ajar' is no value of door"):

@@ -83,7 +83,7 @@ def test_strangers_see_no_spares_and_only_keepers_move_them(session: Session) ->
     assert left(session, stock) == [("L1", 3)]
 
 
-def test_what_goes_out_is_counted_by_lot_and_never_below_nothing(session: Session) -> None:
+def test_spares_are_taken_by_lot_and_never_below_zero(session: Session) -> None:
     stock = make.spare_stock(session, make.estate(session), received=3)
     key = "5a0b7c52-92a3-4d8a-b6f7-0a6a0f6f1c11"
     make.spare_movement(session, stock, "received", 1, lot="OLD", expires_on="2027-01-31")

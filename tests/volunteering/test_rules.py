@@ -46,7 +46,7 @@ PERIODS = st.tuples(st.integers(0, 300), st.integers(0, 120)).map(
 CHINA = china_calendar()
 
 
-def test_the_numbers_are_those_that_were_agreed() -> None:
+def test_the_default_limits_are_as_agreed() -> None:
     assert (
         ServiceRules(
             version="2026-1",

@@ -72,9 +72,7 @@ def test_changing_gates_gives_the_same_result_as_a_new_search(
     assert shut.costs(snapped_points).tolist() != anew.costs(snapped_points).tolist()
 
 
-def test_remembered_footings_are_those_that_were_found(
-    grid: WalkingNetwork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cached_snaps_equal_fresh_ones(grid: WalkingNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aed.walking.network.MAX_SNAPPED_POINTS", 100)  # so that the cache overflows
     for seed in (1, 2, 1, 3, 2):
         lats, lons = some_places(60, seed=seed)

@@ -51,7 +51,9 @@ def other(session: Session, alert: Alert, *, state: AlertState, task: Task = Tas
     return made
 
 
-def test_a_stranger_with_an_invalid_link_is_told_so(client: TestClient, browser: dict[str, str]) -> None:
+def test_an_invalid_alert_link_says_that_it_is_no_longer_valid(
+    client: TestClient, browser: dict[str, str]
+) -> None:
     for answer in (
         client.get("/a/call_nobodys", headers=browser),
         client.post("/a/call_nobodys", headers=browser, data={"reply": "accept"}),
@@ -122,7 +124,7 @@ def test_a_responder_without_the_device_is_sent_straight_to_the_patient(
     assert "Lobby" not in page
 
 
-def test_who_else_comes_is_said_in_words_without_names(
+def test_the_page_counts_other_responders_without_naming_them(
     client: TestClient, session: Session, browser: dict[str, str]
 ) -> None:
     alert = called(session, state=AlertState.ACCEPTED)

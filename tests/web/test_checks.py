@@ -87,9 +87,7 @@ def test_a_hidden_device_looks_nonexistent_to_a_stranger(browser: TestClient, se
     assert browser.get("/d/1234-5/check").status_code == 404
 
 
-def test_a_keeper_whose_number_came_with_a_list_checks_on_the_first_try(
-    browser: TestClient, session: Session
-) -> None:
+def test_a_keeper_from_an_imported_list_can_sign_in_and_check(browser: TestClient, session: Session) -> None:
     code = kept(session)
     first = browser.get(f"/d/{code}/check").text
     assert "Sign in to check" in first
@@ -409,7 +407,7 @@ def test_a_form_of_another_site_is_refused(browser: TestClient, session: Session
     assert checks(session) == []
 
 
-def test_people_without_the_right_are_told_so(browser: TestClient, session: Session) -> None:
+def test_check_pages_refuse_people_without_permission(browser: TestClient, session: Session) -> None:
     code = kept(session, audience="public", keeper={"name": "Lin", "phone": "138 0013 8444"})
     hidden = kept(session, keeper={"name": "Lin", "phone": "138 0013 8444"})
     mine = kept(session)

@@ -58,7 +58,9 @@ def test_a_manager_previews_and_a_resident_reads(client: TestClient, session: Se
     assert made.headers["Location"] in client.get(where, headers=resident).text
 
 
-def test_a_bad_step_is_told_and_kept(client: TestClient, session: Session) -> None:
+def test_a_form_with_invalid_hours_says_so_and_keeps_what_was_typed(
+    client: TestClient, session: Session
+) -> None:
     here = prepared(session)
     manager = as_role(session, Role.ESTATE_MANAGER, here)
     where = f"/estates/{here.id}/coverage"

@@ -113,7 +113,9 @@ def test_the_link_of_a_question_goes_on_to_the_page_that_answers_it(
     assert (answer.status_code, answer.headers["location"]) == (303, "/d/ask_x/check")
 
 
-def test_without_a_database_the_page_says_whom_to_call(app: FastAPI, browser: dict[str, str]) -> None:
+def test_without_a_database_the_page_shows_the_emergency_number(
+    app: FastAPI, browser: dict[str, str]
+) -> None:
     page = TestClient(app).get("/d/1234-4", headers=browser)
     assert page.status_code == 200
     assert 'href="tel:120"' in page.text

@@ -109,7 +109,7 @@ def test_alerting_is_held_and_resumed_and_a_person_is_excluded_and_let_in_again(
     assert change(board, incident, do="explode").status_code == 422
 
 
-def test_more_people_are_asked_once_for_each_form(
+def test_one_submitted_form_asks_for_more_responders_once(
     board: TestClient, incident: Incident, database: Database
 ) -> None:
     key = re.findall(

@@ -146,7 +146,9 @@ def test_script_in_the_search_is_text(client: TestClient, browser: dict[str, str
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34; onfocus=x" in page
 
 
-def test_without_a_database_the_page_says_whom_to_call(app: FastAPI, browser: dict[str, str]) -> None:
+def test_without_a_database_the_page_shows_the_emergency_number(
+    app: FastAPI, browser: dict[str, str]
+) -> None:
     page = TestClient(app).get(HERE, headers=browser)
     assert page.status_code == 200
     assert 'href="tel:120"' in page.text

@@ -109,7 +109,7 @@ def test_a_stranger_cannot_enrol_and_another_site_cannot_either(
     assert client.post(where, headers=cross).status_code == 403
 
 
-def test_why_an_enrolment_is_refused_is_said_in_the_readers_language(
+def test_a_refused_enrolment_gives_the_reason_in_the_readers_language(
     client: TestClient, session: Session, browser: dict[str, str]
 ) -> None:
     over = make.training(session, starts_at=clock.now() - timedelta(days=1))
@@ -127,7 +127,7 @@ def test_why_an_enrolment_is_refused_is_said_in_the_readers_language(
     assert re.fullmatch(r"[\u4e00-\u9fff，。：；0-9 :-]+", why("zh-CN"))
 
 
-def test_a_person_enrols_waits_and_is_told_the_position(
+def test_a_waiting_person_sees_their_position_on_the_waiting_list(
     client: TestClient, session: Session, browser: dict[str, str]
 ) -> None:
     training = soon(session, capacity=1)
@@ -217,7 +217,7 @@ def test_the_link_moves_to_another_session_of_the_course(
     assert "You have moved to another session." in client.get(str(page.url), headers=browser).text
 
 
-def test_a_trainer_enrols_somebody_by_name_and_phone(
+def test_a_manager_enrols_a_person_by_name_and_phone(
     client: TestClient, session: Session, browser: dict[str, str]
 ) -> None:
     estate = make.estate(session)

@@ -191,7 +191,7 @@ def test_a_former_manager_cannot_confirm(phone_of: SignIn, session: Session) -> 
     assert phone.post(path, data={"answer": "yes"}).status_code == 403
 
 
-def test_managers_are_not_asked_without_end(phone_of: SignIn, session: Session) -> None:
+def test_reminders_to_managers_end(phone_of: SignIn, session: Session) -> None:
     phone = phone_of(make.person(session))
     asked = [phone.post("/me/estate", data={"name": "%"}).status_code for _ in range(4)]
     assert asked == [303, 303, 303, 429]
@@ -297,7 +297,7 @@ def test_a_certificate_that_does_not_match_calls_nobody(phone_of: SignIn, sessio
         ({"photo": b"no picture"}, "cannot be read"),
     ],
 )
-def test_a_wrong_field_of_a_certificate_is_said_beside_it(
+def test_an_invalid_certificate_field_has_its_error_beside_it(
     phone_of: SignIn, session: Session, given: dict[str, Any], sentence: str
 ) -> None:
     estate = make.estate(session)

@@ -28,7 +28,7 @@ def count(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(FaultReport)) or 0
 
 
-def test_a_mistyped_number_is_said_beside_a_field_to_type_it_again(
+def test_a_mistyped_device_number_can_be_corrected_on_the_page(
     client: TestClient, browser: dict[str, str]
 ) -> None:
     headers = browser | {"Accept-Language": "en"}

@@ -219,7 +219,7 @@ def test_a_dispatcher_without_the_required_factor_adds_an_app_and_is_signed_in(
     assert other.get("/me").status_code == 200
 
 
-def test_a_dispatcher_whose_region_now_requires_a_factor_is_led_to_it(
+def test_a_dispatcher_is_led_to_the_second_factor_once_the_region_requires_it(
     phones: Phones, session: Session
 ) -> None:
     region = make.region(session, "CN-33")

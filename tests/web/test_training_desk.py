@@ -182,7 +182,7 @@ def test_an_identity_number_is_shown_masked_to_those_who_run_the_session_alone(
     assert desk.get(elsewhere).status_code == 409
 
 
-def test_the_roster_records_results_and_writes_to_those_who_did_not_come(
+def test_the_roster_records_results_and_notifies_absent_people(
     browser_of: SignIn, session: Session, officer: Person
 ) -> None:
     at = clock.now()
