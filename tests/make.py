@@ -87,13 +87,11 @@ from aed.sharing.decisions.schemas import PartyDecisionIn
 from aed.sharing.models import Agreement, CostCase
 from aed.sharing.rules import DecisionKind, PartyRole
 from aed.timebank.apps import actions as app_actions
-from aed.timebank.apps.models import ClientApp
 from aed.timebank.goods import actions as goods_actions
 from aed.timebank.goods.models import Goods, GoodsOrder
 from aed.timebank.ledger.actions import credit_service
 from aed.timebank.ledger.posting import find_person_account
-from aed.timebank.mandates.models import Mandate
-from aed.timebank.models import Inheritance, LedgerAccount, Relative
+from aed.timebank.models import ClientApp, Inheritance, LedgerAccount, Mandate, Relative, WebhookEventType
 from aed.timebank.rules import (
     UNITS_PER_POINT,
     Currency,
@@ -104,7 +102,6 @@ from aed.timebank.rules import (
 )
 from aed.timebank.services.models import ServiceExchange, ServiceOffer
 from aed.timebank.webhooks import actions as webhook_actions
-from aed.timebank.webhooks.models import WebhookEventType
 from aed.training.courses import actions as course_actions
 from aed.training.courses.schemas import CourseIn
 from aed.training.enrolments import actions as enrolment_actions

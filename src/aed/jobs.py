@@ -12,7 +12,7 @@ from aed.accounts.permissions import SCHEDULER
 from aed.accounts.security_log import delete_events
 from aed.accounts.sign_in.actions import delete_expired
 from aed.certificates.duplicates.actions import find_pairs
-from aed.certificates.reminders.actions import remind_of_certificates, remind_to_practise
+from aed.certificates.reminders import remind_of_certificates, remind_to_practise
 from aed.certificates.verification.issuer_checks import issuer_access_in, verify_certificates
 from aed.database.session import Database, transaction
 from aed.debrief.follow_up.jobs import anonymise_patients, debrief_incidents, settle_devices
@@ -54,7 +54,7 @@ from aed.upkeep.jobs import (
     send_reminders,
 )
 from aed.volunteering.platforms.jobs import send_batches
-from aed.volunteering.records.jobs import collect, collect_missed
+from aed.volunteering.records.collecting import collect, collect_missed
 from aed.walking.file import network_at
 from aed.worker.jobs import Now
 from aed.worker.rules import Counts

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.free_text import SMS_CHARACTERS
-from aed.certificates.reminders.actions import remind_of_certificates, remind_to_practise
+from aed.certificates.reminders import remind_of_certificates, remind_to_practise
 from aed.database.session import Database, transaction
 from aed.notifications.models import OutboxMessage
 from aed.notifications.short_links import find_link

@@ -11,9 +11,9 @@ from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.imports.formats.guess import guess_mapping
 from aed.imports.formats.mapping import Mapping
+from aed.imports.models import SavedMapping
 from aed.imports.saved_mappings import actions
 from aed.imports.saved_mappings.actions import MappingPlace
-from aed.imports.saved_mappings.models import SavedMapping
 from aed.registry.estates.models import Estate
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of

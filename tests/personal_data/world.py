@@ -30,7 +30,7 @@ from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.rules import CoreItems
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.rules import ReviewKind
-from aed.imports.drafts.models import ImportDraft
+from aed.imports.models import ImportDraft
 from aed.incidents.models import (
     AlertLocation,
     Drill,
@@ -51,8 +51,7 @@ from aed.responders.models import Certificate
 from aed.responders.rules import live_location
 from aed.sharing.agreements import queries as agreement_queries
 from aed.sharing.rules import PartyRole
-from aed.timebank.mandates.models import PriorityMember
-from aed.timebank.models import ExpiryNotice, FamilyMember, Inheritance, NamedHeir, Relative
+from aed.timebank.models import ExpiryNotice, FamilyMember, Inheritance, NamedHeir, PriorityMember, Relative
 from aed.timebank.rules import OfferKind, PriorityGroup, Relation
 from aed.timebank.services.models import ServiceOffer
 from aed.training.models import (

@@ -21,9 +21,9 @@ from aed.planning.coverage.rules import (
     Worth,
     gains_by_band,
     reciprocity,
+    share_within,
     worth,
 )
-from aed.planning.regional_coverage.rules import share_within
 from aed.settings import ArrestRates, Arrival, Survival
 
 PEOPLE = People(np.array([10.0, 20.0, 40.0]), np.array([True, False, False]))

@@ -6,8 +6,8 @@ import pytest
 
 from aed.accounts.permissions import ANYONE, Role, RoleAssignment, TokenRole, TokenScope, Viewer
 from aed.errors import NotAllowed, NotSignedIn
-from aed.sharing.agreements.permissions import require_can_withdraw
 from aed.sharing.models import Agreement, AgreementParty
+from aed.sharing.permissions import require_can_withdraw
 
 ESTATE, REGION, REPRESENTATIVE = 7, 70, 3
 WRITE = frozenset(TokenScope)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,17 @@ def found() -> Simulated:
 
 def alerts(found: Simulated, name: str) -> float:
     return float(found.by[Compared(name, DeviceSharing.OPEN)].alerts.mean())
+
+
+def test_the_rules_ask_as_many_people_as_the_documentation_says() -> None:
+    page = (Path(__file__).parents[2] / "docs/decide/simulation.md").read_text(encoding="utf-8")
+
+    assert f"rules that call {', '.join(map(str, COUNTS))} people" in page
+    names = sweep_policies(NUMBERS)
+    assert len(names) == 3 * len(COUNTS) + 1 + len(LEVELS)
+    assert {f"{rule} {count}" for rule in ("line", "on foot", "split 2:1 of") for count in COUNTS} < set(
+        names
+    )
 
 
 def test_a_more_ambitious_plan_alerts_more_people(found: Simulated) -> None:

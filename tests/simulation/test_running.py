@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -186,6 +187,46 @@ def test_the_confidence_interval_contains_zero_in_95_of_100_runs_without_a_diffe
 
 def test_a_small_run_equals_a_manual_calculation() -> None:
     assert difference(np.array([3.0, 5.0]), np.array([2.0, 2.0])) == pytest.approx((2.0, 1.96))
+
+
+def test_each_figure_of_a_summary_equals_a_manual_calculation() -> None:
+    def of(survival: list[float]) -> StrategyOutcomes:
+        return StrategyOutcomes(
+            cpr_seconds=np.array([0.0, 100.0, 200.0, 300.0]),
+            shock_seconds=np.array([400.0, 500.0, 600.0, 1_000.0]),
+            is_shock_before_ambulance=np.array([True, True, True, False]),
+            alerts=np.array([1.0, 2.0, 3.0, 6.0]),
+            wasted=np.array([0.0, 0.0, 1.0, 4.0]),
+            survival=np.array(survival),
+            valenzuela=np.array([0.1, 0.2, 0.3, 0.2]),
+            is_alone=np.array([True, True, False, False]),
+        )
+
+    here = DeviceSharing.OPEN
+    by = {
+        Compared(Strategy.PLAN, here): of([0.4, 0.3, 0.2, 0.3]),
+        Compared(Strategy.WALK, here): of([0.2, 0.2, 0.2, 0.2]),
+    }
+    had_cpr = np.array([True, False, False, False])
+    found = Simulated(by=by, had_cpr=had_cpr, responders=1, devices=1, private=0)
+
+    row = summary(found, Compared(Strategy.PLAN, here))
+
+    assert row[:-1] == pytest.approx((200, 280, 550, 880, 0.75, 3, 1.25, 1 / 3, 0.3, 0.2))
+    assert row.gains.mean == pytest.approx(0.1)
+    assert summary(found, Compared(Strategy.WALK, here)).gains == (0.0, 0.0)
+
+
+def test_a_summary_of_patients_who_all_had_cpr_has_no_time_to_compressions() -> None:
+    one = np.ones(2)
+    outcome = StrategyOutcomes(one, one, one > 0, one, one, one, one, one > 0)
+    which = Compared(Strategy.PLAN, DeviceSharing.OPEN)
+    found = Simulated(by={which: outcome}, had_cpr=one > 0, responders=1, devices=1, private=0)
+
+    row = summary(found, which)
+
+    assert (row.cpr_median_seconds, row.cpr_late_seconds, row.share_alone) == (0.0, 0.0, 0.0)
+    assert math.isinf(difference(one[:1], one[:1]).within), "one incident says nothing of the spread"
 
 
 # --- invalid input --------------------------------------------------------------------------------------

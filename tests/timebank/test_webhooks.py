@@ -25,8 +25,8 @@ from aed.notifications.queries import backlog
 from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from aed.timebank.giving.actions import donate
+from aed.timebank.models import WebhookEventType, WebhookSubscription
 from aed.timebank.webhooks import actions, queries
-from aed.timebank.webhooks.models import WebhookEventType, WebhookSubscription
 from aed.volunteering.records.actions import confirm_record
 from tests import make
 from tests.docs.blocks import ROOT

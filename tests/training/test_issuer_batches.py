@@ -18,11 +18,10 @@ from aed.issuers.models import Issuer
 from aed.issuers.schemas import BatchFormatIn
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.issuer_batches import actions, queries
-from aed.training.issuer_batches.rules import identity_number
 from aed.training.issuer_batches.sheet import csv_of, read_answer, xlsx_of
 from aed.training.models import Enrolment, IssuerBatch, LearnerIdentity, TrainingSession
 from aed.training.rosters.actions import Result, open_for_results, save_results
-from aed.training.rules import AttendanceState, BatchRowState, MarkedBy
+from aed.training.rules import AttendanceState, BatchRowState, MarkedBy, identity_number
 from tests import make
 from tests.make import ADMINISTRATOR, ANYONE, NOW
 

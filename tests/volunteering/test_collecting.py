@@ -20,8 +20,7 @@ from aed.settings import Settings
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
 from aed.volunteering.models import ServiceRecord
-from aed.volunteering.records.collecting import collect_service
-from aed.volunteering.records.jobs import collect, collect_missed
+from aed.volunteering.records.collecting import collect, collect_missed, collect_service
 from aed.volunteering.records.schemas import ServiceOut
 from aed.volunteering.rules import ServiceSource, ServiceState
 from tests import make

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Role
 from aed.accounts.sessions import SESSION_COOKIE
 from aed.imports.drafts.actions import KEPT_FOR, delete_old_drafts
-from aed.imports.drafts.models import ImportDraft
+from aed.imports.models import ImportDraft
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from tests import make

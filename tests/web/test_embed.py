@@ -21,7 +21,7 @@ from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from aed.timebank.apps import actions, queries
-from aed.timebank.apps.models import ClientApp, EmbeddedView
+from aed.timebank.models import ClientApp, EmbeddedView
 from tests import make
 from tests.accounts.test_routes import mounted
 from tests.apps import app_on

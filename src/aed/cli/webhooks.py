@@ -17,8 +17,8 @@ from aed.errors import InvalidInput
 from aed.notifications.endpoints import require_webhook_address
 from aed.notifications.queries import backlog
 from aed.settings import load_settings
+from aed.timebank.models import WebhookEventType
 from aed.timebank.webhooks import actions, queries
-from aed.timebank.webhooks.models import WebhookEventType
 
 webhooks = typer.Typer(no_args_is_help=True)
 

@@ -1,8 +1,9 @@
-"""Tables of the ledger: accounts, entries, the rules of regions, and notices of expiry."""
+"""Tables of the time bank: accounts and entries, rules of regions, mandates, webhooks and apps."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -16,10 +17,19 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.database.types import BigIntId, Table, enum_column
-from aed.timebank.rules import ONCE_KINDS, REGIONAL_KINDS, AccountKind, Currency, LedgerKind, Relation
+from aed.notifications.models import EndpointRow
+from aed.timebank.rules import (
+    ONCE_KINDS,
+    REGIONAL_KINDS,
+    AccountKind,
+    Currency,
+    LedgerKind,
+    PriorityGroup,
+    Relation,
+)
 
 IS_REGIONAL = text("({})".format(" OR ".join(f"kind = '{kind}'" for kind in REGIONAL_KINDS)))
 """The condition of the index by region: SQLite uses it only for queries that repeat the condition.
@@ -252,3 +262,106 @@ class Inheritance(Table):
     settled_at: Mapped[datetime | None]
     """When an heir claimed, or the time for it was over."""
     settled_by: Mapped[str | None] = mapped_column(String(200))
+
+
+class Mandate(Table):
+    """The permission to use another person's points for them, such as an elderly neighbour's."""
+
+    __tablename__ = "mandates"
+    __table_args__ = (
+        CheckConstraint("principal_id <> agent_id", name="two_people"),
+        CheckConstraint("ends_at > starts_at", name="period"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    principal_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    agent_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    recorded_by: Mapped[str] = mapped_column(String(200))
+    """The person themself, or the manager who has seen the signed mandate."""
+    revoked_at: Mapped[datetime | None]
+
+
+class PriorityMember(Table):
+    """A person whom goods are kept for at first, such as those over 80; confirmed by a manager."""
+
+    __tablename__ = "priority_members"
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    priority_group: Mapped[PriorityGroup] = mapped_column(enum_column(PriorityGroup))
+    confirmed_at: Mapped[datetime]
+    confirmed_by: Mapped[str] = mapped_column(String(200))
+    ended_at: Mapped[datetime | None]
+
+
+class WebhookEventType(StrEnum):
+    SERVICE_CONFIRMED = "service.confirmed"
+    POINTS_CHANGED = "points.changed"
+    ORDER_PLACED = "order.placed"
+
+
+class WebhookSubscription(Table):
+    """A program that is notified of events of an estate, or of a region and all regions below.
+
+    Its address and secret are those of the endpoint. It is active until the endpoint is closed.
+    """
+
+    __tablename__ = "webhook_subscriptions"
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoints.id"), unique=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
+    """The region itself, or that of the estate."""
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
+    """None: for the whole region."""
+    events: Mapped[list[str]]
+    """Values of WebhookEventType."""
+    created_by: Mapped[str] = mapped_column(String(200))
+
+    endpoint: Mapped[EndpointRow] = relationship(lazy="raise")
+
+    @property
+    def is_active(self) -> bool:
+        return self.endpoint.closed_at is None
+
+
+class ClientApp(Table):
+    """An app of an estate or region that shows people their time bank in a web view."""
+
+    __tablename__ = "client_apps"
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(32), unique=True)
+    name: Mapped[str] = mapped_column(String(100))
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    """SHA-256 in hexadecimal of a secret of 256 random bits."""
+    origins: Mapped[list[str]]
+    """Sites that may show the view in a frame, such as `https://app.example.org`."""
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
+    """The region itself, or that of the estate."""
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
+    """None: of the whole region."""
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(String(200))
+    removed_at: Mapped[datetime | None]
+
+
+class EmbeddedView(Table):
+    """A read-only view of one person's time bank in an app, by the hash of the key in its address.
+
+    It is made with the key of a link that opens it once; then the key becomes that of the open view.
+    """
+
+    __tablename__ = "embedded_views"
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    app_id: Mapped[int] = mapped_column(ForeignKey("client_apps.id"), index=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    opened_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+    app: Mapped[ClientApp] = relationship(lazy="raise")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -352,3 +354,12 @@ _DETAILS_OR_CANCEL: Final = (". Details or cancel: ", "。详情或取消：")
 def _local(moment: datetime, time_zone: str) -> str:
     """Format a moment in the given time zone."""
     return f"{moment.astimezone(ZoneInfo(time_zone)):%Y-%m-%d %H:%M}"
+
+
+_SHOWN: Final = re.compile(r"[A-Z]{0,3}[0-9*]{3,28}[0-9X*]")
+
+
+def identity_number(text: str) -> str | None:
+    """Return an identity number without spaces and hyphens; None if it is not one."""
+    bare = "".join(unicodedata.normalize("NFKC", text).upper().split()).replace("-", "")
+    return bare if _SHOWN.fullmatch(bare) else None

@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from aed.settings import Settings
 from aed.web import static
+from aed.web.labels import MARK_LETTERS, MARK_SENTENCES
 from aed.web.language import COOKIE, PARAMETER, closest, language_of, languages
-from aed.web.marks import LETTERS, SENTENCES
 from aed.web.words import either, noop, translations, translator
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def environment(language: str) -> Environment:
         address=static.address,
         script=static.script,
         stylesheet=static.stylesheet,
-        mark_letters=LETTERS,
-        mark_sentences=SENTENCES,
+        mark_letters=MARK_LETTERS,
+        mark_sentences=MARK_SENTENCES,
     )
     made.filters["either"] = partial(either, language=language)
     return made

@@ -9,12 +9,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from aed import clock
 from aed.accounts.authentication import client_address
+from aed.accounts.fields import Name
+from aed.accounts.people.rules import Language
 from aed.accounts.platform_sign_in import actions
 from aed.accounts.platform_sign_in.actions import Platform, PlatformApp
-from aed.accounts.platform_sign_in.schemas import WechatSignInIn
 from aed.accounts.sign_in.requests import (
     TOO_MANY_SIGN_INS,
     FindPersonDep,
@@ -34,6 +36,29 @@ from aed.http.concurrency_limits import QueueLimits, wait_for_turn
 from aed.http.parameters import SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.platforms.wechat import WechatApp
+
+PlatformCode = Annotated[SecretStr, Field(min_length=1, max_length=512)]
+
+
+class WechatSignInIn(BaseModel):
+    """The codes that a mini program gets from WeChat; each is valid once, for five minutes."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"code": "0a3Zxy000kT9mP1wYv200gJd1z3Zxy0k"}]},
+    )
+
+    code: PlatformCode = Field(description="The `code` of `wx.login`")
+    phone_code: PlatformCode | None = Field(
+        None,
+        description="The `code` of a button with `open-type=getPhoneNumber`; needed at the first sign-in, "
+        "to link the WeChat account with the person of that number",
+    )
+    name: Name | None = Field(
+        None, description="With a phone_code: open an account of this name if the number has none"
+    )
+    language: Language = Field(Language.ZH, description="Language of an account that is opened")
+
 
 router = APIRouter(tags=["accounts"])
 

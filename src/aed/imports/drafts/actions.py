@@ -21,7 +21,6 @@ from aed.imports.devices.permissions import OWN_LIST, require_importer
 from aed.imports.devices.preview import Preview, preview_devices
 from aed.imports.devices.report import DeviceReport
 from aed.imports.devices.rules import Thresholds
-from aed.imports.drafts.models import ImportDraft
 from aed.imports.findings import FindingKind
 from aed.imports.formats.guess import CHOICES, describe_table, guess_mapping, mapping_text
 from aed.imports.formats.mapping import Mapping as ListMapping
@@ -30,9 +29,9 @@ from aed.imports.formats.marked import write_set_aside
 from aed.imports.formats.recognise import read_devices
 from aed.imports.lint.fixes import MENDABLE, Fix, fixes_in
 from aed.imports.lint.linting import lint_list
+from aed.imports.models import ImportDraft, SavedMapping
 from aed.imports.saved_mappings.actions import mapping_for, places_of, save_mapping, saved_mapping
 from aed.imports.saved_mappings.actions import mapping_of as saved_mapping_of
-from aed.imports.saved_mappings.models import SavedMapping
 
 MAX_BYTES: Final = 20_000_000
 KEPT_FOR: Final = timedelta(days=7)

@@ -19,7 +19,7 @@ from aed.imports.devices.permissions import can_import_to, require_importer
 from aed.imports.formats.guess import mapping_text
 from aed.imports.formats.guessed_table import best_table
 from aed.imports.formats.mapping import Mapping, mapping_from
-from aed.imports.saved_mappings.models import SavedMapping
+from aed.imports.models import SavedMapping
 from aed.registry.estates.models import Estate
 
 MAX_NAME_LENGTH: Final = 60

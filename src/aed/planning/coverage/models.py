@@ -1,4 +1,4 @@
-"""Previews that were made, each with its inputs, so that it can be made again; and those of regions."""
+"""Tables: previews of a step, of an estate or a region, and the coverage of each region, found each night."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.database.types import BigIntId, Table, enum_column
 from aed.planning.coverage.rules import RegionPreviewState
+
+
+class RegionCoverage(Table):
+    """The coverage of the estates of one region, without the regions below it; recomputed each night."""
+
+    __tablename__ = "region_coverages"
+
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), primary_key=True, autoincrement=False)
+    computed_at: Mapped[datetime]
+    result: Mapped[dict[str, Any]]
+    """A `CoverageOfRegion`."""
 
 
 class CoveragePreview(Table):

@@ -247,3 +247,13 @@ def worth(
             else None
         ),
     )
+
+
+def share_within(seconds: Floats, climbs: Floats, limit_seconds: float) -> Floats:
+    """Return the share of a building's floors from which an AED is fetched in time, in each band.
+
+    `seconds` (bands,) is there and back from the ground floor, `climbs` (floors,) one way between each floor
+    and the ground. Residents live on all floors alike.
+    """
+    found: Floats = ((seconds[:, None] + 2 * climbs[None, :]) <= limit_seconds).mean(axis=1)
+    return found

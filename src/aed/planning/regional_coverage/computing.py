@@ -13,11 +13,10 @@ from aed.database.geometry import shape_of
 from aed.lookup.walks import LocalTime
 from aed.planning.bands import BANDS, representative_moment
 from aed.planning.coverage.reading import PlannedRegister, reach_seconds
-from aed.planning.coverage.rules import MINUTES
+from aed.planning.coverage.rules import MINUTES, share_within
 from aed.planning.placement.demand import DemandCells
 from aed.planning.placement.fetches import existing_seconds
 from aed.planning.queries import HoursOfDevices, buildings_in, devices_in
-from aed.planning.regional_coverage.rules import share_within
 from aed.planning.regional_coverage.schemas import CoverageGap, CoverageOfEstate, CoverageOfRegion
 from aed.planning.residents import residents_of
 from aed.planning.walks import WalksToDoors

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from aed.accounts.regions.models import Region
 from aed.database.session import Database, read_session, transaction
 from aed.planning.bands import next_monday
+from aed.planning.coverage.models import RegionCoverage
 from aed.planning.regional_coverage.computing import coverage_of_region
-from aed.planning.regional_coverage.models import RegionCoverage
 from aed.registry.estates.models import Estate
 from aed.registry.estates.rules import EstateState
 from aed.settings import Settings

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.planning.regional_coverage.models import RegionCoverage
+from aed.planning.coverage.models import RegionCoverage
 from aed.planning.regional_coverage.schemas import CoverageOfRegion
 
 

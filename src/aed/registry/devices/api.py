@@ -41,7 +41,6 @@ from aed.registry.devices.schemas import (
     DevicePage,
 )
 from aed.registry.fields import Link, RegistrationNumber, UdiDi
-from aed.registry.parameters import DeviceId
 
 router = APIRouter(tags=["registry"])
 InDatum = Annotated[Datum, Query(description="Coordinate system of the positions in the answer")]
@@ -88,7 +87,7 @@ def list_devices(
 def get_device(
     session: ReadSession,
     viewer: ViewerDep,
-    device_id: DeviceId,
+    device_id: RowId,
     response: Response,
     datum: InDatum = Datum.WGS84,
 ) -> DeviceOut:
@@ -110,7 +109,7 @@ def create_device(session: WriteSession, viewer: ViewerDep, new: DeviceIn, respo
 def amend_device(
     session: WriteSession,
     viewer: ViewerDep,
-    device_id: DeviceId,
+    device_id: RowId,
     change: DeviceAmend,
     response: Response,
     if_match: IfMatch = None,
@@ -128,7 +127,7 @@ def amend_device(
 
 @router.delete("/devices/{device_id}", status_code=204)
 def withdraw_device(
-    session: WriteSession, viewer: ViewerDep, device_id: DeviceId, if_match: IfMatch = None
+    session: WriteSession, viewer: ViewerDep, device_id: RowId, if_match: IfMatch = None
 ) -> None:
     """Withdraw a device; its history stays."""
     actions.withdraw_device(
@@ -137,9 +136,7 @@ def withdraw_device(
 
 
 @router.get("/devices/{device_id}/history")
-def list_device_history(
-    session: ReadSession, viewer: ViewerDep, device_id: DeviceId
-) -> list[RegistryChangeOut]:
+def list_device_history(session: ReadSession, viewer: ViewerDep, device_id: RowId) -> list[RegistryChangeOut]:
     """List the changes of a device, newest first.
 
     For those who may amend it.
@@ -157,7 +154,7 @@ def list_device_history(
 
 @router.post("/devices/{device_id}/consumables", status_code=201)
 def fit_consumable(
-    session: WriteSession, viewer: ViewerDep, device_id: DeviceId, new: ConsumableIn, response: Response
+    session: WriteSession, viewer: ViewerDep, device_id: RowId, new: ConsumableIn, response: Response
 ) -> ConsumableOut:
     """Add pads or a battery to a device."""
     fitted = actions.fit_consumable(session, viewer, device_id, new, at=clock.now())
@@ -204,7 +201,7 @@ def withdraw_consumable(
 
 @router.get("/devices/{device_id}/cabinet-code")
 def get_cabinet_code(
-    session: ReadSession, viewer: ViewerDep, device_id: DeviceId, response: Response
+    session: ReadSession, viewer: ViewerDep, device_id: RowId, response: Response
 ) -> CabinetCodeOut:
     """Get the code of a cabinet.
 
@@ -219,7 +216,7 @@ def get_cabinet_code(
 
 @router.put("/devices/{device_id}/cabinet-code", status_code=204)
 def put_cabinet_code(
-    session: WriteSession, viewer: ViewerDep, device_id: DeviceId, given: CabinetCodeIn
+    session: WriteSession, viewer: ViewerDep, device_id: RowId, given: CabinetCodeIn
 ) -> None:
     """Set the code of a cabinet.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
@@ -11,9 +13,11 @@ from aed.http.parameters import IfMatch, set_etag, version_from_if_match
 from aed.registry.holidays import actions
 from aed.registry.holidays import queries as holiday_queries
 from aed.registry.holidays.schemas import HolidayCalendarOut, HolidayYearIn, HolidayYearOut
-from aed.registry.parameters import CalendarName, Year
 
 router = APIRouter(tags=["registry"])
+
+CalendarName = Annotated[str, Path(pattern="^[A-Za-z0-9._:-]{1,32}$", examples=["CN"])]
+Year = Annotated[int, Path(ge=1990, le=2100, examples=[2026])]
 
 
 @router.get("/holidays")

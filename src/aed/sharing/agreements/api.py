@@ -23,7 +23,6 @@ from aed.http.parameters import (
     version_from_if_match,
 )
 from aed.sharing.agreements import actions, queries
-from aed.sharing.agreements.permissions import require_can_withdraw
 from aed.sharing.agreements.schemas import (
     AgreementDraft,
     AgreementIn,
@@ -35,6 +34,7 @@ from aed.sharing.agreements.schemas import (
     StepDownIn,
 )
 from aed.sharing.models import Agreement
+from aed.sharing.permissions import require_can_withdraw
 
 router = APIRouter(tags=["agreements"])
 AgreementId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]

@@ -15,7 +15,7 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.tokens import hash_key
 from aed.errors import NotSignedIn
 from aed.timebank.apps import queries
-from aed.timebank.apps.models import ClientApp, EmbeddedView
+from aed.timebank.models import ClientApp, EmbeddedView
 from aed.timebank.permissions import require_account_manager, require_manager_at, require_person
 
 LINK_LIFETIME: Final = timedelta(seconds=60)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, contains_eager
 from aed.accounts.permissions import Viewer
 from aed.accounts.tokens import hash_key
 from aed.errors import NotFound
-from aed.timebank.apps.models import ClientApp, EmbeddedView
+from aed.timebank.models import ClientApp, EmbeddedView
 from aed.timebank.permissions import at_managed_place, require_any_manager, require_signed_in
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from aed.accounts.fields import Code, FreeText
-from aed.timebank.apps.models import ClientApp
+from aed.timebank.models import ClientApp
 
 Origin = Annotated[
     str,

@@ -13,7 +13,6 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.regions.queries import region_of_estate
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from aed.timebank.families.queries import are_relatives
-from aed.timebank.giving.queries import gift_units_left_of
 from aed.timebank.ledger.actions import merged_person, move_over_cap
 from aed.timebank.ledger.posting import (
     Posting,
@@ -28,7 +27,7 @@ from aed.timebank.ledger.posting import (
     regional_account,
     require_balance,
 )
-from aed.timebank.ledger.queries import account
+from aed.timebank.ledger.queries import account, gift_units_left_of
 from aed.timebank.models import Inheritance, LedgerAccount, LedgerEntry
 from aed.timebank.permissions import (
     account_visible_to,

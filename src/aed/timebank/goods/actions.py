@@ -30,6 +30,7 @@ from aed.timebank.ledger.posting import (
     require_balance,
 )
 from aed.timebank.mandates.actions import groups_of, payer
+from aed.timebank.models import WebhookEventType
 from aed.timebank.permissions import (
     require_account_manager,
     require_person,
@@ -47,7 +48,6 @@ from aed.timebank.rules import (
 )
 from aed.timebank.schemas import units_of
 from aed.timebank.webhooks.actions import WebhookEvent, enqueue_events
-from aed.timebank.webhooks.models import WebhookEventType
 
 COLLECT_WITHIN: Final = timedelta(days=30)
 """Orders that are not collected in this time are cancelled by the nightly job."""

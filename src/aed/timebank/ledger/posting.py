@@ -14,10 +14,9 @@ from aed.accounts.audit_log import NOTHING_BEFORE, keyed_hash, moment_text, sign
 from aed.database.idempotency import require_same_content
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict
-from aed.timebank.models import IS_REGIONAL, LedgerAccount, LedgerEntry
+from aed.timebank.models import IS_REGIONAL, LedgerAccount, LedgerEntry, WebhookEventType
 from aed.timebank.rules import AccountKind, Currency, LedgerKind, to_points
 from aed.timebank.webhooks.actions import WebhookEvent, enqueue_events
-from aed.timebank.webhooks.models import WebhookEventType
 from aed.timebank.webhooks.queries import is_any_active
 
 LEDGER_LOCK: Final = "time bank ledger"

@@ -13,7 +13,8 @@ from aed.errors import NotFound
 from aed.timebank.ledger.schemas import StatementLine
 from aed.timebank.models import FamilyMember, LedgerAccount, LedgerEntry
 from aed.timebank.permissions import account_visible_to, require_signed_in
-from aed.timebank.rules import AccountKind, Currency, LedgerKind
+from aed.timebank.regional_rules.queries import zone_of_region
+from aed.timebank.rules import AccountKind, Currency, LedgerKind, TimeBankRules, gift_units_left
 
 
 def accounts_of(session: Session, viewer: Viewer, person_id: int) -> Sequence[LedgerAccount]:
@@ -119,3 +120,13 @@ def given_since(session: Session, account_id: int, since: datetime) -> int:
         )
     )
     return int(found or 0)
+
+
+def gift_units_left_of(session: Session, own: LedgerAccount, rules: TimeBankRules, at: datetime) -> int:
+    """Return the units that a person may still give to relatives in this calendar year of their region.
+
+    visibility: the caller decides on the account.
+    """
+    zone = zone_of_region(session, own.region_id)
+    year_began = at.astimezone(zone).replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
+    return gift_units_left(rules, given_since(session, own.id, year_began))

@@ -20,7 +20,7 @@ from aed.timebank.ledger.posting import (
     regional_account,
 )
 from aed.timebank.ledger.queries import minutes_served
-from aed.timebank.mandates.models import Mandate, PriorityMember
+from aed.timebank.models import Mandate, PriorityMember
 from aed.timebank.permissions import require_account_manager, require_other_person, require_person
 from aed.timebank.regional_rules.queries import rules_at
 from aed.timebank.rules import AccountKind, Currency, PaidFrom, PriorityGroup

@@ -16,9 +16,9 @@ from aed.accounts.regions.queries import regions_below
 from aed.errors import Conflict
 from aed.notifications.endpoints import add_webhook, change_secret, close_endpoint
 from aed.notifications.outbox import enqueue_body
+from aed.timebank.models import WebhookEventType, WebhookSubscription
 from aed.timebank.permissions import require_account_manager, require_manager_at
 from aed.timebank.webhooks import queries
-from aed.timebank.webhooks.models import WebhookEventType, WebhookSubscription
 
 TEST_EVENT: Final = "webhook.test"
 

@@ -12,8 +12,8 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
 from aed.errors import NotFound
 from aed.notifications.models import EndpointRow
+from aed.timebank.models import WebhookSubscription
 from aed.timebank.permissions import at_managed_place, require_any_manager, require_signed_in
-from aed.timebank.webhooks.models import WebhookSubscription
 
 _ANY_ACTIVE: Final = (  # visibility: only whether there is one
     select(WebhookSubscription.id)

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.fields import Code
-from aed.timebank.webhooks.models import WebhookEventType, WebhookSubscription
+from aed.timebank.models import WebhookEventType, WebhookSubscription
 
 
 class WebhookIn(BaseModel):

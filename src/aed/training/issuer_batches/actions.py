@@ -23,10 +23,9 @@ from aed.registry.changes import record_amendment
 from aed.training.assessments.queries import attempts_of
 from aed.training.issuer_batches import queries
 from aed.training.issuer_batches.queries import BatchRow, Candidate
-from aed.training.issuer_batches.rules import identity_number
 from aed.training.issuer_batches.sheet import BatchLine, read_answer
 from aed.training.models import AssessmentAttempt, IssuerBatch, IssuerBatchRow, LearnerIdentity
-from aed.training.rules import THEORY, BatchRowState
+from aed.training.rules import THEORY, BatchRowState, identity_number
 
 MAX_ROWS: Final = 2_000
 """At most so many results are in one batch; the rest is for the next one."""

@@ -20,8 +20,8 @@ from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from aed.timebank.families.queries import were_relatives
 from aed.timebank.ledger import actions as ledger
+from aed.timebank.models import WebhookEventType
 from aed.timebank.webhooks.actions import WebhookEvent, enqueue_events
-from aed.timebank.webhooks.models import WebhookEventType
 from aed.training.models import TrainingSession
 from aed.volunteering import rules
 from aed.volunteering.models import ServiceEvent, ServiceFlag, ServiceProof, ServiceRecord, Volunteer

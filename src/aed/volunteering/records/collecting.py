@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, String, cast, exists, func, or_, s
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from aed.accounts.people.models import Person
+from aed.database.session import Database, transaction
 from aed.incidents.models import Alert, Drill, Incident
 from aed.incidents.rules import IncidentKind, IncidentState, Task
 from aed.registry.devices.models import Device
@@ -286,3 +287,23 @@ def _record_of_alert(
         ended_at=end,
         proof={"alert": alert.id},
     )
+
+
+def collect(database: Database, now: datetime) -> int:
+    """Record the service of the last days that the program knows; return the number of new records."""
+    with transaction(database) as session:
+        return collect_service(session, since=now - timedelta(days=RULES.collect_days), at=now)
+
+
+def collect_missed(database: Database, now: datetime) -> int:
+    """Record all service that is not recorded yet, however old; return the number of new records.
+
+    It may be old because no worker ran for weeks, or because results were entered late.
+    """
+    made = 0
+    while True:
+        with transaction(database) as session:
+            found = collect_service(session, since=None, at=now)
+        if found == 0:
+            return made
+        made += found

@@ -25,11 +25,11 @@ from aed.planning.coverage.maps import band_with_most, coverage_map
 from aed.registry.estates import queries as estate_queries
 from aed.sharing.agreements import actions
 from aed.sharing.agreements import queries as agreement_queries
-from aed.sharing.agreements.permissions import require_can_withdraw
 from aed.sharing.decisions import actions as decision_actions
 from aed.sharing.decisions import queries as decision_queries
 from aed.sharing.decisions.schemas import LinkIn, PartyDecisionIn
 from aed.sharing.models import Agreement, AgreementParty
+from aed.sharing.permissions import require_can_withdraw
 from aed.sharing.rules import AgreementKind, AgreementState, DecisionKind, DecisionMethod, PartyRole
 from aed.sharing.shares.queries import time_zone_of
 from aed.training.parameters import pdf_response

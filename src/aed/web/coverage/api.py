@@ -23,7 +23,7 @@ from aed.planning.coverage.formats import interval
 from aed.planning.coverage.maps import band_with_most, coverage_map
 from aed.planning.coverage.schemas import PreviewOut, StepIn
 from aed.registry.estates import queries as estate_queries
-from aed.web.band_names import BAND_NAMES
+from aed.web.labels import BAND_NAMES
 from aed.web.render import render
 from aed.web.words import noop
 

@@ -11,7 +11,7 @@ from typing import Final
 from aed.accounts.demo_people import DemoRole
 from aed.incidents.models import Alert
 from aed.incidents.rules import LIVE_STATES, AlertState
-from aed.web.alert_words import STATES, TASKS
+from aed.web.labels import ALERT_STATES, ALERT_TASKS
 from aed.web.words import noop
 
 
@@ -75,8 +75,8 @@ def _line(alert: Alert, at: datetime) -> AlertLine:
     device = alert.device
     return AlertLine(
         alert_id=alert.id,
-        task=TASKS[alert.task],
-        state=STATES[alert.state],
+        task=ALERT_TASKS[alert.task],
+        state=ALERT_STATES[alert.state],
         device={"en": device.place_en, "zh": device.place_zh} if device is not None else {},
         has_device=alert.device_taken_at is not None and alert.device_returned_at is None,
         minutes=max(0, math.ceil((due - at).total_seconds() / 60)) if due is not None else None,

@@ -26,7 +26,6 @@ from aed.lookup.named_places import KnownPlace, places_named
 from aed.registry.devices.rules import Mark
 from aed.settings import Settings
 from aed.translation import detail_of
-from aed.web.alert_words import STATES
 from aed.web.basemap import MANY, datum_of_map, map_config, map_policy
 from aed.web.dispatch_board import page
 from aed.web.dispatch_board.requests import (
@@ -41,6 +40,7 @@ from aed.web.dispatch_board.requests import (
     typed_place,
 )
 from aed.web.form_fields import NOT_STORABLE
+from aed.web.labels import ALERT_STATES
 from aed.web.language import language_of
 from aed.web.render import NO_STORE, POLICY, render, to_sign_in
 from aed.web.words import noop, translator
@@ -158,7 +158,7 @@ def _problem(request: Request, error: Exception) -> tuple[int, str]:
     if isinstance(error, EntryProblem):
         return 422, words(error.sentence)
     if isinstance(error, AnsweredMeanwhile):
-        state, reply = words(STATES[error.state]), words(page.REPLIES.get(error.reply, error.reply))
+        state, reply = words(ALERT_STATES[error.state]), words(page.REPLIES.get(error.reply, error.reply))
         return 409, words(ANSWERED_MEANWHILE).format(state=state, reply=reply)
     if isinstance(error, AedError) and error.status in (409, 422, 429):
         return error.status, detail_of(error, language)

@@ -26,7 +26,7 @@ from aed.incidents.schemas import AlertOut
 from aed.registry.devices.models import Device
 from aed.registry.storeys import spoken_storey, storey_sign
 from aed.upkeep.rules import short_number
-from aed.web.alert_words import STATES, TASKS
+from aed.web.labels import ALERT_STATES, ALERT_TASKS
 from aed.web.words import noop
 
 type Words = Mapping[str, str | None]
@@ -181,9 +181,9 @@ def _person(alert: AlertOut, running: RunningIncident) -> PersonLine:
     return PersonLine(
         alert,
         next(name for name, (_, states) in GROUPS.items() if alert.state in states),
-        STATES[alert.state],
+        ALERT_STATES[alert.state],
         running.state_since[alert.id],
-        TASKS[alert.task],
+        ALERT_TASKS[alert.task],
         FAILURES[alert.fetch_failure] if alert.fetch_failure is not None else "",
         _place(device),
         short_number(device.id) if device is not None else "",
@@ -261,7 +261,7 @@ def why_of(plan: PlanOut, running: RunningIncident, devices: Mapping[int, Device
         return PlanLine(
             each.person_id,
             names.get(each.person_id),
-            TASKS[each.task],
+            ALERT_TASKS[each.task],
             _place(devices.get(each.device_id or 0)),
             each.seconds,
             each.probability_arrives,

@@ -19,9 +19,9 @@ from aed.accounts.regions.models import Region
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.query import ANY_PARAMETER
 from aed.timebank.apps import actions, queries
-from aed.timebank.apps.models import EmbeddedView
 from aed.timebank.goods.queries import catalogue
 from aed.timebank.ledger import queries as ledger
+from aed.timebank.models import EmbeddedView
 from aed.timebank.rules import AccountKind, Currency, PriorityGroup
 from aed.web.language import PARAMETER, language_of
 from aed.web.render import render

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, joinedload
@@ -10,10 +10,13 @@ from sqlalchemy.orm import Session, joinedload
 from aed.accounts.permissions import Viewer
 from aed.accounts.visibility import visible_to
 from aed.database.geometry import shape_of
+from aed.errors import NotSignedIn
 from aed.geo import Position, distance_metres
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.registry.estates.rules import EstateState
+
+MAX_SHOWN: Final = 20
 
 
 class EstateChoice(NamedTuple):
@@ -75,3 +78,10 @@ def region_at(session: Session, here: Position) -> str | None:
 def _middle(estate: Estate) -> Position:
     inside = shape_of(estate.boundary).representative_point()
     return Position(inside.y, inside.x)
+
+
+def person_of(viewer: Viewer) -> int:
+    """Return the id of the signed-in person. Raises NotSignedIn."""
+    if viewer.person_id is None:
+        raise NotSignedIn("Sign in first.")
+    return viewer.person_id

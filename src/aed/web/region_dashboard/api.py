@@ -20,7 +20,7 @@ from aed.http.parameters import SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.planning.bands import BANDS, Band
 from aed.settings import Settings
-from aed.web.band_names import BAND_NAMES
+from aed.web.labels import BAND_NAMES
 from aed.web.language import language_of
 from aed.web.region_dashboard import queries
 from aed.web.region_dashboard.page import gap_maps, summary_of, tables_of

@@ -19,7 +19,7 @@ from aed.planning.regional_coverage.schemas import CoverageOfEstate, CoverageOfR
 from aed.registry.devices.rules import ConsumableKind, Readiness
 from aed.upkeep.due.queries import MATTERS
 from aed.upkeep.due.rules import CALENDAR_KINDS, DUE_WORDS, Due
-from aed.web.band_names import BAND_NAMES
+from aed.web.labels import BAND_NAMES
 from aed.web.region_dashboard.queries import Figures
 from aed.web.region_dashboard.rules import MONTHS, Drawn, FigureTable
 from aed.web.words import either, noop, translator

@@ -25,7 +25,7 @@ from aed.registry.devices.rules import Readiness
 from aed.registry.estates.models import Estate
 from aed.registry.estates.rules import EstateState
 from aed.settings import Settings
-from aed.training.funnel.queries import TrainingFunnel, training_funnel
+from aed.training.funnel import TrainingFunnel, training_funnel
 from aed.upkeep.checks.queries import count_checks
 from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due.queries import Duties, Replacement, duties, replacements

@@ -6,11 +6,19 @@ from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from fastapi import Request
+
+from aed.accounts.permissions import Viewer
+from aed.errors import AedError
 from aed.timebank.rules import ExchangeState, OfferKind, Relation
+from aed.translation import detail_of
 from aed.volunteering.models import ServiceRecord
+from aed.web.language import language_of
 from aed.web.time_bank_words import SOURCES, STATES
 from aed.web.words import noop
 
+MAX_SHOWN: Final = 20
+MAX_TO_CONFIRM: Final = 100
 EXCHANGES: Final = {
     ExchangeState.ASKED: noop("Asked for: waits until the time is agreed on"),
     ExchangeState.AGREED: noop("Agreed on; the points are held"),
@@ -62,3 +70,13 @@ def service_line(record: ServiceRecord, zone: ZoneInfo, *, shows_time: bool = Tr
         state=STATES[record.state],
         is_held=record.is_held,
     )
+
+
+def problem_of(request: Request, viewer: Viewer, error: AedError) -> str:
+    """Return a refusal in the reader's language, to show beside the form.
+
+    Raises the error if the reader can do nothing about it.
+    """
+    if error.status >= 500 or viewer.person_id is None:
+        raise error
+    return detail_of(error, language_of(request))

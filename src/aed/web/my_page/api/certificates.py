@@ -25,7 +25,7 @@ from aed.http.parameters import PublicAddress, RowId
 from aed.http.query import ANY_PARAMETER
 from aed.responders import queries as responder_queries
 from aed.web.my_page import queries
-from aed.web.my_page.requests import MAX_SHOWN, person_of
+from aed.web.my_page.queries import MAX_SHOWN, person_of
 from aed.web.my_page.rules import CERTIFICATE_KINDS
 from aed.web.photo_form import PhotoForm, receive_photo_form
 from aed.web.render import NO_STORE, render, to_sign_in

@@ -28,7 +28,7 @@ from aed.web.my_page import queries
 from aed.web.my_page.page import (
     offer_view,
 )
-from aed.web.my_page.requests import person_of
+from aed.web.my_page.queries import person_of
 from aed.web.my_page.rules import HOURS, pause_end
 from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.words import noop

@@ -14,7 +14,7 @@ from aed.personal_data import actions as personal_data
 from aed.personal_data.schemas import OwnDataOut
 from aed.web.form_fields import Text
 from aed.web.my_page.page import OTHER_TABLE, TABLES
-from aed.web.my_page.requests import person_of
+from aed.web.my_page.queries import person_of
 from aed.web.render import NO_STORE, render, to_sign_in
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])

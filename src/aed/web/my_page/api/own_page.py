@@ -33,7 +33,7 @@ from aed.volunteering.permissions import manages_any
 from aed.web.form_fields import Text
 from aed.web.my_page import queries
 from aed.web.my_page.page import call_line, certificate_line, declaration_line, enrolment_line, offer_view
-from aed.web.my_page.requests import MAX_SHOWN, person_of
+from aed.web.my_page.queries import MAX_SHOWN, person_of
 from aed.web.my_page.rules import PAUSES
 from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.words import noop

@@ -20,7 +20,7 @@ from aed.notifications.short_links import opens
 from aed.registry.estates import residence
 from aed.registry.estates.models import Estate
 from aed.web.form_fields import Text
-from aed.web.my_page.requests import person_of
+from aed.web.my_page.queries import person_of
 from aed.web.render import NO_STORE, render
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])

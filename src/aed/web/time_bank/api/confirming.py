@@ -21,8 +21,7 @@ from aed.volunteering.records import queries as service
 from aed.volunteering.rules import OF_CALLS
 from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.time_bank import queries
-from aed.web.time_bank.page import service_line
-from aed.web.time_bank.requests import MAX_TO_CONFIRM, problem_of
+from aed.web.time_bank.page import MAX_TO_CONFIRM, problem_of, service_line
 from aed.web.time_bank_words import hours_and_minutes
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])

@@ -25,16 +25,15 @@ from aed.http.query import ANY_PARAMETER
 from aed.timebank.families import actions as families
 from aed.timebank.families.queries import family_account_id
 from aed.timebank.giving import actions as giving
-from aed.timebank.giving.queries import gift_units_left_of
 from aed.timebank.ledger.posting import find_person_account
+from aed.timebank.ledger.queries import gift_units_left_of
 from aed.timebank.permissions import require_person
 from aed.timebank.regional_rules.queries import rules_at
 from aed.timebank.rules import UNITS_PER_POINT, Currency
 from aed.timebank.schemas import Points, units_of
 from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.time_bank import queries
-from aed.web.time_bank.page import RELATIONS
-from aed.web.time_bank.requests import problem_of
+from aed.web.time_bank.page import RELATIONS, problem_of
 from aed.web.time_bank_words import points_text
 from aed.web.words import noop
 

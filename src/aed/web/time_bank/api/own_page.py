@@ -33,8 +33,7 @@ from aed.volunteering.volunteers.schemas import VolunteerIn
 from aed.web.form_fields import Text
 from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.time_bank import queries
-from aed.web.time_bank.page import service_line
-from aed.web.time_bank.requests import MAX_SHOWN, MAX_TO_CONFIRM, problem_of
+from aed.web.time_bank.page import MAX_SHOWN, MAX_TO_CONFIRM, problem_of, service_line
 from aed.web.time_bank_words import GROUPS, SOURCES, entry_line, hours_and_minutes, points_text
 from aed.web.words import noop
 

@@ -34,8 +34,7 @@ from aed.timebank.permissions import require_person
 from aed.timebank.rules import Relation
 from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.time_bank import queries
-from aed.web.time_bank.page import RELATIONS
-from aed.web.time_bank.requests import problem_of
+from aed.web.time_bank.page import RELATIONS, problem_of
 from aed.web.time_bank_words import points_text
 from aed.web.words import noop
 

@@ -26,7 +26,7 @@ from aed.volunteering.certificates.schemas import ProofRequestIn
 from aed.volunteering.rules import ProofState
 from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.time_bank import queries
-from aed.web.time_bank.requests import MAX_SHOWN, problem_of
+from aed.web.time_bank.page import MAX_SHOWN, problem_of
 from aed.web.time_bank_words import PROOF_STATES, hours_and_minutes
 from aed.web.words import noop
 

@@ -30,8 +30,7 @@ from aed.timebank.services.schemas import ExchangeIn, ServiceOfferIn
 from aed.web.form_fields import Text
 from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.time_bank import queries
-from aed.web.time_bank.page import EXCHANGES, OFFERS
-from aed.web.time_bank.requests import MAX_SHOWN, problem_of
+from aed.web.time_bank.page import EXCHANGES, MAX_SHOWN, OFFERS, problem_of
 from aed.web.time_bank_words import points_text
 from aed.web.words import noop
 

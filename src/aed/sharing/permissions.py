@@ -1,4 +1,4 @@
-"""Who may do what to an agreement."""
+"""Who may withdraw, suspend or lower an agreement."""
 
 from __future__ import annotations
 
