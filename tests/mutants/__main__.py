@@ -6,7 +6,8 @@ judge by hand whether it means the same as before, or whether a test is missing.
 
 1. Copy the sources and the tests to a temporary folder.
 2. Draw a place in a rules module: a comparison, a condition, a sum, a number, `min` or `max`.
-3. Run the tests that name the module, then those of its package, on SpatiaLite, until one fails.
+3. Run the tests that name the module and those of its package on SpatiaLite, until one fails; those that
+   import it first.
 
 Tests in a browser are left out.
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -16,12 +17,14 @@ import tempfile
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Final
 
+import grimp
 import pytest
 
 from tests.mutants.mutations import ROOT, Mutant, drawn_mutants
@@ -38,6 +41,8 @@ OPTIONS: Final = (
     *("-p", "tests.mutants.plugin", "-q", "-n", "0", "-k", "not postgis", "-m", "not slow"),
     *("--ignore", "tests/browser", "--timeout", str(HANGING_SECONDS)),
 )
+FAR: Final = 100
+"""Imports between a module and tests that reach it in another way, as by a command."""
 Functions = dict[tuple[str, str, int], list[FunctionType]]
 """By file, qualified name and first line."""
 
@@ -135,18 +140,47 @@ def verdict_on(
 
 
 def tests_of(module: Path, items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """Return the tests in files that name the module, and those of its package, the cheapest first.
+    """Return the tests in files that name the module, and those of its package, the likeliest first.
 
-    Tests without a database take milliseconds, so they come first, those of the module's own rules before
-    the others of the package. Then those with a database, in the same order.
+    1. Count the imports between each file of tests and the module: 1 for a file that imports it itself.
+    2. Sort by that number. A test with a database takes longer, so it counts as two imports more.
     """
     package = ROOT / "tests" / module.parts[1]
     dotted = ".".join(module.with_suffix("").parts)
-    names_module = {
-        each: dotted in each.read_text(encoding="utf-8") for each in {each.path for each in items}
-    }
-    found = [each for each in items if names_module[each.path] or each.path.is_relative_to(package)]
-    return sorted(found, key=lambda each: (uses_database(each), not names_module[each.path]))
+    imports_to = imports_between(dotted)
+    distances: dict[Path, int] = {}
+    found = []
+    for each in items:
+        if each.path not in distances:
+            text = each.path.read_text(encoding="utf-8")
+            if dotted in text or each.path.is_relative_to(package):
+                distances[each.path] = distance_of(text, imports_to)
+        if each.path in distances:
+            found.append(each)
+    return sorted(found, key=lambda each: distances[each.path] + 2 * uses_database(each))
+
+
+def imports_between(module: str) -> dict[str, int]:
+    """Return by how many imports each module reaches this one, itself included."""
+    found, reached = {module: 0}, [module]
+    for one in reached:
+        for importer in sorted(import_graph().find_modules_that_directly_import(one) - found.keys()):
+            found[importer] = found[one] + 1
+            reached.append(importer)
+    return found
+
+
+@cache
+def import_graph() -> grimp.ImportGraph:
+    return grimp.build_graph("aed", cache_dir=None)
+
+
+def distance_of(tests: str, imports_to: Mapping[str, int]) -> int:
+    """Return the number of imports from the text of a file of tests to the module; FAR if there are none."""
+    named = set(re.findall(r"\baed(?:\.\w+)+", tests))
+    for package, names in re.findall(r"^from (aed[\w.]*) import (\([^)]*\)|.*)$", tests, re.MULTILINE):
+        named |= {f"{package}.{name}" for name in re.findall(r"\w+", names)}
+    return min((imports_to[each] + 1 for each in named if each in imports_to), default=FAR)
 
 
 def uses_database(item: pytest.Item) -> bool:

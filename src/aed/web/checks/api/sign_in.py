@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import parse_qsl, quote
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -24,11 +25,10 @@ from aed.accounts.sign_in.requests import SIGN_IN_TURN, browser_of, keep_session
 from aed.accounts.sign_in.rules import CODE_COOKIE, CODE_LIFETIME
 from aed.accounts.viewers import viewer_of_person
 from aed.database.dependencies import DatabaseDep
-from aed.database.session import Database, read_session
+from aed.database.session import read_session
 from aed.errors import InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.http.parameters import SettingsDep
 from aed.http.query import ANY_PARAMETER
-from aed.settings import Settings
 from aed.web.checks import queries
 from aed.web.checks.page import form_of
 from aed.web.checks.requests import MAX_KEPT, Code, Fields, device_id_in
@@ -42,6 +42,77 @@ BAD_CODE: Final = noop("This code is wrong or has expired. Use the newest messag
 BAD_FACTOR: Final = noop("This code is wrong or was used already. Wait for the next code of the app.")
 
 
+@dataclass(frozen=True)
+class SignInStep:
+    """A form of one step of the sign-in, and what it needs for its answer."""
+
+    request: Request
+    viewer: FormViewerDep
+    database: DatabaseDep
+    settings: SettingsDep
+    code: Code
+    fields: Fields
+
+    @property
+    def kept(self) -> str:
+        """What had been entered into the form of the check before the sign-in."""
+        return self.fields.get("kept", "")
+
+    def page(
+        self,
+        step: str,
+        *,
+        phone: str = "",
+        is_known: bool = False,
+        person_id: int | None = None,
+        problem: str = "",
+        status: int = 200,
+    ) -> Response:
+        """Show a step, with what is kept for the form of the check."""
+        with read_session(self.database) as session:
+            return sign_in_page(
+                self.request,
+                session,
+                self.viewer,
+                self.code,
+                phone=phone,
+                is_known=is_known,
+                step=step,
+                person_id=person_id,
+                kept=self.kept,
+                problem=problem,
+                status=status,
+            )
+
+    def number(self) -> str:
+        """Return the number that was typed, or the keeper's if that button was used. Raises InvalidInput."""
+        if "known" not in self.fields:
+            return e164(self.fields.get("phone", "")[:40], country=self.settings.phone_country)
+        with read_session(self.database) as session:
+            number = known_number(self.request, session, self.code)
+        if number is None:
+            raise InvalidInput("Enter the phone number.", field="phone")
+        return number
+
+    def go_on(self, person_id: int, *, at: datetime) -> Response:
+        """Return to the form; with what had been entered, if it was sent before the sign-in."""
+        device_id = device_id_in(self.code)
+        given = dict(parse_qsl(self.kept[:MAX_KEPT]))
+        if given and device_id is not None:
+            with read_session(self.database) as session:
+                try:
+                    viewer = viewer_of_person(session, person_id)
+                    found = queries.device_form(session, viewer, device_id, at=at, settings=self.settings)
+                except (NotFound, NotAllowed):
+                    pass
+                else:
+                    return form_page(self.request, form_of(found, at=at), given, code=self.code)
+        return RedirectResponse(f"/d/{quote(self.code, safe='')}/check", 303)
+
+
+SignInStepDep = Annotated[SignInStep, Depends()]
+
+
 @router.get("/d/{code}/check/code")
 @router.get("/d/{code}/check/sign-in")
 @router.get("/d/{code}/check/second-factor")
@@ -52,170 +123,73 @@ def go_to_check(request: Request, code: Code) -> Response:
 
 
 @router.post("/d/{code}/check/code", dependencies=[SIGN_IN_TURN, Depends(require_same_origin)])
-def send_code(
-    request: Request,
-    viewer: FormViewerDep,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    code: Code,
-    fields: Fields,
-) -> Response:
+def send_code(step: SignInStepDep) -> Response:
     """Send a code to the number if it has an account or is a keeper's; answer alike if it is neither.
 
     Without a number, ask for one.
     """
-    at, phone, kept = clock.now(), fields.get("phone", ""), fields.get("kept", "")
-    if not {"phone", "known"} & set(fields):
-        with read_session(database) as session:
-            return sign_in_page(request, session, viewer, code, step="phone", kept=kept)
+    at, phone, app = clock.now(), step.fields.get("phone", ""), step.request.app
+    if not {"phone", "known"} & set(step.fields):
+        return step.page("phone")
     try:
-        number = _number(request, database, settings, code, fields)
+        number = step.number()
     except InvalidInput:
-        with read_session(database) as session:
-            return sign_in_page(
-                request,
-                session,
-                viewer,
-                code,
-                phone=phone,
-                step="phone",
-                kept=kept,
-                problem=BAD_PHONE,
-                status=422,
-            )
-    browser = browser_of(request, database, number, at=at)
+        return step.page("phone", phone=phone, problem=BAD_PHONE, status=422)
     code_key = sign_in_actions.request_code(
-        database,
+        step.database,
         phone=number,
-        browser=browser,
-        send=request.app.state.send,
+        browser=browser_of(step.request, step.database, number, at=at),
+        send=app.state.send,
         at=at,
-        find_person=request.app.state.find_person,
+        find_person=app.state.find_person,
     )
-    with read_session(database) as session:
-        response = sign_in_page(
-            request, session, viewer, code, phone=phone, is_known="known" in fields, step="code", kept=kept
-        )
+    response = step.page("code", phone=phone, is_known="known" in step.fields)
     set_cookie(response, CODE_COOKIE, code_key, lasts=CODE_LIFETIME)
     return response
 
 
 @router.post("/d/{code}/check/sign-in", dependencies=[SIGN_IN_TURN, Depends(require_same_origin)])
-def sign_in(
-    request: Request,
-    viewer: FormViewerDep,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    code: Code,
-    fields: Fields,
-) -> Response:
+def sign_in(step: SignInStepDep) -> Response:
     """Sign in with the code, and go on to the form, with what had been entered."""
-    at, lasts = clock.now(), timedelta(hours=settings.sign_in_hours)
-    phone, kept = fields.get("phone", ""), fields.get("kept", "")
+    at, lasts = clock.now(), timedelta(hours=step.settings.sign_in_hours)
     try:
-        number = _number(request, database, settings, code, fields)
+        number = step.number()
         done = sign_in_actions.sign_in_by_code(
-            database,
+            step.database,
             phone=number,
-            code=fields.get("code", "")[:20],
-            browser=browser_of(request, database, number, at=at),
+            code=step.fields.get("code", "")[:20],
+            browser=browser_of(step.request, step.database, number, at=at),
             lasts=lasts,
             at=at,
-            find_person=request.app.state.find_person,
+            find_person=step.request.app.state.find_person,
         )
     except (InvalidInput, NotSignedIn):
-        with read_session(database) as session:
-            return sign_in_page(
-                request,
-                session,
-                viewer,
-                code,
-                phone=phone,
-                is_known="known" in fields,
-                step="code",
-                kept=kept,
-                problem=BAD_CODE,
-                status=422,
-            )
+        phone, is_known = step.fields.get("phone", ""), "known" in step.fields
+        return step.page("code", phone=phone, is_known=is_known, problem=BAD_CODE, status=422)
     if done.needs_second_factor:
-        with read_session(database) as session:
-            response = sign_in_page(
-                request, session, viewer, code, step="second-factor", person_id=done.person_id, kept=kept
-            )
+        response = step.page("second-factor", person_id=done.person_id)
     else:
-        response = _after_sign_in(request, database, settings, code, done.person_id, kept, at=at)
-    keep_session(request, response, database, done.key, phone=number, lasts=lasts, at=at)
+        response = step.go_on(done.person_id, at=at)
+    keep_session(step.request, response, step.database, done.key, phone=number, lasts=lasts, at=at)
     return response
 
 
 @router.post("/d/{code}/check/second-factor", dependencies=[SIGN_IN_TURN, Depends(require_same_origin)])
-def give_factor(
-    request: Request,
-    viewer: FormViewerDep,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    code: Code,
-    fields: Fields,
-) -> Response:
+def give_factor(step: SignInStepDep) -> Response:
     """Give the second factor, and go on to the form, with what had been entered."""
-    at, kept, key = clock.now(), fields.get("kept", ""), session_key_in_cookie(request)
-    person_id = viewer.person_id
+    at, key, person_id = clock.now(), session_key_in_cookie(step.request), step.viewer.person_id
     if person_id is None:
-        with read_session(database) as session:
-            if key is None or not awaits_second_factor(session, key, at=at):
-                return sign_in_page(request, session, viewer, code, step="phone", kept=kept)
-            if not second_factors(session, sign_in_by_key(session, key, at=at).person_id):
-                return sign_in_page(request, session, viewer, code, step="second-factor", kept=kept)
+        with read_session(step.database) as session:
+            awaits = key is not None and awaits_second_factor(session, key, at=at)
+            has_factor = awaits and second_factors(session, sign_in_by_key(session, key, at=at).person_id)
+        if key is None or not awaits:
+            return step.page("phone")
+        if not has_factor:
+            return step.page("second-factor")
         try:
-            give_second_factor_code(request, database, key, fields.get("code", "")[:40])
+            give_second_factor_code(step.request, step.database, key, step.fields.get("code", "")[:40])
         except NotSignedIn:
-            with read_session(database) as session:
-                return sign_in_page(
-                    request,
-                    session,
-                    viewer,
-                    code,
-                    step="second-factor",
-                    kept=kept,
-                    problem=BAD_FACTOR,
-                    status=422,
-                )
-        with read_session(database) as session:
+            return step.page("second-factor", problem=BAD_FACTOR, status=422)
+        with read_session(step.database) as session:
             person_id = sign_in_by_key(session, key, at=at).person_id
-    return _after_sign_in(request, database, settings, code, person_id, kept, at=at)
-
-
-def _after_sign_in(
-    request: Request,
-    database: Database,
-    settings: Settings,
-    code: str,
-    person_id: int,
-    kept: str,
-    *,
-    at: datetime,
-) -> Response:
-    """Return to the form; with what had been entered, if it was sent before the sign-in."""
-    device_id = device_id_in(code)
-    given = dict(parse_qsl(kept[:MAX_KEPT])) if kept else {}
-    if given and device_id is not None:
-        with read_session(database) as session:
-            try:
-                viewer = viewer_of_person(session, person_id)
-                found = queries.device_form(session, viewer, device_id, at=at, settings=settings)
-            except (NotFound, NotAllowed):
-                pass
-            else:
-                return form_page(request, form_of(found, at=at), given, code=code)
-    return RedirectResponse(f"/d/{quote(code, safe='')}/check", 303)
-
-
-def _number(request: Request, database: Database, settings: Settings, code: str, fields: Fields) -> str:
-    """Return the number that was typed, or the keeper's if that button was pressed. Raises InvalidInput."""
-    if "known" not in fields:
-        return e164(fields.get("phone", "")[:40], country=settings.phone_country)
-    with read_session(database) as session:
-        number = known_number(request, session, code)
-    if number is None:
-        raise InvalidInput("Enter the phone number.", field="phone")
-    return number
+    return step.go_on(person_id, at=at)
