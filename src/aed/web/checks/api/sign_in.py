@@ -179,10 +179,14 @@ def give_factor(step: SignInStepDep) -> Response:
     """Give the second factor, and go on to the form, with what had been entered."""
     at, key, person_id = clock.now(), session_key_in_cookie(step.request), step.viewer.person_id
     if person_id is None:
+        if key is None:
+            return step.page("phone")
         with read_session(step.database) as session:
-            awaits = key is not None and awaits_second_factor(session, key, at=at)
-            has_factor = awaits and second_factors(session, sign_in_by_key(session, key, at=at).person_id)
-        if key is None or not awaits:
+            awaits = awaits_second_factor(session, key, at=at)
+            has_factor = awaits and bool(
+                second_factors(session, sign_in_by_key(session, key, at=at).person_id)
+            )
+        if not awaits:
             return step.page("phone")
         if not has_factor:
             return step.page("second-factor")
