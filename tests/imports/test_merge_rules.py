@@ -15,6 +15,7 @@ from aed.imports.devices.rules import (
     ListedRecord,
     MergedClaims,
     SourceClaim,
+    Thresholds,
     claims_agree,
     claims_of,
     digest_of,
@@ -230,3 +231,12 @@ def test_a_position_is_compared_in_wgs84_and_kept_as_given() -> None:
     claim = claims_of({"lat": 30.2876, "lon": 120.1047, "datum": "gcj02"})["position"]
     assert claim["given"] == [30.2876, 120.1047, "gcj02"]
     assert abs(claim["lat"] - 30.29) < 1e-3
+
+
+def test_a_list_that_shrinks_by_more_than_its_share_and_a_few_devices_is_held_back() -> None:
+    quarter = Thresholds(shrink_share=0.25)
+
+    assert not quarter.holds_back(25, 100), "exactly the share"
+    assert quarter.holds_back(26, 100)
+    assert not quarter.holds_back(5, 5), "a few devices"
+    assert quarter.holds_back(6, 6)

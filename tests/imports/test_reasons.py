@@ -1,13 +1,14 @@
-"""The reason why a row or feature is invalid."""
+"""The reason why a row, a feature or a date is invalid."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from aed.imports.rules import reason_of
+from aed.imports.rules import day_written, reason_of
 
 
 class Entry(BaseModel):
@@ -49,3 +50,25 @@ def test_a_row_without_a_position_is_asked_for_its_columns() -> None:
     assert "geometry" not in text
     assert "lat: " in text
     assert "lon: " in text
+
+
+@pytest.mark.parametrize(
+    ("written", "day"),
+    [
+        ("13/5/2026", date(2026, 5, 13)),
+        ("5/13/2026", date(2026, 5, 13)),
+        ("12/12/2026", date(2026, 12, 12)),
+        ("31-12-2026", date(2026, 12, 31)),
+    ],
+)
+def test_day_and_month_are_certain_above_12_or_if_they_are_equal(written: str, day: date) -> None:
+    assert day_written(written) == day
+
+
+@pytest.mark.parametrize("written", ["12/11/2026", "11/12/2026", "1/2/2026"])
+def test_day_and_month_that_could_be_swapped_are_ambiguous(written: str) -> None:
+    first, second, year = (int(each) for each in written.split("/"))
+    sentence = day_written(written)
+
+    assert isinstance(sentence, str)
+    assert f"{year}-{second:02}-{first:02} or {year}-{first:02}-{second:02}" in sentence
