@@ -34,6 +34,14 @@ def workbook(folder: Path, here: Position) -> Path:
     return path
 
 
+def twice(folder: Path, here: Position) -> Path:
+    """Write a list with two rows at one point."""
+    path = folder / "重复的台账.csv"
+    rows = [f"{place},{here.lon},{here.lat},迈瑞" for place in ("1号楼大堂", "物业服务中心")]
+    path.write_text("\n".join(["安装位置,经度,纬度,品牌", *rows]), encoding="utf-8")
+    return path
+
+
 def test_a_manager_imports_a_companys_workbook(
     open_page: OpenPage, site: Site, view: View, tmp_path: Path
 ) -> None:
@@ -51,6 +59,17 @@ def test_a_manager_imports_a_companys_workbook(
     expect(page.locator("#datum")).to_have_value("gcj02")
     expect(page.locator("#columns ~ .hint").first).to_be_visible()
     check(page, view, "list")
+    page.goto("/lists")
+    page.locator("#file").set_input_files(twice(tmp_path, here))
+    page.locator("form button.block").first.click()
+    check(page, view, "list-duplicates")
+    page.get_by_role("radio").first.check()
+    check(page, view, "list-duplicates-answered")
+    page.locator("#duplicates ~ button.block").click()
+    expect(page.get_by_role("radio").first).to_be_checked()
+    expect(page.locator(".counts dd")).to_have_text(["1", "0", "0", "0", "0", "1"])
+    page.goto("/lists")
+    page.locator(".devices a").last.click()
     page.locator("details:has(#mapping-name) > summary").click()
     page.locator("#mapping-name").fill("湖畔花园台账")
     check(page, view, "list-to-save")

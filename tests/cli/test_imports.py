@@ -197,6 +197,27 @@ def test_a_list_kept_by_hand_is_guessed_saved_and_imported(
     assert "0 new, 0 changed, 1 unchanged" in again.out
 
 
+def test_rows_that_may_be_the_same_device_are_asked_about_and_answered(
+    aed: Aed, region: None, tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.csv"
+    path.write_text(
+        f"安装位置,经度,纬度\n大堂,{PATIENT.lon},{PATIENT.lat}\n会所,{PATIENT.lon},{PATIENT.lat}\n",
+        encoding="utf-8",
+    )
+    guessed = ("import", "devices", path, "--guess", "--region", "CN-33")
+
+    shown = aed(*guessed)
+    assert "Is line 3 the same device as line 2? They are at the same point." in shown.out
+    assert "--same 3=row:2 or --different 3" in shown.out
+    assert "no question about row 9" in aed(*guessed, "--different", "9", fails=True).err
+    assert "requires" not in aed(*guessed, "--different", "3").err
+    joined = aed(*guessed, "--yes", "--same", "3=row:2")
+    assert "1 new" in joined.out
+    assert "--guess" in aed("import", "devices", path, "--same", "3=row:2", fails=True).err
+    assert "Is line 3" not in aed(*guessed).out
+
+
 def test_what_the_linter_can_mend_is_mended_by_kind_and_shown(aed: Aed, region: None, tmp_path: Path) -> None:
     rows = [
         DEVICE | {"source_id": "1", "lat": PATIENT.lon, "lon": PATIENT.lat},

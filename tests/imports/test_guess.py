@@ -417,7 +417,7 @@ def test_rows_at_one_point_or_with_the_same_words_are_asked_about(session: Sessi
 
     found = preview_devices(session, ADMINISTRATOR, csv_file(tmp_path, HEADINGS[:5], *rows))
 
-    assert list(map(str, found.alike)) == [
+    assert list(map(str, found.questions)) == [
         "Is line 3 the same device as line 2? Their words are the same: 湖畔花园 · 大堂.",
         "Is line 4 the same device as line 2? They are at the same point.",
     ]

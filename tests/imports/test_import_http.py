@@ -485,3 +485,36 @@ def test_a_large_file_is_streamed(
 
     assert "is a PDF document" in answer.json()["detail"]
     assert most_memory_of(process) - before < size / 5
+
+
+def test_values_are_mended_by_kind_and_questions_answered_over_http(
+    client: TestClient, session: Session
+) -> None:
+    office = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
+    session.commit()
+    rows = [
+        f"大堂,{PATIENT.lon},{PATIENT.lat}",
+        f"会所,{PATIENT.lon},{PATIENT.lat}",
+        f"后门,{PATIENT.lat},{PATIENT.lon}",
+    ]
+    content = "\n".join(["安装位置,经度,纬度", *rows]).encode()
+    preview = client.post(f"{WHERE}/preview", params={"name": "l.csv"}, content=content, headers=office)
+    question = preview.json()["questions"][0]
+    assert (question["number"], question["other"], question["why"]) == (3, "row:2", "point")
+    assert (question["row"]["place_zh"], question["known"]["place_zh"]) == ("会所", "大堂")
+    files = {"file": ("l.csv", content), "mapping": ("m.yaml", preview.json()["mapping"].encode())}
+
+    def sent(**given: Any) -> httpx2.Response:
+        return client.post(WHERE, params={"region": "CN-33"} | given, files=files, headers=office)
+
+    make.region(session)
+    session.commit()
+    refused = sent(fix="duplicate_id")
+    assert (refused.status_code, "cannot be mended" in refused.text) == (422, True)
+    assert sent(answer="3:row:2:perhaps").status_code == 422
+    assert sent(answer="3:row:2:").status_code == 422
+    assert sent(answer="x\0").status_code == 422
+    reply = sent(fix="coordinates_swapped", answer="3:row:2:same").json()
+
+    assert (reply["new"], reply["merged"], reply["mended"], reply["set_aside"]) == (2, 1, 1, 0)
+    assert reply["values_mended"][0]["kind"] == "coordinates_swapped"

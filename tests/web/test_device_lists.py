@@ -164,6 +164,35 @@ def test_nobody_imports_what_they_have_not_seen(
     assert devices(session) == 0
 
 
+def test_rows_like_a_registered_aed_or_a_row_are_shown_side_by_side_and_answered(
+    client: TestClient, session: Session
+) -> None:
+    estate = make.estate(session)
+    manager = signed_in(session, Role.ESTATE_MANAGER, estate)
+    device = make.device(session, at=PATIENT, of=estate, place_zh="门卫室")
+    session.commit()
+    there = east_of(PATIENT, metres=60)
+    where = upload(client, manager, ROWS[0], f"大堂,{there.lon},{there.lat},张伟,13800000001,2027年5月")
+
+    seen = client.get(where, headers=manager).text
+    assert "门卫室" in seen
+    assert "Rows 2 and 3" in seen
+    form = form_of(seen)
+    wrong = send(client, manager, where, form | {"answer:2:device:x": ["same"], "answer:3:row:2": ["same"]})
+    assert wrong.status_code == 422
+    assert "names a row" in wrong.text
+    assert re.search(r'name="answer:3:row:2" value="same" checked', wrong.text)
+
+    form |= {f"answer:2:device:{device.id}": ["different"], "answer:3:row:2": ["same"]}
+    changed = send(client, manager, f"{where}/import", form)
+    assert (changed.status_code, devices(session)) == (200, 1)
+    assert numbers(changed.text) == [1, 0, 0, 0, 0]
+    assert re.search(r'name="answer:3:row:2" value="same" checked', changed.text)
+    done = send(client, manager, f"{where}/import", form_of(changed.text))
+    assert done.status_code == 303, done.text
+    assert devices(session) == 2
+
+
 def test_an_upload_is_kept_for_its_person_alone_and_for_a_week(
     client: TestClient, session: Session, manager: dict[str, str]
 ) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from aed.cli.language import either, is_chinese
 from aed.cli.screen import plural, say, table
+from aed.imports.devices.answers import OF_DEVICE, Answers
 from aed.imports.devices.import_rows import ImportedRow
 from aed.imports.devices.preview import Preview
+from aed.imports.devices.questions import SHOWN_FIELDS, DuplicateQuestion, Unanswered, shown_fields
 from aed.imports.devices.report import DeviceReport
+from aed.imports.devices.rules import Decision
 from aed.translation import CHINESE, SOURCE, translate
 
 SHOWN = 20
@@ -38,7 +42,7 @@ def print_report(report: DeviceReport, *, in_detail: bool) -> None:
         say("No device is marked as gone, because not every row identifies its device.")
 
 
-def print_preview(found: Preview, *, region: str | None = None) -> None:
+def print_preview(found: Preview, *, region: str | None = None, answers: Answers | None = None) -> None:
     """Print how a list would be read: its columns, five rows, and what a person should check."""
     for note in found.notes:
         say(translate(note.template, CHINESE if is_chinese() else SOURCE, note.values))
@@ -74,11 +78,50 @@ def print_preview(found: Preview, *, region: str | None = None) -> None:
                 f"{found.outside} 台不在任何已登记的园区内；请用 --region 指定区域。",
             )
         )
-    for question in found.alike:
-        say(str(question))
+    _questions(found.questions, answers or {})
     if found.bad:
         rows = [(row.where, row.reason) for row in found.bad[:SHOWN]]
         table(either("Rows that cannot be imported", "不能导入的行"), ["where", "reason"], rows)
+
+
+def _questions(asked: Sequence[DuplicateQuestion], answers: Answers) -> None:
+    """Print the questions about duplicates, with both side by side and how to answer."""
+    for each in asked[:SHOWN]:
+        row, known = shown_fields(each.row), shown_fields(each.known)
+        other = each.other_where or each.other.replace(":", " ")
+        rows = [
+            (name, _words(row.get(name)), _words(known.get(name)))
+            for name in SHOWN_FIELDS
+            if name in row or name in known
+        ]
+        say(str(each))
+        table(None, ["", each.where, other], rows)
+        answer = answers.get(each.number, {}).get(each.other)
+        named = each.other.removeprefix(OF_DEVICE)
+        if answer is None:
+            say(_UNANSWERED[each.unanswered](f"--same {each.number}={named}", f"--different {each.number}"))
+        else:
+            say(either(f"Answered: {answer}.", f"已回答：{_ANSWERED[answer]}。"))
+    if len(asked) > SHOWN:
+        count = len(asked) - SHOWN
+        say(either(f"… and {plural(count, 'more question')}.", f"……还有 {count} 个问题。"))
+
+
+_ANSWERED: Final = {Decision.SAME: "同一台", Decision.DIFFERENT: "不是同一台"}
+_UNANSWERED: Final[Mapping[Unanswered, Callable[[str, str], str]]] = {
+    Unanswered.JOINED: lambda same, different: either(
+        f"Counts as the same. If it is another device: {different}",
+        f"按同一台处理。若不是同一台，请用 {different}",
+    ),
+    Unanswered.WAITING: lambda same, different: either(
+        f"Answer with {same} or {different}; without an answer the row waits (aed reviews).",
+        f"请用 {same} 或 {different} 回答；不回答则该行待决（aed reviews）。",
+    ),
+    Unanswered.REGISTERED: lambda same, different: either(
+        f"Answer with {same} or {different}; without an answer both are registered.",
+        f"请用 {same} 或 {different} 回答；不回答则两台都登记。",
+    ),
+}
 
 
 def _tables(report: DeviceReport) -> None:

@@ -22,9 +22,11 @@ from aed.errors import InvalidInput
 from aed.files.spreadsheets import escape_formula
 from aed.imports.batches import BadRow, ImportReport, NothingImported, Progress, refuse_bad_rows
 from aed.imports.devices.actions import import_devices
-from aed.imports.devices.preview import preview_devices
+from aed.imports.devices.answers import OF_DEVICE, OF_ROW, Answers, with_answer
+from aed.imports.devices.preview import Preview, preview_devices
+from aed.imports.devices.questions import DuplicateQuestion
 from aed.imports.devices.report import DeviceReport
-from aed.imports.devices.rules import thresholds_in
+from aed.imports.devices.rules import Decision, thresholds_in
 from aed.imports.estates import import_buildings, import_estates
 from aed.imports.findings import FindingKind, shown
 from aed.imports.formats.guess import mapping_text
@@ -82,6 +84,22 @@ def devices(
             "after; may be repeated, or `all`",
         ),
     ] = None,
+    same: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROW=OTHER",
+            help="With --guess: the row is this registered device (12=17), or the same as an earlier row "
+            "(12=row:4); may be repeated",
+        ),
+    ] = None,
+    different: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROW",
+            help="With --guess: the row is another device than those that it is asked about (12), or than "
+            "one of them (12=17); may be repeated",
+        ),
+    ] = None,
     partial: Annotated[
         bool,
         typer.Option(
@@ -111,9 +129,18 @@ def devices(
             ),
             field="guess",
         )
+    if (same or different) and not guess:
+        raise InvalidInput(
+            either("--same and --different require --guess.", "--same 和 --different 须与 --guess 同用。"),
+            field="guess",
+        )
     kinds = _mended_kinds(fix or [])
+    answers: Answers = {}
     if guess:
-        by = _guessed(file, by, source, region, save_mapping)
+        found = _previewed(file, by, source, region)
+        answers = _answers(found.questions, same or [], different or [])
+        print_preview(found, region=region, answers=answers)
+        by = _saved(found, save_mapping)
         if not yes:
             _fixes(file, form, by, kinds)
             say(
@@ -141,6 +168,7 @@ def devices(
             is_shrink_accepted=accept_shrink,
             thresholds=thresholds_in(load_settings()),
             fixes=fixes,
+            answers=answers,
             progress=progress,
         )
 
@@ -216,13 +244,46 @@ def _fixes(
     return fixes
 
 
-def _guessed(
-    file: Path, mapping: Mapping | None, source: str | None, region: str | None, save: Path | None
-) -> Mapping:
-    """Print how a list would be read, and save and return its mapping."""
+def _previewed(file: Path, mapping: Mapping | None, source: str | None, region: str | None) -> Preview:
     with cli_read_session() as session:
-        found = preview_devices(session, operator(), file, mapping=mapping, source=source, region=region)
-    print_preview(found, region=region)
+        return preview_devices(
+            session,
+            operator(),
+            file,
+            mapping=mapping,
+            source=source,
+            region=region,
+            thresholds=thresholds_in(load_settings()),
+        )
+
+
+def _answers(
+    questions: Sequence[DuplicateQuestion], same: Sequence[str], different: Sequence[str]
+) -> Answers:
+    """Return the answers of --same and --different."""
+    answers: Answers = {}
+    for given in different:
+        row, _, other = given.partition("=")
+        others = [_other(other)] if other else [each.other for each in questions if str(each.number) == row]
+        if not others:
+            raise InvalidInput(
+                either(f"There is no question about row {row}.", f"第 {row} 行没有待回答的问题。"),
+                field="different",
+            )
+        for each in others:
+            answers = with_answer(answers, row, each, Decision.DIFFERENT)
+    for given in same:
+        row, _, other = given.partition("=")
+        answers = with_answer(answers, row, _other(other), Decision.SAME)
+    return answers
+
+
+def _other(given: str) -> str:
+    return given if given.startswith(OF_ROW) else f"{OF_DEVICE}{given}"
+
+
+def _saved(found: Preview, save: Path | None) -> Mapping:
+    """Return the mapping of a preview, saved as a file if a name is given."""
     if save is None:
         return found.mapping
     target = _yaml(save)

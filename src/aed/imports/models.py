@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, Text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.database.types import BigIntId, Table
@@ -24,6 +24,8 @@ class ImportDraft(Table):
     """The text of a mapping file."""
     fixes: Mapped[list[str]] = mapped_column(JSON)
     """The kinds of findings to mend."""
+    answers: Mapped[dict[str, dict[str, str]]] = mapped_column(JSON, server_default=text("'{}'"))
+    """Answers about duplicates, see `aed.imports.devices.answers`."""
     version: Mapped[int] = mapped_column(default=1)
     """Counts the amendments, so that nobody imports what they have not seen."""
     created_at: Mapped[datetime] = mapped_column(index=True)

@@ -22,7 +22,8 @@ from aed.imports.batches import (
     offset_progress,
 )
 from aed.imports.devices import queries
-from aed.imports.devices.decisions import check_name
+from aed.imports.devices.answers import AnsweredRows, Answers, require_may_answer
+from aed.imports.devices.decisions import check_name, keep_answers
 from aed.imports.devices.import_rows import RegisterBefore, RowImporter
 from aed.imports.devices.missing import ListedDevices, mark_missing
 from aed.imports.devices.permissions import require_importer, require_own_list
@@ -47,18 +48,21 @@ def import_devices(
     is_shrink_accepted: bool = False,
     thresholds: Thresholds | None = None,
     fixes: Mapping[int, Mapping[str, str]] | None = None,
+    answers: Answers | None = None,
     progress: Progress | None = None,
 ) -> DeviceReport:
     """Import devices from a file.
 
     `region`: region of new devices whose row names neither estate nor region. `source`: the publisher of the
     list, for formats that several bodies publish. `fixes`: corrected fields, by the row's number in the file.
+    `answers`: which rows are which registered device or earlier row, and which are not.
 
     Imports all good rows, or raises and the caller rolls back.
 
     1. Set aside invalid rows, and all but the first row of each device.
-    2. Import the others in batches: see `RowImporter`.
-    3. Mark as gone what the list held before and this file lacks; but not if the file is a part of its list
+    2. Import the others in batches: see `RowImporter`. Rows that are the device of an earlier row come last.
+    3. Keep the answers as decided reviews, so that nobody is asked again.
+    4. Mark as gone what the list held before and this file lacks; but not if the file is a part of its list
        (`is_partial`, or corrected rows that were set aside), nor if a row does not name its device.
 
     Progress counts the rows, then the gone devices.
@@ -75,6 +79,8 @@ def import_devices(
     ranks, estates, parts = queries.ranks(session), EstateIds(session), SeenRows()
     if region is not None:
         region_by_code(session, region)
+    answered = AnsweredRows(answers or {})
+    require_may_answer(session, who, answered.answers)
     merging = RowImporter(
         session=session,
         who=who,
@@ -85,6 +91,7 @@ def import_devices(
         region=region,
         before=RegisterBefore.now(session),
         names_region=lambda: parts.names_region,
+        answers=answered,
     )
     reader = ListReader(session, who, report, listed, estates, parts, region)
     entries = reader.entries(
@@ -95,7 +102,10 @@ def import_devices(
         fixes=fixes or {},
         progress=progress,
     )
-    import_in_batches(session, entries, merging.put, report, report.count_row)
+    import_in_batches(session, answered.others(entries), merging.put, report, report.count_row)
+    answered.resolve_rows(session)
+    import_in_batches(session, answered.held, merging.put, report, report.count_row)
+    keep_answers(session, who, answered.decisions(), thresholds=thresholds, at=at)
     _list_bad_rows(listed, report.bad, report)
     if not is_partial and not parts.is_put_right and not report.unnamed:
         report.gone += mark_missing(

@@ -1,9 +1,8 @@
-"""Routes: import lists of devices, decide reviews, merge devices, and download templates."""
+"""Routes: preview lists of devices, decide reviews, merge devices, and download templates."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -13,18 +12,16 @@ from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.database.session import dry_run, open_database, transaction
+from aed.database.session import dry_run, open_database
 from aed.http.parameters import one_at_a_time
-from aed.imports.batches import refuse_bad_rows
 from aed.imports.devices import queries
-from aed.imports.devices.actions import import_devices
 from aed.imports.devices.decisions import decide, merge_two_devices
 from aed.imports.devices.permissions import require_importer
 from aed.imports.devices.preview import preview_devices
 from aed.imports.devices.rules import thresholds_in
 from aed.imports.devices.schemas import (
     DecisionIn,
-    ImportOut,
+    DuplicateQuestionOut,
     ImportPreviewOut,
     MergeIn,
     PreviewColumnOut,
@@ -32,11 +29,9 @@ from aed.imports.devices.schemas import (
     ReviewOut,
 )
 from aed.imports.formats.guess import mapping_text
-from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.formats.table import TEMPLATES, TemplateFormat
 from aed.imports.uploads import (
     FILE_BODY,
-    LONG_STATEMENT_MS,
     MAX_SHOWN,
     SetAsideOut,
     UploadedFile,
@@ -48,103 +43,7 @@ from aed.settings import Settings
 
 router = APIRouter(tags=["lists"])
 _place = threading.BoundedSemaphore(1)
-"""Imports one file at a time: the register runs one import at a time, and others would wait on disk."""
-
-
-# --- Options --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The options of an import."""
-
-    form: DeviceFormat | None
-    region: str | None
-    source: str | None
-    is_partial: bool
-    is_shrink_accepted: bool
-    is_strict: bool
-    is_dry_run: bool
-
-
-@router.post("/imports/devices", openapi_extra=FILE_BODY)
-async def import_device_list(
-    request: Request,
-    viewer: ViewerDep,
-    form: Annotated[
-        DeviceFormat | None,
-        Query(alias="format", description="The format; default: recognised from the contents"),
-    ] = None,
-    region: Annotated[
-        str | None,
-        Query(
-            max_length=32, description="Region of new devices whose row names neither an estate nor a region"
-        ),
-    ] = None,
-    source: Annotated[
-        str | None,
-        Query(
-            max_length=64,
-            pattern="^[A-Za-z0-9._:-]+$",
-            description="The publisher of this list, for formats that several bodies publish",
-        ),
-    ] = None,
-    name: Annotated[str | None, Query(max_length=200, description="Name of the file")] = None,
-    partial: Annotated[
-        bool, Query(description="The file is part of its list: devices that it lacks are not marked as gone")
-    ] = False,
-    accept_shrink: Annotated[bool, Query(description="Mark missing devices as gone, however many")] = False,
-    strict: Annotated[bool, Query(description="Import nothing if any row is bad")] = False,
-    dry_run: Annotated[bool, Query(description="Report what would be done; write nothing")] = False,
-) -> ImportOut:
-    """Import a list of devices, as `aed import devices` does.
-
-    The body is the file, or a form with the parts `file` and (optional) `mapping`. A file counts as the
-    whole list of its source, and is imported in full or not at all; importing it again changes nothing. Bad
-    rows are set aside with their line and reason; if nothing is imported, they are in the problem's `errors`.
-
-    Requires an administrator. An estate's manager sends the mapping of a preview, and imports what lies in
-    the estates that they manage.
-    """
-    require_importer(viewer)
-    asked = _Asked(
-        form=form,
-        region=region,
-        source=source,
-        is_partial=partial,
-        is_shrink_accepted=accept_shrink,
-        is_strict=strict,
-        is_dry_run=dry_run,
-    )
-    async with uploaded_file(request, name=name) as sent:
-        with one_at_a_time(_place, "Another list is being imported. Try again when it has ended."):
-            return await run_in_threadpool(_imported, request.app.state.settings, viewer, sent, asked)
-
-
-def _imported(settings: Settings, viewer: Viewer, sent: UploadedFile, asked: _Asked) -> ImportOut:
-    """Import on a connection of its own, with a longer statement timeout than lookups have."""
-    mapping = sent.mapping()
-    patient = {"statement_timeout_ms": LONG_STATEMENT_MS, "threads": 1}
-    database = open_database(settings.model_copy(update=patient))
-    try:
-        with dry_run(database) if asked.is_dry_run else transaction(database) as session:
-            report = import_devices(
-                session,
-                viewer,
-                sent.path,
-                at=clock.now(),
-                form=asked.form,
-                mapping=mapping,
-                region=asked.region,
-                source=asked.source,
-                is_partial=asked.is_partial,
-                is_shrink_accepted=asked.is_shrink_accepted,
-                thresholds=thresholds_in(settings),
-            )
-            refuse_bad_rows(report, sent.path.name, is_strict=asked.is_strict)
-    finally:
-        database.close()
-    return ImportOut.of(report, file=sent.path.name, is_dry_run=asked.is_dry_run)
+"""Previews one list at a time, since lookups take precedence."""
 
 
 @router.post("/imports/devices/preview", openapi_extra=FILE_BODY)
@@ -166,7 +65,7 @@ async def preview_device_list(
     """
     require_importer(viewer)
     async with uploaded_file(request, name=name) as sent:
-        with one_at_a_time(_place, "Another list is being imported. Try again when it has ended."):
+        with one_at_a_time(_place, "Another list is being read. Try again in a moment."):
             return await run_in_threadpool(_previewed, request.app.state.settings, viewer, sent, source)
 
 
@@ -189,7 +88,7 @@ def _previewed(
         new=found.new,
         changed=found.changed,
         unchanged=found.unchanged,
-        matched=len(found.matched),
+        matched=found.waiting + found.joined,
         outside=found.outside,
         samples=[
             PreviewRowOut(
@@ -199,7 +98,8 @@ def _previewed(
             )
             for each in found.samples
         ],
-        alike=list(map(str, found.alike)),
+        alike=list(map(str, found.questions[:MAX_SHOWN])),
+        questions=[DuplicateQuestionOut.of(each) for each in found.questions[:MAX_SHOWN]],
         rows_set_aside=[SetAsideOut(where=row.where, reason=row.reason) for row in found.bad[:MAX_SHOWN]],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import batched
 from typing import Any, Final
@@ -16,10 +17,11 @@ from aed.errors import Conflict, InvalidInput
 from aed.imports.batches import ROWS_AT_ONCE, EstateIds, Progress, offset_progress
 from aed.imports.devices import queries
 from aed.imports.devices.import_rows import ListEntry, RegisterBefore, RowImporter
-from aed.imports.devices.merging import apply_claims, open_review
+from aed.imports.devices.matching import likeness_to
+from aed.imports.devices.merging import apply_claims, likeness_as_json, open_review
 from aed.imports.devices.missing import mark_gone
 from aed.imports.devices.models import ListSource, Review, SourceRecord
-from aed.imports.devices.queries import StoredRecord
+from aed.imports.devices.queries import Identity, StoredRecord
 from aed.imports.devices.rules import (
     DECISIONS,
     DEFAULT_RANK,
@@ -28,6 +30,7 @@ from aed.imports.devices.rules import (
     Ranks,
     ReviewKind,
     Thresholds,
+    claims_of,
 )
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.lists import mark_distinct, withdraw_duplicate
@@ -88,6 +91,51 @@ def decide(
                 session, who, review.source, missing, ranks=ranks, estates=estates, at=at, progress=progress
             )
     return review
+
+
+def keep_answers(
+    session: Session,
+    who: Viewer,
+    answers: Sequence[tuple[Identity, int, Decision]],
+    *,
+    thresholds: Thresholds,
+    at: datetime,
+) -> None:
+    """Keep answers given with a list as decided reviews, and apply those that the import has not applied.
+
+    `answers`: pairs of an imported row and a device. Raises what `decide` raises.
+    """
+    identities = [identity for identity, _, _ in answers]
+    known = queries.reviews_of_records(session, identities, ReviewKind.DUPLICATE)
+    decided = {(each.source, each.source_id, each.device_id): each.decision for each in known}
+    states = queries.record_states(session, identities)
+    for identity, device_id, decision in answers:
+        state = states.get(identity)
+        if state is None or decided.get((*identity, device_id)) is decision:
+            continue
+        record = queries.record(session, identity)
+        device = queries.registered_devices(session, [device_id])[device_id]
+        found = likeness_to(claims_of(record.fields), device)
+        asked = open_review(
+            session,
+            ReviewKind.DUPLICATE,
+            source=record.source,
+            source_id=record.source_id,
+            device_id=device_id,
+            evidence=likeness_as_json(found, record.fields),
+            among=known,
+            at=at,
+        )
+        session.flush()
+        is_applied = state.device_id is not None and (state.device_id == device_id) is (
+            decision is Decision.SAME
+        )
+        if is_applied:
+            require_decider(session, who, asked)
+            asked.decision, asked.decided_at, asked.decided_by = decision, at, who.name
+        else:
+            decide(session, who, asked.id, decision, thresholds=thresholds, at=at)
+    session.flush()
 
 
 def _is_manager(who: Viewer) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ from aed.accounts.permissions import Viewer
 from aed.database.bulk import insert_many
 from aed.imports.batches import EstateIds, ImportStopped
 from aed.imports.devices import queries
-from aed.imports.devices.matching import Match, match_entries
+from aed.imports.devices.matching import Match, likeness_to, match_entries
 from aed.imports.devices.merging import (
     MergeResult,
     apply_claims,
@@ -83,6 +83,16 @@ class RegisterBefore:
         return cls(sources, queries.last_device_id(session))
 
 
+class RowAnswers(Protocol):
+    """A person's answers about rows and registered devices."""
+
+    def same_device(self, identity: Identity) -> int | None:
+        """Return the registered device that a row is, by an answer."""
+
+    def different(self, identities: Collection[Identity]) -> set[tuple[str, str, int]]:
+        """Return the pairs that are different by an answer, as (source, source_id, device id)."""
+
+
 @dataclass(frozen=True)
 class RowImporter:
     """Imports the rows of a file in batches."""
@@ -97,6 +107,8 @@ class RowImporter:
     before: RegisterBefore
     names_region: Callable[[], bool] = lambda: True
     """Whether any row of the file so far names a region or an estate."""
+    answers: RowAnswers | None = None
+    """What a person has answered about rows that may be a registered device."""
 
     def put(self, entries: Sequence[ListEntry]) -> list[ImportedRow]:
         """Import entries. Raise what `save_devices` raises; the caller must then roll back.
@@ -146,12 +158,15 @@ class RowImporter:
         }
         unknown = [entry.identity for entry in entries if entry.identity not in devices]
         devices |= queries.device_ids(self.session, unknown)
+        unregistered = {each: claims[each] for each in unknown if each not in devices}
         found = _matches(
             self.session,
-            {each: claims[each] for each in unknown if each not in devices},
+            unregistered,
             before=self.before,
             thresholds=self.thresholds,
+            different=self.answers.different(unregistered) if self.answers is not None else (),
         )
+        found |= self._answered_matches(unregistered)
         devices |= {identity: match.device_id for identity, match in found.items() if match.is_sure}
         new = [entry for entry in entries if entry.identity not in devices and entry.identity not in found]
         if new and self.region is None and not self.names_region():
@@ -186,6 +201,23 @@ class RowImporter:
             for entry in entries
         }
 
+    def _answered_matches(self, claims: Mapping[Identity, dict[str, Any]]) -> dict[Identity, Match]:
+        """Return the devices that these rows are by a person's answer."""
+        if self.answers is None:
+            return {}
+        same = {
+            identity: device_id
+            for identity in claims
+            if (device_id := self.answers.same_device(identity)) is not None
+        }
+        devices = queries.registered_devices(self.session, set(same.values()))
+        return {
+            identity: Match(
+                device_id, likeness_to(claims[identity], devices[device_id]), is_sure=True, by=self.who.name
+            )
+            for identity, device_id in same.items()
+        }
+
     def _ask_about(
         self,
         found: Mapping[Identity, Match],
@@ -211,7 +243,7 @@ class RowImporter:
             )
             if match.is_sure:
                 asked.decision, asked.decided_at = Decision.SAME, self.at
-                asked.decided_by = f"score {match.likeness.score:.3f}"
+                asked.decided_by = match.by or f"score {match.likeness.score:.3f}"
         for review in among:
             now = found.get((review.source, review.source_id))
             if review.decision is None and (now is None or now.device_id != review.device_id):
@@ -290,10 +322,11 @@ def foresee(
     estates: EstateIds,
     thresholds: Thresholds,
     before: RegisterBefore,
+    different: Collection[tuple[str, str, int]] = (),
 ) -> list[PutOutcome | Match]:
     """Return what importing each entry would do; the match, if it may be a registered device.
 
-    Nothing is written.
+    Nothing is written. `different`: pairs that a person has called different.
     """
     known = queries.record_states(session, [entry.identity for entry in entries])
     _read_estates(estates, entries, known)
@@ -306,7 +339,7 @@ def foresee(
         for entry in unregistered
         if entry.identity not in linked
     }
-    found = _matches(session, claims, before=before, thresholds=thresholds)
+    found = _matches(session, claims, before=before, thresholds=thresholds, different=different)
     outcomes: list[PutOutcome | Match] = []
     for entry in entries:
         kept = known.get(entry.identity)
@@ -338,9 +371,12 @@ def _matches(
     *,
     before: RegisterBefore,
     thresholds: Thresholds,
+    different: Collection[tuple[str, str, int]] = (),
 ) -> dict[Identity, Match]:
     """Match entries with devices that other lists have registered."""
     others = {each: claim for each, claim in claims.items() if before.sources - {each[0]}}
     if not others:
         return {}
-    return match_entries(session, others, thresholds=thresholds, up_to_id=before.last_device_id)
+    return match_entries(
+        session, others, thresholds=thresholds, up_to_id=before.last_device_id, different=different
+    )

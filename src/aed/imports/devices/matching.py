@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ class Match:
     likeness: DeviceLikeness
     is_sure: bool
     """If true, the entry is linked to this device; otherwise a person decides."""
+    by: str | None = None
+    """The person who said so; None: the score did."""
 
 
 def match_entries(
@@ -34,24 +36,26 @@ def match_entries(
     *,
     thresholds: Thresholds,
     up_to_id: int,
+    different: Collection[tuple[str, str, int]] = (),
 ) -> dict[Identity, Match]:
     """Return the best match of each entry that has one; `entries` are claims by identity.
 
-    Only devices up to `last_device_id` are considered.
+    Only devices up to `last_device_id` are considered. `different`: pairs that a person has just called
+    different, as (source, source_id, device id).
 
     A match is not sure, so a person decides, if two devices are nearly equally like an entry, or two entries
     of a list like a device. Pairs that a person has called different are not considered again.
     """
     near = _near(session, entries, up_to_id)
     devices = queries.registered_devices(session, {device_id for _, device_id in near})
-    different = {
+    decided = set(different) | {
         (review.source, review.source_id, review.device_id)
         for review in queries.reviews_of_records(session, entries, ReviewKind.DUPLICATE)
         if review.decision is Decision.DIFFERENT
     }
     scored = []
     for identity, device_id in near:
-        if (*identity, device_id) in different:
+        if (*identity, device_id) in decided:
             continue
         found = _likeness(entries[identity], devices[device_id])
         if found is not None and found.score >= thresholds.maybe_same_score:
@@ -101,10 +105,16 @@ def _place(claims: Mapping[str, Any]) -> Position:
 
 
 def _likeness(claims: Mapping[str, Any], device: RegisteredDevice) -> DeviceLikeness | None:
-    metres = metres_apart(claims["position"], {"lat": device.lat, "lon": device.lon})
-    if metres > FAR_METRES:
-        return None
-    return likeness(compared_entry(claims), _entry_of_device(device), metres=metres)
+    return likeness_to(claims, device) if _metres(claims, device) <= FAR_METRES else None
+
+
+def likeness_to(claims: Mapping[str, Any], device: RegisteredDevice) -> DeviceLikeness:
+    """Return how like a device an entry is, however far apart they are."""
+    return likeness(compared_entry(claims), _entry_of_device(device), metres=_metres(claims, device))
+
+
+def _metres(claims: Mapping[str, Any], device: RegisteredDevice) -> float:
+    return metres_apart(claims["position"], {"lat": device.lat, "lon": device.lon})
 
 
 def compared_entry(claims: Mapping[str, Any]) -> ComparedEntry:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from itertools import batched, islice
 from pathlib import Path
 from typing import Any, Final
@@ -12,32 +11,30 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
-from aed.errors import InvalidInput
-from aed.geo import Datum, position_from
+from aed.geo import Datum
 from aed.imports.batches import ROWS_AT_ONCE, BadRow, EstateIds
 from aed.imports.coordinates import number_of
+from aed.imports.devices.answers import OF_DEVICE, Answers
 from aed.imports.devices.boundaries import NamedEstate, datum_counts
 from aed.imports.devices.import_rows import ListEntry, RegisterBefore, foresee
 from aed.imports.devices.matching import Match
 from aed.imports.devices.permissions import require_importer
 from aed.imports.devices.queries import Identity
+from aed.imports.devices.questions import DuplicateQuestion, ReadRow, questions
 from aed.imports.devices.reading import ListReader, SeenRows
 from aed.imports.devices.report import DeviceReport
-from aed.imports.devices.rules import Thresholds
+from aed.imports.devices.rules import Decision, Thresholds
 from aed.imports.findings import Finding, ListNote
 from aed.imports.formats.guess import Guess, GuessedColumn, describe_table, guess_mapping
 from aed.imports.formats.mapping import Mapping as ListMapping
 from aed.imports.formats.recognise import read_devices
 from aed.imports.formats.records import Record
-from aed.imports.rules import printable
 from aed.registry.changes import PutOutcome
 from aed.translation import noop
 
 MAX_PREVIEWED: Final = 20_000
 """Maximum number of rows looked at."""
 MAX_SAMPLES: Final = 5
-MAX_ALIKE: Final = 20
-_SAME_POINT_DIGITS: Final = 5  # about a metre
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,44 +44,6 @@ class SampleRow:
     where: str
     fields: Mapping[str, Any]
     estate: NamedEstate | None
-
-
-class Alike(StrEnum):
-    """Why two rows may be the same device."""
-
-    WORDS = "words"
-    SERIAL = "serial"
-    POINT = "point"
-
-
-@dataclass(frozen=True, slots=True)
-class AlikeRows:
-    """A row that may be the same device as an earlier one."""
-
-    number: int
-    where: str
-    earlier: str
-    """Where the earlier row is."""
-    why: Alike
-    value: str
-    """The words or the serial number that both rows have."""
-
-    def __str__(self) -> str:
-        reason = {
-            Alike.WORDS: f"Their words are the same: {self.value}.",
-            Alike.SERIAL: f"Their serial numbers are the same: {self.value}.",
-            Alike.POINT: "They are at the same point.",
-        }
-        return f"Is {self.where} the same device as {self.earlier}? {reason[self.why]}"
-
-
-@dataclass(frozen=True, slots=True)
-class MatchedRow:
-    """A row that may be a device which another list has registered."""
-
-    number: int
-    where: str
-    match: Match
 
 
 @dataclass(slots=True)
@@ -102,9 +61,11 @@ class Preview:
     samples: list[SampleRow] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    alike: list[AlikeRows] = field(default_factory=list)
-    """Rows at the same point, or with the same words or serial number."""
-    matched: list[MatchedRow] = field(default_factory=list)
+    waiting: int = 0
+    """Number of rows that may be a device of another list, so that a person decides."""
+    joined: int = 0
+    """Number of rows that are a known device, or that of an earlier row, by likeness or an answer."""
+    questions: list[DuplicateQuestion] = field(default_factory=list)
     estates: dict[NamedEstate, int] = field(default_factory=dict)
     """Number of devices, by estate."""
     outside: int = 0
@@ -120,6 +81,7 @@ def preview_devices(
     source: str | None = None,
     region: str | None = None,
     fixes: Mapping[int, Mapping[str, str]] | None = None,
+    answers: Answers | None = None,
     thresholds: Thresholds | None = None,
 ) -> Preview:
     """Read a list with a mapping, or with a guessed one, and report what an import would do.
@@ -155,7 +117,9 @@ def preview_devices(
             records, mapping=mapping, is_of_others=True, country=mapping.country, fixes=fixes or {}
         )
     )
-    _count_outcomes(session, found, entries, estates, thresholds or Thresholds())
+    matched, new, before = _count_outcomes(
+        session, found, entries, estates, answers or {}, thresholds or Thresholds()
+    )
     found.rows, found.good, found.bad = len(records), len(entries), report.bad
     found.findings = [finding for record in records for finding in record.findings]
     found.estates = dict(sorted(report.estates.items(), key=lambda each: -each[1]))
@@ -169,7 +133,9 @@ def preview_devices(
         )
         for rows, entry in entries[:MAX_SAMPLES]
     ]
-    found.alike = _alike(entries)
+    found.questions = questions(
+        session, who, entries, matched=matched, new=new, before=before, answers=answers or {}
+    )
     return found
 
 
@@ -193,21 +159,67 @@ class _ListedRows:
 def _count_outcomes(
     session: Session,
     found: Preview,
-    entries: Iterable[tuple[Sequence[Record], ListEntry]],
+    entries: Iterable[ReadRow],
     estates: EstateIds,
+    answers: Answers,
     thresholds: Thresholds,
-) -> None:
+) -> tuple[list[tuple[Sequence[Record], ListEntry, Match]], list[ReadRow], RegisterBefore]:
+    """Count what importing would do. Return the rows that match a device, and the new ones."""
     before = RegisterBefore.now(session)
+    matched: list[tuple[Sequence[Record], ListEntry, Match]] = []
+    new: list[ReadRow] = []
     for batch in batched(entries, ROWS_AT_ONCE):
         some = [entry for _, entry in batch]
         outcomes = foresee(session, some, estates=estates, thresholds=thresholds, before=before)
+        refused = {
+            entry.identity: outcome
+            for (rows, entry), outcome in zip(batch, outcomes, strict=True)
+            if isinstance(outcome, Match)
+            and answers.get(rows[0].number, {}).get(f"{OF_DEVICE}{outcome.device_id}") is Decision.DIFFERENT
+        }
+        others = _without(session, some, refused, estates=estates, thresholds=thresholds, before=before)
         for (rows, entry), outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Match):
-                found.matched.append(MatchedRow(rows[0].number, entry.where, outcome))
+                matched.append((rows, entry, outcome))
+            now = others.get(entry.identity, outcome)
+            if isinstance(now, Match) and now is not outcome:
+                matched.append((rows, entry, now))
+            if now is PutOutcome.NEW:
+                new.append((rows, entry))
+            if Decision.SAME in answers.get(rows[0].number, {}).values():
+                found.joined += 1
+            elif isinstance(now, Match):
+                found.joined += now.is_sure
+                found.waiting += not now.is_sure
             else:
-                found.new += outcome is PutOutcome.NEW
-                found.changed += outcome is PutOutcome.CHANGED
-                found.unchanged += outcome is PutOutcome.UNCHANGED
+                found.new += now is PutOutcome.NEW
+                found.changed += now is PutOutcome.CHANGED
+                found.unchanged += now is PutOutcome.UNCHANGED
+    return matched, new, before
+
+
+def _without(
+    session: Session,
+    entries: Sequence[ListEntry],
+    refused: Mapping[Identity, Match],
+    *,
+    estates: EstateIds,
+    thresholds: Thresholds,
+    before: RegisterBefore,
+) -> dict[Identity, PutOutcome | Match]:
+    """Return what importing the rows would do whose match a person has refused."""
+    again = [entry for entry in entries if entry.identity in refused]
+    if not again:
+        return {}
+    outcomes = foresee(
+        session,
+        again,
+        estates=estates,
+        thresholds=thresholds,
+        before=before,
+        different={(*identity, match.device_id) for identity, match in refused.items()},
+    )
+    return {entry.identity: outcome for entry, outcome in zip(again, outcomes, strict=True)}
 
 
 def _notes_of_guess(
@@ -256,31 +268,3 @@ def _datum(
         "{gcj02} as gcj02 and {bd09} as bd09 lie in an estate."
     )
     return counts.best, ListNote(template, values | {"datum": counts.best})
-
-
-def _alike(entries: Sequence[tuple[Sequence[Record], ListEntry]]) -> list[AlikeRows]:
-    """Return the rows that have the words, the serial number or the point of an earlier row."""
-    first: dict[tuple[Alike, object], str] = {}
-    found: list[AlikeRows] = []
-    for rows, entry in entries:
-        values = _compared_values(entry.fields)
-        same = next((each for each in values if each in first), None)
-        if same is not None:
-            value = "" if same[0] is Alike.POINT else printable(str(same[1]), 80)
-            found.append(AlikeRows(rows[0].number, entry.where, first[same], same[0], value))
-        for each in values:
-            first.setdefault(each, entry.where)
-    return found[:MAX_ALIKE]
-
-
-def _compared_values(fields: Mapping[str, Any]) -> list[tuple[Alike, object]]:
-    words = " ".join(str(fields[name]) for name in ("place_zh", "place_en") if fields.get(name))
-    values: list[tuple[Alike, object]] = [(Alike.WORDS, words)] if words else []
-    if fields.get("serial"):
-        values.append((Alike.SERIAL, fields["serial"]))
-    try:
-        point = position_from(fields["lat"], fields["lon"], Datum(fields.get("datum", Datum.WGS84)))
-    except InvalidInput:
-        return values
-    at = round(point.lat, _SAME_POINT_DIGITS), round(point.lon, _SAME_POINT_DIGITS)
-    return [*values, (Alike.POINT, at)]

@@ -253,6 +253,26 @@ def sources_of_devices(session: Session) -> set[str]:
     return set(session.scalars(select(Device.source).distinct()))
 
 
+class DevicePlace(NamedTuple):
+    """The estate and region of a device."""
+
+    id: int
+    estate_id: int | None
+    region_id: int
+    state: DeviceState
+
+
+def places_of_devices(session: Session, device_ids: Collection[int]) -> list[DevicePlace]:
+    """Return the estates and regions of these devices.
+
+    visibility: to decide whether the viewer may answer about them.
+    """
+    if not device_ids:
+        return []
+    statement = select(Device.id, Device.estate_id, Device.region_id, Device.state)
+    return [DevicePlace(*row) for row in session.execute(statement.where(Device.id.in_(device_ids)))]
+
+
 class RegisteredDevice(NamedTuple):
     """The current values of a device."""
 
@@ -348,21 +368,23 @@ def last_device_id(session: Session) -> int:
 
 
 def devices_near(
-    session: Session, places: Sequence[Position], *, within_metres: float, not_of: str, up_to_id: int
+    session: Session,
+    places: Sequence[Position],
+    *,
+    within_metres: float,
+    not_of: str | None = None,
+    up_to_id: int,
 ) -> list[tuple[int, int]]:
     """Yield (index of the place, id) of devices nearby that are not withdrawn and not of that source.
 
     visibility: for an administrator's import.
     """
-    theirs = select(SourceRecord.device_id).where(
-        SourceRecord.device_id == Device.id, SourceRecord.source == not_of
-    )
-    where = and_(
-        Device.source != not_of,
-        Device.state != DeviceState.WITHDRAWN,
-        Device.id <= up_to_id,
-        ~theirs.exists(),
-    )
+    where = and_(Device.state != DeviceState.WITHDRAWN, Device.id <= up_to_id)
+    if not_of is not None:
+        theirs = select(SourceRecord.device_id).where(
+            SourceRecord.device_id == Device.id, SourceRecord.source == not_of
+        )
+        where = and_(where, Device.source != not_of, ~theirs.exists())
     return ids_near_each(session, places, Device.position, within_metres=within_metres, where=where)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +12,10 @@ from aed.accounts.fields import Id
 from aed.imports.devices.import_rows import ImportedRow
 from aed.imports.devices.missing import MissingDevices
 from aed.imports.devices.models import Review
+from aed.imports.devices.questions import Alike, DuplicateQuestion, Unanswered, shown_fields
 from aed.imports.devices.report import DeviceReport
 from aed.imports.devices.rules import Decision, ReviewKind
+from aed.imports.findings import FindingKind
 from aed.imports.uploads import MAX_SHOWN, SetAsideOut
 from aed.registry.changes import PutOutcome
 
@@ -126,6 +128,16 @@ class MissingDevicesOut(BaseModel):
         )
 
 
+class MendedOut(BaseModel):
+    """A value of the file that was mended."""
+
+    kind: FindingKind
+    where: str = Field(examples=["row 12"])
+    number: int
+    before: str
+    after: str
+
+
 class ImportOut(BaseModel):
     """The result of an import or of a dry run. Counts are of all rows; lists hold the first."""
 
@@ -167,6 +179,16 @@ class ImportOut(BaseModel):
                     "rows_matched": [],
                     "rows_conflicting": [],
                     "no_longer_listed": [],
+                    "mended": 1,
+                    "values_mended": [
+                        {
+                            "kind": "date_unreadable",
+                            "where": "line 7",
+                            "number": 7,
+                            "before": "2027年5月",
+                            "after": "2027-05-31",
+                        }
+                    ],
                 }
             ]
         }
@@ -195,9 +217,13 @@ class ImportOut(BaseModel):
     rows_matched: list[ImportedRowOut] = Field(description="Merged or waiting for a decision")
     rows_conflicting: list[ImportedRowOut]
     no_longer_listed: list[MissingDevicesOut]
+    mended: int = Field(0, description="Values that were mended, of the kinds in `fix`")
+    values_mended: list[MendedOut] = []
 
     @classmethod
-    def of(cls, report: DeviceReport, *, file: str, is_dry_run: bool) -> ImportOut:
+    def of(
+        cls, report: DeviceReport, *, file: str, is_dry_run: bool, mended: Sequence[MendedOut] = ()
+    ) -> ImportOut:
         def shown(rows: Iterable[ImportedRow]) -> list[ImportedRowOut]:
             return [ImportedRowOut.of(row, is_dry_run=is_dry_run) for row in rows]
 
@@ -223,6 +249,8 @@ class ImportOut(BaseModel):
             rows_matched=shown(report.matched),
             rows_conflicting=shown(report.disputed),
             no_longer_listed=[MissingDevicesOut.of(each) for each in report.gone],
+            mended=len(mended),
+            values_mended=list(mended[:MAX_SHOWN]),
         )
 
 
@@ -242,6 +270,32 @@ class PreviewRowOut(BaseModel):
     estate: str | None = Field(description="The estate whose boundary contains it, as source:id")
 
 
+class DuplicateQuestionOut(BaseModel):
+    """Whether a row is the same device as a registered one or an earlier row. Answer it with the import."""
+
+    number: int = Field(description="The row's number in the file")
+    other: str = Field(description="The registered device or the earlier row", examples=["row:4"])
+    question: str
+    why: Alike
+    unanswered: Unanswered = Field(description="What becomes of the row if nobody answers")
+    may_answer: bool = Field(description="false: the administrator is asked")
+    row: dict[str, Any] = Field(description="Fields of the row")
+    known: dict[str, Any] = Field(description="Fields of the other; empty if you may not answer")
+
+    @classmethod
+    def of(cls, asked: DuplicateQuestion) -> DuplicateQuestionOut:
+        return cls(
+            number=asked.number,
+            other=asked.other,
+            question=str(asked),
+            why=asked.why,
+            unanswered=asked.unanswered,
+            may_answer=asked.may_answer,
+            row=shown_fields(asked.row),
+            known=shown_fields(asked.known),
+        )
+
+
 class ImportPreviewOut(BaseModel):
     """How a list would be read and imported."""
 
@@ -257,5 +311,9 @@ class ImportPreviewOut(BaseModel):
     matched: int = Field(description="Rows that may be a device which another list has registered")
     outside: int = Field(description="Rows in no registered estate, which need a region")
     samples: list[PreviewRowOut] = Field(description="The first five rows that can be imported")
-    alike: list[str] = Field(description="Questions about rows at the same point or with the same words")
+    alike: list[str] = Field(description="The sentences of `questions`")
+    questions: list[DuplicateQuestionOut] = Field(
+        description="Rows that are like a registered device or an earlier row, such as at the same point or "
+        f"with the same words; at most {MAX_SHOWN}"
+    )
     rows_set_aside: list[SetAsideOut] = Field(description=f"At most {MAX_SHOWN}")

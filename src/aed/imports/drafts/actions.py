@@ -17,6 +17,7 @@ from aed.accounts.permissions import Viewer
 from aed.errors import ChangedMeanwhile, InvalidInput, NotAllowed, NotFound
 from aed.geo import Datum
 from aed.imports.devices.actions import import_devices
+from aed.imports.devices.answers import answers_as_json, answers_from, require_may_answer, with_answer
 from aed.imports.devices.permissions import OWN_LIST, require_importer
 from aed.imports.devices.preview import Preview, preview_devices
 from aed.imports.devices.report import DeviceReport
@@ -27,7 +28,7 @@ from aed.imports.formats.mapping import Mapping as ListMapping
 from aed.imports.formats.mapping import mapping_from
 from aed.imports.formats.marked import write_set_aside
 from aed.imports.formats.recognise import read_devices
-from aed.imports.lint.fixes import MENDABLE, Fix, fixes_in
+from aed.imports.lint.fixes import MENDABLE, Fix, by_row, fixes_in
 from aed.imports.lint.linting import lint_list
 from aed.imports.models import ImportDraft, SavedMapping
 from aed.imports.saved_mappings.actions import mapping_for, places_of, save_mapping, saved_mapping
@@ -92,6 +93,7 @@ def create_draft(session: Session, who: Viewer, path: Path, *, at: datetime) -> 
         content=path.read_bytes(),
         mapping=mapping_text(_first_mapping(session, who, path, saved)),
         fixes=[],
+        answers={},
         created_at=at,
     )
     session.add(made)
@@ -155,10 +157,12 @@ def amend_draft(
     chosen: Mapping[str, str],
     datum: Datum,
     fixes: Collection[FindingKind],
+    answers: Collection[tuple[str, str, str]] = (),
 ) -> bool:
-    """Correct what columns hold, the datum and what is mended; return whether anything changed.
+    """Correct what columns hold, the datum, what is mended and answers; return whether anything changed.
 
-    Raises InvalidInput if no column holds the position, and ChangedMeanwhile.
+    `answers`: tuples of a row, `device:17` or `row:4`, and same, different, or empty for none. Raises
+    InvalidInput if no column holds the position or an answer is malformed, NotAllowed, and ChangedMeanwhile.
     """
     found = _open_draft(session, who, draft_id, version)
     before = mapping_of(found)
@@ -170,21 +174,41 @@ def amend_draft(
             by = guess_mapping(path, source=before.source, chosen=chosen).mapping
     mapping = mapping_text(by.model_copy(update={"datum": datum}))
     kinds = sorted(each.value for each in fixes)
-    if (mapping, kinds) == (found.mapping, found.fixes):
+    given = answers_from(found.answers)
+    for row, other, answer in answers:
+        given = with_answer(given, row, other, answer)
+    kept = answers_as_json(given)
+    if (mapping, kinds, kept) == (found.mapping, found.fixes, found.answers):
         return False
-    found.mapping, found.fixes = mapping, kinds
+    require_may_answer(session, who, given)
+    found.mapping, found.fixes, found.answers = mapping, kinds, kept
     found.version += 1
     session.flush()
     return True
 
 
-def preview_draft(session: Session, who: Viewer, found: ImportDraft, *, on: date) -> DraftPreview:
+def preview_draft(
+    session: Session,
+    who: Viewer,
+    found: ImportDraft,
+    *,
+    on: date,
+    thresholds: Thresholds | None = None,
+) -> DraftPreview:
     """Return what importing the draft would do. Nothing is written."""
     mapping = mapping_of(found)
     with _as_file(found) as path:
         mends = _mends(path, mapping, on=on)
         chosen = [each for kind in found.fixes for each in mends.get(FindingKind(kind), [])]
-        preview = preview_devices(session, who, path, mapping=mapping, fixes=_by_row(chosen))
+        preview = preview_devices(
+            session,
+            who,
+            path,
+            mapping=mapping,
+            fixes=by_row(chosen),
+            answers=answers_from(found.answers),
+            thresholds=thresholds,
+        )
     return DraftPreview(preview, mends)
 
 
@@ -220,7 +244,8 @@ def import_draft(
             mapping=mapping,
             is_partial=not is_whole_list,
             thresholds=thresholds,
-            fixes=_by_row(fixes),
+            fixes=by_row(fixes),
+            answers=answers_from(found.answers),
         )
     found.imported_at = at
     found.result = {
@@ -228,6 +253,7 @@ def import_draft(
         "changed": report.changed,
         "unchanged": report.unchanged - report.waiting,
         "waiting": report.waiting,
+        "joined": report.merged,
         "gone": report.gone_count,
         "held_back": sum(len(each.source_ids) for each in report.held_back),
         "refused": {str(row.number): row.reason for row in report.bad},
@@ -282,11 +308,4 @@ def _mends(path: Path, mapping: ListMapping, *, on: date) -> dict[FindingKind, l
     with lint_list(path, on=on, mapping=mapping, compares_rows=False) as linted:
         for each in fixes_in(linted, MENDABLE):
             found.setdefault(each.kind, []).append(each)
-    return found
-
-
-def _by_row(fixes: Collection[Fix]) -> dict[int, dict[str, str]]:
-    found: dict[int, dict[str, str]] = {}
-    for each in fixes:
-        found.setdefault(each.number, {}).update(each.fields)
     return found

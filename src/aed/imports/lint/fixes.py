@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,6 +50,14 @@ def fixes_in(linted: LintedList, kinds: Collection[FindingKind]) -> Iterator[Fix
             if fields:
                 after = ", ".join(fields.values())
                 yield Fix(finding.kind, note.where, note.number, fields, finding.read or "", after)
+
+
+def by_row(fixes: Iterable[Fix]) -> dict[int, dict[str, str]]:
+    """Return the corrected fields by the row's number in the file."""
+    found: dict[int, dict[str, str]] = {}
+    for each in fixes:
+        found.setdefault(each.number, {}).update(each.fields)
+    return found
 
 
 def _fields(finding: Finding) -> dict[str, str] | None:

@@ -31,7 +31,7 @@ from aed.imports.saved_mappings import actions as mappings
 from aed.imports.saved_mappings.actions import MAX_NAME_LENGTH, can_change, places_of, saved_mappings
 from aed.imports.uploads import uploaded_file
 from aed.translation import detail_of, translate
-from aed.web.device_lists.rules import FIELDS, MENDS, SHOWN, reason_words
+from aed.web.device_lists.rules import FIELDS, MENDS, SHOWN, code_of, reason_words, side_by_side
 from aed.web.form_fields import text_fields
 from aed.web.language import language_of
 from aed.web.render import NO_STORE, render
@@ -46,6 +46,9 @@ MAX_EXAMPLES: Final = 3
 SIGN_IN: Final = "/sign-in?next=/lists"
 CHANGED: Final = noop("You changed how the list is read. Look at the counts, then import it.")
 ELSEWHERE: Final = noop("This list was changed in another window. This is how it is now.")
+ANSWER: Final = "answer:"
+"""How the fields of answers begin, such as `answer:12:device:17`."""
+NOTHING: Final[Mapping[str, str]] = {}
 BUSY: Final = "Another list is being read. Try again in a moment."
 DATUMS: Final[Mapping[Datum, str]] = {
     Datum.WGS84: noop("WGS-84 (GPS, OpenStreetMap)"),
@@ -137,6 +140,7 @@ def _page(
     status: int = 200,
     problem: str = "",
     typed: Mapping[str, str] | None = None,
+    typed_answers: Mapping[str, str] = NOTHING,
     saved_name: str = "",
     saving_problem: str = "",
     typed_name: str = "",
@@ -158,8 +162,16 @@ def _page(
             is_administrator=viewer.is_administrator,
         )
     with one_at_a_time(_place, BUSY):
-        seen = actions.preview_draft(session, viewer, draft, on=clock.now().date())
+        seen = actions.preview_draft(
+            session,
+            viewer,
+            draft,
+            on=clock.now().date(),
+            thresholds=thresholds_in(request.app.state.settings),
+        )
     found = seen.found
+    questions = [each for each in found.questions if each.may_answer]
+    opened = [each for each in questions if each.answer is None]
     return render(
         request,
         "device_lists/list.html.jinja",
@@ -193,7 +205,17 @@ def _page(
         saved_name=saved_name,
         saving_problem=saving_problem,
         typed_name=typed_name,
-        questions=found.alike[:MAX_SHOWN],
+        questions=[
+            (
+                each,
+                side_by_side(each),
+                code_of(each),
+                typed_answers.get(f"{ANSWER}{each.number}:{each.other}", each.answer or ""),
+            )
+            for each in [*opened[:MAX_SHOWN], *(each for each in questions if each.answer is not None)]
+        ],
+        more_questions=max(0, len(opened) - MAX_SHOWN),
+        left_to_administrator=sum(not each.may_answer for each in found.questions),
         refused=[(row.number, _reason(request, row.reason)) for row in found.bad[:MAX_SHOWN]],
     )
 
@@ -263,7 +285,14 @@ def _wrong(
 ) -> Response:
     problem = detail_of(error, language_of(request))
     return _page(
-        request, session, viewer, draft_id, status=error.status, problem=problem, typed=_chosen(fields)
+        request,
+        session,
+        viewer,
+        draft_id,
+        status=error.status,
+        problem=problem,
+        typed=_chosen(fields),
+        typed_answers={name: value for name, value in fields if name.startswith(ANSWER)},
     )
 
 
@@ -278,6 +307,11 @@ def _amended(session: Session, viewer: Viewer, draft_id: int, fields: list[tuple
         chosen=_chosen(fields),
         datum=Datum(datum) if datum in list(Datum) else Datum.WGS84,
         fixes=[kind for kind in MENDABLE if ("fix", kind.value) in fields],
+        answers=[
+            (*name.removeprefix(ANSWER).partition(":")[::2], value)
+            for name, value in fields
+            if name.startswith(ANSWER)
+        ],
     )
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
+from aed.geo import Datum, position_from
+from aed.imports.devices.answers import OF_DEVICE
+from aed.imports.devices.questions import DuplicateQuestion
 from aed.imports.findings import FindingKind
+from aed.upkeep.rules import short_number
 from aed.web.words import noop
 
 FIELDS: Final[Mapping[str, str]] = {
@@ -81,6 +85,45 @@ _REASONS: Final = (
         noop("The formula in the cell {cell} has an error."),
     ),
 )
+
+
+COMPARED: Final[Mapping[str, str]] = {
+    "place_zh": FIELDS["place"],
+    "place_en": FIELDS["place"],
+    "position": noop("Position"),
+    "floor": FIELDS["floor"],
+    "opening_hours": FIELDS["opening_hours"],
+    "maker": FIELDS["maker"],
+    "model": FIELDS["model"],
+    "serial": FIELDS["serial"],
+    "keeper_name": FIELDS["keeper_name"],
+}
+"""Titles of what is compared side by side."""
+
+
+def side_by_side(asked: DuplicateQuestion) -> list[tuple[str, str, str]]:
+    """Return (title, value of the row, value of the other) for what either of them states."""
+    row, known = _in_words(asked.row), _in_words(asked.known)
+    return [
+        (title, row.get(name, ""), known.get(name, ""))
+        for name, title in COMPARED.items()
+        if row.get(name) or known.get(name)
+    ]
+
+
+def code_of(asked: DuplicateQuestion) -> str:
+    """Return the number on the label of the registered device in question; "" for a row."""
+    if not asked.other.startswith(OF_DEVICE):
+        return ""
+    return short_number(int(asked.other.removeprefix(OF_DEVICE)))
+
+
+def _in_words(fields: Mapping[str, Any]) -> dict[str, str]:
+    found = {name: str(fields[name]) for name in COMPARED if fields.get(name) is not None}
+    if "opening_hours" not in found and fields.get("opening_hours_raw"):
+        found["opening_hours"] = str(fields["opening_hours_raw"])
+    here = position_from(fields["lat"], fields["lon"], Datum(fields.get("datum") or Datum.WGS84))
+    return {**found, "position": f"{here.lat:.5f}, {here.lon:.5f}"}
 
 
 def reason_words(reason: str) -> tuple[str, Mapping[str, str]]:
