@@ -20,8 +20,15 @@ from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.spares.actions import notify_of_expiring_spares
 from aed.upkeep.spares.models import SpareMovement, SpareStock
 from aed.upkeep.spares.queries import latest_movements, movements, stocks
-from aed.upkeep.spares.rules import MAX_SCOPE_LENGTH, SpareLot, lot_to_take, must_order, scope_key
-from aed.upkeep.spares.schemas import SpareStockIn
+from aed.upkeep.spares.rules import (
+    MAX_SCOPE_LENGTH,
+    SpareLot,
+    lot_to_take,
+    must_order,
+    scope_key,
+    usable_quantity,
+)
+from aed.upkeep.spares.schemas import SpareStockIn, SpareStockOut
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 from tests.waiting import eventually
@@ -37,6 +44,14 @@ def test_a_spare_is_taken_by_its_lot_or_from_the_first_to_expire() -> None:
     assert lot_to_take(LOTS, lot=None, expires_on=date(2031, 1, 1)) == LOTS[1]
     assert lot_to_take(LOTS, lot="gone", expires_on=None) is None, "it came from elsewhere"
     assert lot_to_take([], lot=None, expires_on=None) is None
+
+
+def test_an_expired_spare_is_neither_fitted_nor_counted_as_usable() -> None:
+    after = EARLY + timedelta(days=1)
+    assert lot_to_take(LOTS, lot=None, expires_on=None, usable_on=EARLY) == LOTS[1], "on its last day"
+    assert lot_to_take(LOTS, lot=None, expires_on=None, usable_on=after) == LOTS[0]
+    assert lot_to_take(LOTS, lot="A1", expires_on=None, usable_on=after) is None
+    assert [usable_quantity(LOTS, on=day) for day in (EARLY, after)] == [3, 2]
 
 
 def test_ordering_is_asked_for_once_at_the_reorder_point() -> None:
@@ -175,6 +190,24 @@ def test_a_check_locks_all_its_stocks_in_one_order(database: Database) -> None:
             assert eventually(is_waiting)
             locked(session, second)
         done.result(60)
+
+
+def test_expired_spares_are_discarded_first_and_are_no_stock(session: Session) -> None:
+    estate = make.estate(session)
+    manager = make.person(session, phone="+86 138 0013 8503")
+    make.role(session, manager, Role.ESTATE_MANAGER, estate=estate)
+    stock = make.spare_stock(session, estate, received=2, reorder_point=1)
+    make.spare_movement(session, stock, "received", 5, lot="OLD", expires_on="2020-01-31")
+
+    make.spare_movement(session, stock, "fitted", 1)
+    make.spare_movement(session, stock, "discarded", 1)
+
+    assert left(session, stock) == [("OLD", 4), ("L1", 1)]
+    texts = session.scalars(select(OutboxMessage.text_zh)).all()
+    assert [text for text in texts if text and "仅剩1件" in text], "the expired ones do not count"
+    (found,) = stocks(session, ADMINISTRATOR, estate.id)
+    shown = SpareStockOut.of(found, at=NOW)
+    assert (shown.quantity, shown.usable, shown.must_order) == (5, 1, True)
 
 
 def test_managers_are_notified_once_by_day_of_spares_that_expire(session: Session) -> None:

@@ -6,7 +6,6 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
@@ -37,6 +36,7 @@ from aed.upkeep.spares.rules import (
     lot_to_take,
     must_order,
     scope_key,
+    usable_quantity,
 )
 from aed.upkeep.spares.schemas import SpareMovementIn, SpareStockAmend, SpareStockIn
 
@@ -51,7 +51,7 @@ def create_stock(
     require_estate_manager(who, estate.id, region_id=estate.region_id)
     found = SpareStock(
         **new.model_dump(),
-        estate_id=estate.id,
+        estate=estate,
         scope=scope_key(new.kind, maker=new.maker, model=new.model),
         state=SpareState.KEPT,
     )
@@ -109,13 +109,13 @@ def record_movement(
     if found.state is not SpareState.KEPT:
         raise Conflict("These spares are no longer kept.", field="stock_id")
     lots = queries.lots_of(session, [found.id])[found.id]
-    movement = _movement(new, lots)
+    movement = _movement(new, lots, today=queries.today_at(found, at=at))
     movement.key, movement.digest = str(new.key), digest
     _record(session, who, found, movement, lots, at=at)
     return movement
 
 
-def _movement(new: SpareMovementIn, lots: Sequence[SpareLot]) -> SpareMovement:
+def _movement(new: SpareMovementIn, lots: Sequence[SpareLot], *, today: date) -> SpareMovement:
     """Return the lot and the signed quantity of a movement. Raises InvalidInput, Conflict."""
     if new.reason is SpareReason.RECEIVED and new.expires_on is None:
         raise InvalidInput("Give expires_on, the expiry date on the spares.", field="expires_on")
@@ -124,7 +124,8 @@ def _movement(new: SpareMovementIn, lots: Sequence[SpareLot]) -> SpareMovement:
     if new.expires_on is not None:
         lot, expires_on = new.lot or "", new.expires_on
     else:
-        taken = lot_to_take(lots, lot=new.lot, expires_on=None)
+        usable_on = today if new.reason is SpareReason.FITTED else None
+        taken = lot_to_take(lots, lot=new.lot, expires_on=None, usable_on=usable_on)
         if taken is None:
             raise Conflict("There is no such lot in stock.", field="lot")
         lot, expires_on = taken.lot, taken.expires_on
@@ -172,8 +173,9 @@ def _record(
     movement.by_id, movement.by_name = who.person_id, who.name
     session.add(movement)
     flush_or_conflict(session, "This movement arrived twice at the same time. Send it again.", "key")
-    before = sum(each.quantity for each in lots)
-    after = before + movement.quantity
+    today = queries.today_at(found, at=at)
+    before = usable_quantity(lots, on=today)
+    after = before + (movement.quantity if movement.expires_on >= today else 0)
     if must_order(before=before, after=after, reorder_point=found.reorder_point):
         en, zh = _names(found)
         _notify_managers(
@@ -195,7 +197,7 @@ def take_for_check(
     *,
     at: datetime,
 ) -> None:
-    """Take from stock what a check fitted. What is not in stock came from elsewhere.
+    """Take from stock what a check fitted. What is not in stock, or expired, came from elsewhere.
 
     visibility: of a device that the viewer checks.
     """
@@ -208,7 +210,8 @@ def take_for_check(
         if found is None:
             continue
         lots = queries.lots_of(session, [found.id])[found.id]
-        lot = lot_to_take(lots, lot=each.lot, expires_on=each.expires_on)
+        today = queries.today_at(found, at=at)
+        lot = lot_to_take(lots, lot=each.lot, expires_on=each.expires_on, usable_on=today)
         if lot is None:
             continue
         key = str(uuid.uuid5(uuid.UUID(check.key), each.kind))
@@ -230,8 +233,7 @@ def notify_of_expiring_spares(session: Session, who: Viewer, *, at: datetime) ->
     latest = (at + timedelta(days=NOTICE_DAYS + 1)).date()
     by_estate: dict[int, list[tuple[SpareStock, SpareLot]]] = defaultdict(list)
     for found, lot in queries.expiring_lots(session, latest):
-        zone = ZoneInfo(found.estate.time_zone or found.estate.region.time_zone)
-        local = at.astimezone(zone)
+        local = queries.local_time(found, at=at)
         if local.hour in NOTICE_HOURS and (lot.expires_on - local.date()).days <= NOTICE_DAYS:
             by_estate[found.estate_id].append((found, lot))
     for expiring in by_estate.values():

@@ -33,7 +33,7 @@ router = APIRouter(tags=["upkeep"])
 @router.get("/estates/{estate_id}/spares")
 def list_spares(session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> list[SpareStockOut]:
     """List the spares that an estate keeps, with lots and expiry. For its keepers and managers."""
-    return [SpareStockOut.of(each) for each in queries.stocks(session, viewer, estate_id)]
+    return [SpareStockOut.of(each, at=clock.now()) for each in queries.stocks(session, viewer, estate_id)]
 
 
 @router.post("/estates/{estate_id}/spares", status_code=201)
@@ -43,7 +43,7 @@ def create_spare_stock(
     """Keep spares of a kind for a model of device. For managers of the estate."""
     made = actions.create_stock(session, viewer, estate_id, new, at=clock.now())
     set_created(response, f"/v1/spares/{made.id}", version=made.version)
-    return SpareStockOut.of(queries.count_of(session, made))
+    return SpareStockOut.of(queries.count_of(session, made), at=clock.now())
 
 
 @router.get("/spares/{stock_id}")
@@ -53,7 +53,7 @@ def get_spare_stock(
     """Return what is left of a stock. For keepers and managers of the estate."""
     found = queries.stock(session, viewer, stock_id)
     set_etag(response, found.version)
-    return SpareStockOut.of(queries.count_of(session, found))
+    return SpareStockOut.of(queries.count_of(session, found), at=clock.now())
 
 
 @router.patch("/spares/{stock_id}")
@@ -69,7 +69,7 @@ def amend_spare_stock(
     version = version_from_if_match(if_match)
     found = actions.amend_stock(session, viewer, stock_id, change, version=version, at=clock.now())
     set_etag(response, found.version)
-    return SpareStockOut.of(queries.count_of(session, found))
+    return SpareStockOut.of(queries.count_of(session, found), at=clock.now())
 
 
 @router.delete("/spares/{stock_id}", status_code=204)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session, joinedload
@@ -19,6 +21,9 @@ from aed.registry.estates.models import Estate
 from aed.upkeep.spares.models import SpareMovement, SpareNotice, SpareStock
 from aed.upkeep.spares.rules import SpareLot, SpareState
 
+_WITH_REGION: Final = joinedload(SpareStock.estate).joinedload(Estate.region)
+"""The estate and its region, which have the time zone."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpareCount:
@@ -30,6 +35,16 @@ class SpareCount:
     @property
     def quantity(self) -> int:
         return sum(each.quantity for each in self.lots)
+
+
+def local_time(found: SpareStock, *, at: datetime) -> datetime:
+    """Return the time where the stock is."""
+    return at.astimezone(ZoneInfo(found.estate.time_zone or found.estate.region.time_zone))
+
+
+def today_at(found: SpareStock, *, at: datetime) -> date:
+    """Return the day where the stock is."""
+    return local_time(found, at=at).date()
 
 
 def estate_with_spares(session: Session, viewer: Viewer, estate_id: int) -> Estate:
@@ -48,7 +63,7 @@ def stock(session: Session, viewer: Viewer, stock_id: int, *, for_update: bool =
     """Return a stock with its estate. Raises NotFound, and what `estate_with_spares` raises."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Spare stock is shown to the keepers and managers of the estate: sign in.")
-    statement = select(SpareStock).where(SpareStock.id == stock_id).options(joinedload(SpareStock.estate))
+    statement = select(SpareStock).where(SpareStock.id == stock_id).options(_WITH_REGION)
     if for_update:
         statement = statement.with_for_update(of=SpareStock)
     found = session.scalar(statement)
@@ -64,6 +79,7 @@ def stocks(session: Session, viewer: Viewer, estate_id: int) -> list[SpareCount]
     found = session.scalars(
         select(SpareStock)
         .where(SpareStock.estate_id == estate.id, SpareStock.state == SpareState.KEPT)
+        .options(_WITH_REGION)
         .order_by(SpareStock.maker, SpareStock.model, SpareStock.kind, SpareStock.id)
     ).all()
     lots = lots_of(session, [each.id for each in found])
@@ -143,7 +159,7 @@ def stocks_for(session: Session, device: Device, kinds: Collection[ConsumableKin
             SpareStock.kind.in_(kinds),
             SpareStock.state == SpareState.KEPT,
         )
-        .options(joinedload(SpareStock.estate))
+        .options(_WITH_REGION)
         .order_by(SpareStock.id)
         .with_for_update(of=SpareStock)
     ).all()
@@ -178,9 +194,7 @@ def expiring_lots(session: Session, until: date) -> list[tuple[SpareStock, Spare
     stocks_by_id = {
         each.id: each
         for each in session.scalars(
-            select(SpareStock)
-            .where(SpareStock.id.in_({row[0] for row in rows}))
-            .options(joinedload(SpareStock.estate).joinedload(Estate.region))
+            select(SpareStock).where(SpareStock.id.in_({row[0] for row in rows})).options(_WITH_REGION)
         )
     }
     return [

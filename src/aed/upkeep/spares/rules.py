@@ -58,13 +58,24 @@ class SpareLot:
     quantity: int
 
 
-def lot_to_take(lots: Sequence[SpareLot], *, lot: str | None, expires_on: date | None) -> SpareLot | None:
+def usable_quantity(lots: Sequence[SpareLot], *, on: date) -> int:
+    """Return how many spares have not expired on a day."""
+    return sum(each.quantity for each in lots if each.expires_on >= on)
+
+
+def lot_to_take(
+    lots: Sequence[SpareLot], *, lot: str | None, expires_on: date | None, usable_on: date | None = None
+) -> SpareLot | None:
     """Return the lot from which a spare is taken, or None if it comes from elsewhere.
 
-    1. With a lot number: the lot of that number, ignoring case.
-    2. Otherwise the lot with the same expiry date, or the first to expire.
+    1. With `usable_on`, leave out what has expired before that day: it is not fitted.
+    2. With a lot number: the lot of that number, ignoring case.
+    3. Otherwise the lot with the same expiry date, or the first to expire.
     """
-    left = sorted((each for each in lots if each.quantity > 0), key=lambda each: (each.expires_on, each.lot))
+    left = sorted(
+        (each for each in lots if each.quantity > 0 and (usable_on is None or each.expires_on >= usable_on)),
+        key=lambda each: (each.expires_on, each.lot),
+    )
     if lot:
         return next((each for each in left if each.lot.casefold() == lot.casefold()), None)
     same = (each for each in left if each.expires_on == expires_on)
@@ -81,5 +92,5 @@ def scope_key(kind: ConsumableKind, *, maker: str | None, model: str | None) -> 
 
 
 def must_order(*, before: int, after: int, reorder_point: int) -> bool:
-    """Return whether a movement from `before` to `after` spares reaches the reorder point."""
+    """Return whether a movement from `before` to `after` usable spares reaches the reorder point."""
     return before > reorder_point >= after

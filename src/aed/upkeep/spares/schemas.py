@@ -13,8 +13,8 @@ from aed.registry.devices.rules import ConsumableKind
 from aed.registry.fields import Blank, Day, Label
 from aed.translation import noop
 from aed.upkeep.spares.models import SpareMovement
-from aed.upkeep.spares.queries import SpareCount
-from aed.upkeep.spares.rules import MAX_SPARES, SpareReason, SpareState
+from aed.upkeep.spares.queries import SpareCount, today_at
+from aed.upkeep.spares.rules import MAX_SPARES, SpareReason, SpareState, usable_quantity
 
 ReorderPoint = Annotated[
     int,
@@ -101,14 +101,16 @@ class SpareStockOut(BaseModel):
     model: str | None
     reorder_point: int
     quantity: int
-    must_order: bool = Field(description="True if no more are left than the reorder point")
+    usable: int = Field(description="How many of them have not expired")
+    must_order: bool = Field(description="True if no more usable ones are left than the reorder point")
     lots: list[SpareLotOut]
     state: SpareState
     version: int
 
     @classmethod
-    def of(cls, found: SpareCount) -> SpareStockOut:
+    def of(cls, found: SpareCount, *, at: datetime) -> SpareStockOut:
         stock = found.stock
+        usable = usable_quantity(found.lots, on=today_at(stock, at=at))
         return cls(
             id=stock.id,
             estate_id=stock.estate_id,
@@ -117,7 +119,8 @@ class SpareStockOut(BaseModel):
             model=stock.model,
             reorder_point=stock.reorder_point,
             quantity=found.quantity,
-            must_order=found.quantity <= stock.reorder_point,
+            usable=usable,
+            must_order=usable <= stock.reorder_point,
             lots=[
                 SpareLotOut(lot=each.lot or None, expires_on=each.expires_on, quantity=each.quantity)
                 for each in found.lots

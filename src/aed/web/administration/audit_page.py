@@ -135,6 +135,7 @@ THINGS: Final = {
     "issuers": noop("Issuer"),
     "policies": noop("Rules of checks"),
     "recalls": noop("Recall"),
+    "spare_stocks": noop("Spare pads and batteries"),
     "inspection_rounds": noop("Inspection round"),
 }
 """Names of what the log and the register are about, in English; translate them."""
@@ -156,6 +157,15 @@ ACTIONS: Final = {
     "made": noop("made"),
     "drafted": noop("drafted"),
     "representative": noop("representative set"),
+    "proposed": noop("proposed"),
+    "consent": noop("agreed to"),
+    "refusal": noop("refused"),
+    "confirmed": noop("confirmed"),
+    "suspended": noop("suspended"),
+    "resumed": noop("resumed"),
+    "lowered": noop("shared less widely"),
+    "withdrawn": noop("withdrawn"),
+    "anchored": noop("records of incidents sealed"),
 }
 """Names of the actions of the log, in English; translate them."""
 
@@ -279,6 +289,8 @@ def _search_form(asked: Asked) -> Form:
 
 def _details(text: str) -> str:
     found = json.loads(text)
-    return ", ".join(
-        f"{name}: {value}" for name, value in found.items() if name != "key_hash" and value is not None
+    return "; ".join(
+        f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in found.items()
+        if name != "key_hash" and value is not None
     )

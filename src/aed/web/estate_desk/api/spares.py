@@ -169,7 +169,7 @@ def _page(
         headers=NO_STORE,
         estate=estate,
         typed=typed or {},
-        stocks=[SpareStockOut.of(each) for each in counts],
+        stocks=[SpareStockOut.of(each, at=clock.now()) for each in counts],
         movements=spare_queries.latest_movements(session, counts, limit=SHOWN_MOVEMENTS),
         keys={each.stock.id: str(uuid.uuid4()) for each in counts},
         today=clock.now().astimezone(zone).date(),
