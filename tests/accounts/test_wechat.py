@@ -259,15 +259,16 @@ def test_twelve_phones_that_open_the_mini_program_at_once_are_all_signed_in(
 
 
 def test_phones_that_wait_their_turn_behind_a_silent_wechat_are_answered_in_time_too(
-    hurried_phone: TestClient, wechat: SmallWechat
+    settings: Settings, wechat: SmallWechat
 ) -> None:
-    hurried_phone.get("/v1/me")  # the app is warm
-    wechat.instead["/sns/jscode2session"] = silent(20.0)
-    began = time.monotonic()
-    with ThreadPoolExecutor(12) as pool:
-        answers = pool.map(lambda _: problem(hurried_phone.post(SIGN_IN, json={"code": "x"})), range(12))
-    assert set(answers) == {(503, "platform-failed")}
-    assert time.monotonic() - began < 5.5  # one time limit of 2 s, not three
+    app = app_on(configured(settings, wechat, seconds=8.0))
+    wechat.instead["/sns/jscode2session"] = silent(40.0)
+    with TestClient(app, raise_server_exceptions=False) as phone, ThreadPoolExecutor(12) as pool:
+        phone.get("/v1/me")  # the app is warm
+        began = time.monotonic()
+        answers = pool.map(lambda _: problem(phone.post(SIGN_IN, json={"code": "x"})), range(12))
+        assert set(answers) == {(503, "platform-failed")}
+        assert time.monotonic() - began < 22, "one time limit of 8 s and what a busy machine adds, not three"
 
 
 @pytest.mark.parametrize("fault", [breaks_off(b""), answers("not JSON"), answers("[]"), answers("{}")])
