@@ -12,7 +12,7 @@ from aed.certificates.awards.actions import revoke_awarded
 from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate
 from aed.training.enrolments import actions as enrolment_actions
-from aed.training.funnel.queries import TrainingFunnel, training_funnel
+from aed.training.funnel import TrainingFunnel, training_funnel
 from aed.training.models import Assessment, Enrolment, TrainingSession
 from aed.training.rosters.actions import Result, open_for_results, save_results
 from aed.training.rules import AttendanceState, MarkedBy
