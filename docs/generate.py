@@ -7,6 +7,7 @@ they cannot be out of date. `python docs/generate.py` writes them without buildi
 from __future__ import annotations
 
 import ast
+import inspect
 import io
 import re
 import tokenize
@@ -23,7 +24,6 @@ from apscheduler.triggers.interval import IntervalTrigger
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-import aed.settings
 from aed import cli, schedule
 from aed.app import create_app
 from aed.database.types import Table
@@ -150,7 +150,7 @@ def _default(field: FieldInfo) -> str:
 
 def _comments_of(model: type[BaseModel]) -> Mapping[str, str]:
     """The comments of each field: beside it, or between it and the next one."""
-    source = Path(aed.settings.__file__).read_text(encoding="utf-8")
+    source = Path(inspect.getfile(model)).read_text(encoding="utf-8")
     comments = {
         token.start[0]: token.string.lstrip("# ")
         for token in tokenize.generate_tokens(io.StringIO(source).readline)

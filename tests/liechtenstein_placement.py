@@ -26,7 +26,8 @@ from aed.planning.placement.rules.solving import solve
 from aed.planning.queries import MIN_PROBABILITY
 from aed.registry.devices.reachability import hour_band
 from aed.registry.devices.rules import access_at
-from aed.settings import ArrestRates, Settings
+from aed.settings import Settings
+from aed.settings.planning import ArrestRates
 from aed.simulation.queries import read_list_of_devices, read_world
 from aed.simulation.rules.world import SimulatedDevice
 from aed.walking.travel import fetch_seconds, general_pace, walk_seconds

@@ -77,7 +77,8 @@ from aed.responders.models import Responder
 from aed.responders.queries import HelpOffer
 from aed.responders.rules import CertificateKind, CertificateTrust, ConsentKind, PlaceKind, current_wording
 from aed.responders.schemas import OfferIn
-from aed.settings import Reminding, Returns, Settings
+from aed.settings import Settings
+from aed.settings.upkeep import Reminding, Returns
 from aed.sharing.agreements import actions as agreement_actions
 from aed.sharing.agreements import queries as agreement_queries
 from aed.sharing.agreements.schemas import AgreementDraft

@@ -26,7 +26,8 @@ from aed.accounts.sign_in.rules import PROVIDER_COOKIE, SignInMethod, identity_f
 from aed.accounts.sign_in.throttling import count_attempt_from_address
 from aed.database.session import Database
 from aed.errors import InvalidInput
-from aed.settings import BACK_FROM_PROVIDER, Settings, SignInProvider, load_settings
+from aed.settings import Settings, load_settings
+from aed.settings.services import BACK_FROM_PROVIDER, SignInProvider
 from tests import make
 from tests.accounts.small_provider import CLIENT_ID, CLIENT_SECRET, SmallProvider, small_provider
 from tests.apps import app_on

@@ -30,7 +30,8 @@ from aed.database.dependencies import database_of
 from aed.database.session import open_database
 from aed.incidents.cap.api import EXAMPLE
 from aed.incidents.cap.writing import written
-from aed.settings import Settings, WebPush
+from aed.settings import Settings
+from aed.settings.messages import WebPush
 from tests import make
 from tests.accounts import everyone
 from tests.accounts.everyone import PASSWORD, PHONE, Everyone

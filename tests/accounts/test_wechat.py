@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Account, Identity, Person
 from aed.accounts.permissions import Role
-from aed.settings import Settings, Wechat, load_settings
+from aed.settings import Settings, load_settings
+from aed.settings.platforms import Wechat
 from tests import make
 from tests.apps import app_on
 from tests.imports.servers import Behave, answers, breaks_off, drips, silent

@@ -18,7 +18,7 @@ from aed.incidents.plan.rules.offers import TaskOffer
 from aed.incidents.plan.rules.planner import PlanCase, plan
 from aed.incidents.plan.rules.survival import Patient
 from aed.incidents.rules import Task
-from aed.settings import Planning, Survival
+from aed.settings.planning import Planning, Survival
 from tests.bench.client import Line, post, request
 from tests.bench.ratio import Ratio
 

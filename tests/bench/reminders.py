@@ -16,7 +16,8 @@ from psycopg import sql
 from sqlalchemy import make_url, text
 
 from aed.database.session import Database, open_database
-from aed.settings import Reminding, Settings
+from aed.settings import Settings
+from aed.settings.upkeep import Reminding
 from aed.upkeep.jobs import remind_of_checks, remind_of_expiry
 from tests.bench.ratio import Ratio
 

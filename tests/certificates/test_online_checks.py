@@ -29,7 +29,7 @@ from aed.http.outbound_urls import refusal_reason
 from aed.imports.feeds.fetching import FetchLimits
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind, CertificateTrust
-from aed.settings import IssuerAccess
+from aed.settings.services import IssuerAccess
 from tests import make
 from tests.imports.servers import LONG, Behave, Source, answers, breaks_off, drips, serving, silent
 from tests.make import NOW

@@ -47,7 +47,8 @@ from aed.notifications.jobs import send_waiting
 from aed.notifications.models import OutboxMessage
 from aed.notifications.rules import Channel, Delivery, TemporaryFailure
 from aed.responders.models import Responder
-from aed.settings import Settings, Sms
+from aed.settings import Settings
+from aed.settings.messages import Sms
 from tests import make
 from tests.examples import examples
 from tests.incidents.test_incidents import dispatcher

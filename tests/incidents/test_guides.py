@@ -35,7 +35,8 @@ from aed.incidents.schemas import PatientReportIn
 from aed.registry.estates.models import Estate
 from aed.responders.actions import consents
 from aed.responders.rules import ConsentKind
-from aed.settings import Planning, Settings, Survival
+from aed.settings import Settings
+from aed.settings.planning import Planning, Survival
 from aed.walking.network import WalkingNetwork
 from tests import make
 from tests.examples import examples

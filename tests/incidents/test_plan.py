@@ -20,7 +20,7 @@ from aed.incidents.plan.rules.planner import NotAskedReason, Plan, PlanCase, Tas
 from aed.incidents.plan.rules.survival import Patient, expected_score
 from aed.incidents.plan.schemas import PlanInputs, dump_inputs, load_inputs
 from aed.incidents.rules import Task
-from aed.settings import Planning, Survival
+from aed.settings.planning import Planning, Survival
 from tests.examples import examples
 
 PLANNING = Planning(

@@ -16,7 +16,7 @@ from aed.incidents.plan.rules.offers import (
     probability_device_arrives,
 )
 from aed.incidents.rules import Task
-from aed.settings import Planning
+from aed.settings.planning import Planning
 
 WORKS = (0.9, 0.5)
 BEFORE = 600.0

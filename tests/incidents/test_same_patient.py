@@ -8,7 +8,7 @@ import pytest
 
 from aed.geo import distance_metres
 from aed.incidents.rules import IncidentKind, KnownIncident, find_same_patient
-from aed.settings import Planning
+from aed.settings.planning import Planning
 from tests.make import NOW, PATIENT, north_of
 
 NUMBERS = Planning()

@@ -23,7 +23,8 @@ from aed.incidents.plan.rules.show_up import (
 from aed.incidents.plan.schemas import load_inputs, load_plan
 from aed.incidents.plan.show_up import count_show_up, planning_with_learned_rates
 from aed.incidents.rules import AlertReply, AlertState, IncidentOutcome, TimeOfDay
-from aed.settings import Planning, Settings
+from aed.settings import Settings
+from aed.settings.planning import Planning
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
 

@@ -18,7 +18,8 @@ from aed.incidents.plan.rules.offers import TaskOffer
 from aed.incidents.plan.rules.sufficiency import Sufficiency, sufficiency_of
 from aed.incidents.rules import COMING_STATES, LIVE_STATES, AlertReply, AlertState, IncidentOutcome, Task
 from aed.notifications.models import OutboxMessage
-from aed.settings import Planning, Settings
+from aed.settings import Settings
+from aed.settings.planning import Planning
 from tests import make
 from tests.make import NOW, PATIENT, north_of
 

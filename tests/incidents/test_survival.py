@@ -17,7 +17,7 @@ from aed.incidents.plan.rules.survival import (
     expected_survival,
     probability_after_silence,
 )
-from aed.settings import Survival
+from aed.settings.planning import Survival
 
 NUMBERS = Survival()
 

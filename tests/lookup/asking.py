@@ -15,7 +15,8 @@ from aed.lookup.answer import LookupAnswer, answer_lookup
 from aed.lookup.candidates import NearbyDevice
 from aed.lookup.question import LookupQuestion
 from aed.lookup.schemas import NearbyDeviceOut, NearestOut, answer_out
-from aed.settings import Arrival, Settings
+from aed.settings import Settings
+from aed.settings.arrival import Arrival
 from aed.walking.build import build_network
 from aed.walking.file import save_network
 from aed.walking.network import WalkingNetwork

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aed.lookup.pace import Timed, estimate
-from aed.settings import Arrival, Drills
+from aed.settings.arrival import Arrival, Drills
 from aed.walking.travel import slow_start_seconds
 
 NUMBERS, ARRIVAL = Drills(), Arrival()

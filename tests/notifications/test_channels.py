@@ -51,7 +51,8 @@ from aed.notifications.rules import (
     PermanentFailure,
     TemporaryFailure,
 )
-from aed.settings import MailSecurity, Settings
+from aed.settings import Settings
+from aed.settings.messages import MailSecurity
 from tests.make import ADMINISTRATOR
 from tests.notifications.sinks import Mailbox, Posted, Reply, receiving, says, smtp_server
 

@@ -43,7 +43,8 @@ from aed.notifications.rules import (
     TemporaryFailure,
 )
 from aed.platforms.wechat import WechatApp, wechat_app
-from aed.settings import Settings, Wechat, WechatTemplate
+from aed.settings import Settings
+from aed.settings.platforms import Wechat, WechatTemplate
 from tests import make
 from tests.accounts.test_wechat import bearer, configured
 from tests.apps import app_on

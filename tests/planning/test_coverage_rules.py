@@ -24,7 +24,8 @@ from aed.planning.coverage.rules import (
     share_within,
     worth,
 )
-from aed.settings import ArrestRates, Arrival, Survival
+from aed.settings.arrival import Arrival
+from aed.settings.planning import ArrestRates, Survival
 
 PEOPLE = People(np.array([10.0, 20.0, 40.0]), np.array([True, False, False]))
 RATES = ArrestRates(

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from aed.http.outbound import OutboundClient
 from aed.platforms.calls import LONGEST_TOKEN_SECONDS, RENEWED_BEFORE_SECONDS, PlatformApi, PlatformFailed
 from aed.platforms.wechat import NAME, WechatApp
-from aed.settings import Wechat
+from aed.settings.platforms import Wechat
 from tests.imports.servers import silent
 from tests.platforms.wechat_server import APP_ID, APP_SECRET, SmallWechat, small_wechat
 

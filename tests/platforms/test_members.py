@@ -32,7 +32,8 @@ from aed.notifications.rules import (
     PermanentFailure,
     TemporaryFailure,
 )
-from aed.settings import Dingtalk, Settings, Wecom
+from aed.settings import Settings
+from aed.settings.platforms import Dingtalk, Wecom
 from tests import make
 from tests.apps import app_on
 from tests.imports.servers import answers, silent

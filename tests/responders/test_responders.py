@@ -23,7 +23,8 @@ from aed.lookup.schemas import answer_out
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, save_responder
 from aed.responders.models import Responder
 from aed.responders.rules import Availability, CertificateKind, CertificateTrust, PlaceKind, ResponderState
-from aed.settings import Arrival, Settings
+from aed.settings import Settings
+from aed.settings.arrival import Arrival
 from aed.walking.travel import Pace, estate_pace, general_pace, walk_seconds
 from tests import make
 from tests.lookup.asking import ask, place, shown, streets

@@ -15,7 +15,7 @@ from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
-from aed.settings import Returns
+from aed.settings.upkeep import Returns
 from aed.upkeep.confirmations.actions import answer_request
 from aed.upkeep.faults.queries import active_quarantines
 from aed.upkeep.jobs import follow_up_retrievals

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from aed.errors import InvalidInput
-from aed.settings import Returns
+from aed.settings.upkeep import Returns
 from aed.upkeep.rules import (
     device_id_of,
     first_follow_up_at,

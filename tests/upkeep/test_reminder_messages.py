@@ -19,7 +19,8 @@ from aed.notifications.endpoints import EndpointInput, save_endpoint
 from aed.notifications.models import OutboxMessage
 from aed.notifications.rules import Channel
 from aed.registry.estates.models import Estate
-from aed.settings import Reminding, Settings
+from aed.settings import Settings
+from aed.settings.upkeep import Reminding
 from aed.upkeep import jobs
 from aed.upkeep.reminders.actions import set_preference
 from aed.upkeep.reminders.rules import Hours

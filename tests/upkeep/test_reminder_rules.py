@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from aed.settings import Reminding
+from aed.settings.upkeep import Reminding
 from aed.upkeep.reminders.rules import MessageLine, message_text, threshold, thresholds_before
 from aed.upkeep.rules import DueKind
 

@@ -18,7 +18,7 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.rules import ConsumableKind
 from aed.registry.devices.schemas import ConsumableIn
 from aed.registry.estates.models import Estate
-from aed.settings import Reminding
+from aed.settings.upkeep import Reminding
 from aed.upkeep import jobs
 from aed.upkeep.models import Reminder
 from aed.upkeep.reminders import actions as reminder_actions

@@ -25,7 +25,8 @@ from aed.accounts.permissions import SCHEDULER, Role
 from aed.database.session import Database
 from aed.errors import InvalidInput
 from aed.registry.devices.models import Device
-from aed.settings import Mqtt, Settings
+from aed.settings import Settings
+from aed.settings.services import Mqtt
 from aed.upkeep.signals.actions import look_after_monitors
 from aed.upkeep.signals.bridge import MAX_UNKNOWN_LOGGED, MqttBridge
 from aed.upkeep.signals.mapping import SourceMapping

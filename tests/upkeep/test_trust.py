@@ -20,7 +20,8 @@ from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import confidence, probability_ready
 from aed.responders.models import Responder
-from aed.settings import Arrival, TrustSettings
+from aed.settings.arrival import Arrival
+from aed.settings.upkeep import TrustSettings
 from aed.upkeep.confirmations.actions import answer_request, confirm_fact
 from aed.upkeep.confirmations.curve import trust_curve
 from aed.upkeep.confirmations.queries import Trusted, trust_of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aed.settings import Arrival
+from aed.settings.arrival import Arrival
 from aed.walking.travel import (
     Leg,
     Pace,

@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 
 from aed.errors import InvalidInput
 from aed.geo import BoundingBox, Datum, coordinates_in
-from aed.settings import OtherBasemap, Settings
+from aed.settings import Settings
+from aed.settings.services import OtherBasemap
 from aed.web.basemap_extract import MIN_ZOOM, extract
 from aed.web.find_help.rules import Show, position_from_form
 from tests import make

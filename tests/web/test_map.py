@@ -16,7 +16,8 @@ from aed.accounts.permissions import ANYONE
 from aed.errors import InvalidInput
 from aed.geo import Datum, from_wgs84
 from aed.lookup.in_view import extent_of_devices
-from aed.settings import OtherBasemap, Settings
+from aed.settings import Settings
+from aed.settings.services import OtherBasemap
 from aed.web.basemap import RINGS_FROM_ZOOM, map_config
 from aed.web.map.rules import MAX_SIDE_DEGREES, box_on_earth
 from tests import make

@@ -24,7 +24,8 @@ from aed.geo import coordinates_in
 from aed.notifications.models import OutboxMessage
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import CertificateTrust, ResponderState
-from aed.settings import Settings, WebPush
+from aed.settings import Settings
+from aed.settings.messages import WebPush
 from tests import make
 from tests.apps import app_on
 from tests.make import PATIENT

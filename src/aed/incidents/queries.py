@@ -22,7 +22,7 @@ from aed.incidents.models import (
 )
 from aed.incidents.permissions import require_incident_viewer
 from aed.incidents.rules import IncidentKind, IncidentState, max_duration
-from aed.settings import Planning
+from aed.settings.planning import Planning
 
 
 def _visible_to(viewer: Viewer) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from aed.geo import Position, distance_metres
-from aed.settings import Planning
+from aed.settings.planning import Planning
 
 MAX_AMBULANCE_SECONDS: Final = 14_400
 

@@ -3,7 +3,7 @@
     expected = fetch + (1 - chance reachable * chance ready) * lost
 
 `fetch` is the time to the device and back for a person beside the patient (`aed.walking.travel`). Devices are
-ranked by `expected`. All parameters are settings (`aed.settings.Arrival`), each with its source.
+ranked by `expected`. All parameters are settings (`aed.settings.arrival`), each with its source.
 
 A device is too far if it cannot be fetched before the ambulance arrives, since leaving the patient costs
 compressions. Gramm 2025: devices 200 m away, one way, beat the ambulance; few at 400 m did.
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from aed.registry.devices.reachability import HourBand, PlaceClass, probability_reachable
 from aed.registry.devices.rules import Access, AccessAt, Readiness, probability_ready
-from aed.settings import Arrival
+from aed.settings.arrival import Arrival
 from aed.walking.travel import Basis as Basis
 from aed.walking.travel import (
     Leg,

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from aed.settings import Arrival, Drills
+from aed.settings.arrival import Arrival, Drills
 from aed.walking.travel import slow_start_seconds
 
 _95_IN_100 = 1.959964

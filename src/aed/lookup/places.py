@@ -20,7 +20,7 @@ from aed.geo import Position, distance_metres, in_mainland_china
 from aed.registry.estates.models import EstatePace
 from aed.registry.estates.queries import estate_at
 from aed.registry.nearby import buildings_around
-from aed.settings import Arrival
+from aed.settings.arrival import Arrival
 from aed.walking.travel import Pace, floors_between, pace_at
 
 BUILDING_METRES: Final = 40.0

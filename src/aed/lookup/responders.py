@@ -34,7 +34,8 @@ from aed.responders.rules import (
     centre_of_cell,
     max_metres_from_centre,
 )
-from aed.settings import Planning, Settings
+from aed.settings import Settings
+from aed.settings.planning import Planning
 from aed.walking.travel import (
     NO_WAY,
     Leg,

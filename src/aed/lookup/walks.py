@@ -20,7 +20,7 @@ from aed.hours.evaluation import HolidayDates, Opening, hours_at
 from aed.registry import nearby as nearby_queries
 from aed.registry.estates.rules import GatePassing, Passage, passing
 from aed.registry.nearby import GateNearby
-from aed.settings import Arrival
+from aed.settings.arrival import Arrival
 from aed.walking.network import Barrier, WalkingNetwork
 from aed.walking.path import Walk
 from aed.walking.reachable import Reachable

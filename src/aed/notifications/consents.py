@@ -16,7 +16,7 @@ from aed.errors import NotFound
 from aed.notifications.endpoints import add_own_account, own_person_id
 from aed.notifications.models import EndpointRow, OutboxMessage, WechatConsent
 from aed.notifications.rules import Channel, ConsentsLeft, MessageTopic
-from aed.settings import Wechat
+from aed.settings.platforms import Wechat
 
 
 def _wechat(session: Session) -> Wechat:

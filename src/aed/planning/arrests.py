@@ -1,7 +1,8 @@
 """How many cardiac arrests to expect, and at which hours.
 
 Rates and shares come with a low and a high value, since no study is of one's own estate. They are settings,
-each with its source (`aed.settings.ArrestRates`): replace them by the centre's figures where there are any.
+each with its source (`aed.settings.planning.ArrestRates`): replace them by the centre's figures if it has
+any.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from aed.settings import ArrestRates
+from aed.settings.planning import ArrestRates
 
 WEIGHTS_OF_HOURS: Final = (
     *(0.20, 0.17, 0.14, 0.14, 0.15, 0.20),

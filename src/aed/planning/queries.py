@@ -25,7 +25,7 @@ from aed.registry.devices.reachability import PlaceClass, hour_band, place_class
 from aed.registry.devices.rules import DeviceState, EntryMode, access_at
 from aed.registry.estates.models import Building, Estate, EstatePace
 from aed.registry.estates.rules import EstateState
-from aed.settings import Arrival
+from aed.settings.arrival import Arrival
 from aed.walking.travel import Pace, pace_at
 
 MIN_PROBABILITY = 0.5

@@ -11,7 +11,7 @@ paper was at hand, and the abstracts give no intervals of the coefficients, so t
 interval.
 
 Both describe years before 1997: where a number of survivors is formed, arrests are first multiplied by the
-share that was witnessed and is shockable (`aed.settings.ArrestRates`).
+share that was witnessed and is shockable (`aed.settings.planning.ArrestRates`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aed.settings import Survival
+from aed.settings.planning import Survival
 
 CONSTANT: Final = -0.260
 PER_MINUTE_TO_CPR: Final = 0.106

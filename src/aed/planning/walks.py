@@ -24,7 +24,7 @@ from aed.lookup.walks import BESIDE_THE_STREET_METRES, LocalTime, WalksFromPatie
 from aed.registry import nearby
 from aed.registry.estates.rules import GatePassing
 from aed.registry.nearby import GateNearby
-from aed.settings import Arrival
+from aed.settings.arrival import Arrival
 from aed.walking.network import WalkingNetwork
 from aed.walking.snapping import SnappedPoint
 from aed.walking.streets import Crossing

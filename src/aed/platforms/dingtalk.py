@@ -26,7 +26,8 @@ from aed.platforms.calls import (
     text_at,
     token_in,
 )
-from aed.settings import Dingtalk, Settings
+from aed.settings import Settings
+from aed.settings.platforms import Dingtalk
 
 NAME: Final = "DingTalk"
 TOO_OFTEN: Final = (90002, 90018)

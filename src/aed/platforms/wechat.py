@@ -21,7 +21,8 @@ from aed.platforms.calls import (
     text_at,
     token_in,
 )
-from aed.settings import Settings, Wechat
+from aed.settings import Settings
+from aed.settings.platforms import Wechat
 
 NAME: Final = "WeChat"
 BUSY: Final = (-1, 45011)

@@ -22,7 +22,8 @@ from aed.platforms.calls import (
     text_at,
     token_in,
 )
-from aed.settings import Settings, Wecom
+from aed.settings import Settings
+from aed.settings.platforms import Wecom
 
 NAME: Final = "WeCom"
 CODE_REFUSED: Final = (40029, 42003)

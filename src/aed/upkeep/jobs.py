@@ -15,7 +15,8 @@ from aed.accounts.permissions import SCHEDULER
 from aed.database.session import Database, exclusive_lock, read_session, transaction
 from aed.errors import AedError
 from aed.registry.devices.models import Device
-from aed.settings import Reminding, Returns, Settings, TrustSettings
+from aed.settings import Settings
+from aed.settings.upkeep import Reminding, Returns, TrustSettings
 from aed.upkeep.confirmations.actions import ask_people_nearby
 from aed.upkeep.due.queries import duties_of
 from aed.upkeep.faults.actions import forget_addresses

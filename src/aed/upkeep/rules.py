@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from aed.errors import InvalidInput
-from aed.settings import Returns, TrustSettings
+from aed.settings.upkeep import Returns, TrustSettings
 
 
 def short_number(device_id: int) -> str:

@@ -16,7 +16,7 @@ import math
 from enum import StrEnum
 from typing import NamedTuple
 
-from aed.settings import Arrival
+from aed.settings.arrival import Arrival
 
 
 class Pace(NamedTuple):

@@ -28,7 +28,7 @@ from aed.accounts.sign_in.rules import (
 from aed.accounts.sign_in.throttling import count_attempt_from_address
 from aed.database.session import Database, transaction
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
-from aed.settings import SignInProvider
+from aed.settings.services import SignInProvider
 
 
 @dataclass(frozen=True, slots=True)

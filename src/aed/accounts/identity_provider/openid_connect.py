@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field, ValidationError
 from aed import __version__
 from aed.accounts.sign_in.rules import ProviderIdentity, identity_from_claims
 from aed.errors import AedError, NotSignedIn
-from aed.settings import SignInProvider, is_private_from_others
+from aed.settings.services import SignInProvider, is_private_from_others
 
 SCOPE: Final = "openid profile email phone"
 MAX_RESPONSE_BYTES: Final = 200_000

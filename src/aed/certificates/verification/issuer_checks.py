@@ -48,7 +48,8 @@ from aed.imports.feeds.fetching import (
 from aed.imports.rules import printable
 from aed.issuers import queries as issuer_queries
 from aed.issuers.rules import CertificateKind
-from aed.settings import IssuerAccess, Settings
+from aed.settings import Settings
+from aed.settings.services import IssuerAccess
 from aed.worker.jobs import Now
 
 MAX_ANSWER_BYTES: Final = 64_000

@@ -32,7 +32,8 @@ from aed.lookup.places import Buildings, Spot, pace_in, pace_to
 from aed.lookup.walks import WalksFromPatient
 from aed.registry.devices.models import Consumable
 from aed.registry.devices.rules import ConsumableKind, ConsumableState
-from aed.settings import Planning, Settings
+from aed.settings import Settings
+from aed.settings.planning import Planning
 from aed.walking.network import WalkingNetwork
 from aed.walking.travel import Leg, Pace, leg_seconds, opening_seconds
 

@@ -44,7 +44,8 @@ from aed.registry.changes import flush_or_conflict
 from aed.registry.estates.models import Estate
 from aed.registry.estates.queries import estate_at
 from aed.registry.storeys import floor_from_storey
-from aed.settings import Planning, Settings
+from aed.settings import Settings
+from aed.settings.planning import Planning
 from aed.walking.network import WalkingNetwork
 
 TIMETABLE = "timetable"

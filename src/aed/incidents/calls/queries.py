@@ -21,7 +21,7 @@ from aed.incidents.queries import is_active_at
 from aed.incidents.rules import IncidentKind, IncidentState, KnownIncident
 from aed.notifications.queries import reachable_people
 from aed.registry.devices.models import Device
-from aed.settings import Planning
+from aed.settings.planning import Planning
 
 
 def open_incidents_in_region(

@@ -20,7 +20,7 @@ from aed.incidents.plan.rules.disclosure import (
 )
 from aed.incidents.plan.rules.planner import NotAskedReason, Plan, PlanCase
 from aed.incidents.rules import Task
-from aed.settings import Planning, Survival
+from aed.settings.planning import Planning, Survival
 
 _FROM_THE_CELL = "Seconds until the person is at the patient's side, computed from the centre of their cell"
 

@@ -22,7 +22,7 @@ from aed.incidents.plan.rules.show_up import (
     time_of_day,
 )
 from aed.incidents.rules import IncidentKind, IncidentState, Task, TimeOfDay
-from aed.settings import Planning
+from aed.settings.planning import Planning
 
 _AT_ONCE = 1_000
 

@@ -12,7 +12,7 @@ from email.utils import format_datetime
 from typing import Final
 
 from aed.notifications.rules import Delivery, DeliveryFailed, PermanentFailure, TemporaryFailure
-from aed.settings import MailSecurity
+from aed.settings.messages import MailSecurity
 
 SECONDS: Final = 20
 

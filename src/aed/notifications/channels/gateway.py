@@ -13,7 +13,7 @@ import orjson
 from aed.notifications.channels.posting import Post
 from aed.notifications.channels.webhook import signed
 from aed.notifications.rules import Channel, Delivery
-from aed.settings import GatewayForm
+from aed.settings.messages import GatewayForm
 
 _CONTENT: Final = {
     GatewayForm.JSON: "application/json",

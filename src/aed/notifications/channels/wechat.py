@@ -17,7 +17,7 @@ from aed.errors import TooBusy
 from aed.notifications.rules import Delivery, PermanentFailure, TemporaryFailure
 from aed.platforms.calls import TOKEN_REFUSED, PlatformFailed
 from aed.platforms.wechat import WechatApp
-from aed.settings import WechatTemplate
+from aed.settings.platforms import WechatTemplate
 
 SECONDS: Final = 15.0
 BEIJING: Final = ZoneInfo("Asia/Shanghai")

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from aed.planning.arrests import WEIGHTS_OF_HOURS, Range, arrests_at_home, product
 from aed.planning.bands import BANDS, HOURS, Band, band_at
 from aed.planning.survival import larsen_survival, valenzuela_survival
-from aed.settings import ArrestRates, Arrival, Survival
+from aed.settings.arrival import Arrival
+from aed.settings.planning import ArrestRates, Survival
 
 type Floats = NDArray[np.float64]
 type Bools = NDArray[np.bool_]

@@ -1,7 +1,7 @@
 """The probability that a device with unknown hours can be reached, by class of place and time of the week.
 
 The class follows from the description of the place in the register, or from whether it is in an estate. The
-probabilities are settings (`aed.settings.UnknownHours`), each with its source.
+probabilities are settings (`aed.settings.arrival.UnknownHours`), each with its source.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from aed.hours.holiday_calendar import HolidayDates
-from aed.settings import UnknownHours
+from aed.settings.arrival import UnknownHours
 
 
 class PlaceClass(StrEnum):

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from aed.hours.evaluation import HoursAt, Opening
-from aed.settings import Arrival
+from aed.settings.arrival import Arrival
 
 
 class DeviceState(StrEnum):

@@ -1,7 +1,7 @@
 """Assumptions about patients, bystanders, ambulances and responders, with their sources.
 
 The chances that people see an alert, accept and come, their speed, and the effect of delay are settings of
-the program (`aed.settings.Planning`, `Arrival`, `Survival`), which the simulation shares.
+the program (`aed.settings.planning`, `aed.settings.arrival`), which the simulation shares.
 """
 
 from __future__ import annotations

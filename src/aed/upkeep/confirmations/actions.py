@@ -19,7 +19,7 @@ from aed.registry.devices import queries as device_queries
 from aed.registry.devices.corrections import confirm_access, doubt_access
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
-from aed.settings import TrustSettings
+from aed.settings.upkeep import TrustSettings
 from aed.upkeep.confirmations import queries
 from aed.upkeep.confirmations.queries import lapse
 from aed.upkeep.confirmations.schemas import ConfirmIn

@@ -6,7 +6,8 @@ from html import escape
 from typing import Final
 
 from aed.registry.devices.rules import confidence, probability_ready
-from aed.settings import Arrival, TrustSettings
+from aed.settings.arrival import Arrival
+from aed.settings.upkeep import TrustSettings
 
 _WIDTH, _HEIGHT = 720, 300
 _LEFT, _TOP, _RIGHT, _BOTTOM = 56, 28, 700, 252

@@ -22,7 +22,7 @@ from aed.registry.devices.rules import DeviceState, confidence
 from aed.registry.estates.models import Estate
 from aed.responders.models import Responder, ResponderPlace
 from aed.responders.rules import ResponderState
-from aed.settings import TrustSettings
+from aed.settings.upkeep import TrustSettings
 from aed.upkeep.models import Confirmation, ConfirmationRequest, Retrieval
 from aed.upkeep.rules import ASKED, Fact, half_life_days
 

@@ -27,7 +27,7 @@ from aed.notifications.rules import MessageTopic
 from aed.notifications.short_links import KEY_IN_PATH, PREFIX, short_link
 from aed.registry.holidays.models import HolidayCalendarNotice
 from aed.registry.holidays.queries import calendar_ends
-from aed.settings import Reminding
+from aed.settings.upkeep import Reminding
 from aed.upkeep.due.rules import Due, counted
 from aed.upkeep.models import Reminder, ReminderMessage, ReminderPreference, ReminderRecipient
 from aed.upkeep.reminders import message_lines, queries

@@ -27,7 +27,7 @@ from aed.database.types import days_between
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import ConsumableState, DeviceState
 from aed.registry.estates.models import Estate
-from aed.settings import Reminding
+from aed.settings.upkeep import Reminding
 from aed.upkeep.device_filter import DeviceFilter, filter_conditions
 from aed.upkeep.models import Check, Quarantine, Reminder, ReminderMessage, ReminderRecipient
 from aed.upkeep.reminders.rules import EXPIRING, thresholds_before

@@ -18,7 +18,7 @@ from aed.accounts.role_grants import RoleGrant
 from aed.database.bulk import insert_many
 from aed.notifications.queries import reachable_people
 from aed.registry.devices.models import Device
-from aed.settings import Reminding
+from aed.settings.upkeep import Reminding
 from aed.upkeep.models import Reminder, ReminderPreference, ReminderRecipient
 from aed.upkeep.reminders.rules import level
 from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel

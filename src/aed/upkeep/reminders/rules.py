@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from aed.accounts.free_text import MAX_PLACE_CHARACTERS, fit_name, quote
-from aed.settings import Reminding
+from aed.settings.upkeep import Reminding
 from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel
 

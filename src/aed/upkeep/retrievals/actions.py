@@ -19,7 +19,7 @@ from aed.registry.changes import flush_or_conflict
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
-from aed.settings import Returns
+from aed.settings.upkeep import Returns
 from aed.upkeep.faults import actions as fault_actions
 from aed.upkeep.faults.actions import store_report
 from aed.upkeep.faults.schemas import ReportIn

@@ -16,7 +16,7 @@ from aed.geo import Position, distance_metres
 from aed.hours.evaluation import HolidayDates
 from aed.lookup.walks import LocalTime, WalksFromPatient
 from aed.registry.nearby import gates_around
-from aed.settings import Arrival
+from aed.settings.arrival import Arrival
 from aed.upkeep.rounds.rules import WALKING_METRES_PER_SECOND
 from aed.walking.network import WalkingNetwork
 from aed.walking.snapping import SnappedPoints

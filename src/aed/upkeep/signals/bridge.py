@@ -23,7 +23,8 @@ from aed import clock
 from aed.database.session import Database, transaction
 from aed.deadlines import answer_within
 from aed.errors import AedError, ChangedMeanwhile, Conflict, DatabaseUnavailable, InvalidInput, TooBusy
-from aed.settings import Mqtt, Settings
+from aed.settings import Settings
+from aed.settings.services import Mqtt
 from aed.upkeep.signals import actions, sources
 from aed.upkeep.signals.actions import BridgeCounts
 from aed.upkeep.signals.mapping import SourceMapping, messages_in, serial_in_topic, subscription

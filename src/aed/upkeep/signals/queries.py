@@ -15,7 +15,7 @@ from aed.database.types import UtcDateTime
 from aed.geo import Position, distance_metres
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
-from aed.settings import Mqtt
+from aed.settings.services import Mqtt
 from aed.upkeep.models import Check, Policy, Retrieval
 from aed.upkeep.rules import PolicyScope, PolicyState, closest
 from aed.upkeep.signals.models import DeviceMonitor, DeviceSignal, SignalBridge

@@ -11,7 +11,7 @@ from aed.incidents.plan.rules.offers import TaskOffer
 from aed.incidents.plan.rules.planner import NotAsked, NotAskedReason, Plan, PlanCase
 from aed.incidents.plan.rules.survival import expected_survival
 from aed.incidents.rules import Task
-from aed.settings import Survival
+from aed.settings.planning import Survival
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from aed.incidents.plan.rules.survival import (
 )
 from aed.incidents.rules import AlertState, Task
 from aed.registry.estates.rules import GatePassing
-from aed.settings import Arrival, Planning, Survival
+from aed.settings.arrival import Arrival
+from aed.settings.planning import Planning, Survival
 
 
 class TaskOffer(NamedTuple):

@@ -22,7 +22,7 @@ from aed.incidents.plan.rules.offers import Guide, TaskOffer, expected_with_guid
 from aed.incidents.plan.rules.search import MAX_PEOPLE_PER_DEVICE, ArrangementSearch
 from aed.incidents.plan.rules.survival import Patient, ambulance_moments, expected_survival
 from aed.incidents.rules import Task
-from aed.settings import Planning, Survival
+from aed.settings.planning import Planning, Survival
 
 _ROUNDING: Final = 1e-6
 

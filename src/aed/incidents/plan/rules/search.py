@@ -27,7 +27,7 @@ from aed.incidents.plan.rules.offers import (
 )
 from aed.incidents.plan.rules.survival import AmbulanceMoment, Patient, ambulance_moments, expected_score
 from aed.incidents.rules import Task
-from aed.settings import Planning, Survival
+from aed.settings.planning import Planning, Survival
 
 MAX_EXHAUSTIVE_ARRANGEMENTS: Final = 2_000
 """Up to this many arrangements are all tried; about ten milliseconds."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from aed.incidents.rules import AlertState, TimeOfDay
-from aed.settings import Planning
+from aed.settings.planning import Planning
 
 MIN_TIME_TO_ANSWER: Final = timedelta(minutes=3)
 """Silence of a person who was stopped sooner than this after being asked says nothing."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from aed.incidents.plan.rules.offers import TaskOffer, is_promise_kept
 from aed.incidents.plan.rules.planner import PlanCase
 from aed.incidents.rules import Task
-from aed.settings import Planning
+from aed.settings.planning import Planning
 
 
 class Sufficiency(NamedTuple):

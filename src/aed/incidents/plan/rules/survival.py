@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
-from aed.settings import Survival
+from aed.settings.planning import Survival
 
 
 class ComingPerson(Protocol):
