@@ -102,6 +102,14 @@ def try_mapping(
             ),
             field="topic",
         )
+    if topic is None and read.serial is None:
+        raise InvalidInput(
+            either(
+                "The serial number is in the topic: give that of the message with --topic.",
+                "序列号在主题中：请用 --topic 给出发布该报文的主题。",
+            ),
+            field="topic",
+        )
     found = messages_in(read, document, topic_serial=serial)
     rows = [
         (

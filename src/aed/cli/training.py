@@ -251,7 +251,8 @@ def roster(
     with cli_read_session() as session:
         if output is not None:
             count = export_roster(session, operator(), session_id, output)
-            say(f"{output}: {count} people. Fill it in, then run: aed sessions results {session_id} {output}")
+            people = "1 person" if count == 1 else f"{count} people"
+            say(f"{output}: {people}. Fill it in, then run: aed sessions results {session_id} {output}")
             return
         training = session_queries.training_session(session, operator(), session_id)
         _show_roster(enrolment_queries.roster(session, operator(), training.id))

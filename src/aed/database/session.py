@@ -266,7 +266,8 @@ def _write_ahead(raw: sqlite3.Connection, *, until: float) -> None:
         try:
             raw.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # of whatever kind: recovery, too
+            if not is_busy or time.monotonic() > until:
                 raise
             time.sleep(_WAL_PAUSE_SECONDS)
         else:
