@@ -41,6 +41,7 @@ from aed.database.geometry import position_of
 from aed.geo import Position
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.rules import ReviewKind, digest_of
+from aed.imports.models import SavedMapping
 from aed.incidents.calls.actions import report_patient
 from aed.incidents.centres.actions import add_centre
 from aed.incidents.drills.actions import report_drill
@@ -271,6 +272,20 @@ def device(
         pads = ConsumableIn(kind=ConsumableKind.PADS, expires_on=pads_expire_on)
         device_actions.fit_consumable(session, ADMINISTRATOR, made.id, pads, at=NOW)
     return made
+
+
+def saved_mapping(session: Session, *, of: Estate | None = None, name: str = "Lists") -> SavedMapping:
+    """Save a mapping of lists for an estate, or for the whole network."""
+    saved = SavedMapping(
+        name=name,
+        estate_id=of.id if of is not None else None,
+        mapping="name: lake\ntitle: Lake\nsource: list-lake\nkept_by_hand: true\n"
+        "position: {lat: 纬度, lon: 经度}\nid: {content: [安装位置]}\nfields: {place_zh: 安装位置}\n",
+        saved_at=NOW,
+    )
+    session.add(saved)
+    session.flush()
+    return saved
 
 
 def responder(

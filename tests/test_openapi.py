@@ -278,6 +278,7 @@ def make_known(session: Session) -> dict[str, int | str]:
         "service_number": make.service_certificate(session, of=person, on=estate).number,
         "proof_request_id": make.proof_request(session, person, estate).id,
     }
+    made["mapping_id"] = make.saved_mapping(session).id
     made["calendar_id"] = make.calendar(session, of=person)[0]
     session.commit()
     return made

@@ -48,6 +48,7 @@ from aed.imports import api as imports_api
 from aed.imports.devices import api as import_devices_api
 from aed.imports.drafts.actions import MAX_BYTES as MAX_LIST_BYTES
 from aed.imports.lint import api as lint_api
+from aed.imports.saved_mappings import api as saved_mappings_api
 from aed.incidents.alerts import api as alerts_api
 from aed.incidents.calls import api as calls_api
 from aed.incidents.cap import api as cap_api
@@ -310,6 +311,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lint_api,
         import_devices_api,
         imports_api,
+        saved_mappings_api,
         notifications_api,
         worker_api,
     ):

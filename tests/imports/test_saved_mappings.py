@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import ANYONE, Role, Viewer
@@ -101,3 +102,47 @@ def test_a_list_with_all_columns_of_one_saved_mapping_is_read_by_it(session: Ses
     assert actions.mapping_for(session, manager, list_of(tmp_path, "安装位置,经度,纬度,型号")) is None
     saved_for(session, manager, tmp_path, here, "b")
     assert actions.mapping_for(session, manager, list_of(tmp_path)) is None
+
+
+# --- Over HTTP ---
+
+
+def signed_in(session: Session, role: Role, estate: Estate) -> dict[str, str]:
+    """Return the headers of a new person with that role."""
+    person = make.person(session)
+    make.role(session, person, role, estate=estate)
+    return {"Authorization": f"Bearer {make.sign_in(session, person.id, bearer=True)}"}
+
+
+def test_a_program_saves_reads_renames_and_deletes_mappings(client: TestClient, session: Session) -> None:
+    here, there = make.estate(session), make.estate(session, around=east_of(PATIENT, metres=2_000))
+    manager, other = (signed_in(session, Role.ESTATE_MANAGER, each) for each in (here, there))
+    resident = signed_in(session, Role.RESIDENT, here)
+    text = make.saved_mapping(session, of=there, name="Theirs").mapping
+    session.commit()
+    new = {"name": "Quarterly", "mapping": text, "estate_id": here.id}
+    where = "/v1/list-mappings"
+
+    assert client.get(where).status_code == 401
+    assert client.get(where, headers=resident).status_code == 403
+    assert client.post(where, json=new, headers=other).status_code == 403
+    assert client.post(where, json=new | {"region_id": 1}, headers=manager).status_code == 422
+    for wrong in ({"mapping": "a: ["}, {"mapping": ""}, {"name": "a\0b"}, {"name": " "}):
+        assert client.post(where, json=new | wrong, headers=manager).status_code == 422, wrong
+
+    saved = client.post(where, json=new, headers=manager)
+    assert saved.status_code == 201, saved.text
+    one = saved.headers["Location"]
+    assert client.post(where, json=new, headers=manager).status_code == 409
+    assert [each["name"] for each in client.get(where, headers=manager).json()] == ["Quarterly"]
+    assert client.get(one, headers=other).status_code == 404
+    found = client.get(one, headers=manager)
+    assert (found.json()["estate_id"], found.json()["may_change"]) == (here.id, True)
+    etag = {"If-Match": found.headers["ETag"]}
+    renamed = {"name": "Yearly"}
+    assert client.patch(one, json=renamed, headers=manager).status_code == 428
+    assert client.patch(one, json=renamed, headers=manager | etag).json()["name"] == "Yearly"
+    assert client.patch(one, json=renamed, headers=manager | etag).status_code == 412
+    assert client.delete(one, headers=other).status_code == 404
+    assert client.delete(one, headers=manager).status_code == 204
+    assert client.get(one, headers=manager).status_code == 404
