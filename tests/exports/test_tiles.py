@@ -19,7 +19,7 @@ from aed import clock
 from aed.accounts.permissions import ANYONE, Audience, TokenRole
 from aed.database.session import Database, read_session
 from aed.exports import tiles as tiles
-from aed.exports.rules import BUFFER, CELL, EXTENT, Squares, Tile
+from aed.exports.rules import BUFFER, CELL, EXTENT, MAX_MERCATOR_LATITUDE, Squares, Tile
 from aed.geo import Datum, Position, from_wgs84
 from aed.registry.devices import actions as device_actions
 from aed.registry.devices.rules import ConsumableKind, Mark
@@ -375,3 +375,25 @@ def test_the_last_tile_of_a_zoom_exists_and_the_next_does_not(zoom: int) -> None
     assert not Tile(zoom, last + 1, last).exists
     assert not Tile(zoom, last, last + 1).exists
     assert not Tile(23, 0, 0).exists
+
+
+def test_the_bounds_of_squares_equal_a_manual_calculation() -> None:
+    """A tile of zoom 1 is 180 degrees wide, so that each of its 16 columns has 11.25."""
+    west, south, east, north = Tile(1, 1, 1).bounds(Squares(2, 3, 0, 15))
+
+    assert (west, east, north) == pytest.approx((22.5, 45.0, 0.0))
+    assert south == pytest.approx(-MAX_MERCATOR_LATITUDE)
+    assert Tile(1, 0, 0).bounds(Squares(0, 15, 8, 15)) == pytest.approx((-180.0, 0.0, 0.0, 66.51326))
+
+
+@pytest.mark.parametrize(
+    "tile", [Tile(14, 13388, 7157), Tile(15, 26757, 14315), Tile(15, 26746, 14313)], ids=str
+)
+def test_a_tile_at_the_edge_of_the_shifted_area_keeps_its_own_squares(tile: Tile) -> None:
+    """Some corners of these tiles south of Hong Kong are shifted, others are not."""
+    own, found = tile.squares(), tile.squares(Datum.GCJ02)
+
+    assert found.first_column < own.first_column
+    assert found.last_column > own.last_column
+    assert found.first_row < own.first_row
+    assert found.last_row > own.last_row

@@ -224,6 +224,18 @@ def test_a_moved_device_is_missing_where_it_was() -> None:
     ]
 
 
+def test_the_greedy_choice_counts_a_cell_once() -> None:
+    options = [option("first"), option("twin"), option("elsewhere")]
+    seconds = [[100.0, 100.0, 0.0], [100.0, 100.0, 0.0], [0.0, 0.0, 100.0]]
+    found = problem(options, seconds, [[3.0, 3.0], [3.0, 3.0], [1.0, 1.0]], max_options=2)
+
+    chosen = greedy(found)
+
+    assert chosen is not None
+    assert keys(found, chosen.chosen) == {"first", "elsewhere"}
+    assert chosen.value == pytest.approx(14.0)
+
+
 def test_the_floor_comes_before_the_gain() -> None:
     options = [option("centre"), option("far house")]
     floor = Floor([reach([[0.0, 0.0], [100.0, 0.0]])] * 2, np.zeros((2, 2), dtype=bool), 300.0, (True, False))

@@ -16,6 +16,7 @@ from aed.sharing.rules import (
     ConsentGiven,
     DecisionKind,
     DecisionMethod,
+    DerivedAudience,
     Insured,
     PartyRole,
     ShareTerms,
@@ -27,6 +28,7 @@ from aed.sharing.rules import (
     days_in_date,
     due_cost_reminder,
     due_notice,
+    held_back,
     is_credit_code,
     missing_consents,
     rung,
@@ -59,6 +61,24 @@ def test_the_default_limits_are_as_agreed() -> None:
 def test_each_rung_of_the_ladder_is_one_above_the_last() -> None:
     assert [rung(each) for each in LADDER] == [0, 1, 2, 3]
     assert [step_below(each) for each in LADDER] == [LADDER[0], *LADDER[:3]], "below the lowest is itself"
+
+
+def test_a_step_that_is_held_back_has_hours_only_if_they_still_matter() -> None:
+    before = DerivedAudience(Audience.ESTATE, AudienceReason.BY_REGISTER)
+    after = DerivedAudience(
+        Audience.PUBLIC,
+        AudienceReason.BY_REGISTER,
+        hours="Mo-Fr 08:00-18:00",
+        audience_outside_hours=Audience.ESTATE,
+        emergency_override=True,
+    )
+
+    held = held_back(before, after)
+
+    assert (held.audience, held.hours, held.audience_outside_hours) == (Audience.ESTATE, None, None)
+    assert not held.emergency_override
+    assert held_back(after, after) == after
+    assert held_back(after, before) == before
 
 
 # --- Notices and reminders ------------------------------------------------------------------------------
