@@ -21,7 +21,7 @@ spares = typer.Typer(no_args_is_help=True)
 
 @spares.command("list")
 def list_spares(estate_id: Id) -> None:
-    """List what is left of each lot, the first to expire first."""
+    """List what is left and has not expired, and each lot, the first to expire first."""
     with cli_read_session() as session:
         found = queries.stocks(session, operator(), estate_id)
         rows = [
@@ -30,7 +30,7 @@ def list_spares(estate_id: Id) -> None:
                 each.stock.kind,
                 each.stock.maker,
                 each.stock.model,
-                each.quantity,
+                each.usable(at=clock.now()),
                 each.stock.reorder_point,
                 "; ".join(f"{lot.quantity} of {lot.lot or '?'} until {lot.expires_on}" for lot in each.lots),
             )
@@ -100,7 +100,7 @@ def move_spares(
     )
     with cli_transaction() as session:
         actions.record_movement(session, operator(), stock_id, new, at=clock.now())
-        left = queries.count_of(session, queries.stock(session, operator(), stock_id)).quantity
+        left = queries.count_of(session, queries.stock(session, operator(), stock_id)).usable(at=clock.now())
         say(f"{left} left.")
 
 

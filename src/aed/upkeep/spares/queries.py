@@ -19,7 +19,7 @@ from aed.registry.devices.rules import ConsumableKind
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Estate
 from aed.upkeep.spares.models import SpareMovement, SpareNotice, SpareStock
-from aed.upkeep.spares.rules import SpareLot, SpareState
+from aed.upkeep.spares.rules import SpareLot, SpareState, usable_quantity
 
 _WITH_REGION: Final = joinedload(SpareStock.estate).joinedload(Estate.region)
 """The estate and its region, which have the time zone."""
@@ -35,6 +35,10 @@ class SpareCount:
     @property
     def quantity(self) -> int:
         return sum(each.quantity for each in self.lots)
+
+    def usable(self, *, at: datetime) -> int:
+        """Return how many of them have not expired where the stock is."""
+        return usable_quantity(self.lots, on=today_at(self.stock, at=at))
 
 
 def local_time(found: SpareStock, *, at: datetime) -> datetime:

@@ -13,8 +13,8 @@ from aed.registry.devices.rules import ConsumableKind
 from aed.registry.fields import Blank, Day, Label
 from aed.translation import noop
 from aed.upkeep.spares.models import SpareMovement
-from aed.upkeep.spares.queries import SpareCount, today_at
-from aed.upkeep.spares.rules import MAX_SPARES, SpareReason, SpareState, usable_quantity
+from aed.upkeep.spares.queries import SpareCount
+from aed.upkeep.spares.rules import MAX_SPARES, SpareReason, SpareState
 
 ReorderPoint = Annotated[
     int,
@@ -110,7 +110,7 @@ class SpareStockOut(BaseModel):
     @classmethod
     def of(cls, found: SpareCount, *, at: datetime) -> SpareStockOut:
         stock = found.stock
-        usable = usable_quantity(found.lots, on=today_at(stock, at=at))
+        usable = found.usable(at=at)
         return cls(
             id=stock.id,
             estate_id=stock.estate_id,
