@@ -325,6 +325,7 @@ WITHOUT_VERSION = {
     "POST /v1/certificate-declarations/{declaration_id}/decision": 200,
     "POST /v1/endpoints": 201,
     "POST /v1/devices/{device_id}/checks": 200,
+    "POST /v1/devices/{device_id}/check-request": 200,
     "POST /v1/devices/{device_id}/confirmations": 200,
     "POST /v1/devices/{device_id}/reports": 202,
     "POST /v1/devices/{device_id}/signals": 401,  # it is not sent with the device's own token
@@ -333,6 +334,7 @@ WITHOUT_VERSION = {
     "POST /v1/signal-sources/{signal_source}/messages": 401,  # the request is not signed
     "POST /v1/reports": 202,
     "PATCH /v1/reports/{report_id}": 200,
+    "POST /v1/checks/{check_id}/approval": 403,  # the second person is not a token
     "POST /v1/recalls/preview": 200,
     "POST /v1/spares/{stock_id}/movements": 200,
     "POST /v1/retrievals": 200,

@@ -68,6 +68,7 @@ GUARDED = {
     "IssuerBatchRow": "issuer_batch_rows",
     "Consent": "consents",
     "Check": "checks",
+    "CheckApproval": "check_approvals",
     "ImportDraft": "import_drafts",
     "SavedMapping": "saved_mappings",
     "InspectionRound": "inspection_rounds",
@@ -543,8 +544,8 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
     assert len(of_devices) >= 6
     for statement in of_devices:
         if re.search(
-            r"FROM (retrievals|checks|photos|quarantines|remind\w+|fault_reports|consumables) .*"
-            r"WHERE .*(false|0 = 1)",
+            r"FROM (retrievals|checks|check_approvals|photos|quarantines|remind\w+|fault_reports|consumables)"
+            r" .*WHERE .*(false|0 = 1)",
             statement,
         ):
             continue  # strangers get no upkeep data

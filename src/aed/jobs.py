@@ -49,6 +49,7 @@ from aed.upkeep.jobs import (
     notify_of_spares,
     remind_of_checks,
     remind_of_expiry,
+    remind_of_waiting_checks,
     repeat_rounds,
     send_calendar_notices,
     send_reminders,
@@ -88,7 +89,11 @@ def booking_reminders(database: Database, _settings: Settings, now: Now) -> Coun
 
 
 def upkeep(database: Database, _settings: Settings, now: Now) -> Counts:
-    return {"recalled": apply_recalls(database, now()), "expiring": notify_of_spares(database, now())}
+    return {
+        "recalled": apply_recalls(database, now()),
+        "expiring": notify_of_spares(database, now()),
+        "approvals": remind_of_waiting_checks(database, now()),
+    }
 
 
 def rounds(database: Database, settings: Settings, now: Now) -> Counts:

@@ -72,7 +72,8 @@ TIMETABLE: Final = (
     _job(
         "upkeep",
         every(minutes=10),
-        "Applies open recalls to devices registered since, and notifies estates of spares that expire",
+        "Applies open recalls to devices registered since; notifies of spares that expire and of checks that "
+        "wait for a second person",
     ),
     _job("signals", every(minutes=1), "Finds devices whose monitor is silent, and deletes old signals"),
     _job("rounds", every(hours=1), "Assigns repeated inspection rounds for today and tomorrow"),

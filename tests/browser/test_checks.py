@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from aed import clock
 from aed.accounts.people.models import Person
+from aed.accounts.permissions import Role
 from aed.accounts.sessions import SESSION_COOKIE
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
@@ -286,3 +287,43 @@ def test_the_pages_of_a_refused_check(open_page: OpenPage, site: Site, view: Vie
     check(page, view, "check-mistyped")
     page.goto("/d/ask_nothing/check")
     check(page, view, "check-question-unknown")
+
+
+def test_a_second_person_looks_at_a_check_and_approves_it(
+    open_page: OpenPage, view: View, site: Site
+) -> None:
+    with site.database.write_sessions() as session, session.begin():
+        estate = make.estate(session)
+        make.policy(session, of=estate, approval_days=3)
+        device = make.device(
+            session,
+            of=estate,
+            place_zh=f"大堂北侧{view}",
+            place_en=f"Lobby, north {view}",
+            last_checked_on=None,
+        )
+        inspector = make.person_with_role(session, Role.KEEPER, estate=estate)
+        manager = make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate)
+        now = clock.now()
+        answers = {"status_light": False}
+        make.check(
+            session, device, who=inspector, at=now - timedelta(days=5), answers=answers, note="指示灯红色"
+        )
+        replaced = [{"kind": "battery", "lot": "B7", "expires_on": "2031-05-31"}]
+        make.check(session, device, who=inspector, at=now, replaced=replaced, note="已更换电池")
+        assert manager.person_id is not None
+        key, estate_id, code = make.sign_in(session, manager.person_id), estate.id, short_number(device.id)
+
+    page = open_page(session_key=key)
+    page.goto(f"/desk/{estate_id}")
+    check(page, view, "estate-desk-approval")
+    page.locator(f"#queue ~ ul a[href='/d/{code}/checks'].button").click()
+    expect(page.locator("#checks tbody tr")).to_have_count(2)
+    page.locator("#approval summary").click()
+    check(page, view, "check-approval")
+    page.locator("button[value=refused]").click()
+    expect(page.locator("#problem")).to_be_visible()
+    page.locator("button[value=approved]").click()
+    expect(page.locator("#approval")).to_have_count(0)
+    expect(page.locator("#checks tbody tr")).to_have_count(2)
+    check(page, view, "check-approved")

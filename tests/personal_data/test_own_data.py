@@ -173,6 +173,7 @@ def test_the_export_has_rows_of_every_table_and_nothing_of_others(session: Sessi
     assert rows["assessments"][0]["note"] == NOTE
     assert rows["responder_places"][0]["position"]["lat"] == pytest.approx(30.29)
     assert {each["table"] for each in found["done"]} == {
+        "check_approvals",
         "goods_orders",
         "ledger_entries",
         "patient_outcomes",

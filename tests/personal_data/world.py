@@ -65,8 +65,8 @@ from aed.training.models import (
 )
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, BatchRowState, MarkedBy
-from aed.upkeep.models import Confirmation, ConfirmationRequest, ReminderPreference, Retrieval
-from aed.upkeep.rules import Fact
+from aed.upkeep.models import CheckApproval, Confirmation, ConfirmationRequest, ReminderPreference, Retrieval
+from aed.upkeep.rules import ApprovalState, Fact
 from aed.volunteering.appeals.actions import open_appeal, set_panel_member, vote_on_appeal
 from aed.volunteering.models import PlatformBatch, PlatformRow, ProofRequest, ServiceCertificate
 from aed.volunteering.records.actions import confirm_record, void_record
@@ -229,6 +229,19 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
     name = f"person:{person.id}"
     checked = make.check(session, device).check
     checked.by_id, checked.by_name = person.id, name
+    other = make.check(session, device).check
+    session.add(
+        CheckApproval(
+            check_id=other.id,
+            device_id=device.id,
+            due_at=NOW,
+            lifts=[],
+            state=ApprovalState.APPROVED,
+            decided_at=NOW,
+            decided_by_id=person.id,
+            decided_by=name,
+        )
+    )
     session.merge(Confirmation(device_id=device.id, fact=Fact.HOURS, at=NOW, by_id=person.id, by_name=name))
     ran = make.drill(session, device)
     ran.by_id, ran.by_name = person.id, name

@@ -12,8 +12,10 @@ import pytest
 from icalendar import Calendar
 from openpyxl import load_workbook
 from PIL import Image
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Device
 from aed.upkeep.checks.photo import MAX_PIXELS, MAX_SIDE
 from tests import make
@@ -285,3 +287,19 @@ def test_a_list_does_not_bring_a_quarantined_device_back(session: Session, offic
     session.expire_all()
     device = session.get_one(Device, device_id)
     assert (device.floor, str(device.state), device.is_quarantined) == (3, "out_of_service", True)
+
+
+def test_a_manager_asks_the_keeper_for_a_check_once_a_day(
+    session: Session, office: Desk, nobody: Desk
+) -> None:
+    keeper = {"name": "Chen", "phone": "138 0013 8765"}
+    path = f"/v1/devices/{in_service(session, keeper=keeper)}/check-request"
+
+    assert nobody.post(path, {}).status_code == 401
+    asked = [office.post(path, {}).json()["is_new"] for _ in range(2)]
+
+    assert asked == [True, False]
+    texts = session.scalars(select(OutboxMessage.text_zh)).all()
+    assert len([each for each in texts if each and "请现在巡检这台AED" in each]) == 1
+    alone = office.post(f"/v1/devices/{in_service(session)}/check-request", {})
+    assert (alone.status_code, "keeper" in alone.json()["detail"]) == (409, True)

@@ -20,8 +20,9 @@ from aed.accounts.permissions import Role
 from aed.accounts.regions.models import Region
 from aed.accounts.sessions import SESSION_COOKIE
 from aed.registry.devices.models import Consumable, Device
+from aed.registry.estates.models import Estate
 from aed.upkeep.models import Check, Confirmation
-from aed.upkeep.rules import Fact, Question, short_number
+from aed.upkeep.rules import Fact, Question, device_id_of, short_number
 from aed.web.checks.rules import BadForm, check_in_form, moment_of
 from tests import make
 from tests.accounts.conftest import codes_sent
@@ -85,6 +86,37 @@ def test_a_hidden_device_looks_nonexistent_to_a_stranger(browser: TestClient, se
         assert "Lobby" not in one.text
     assert checks(session) == []
     assert browser.get("/d/1234-5/check").status_code == 404
+
+
+def test_a_second_person_approves_a_check_with_a_reason_if_not(browser: TestClient, session: Session) -> None:
+    code = kept(session)
+    device = session.get_one(Device, device_id_of(code))
+    estate = session.get_one(Estate, device.estate_id)
+    make.policy(session, of=estate, approval_days=3)
+    manager = make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate)
+    check = make.check(session, device, who=manager, at=clock.now(), note="Seal replaced").check
+    desk = make.sign_in(session, make.person_with_role(session, Role.KEEPER, estate=estate).person_id or 0)
+    path, check_id = f"/d/{code}/checks", check.id
+    session.commit()
+
+    def send(**given: str) -> int:
+        return browser.post(path, data={"check_id": str(check_id)} | given).status_code
+
+    assert "Sign in" in browser.get(path).text
+    assert "Seal replaced" not in browser.get(path).text
+    assert send(decision="approved") == 401
+    sign_in(browser, session, code)
+    page = browser.get(path).text
+    assert ("Waits for a second person" in page, "Seal replaced" in page) == (True, True)
+    refused = browser.post(path, data={"check_id": check_id, "decision": "failed", "reason": " "})
+    assert (refused.status_code, "Say why the check is not approved" in refused.text) == (422, True)
+    for _ in range(2):
+        assert send(decision="refused", reason="No photo of the seal") == 303
+    page = browser.get(path).text
+    assert "No photo of the seal" in page
+    assert 'name="check_id"' not in page
+    browser.cookies.set(SESSION_COOKIE, desk)
+    assert send(decision="approved") == 409
 
 
 def test_a_keeper_from_an_imported_list_can_sign_in_and_check(browser: TestClient, session: Session) -> None:

@@ -33,7 +33,16 @@ from aed.upkeep.due import queries as due_queries
 from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.faults import actions as fault_actions
 from aed.upkeep.faults import queries as fault_queries
-from aed.upkeep.rules import QUARANTINE_WORDS, CheckKind, DueKind, FaultReportState, Question, short_number
+from aed.upkeep.models import CheckApproval
+from aed.upkeep.rules import (
+    QUARANTINE_WORDS,
+    ApprovalState,
+    CheckKind,
+    DueKind,
+    FaultReportState,
+    Question,
+    short_number,
+)
 
 SHOWN = 100
 
@@ -108,8 +117,12 @@ def add_check(
             check_actions.add_photo(
                 session, operator(), taken.check.key, sent, picture_without_traces(sent), at=clock.now()
             )
-        check = CheckOut.of(taken.check)
+        check = CheckOut.of(
+            taken.check, check_queries.approvals_of(session, [taken.check]).get(taken.check.id)
+        )
     result = "passed" if check.is_passed else "not passed"
+    if check.approval is not None and check.approval.state is ApprovalState.WAITING:
+        result += ", and waits for a second person's approval"
     say(f"Check {check.id}: {result if taken.is_new else 'had been recorded already'}.")
     show_readiness(device_id)
 
@@ -133,6 +146,7 @@ def list_checks(device_id: Id) -> None:
     """List the checks of a device, the most recently recorded first."""
     with cli_read_session() as session:
         found = check_queries.checks(session, operator(), device_id, limit=SHOWN)
+        approvals = check_queries.approvals_of(session, found)
         rows = [
             (
                 each.id,
@@ -142,6 +156,7 @@ def list_checks(device_id: Id) -> None:
                 "passed" if each.is_passed else "there" if each.is_there else "MISSING",
                 " ".join(name for name, is_well in each.answers.items() if not is_well),
                 " ".join(each.replaced),
+                _approval_in_words(approvals.get(each.id)),
                 each.note,
             )
             for each in found
@@ -149,7 +164,18 @@ def list_checks(device_id: Id) -> None:
     if not rows:
         say("The device has no checks.")
         return
-    table(None, ["id", "answered", "kind", "by", "", "wrong", "replaced", "note"], rows, right=["id"])
+    table(
+        None,
+        ["id", "answered", "kind", "by", "", "wrong", "replaced", "approval", "note"],
+        rows,
+        right=["id"],
+    )
+
+
+def _approval_in_words(approval: CheckApproval | None) -> str | None:
+    if approval is None:
+        return None
+    return f"{approval.state} by {approval.decided_by}" if approval.decided_by else str(approval.state)
 
 
 # --- Quarantines ----------------------------------------------------------------------------------------

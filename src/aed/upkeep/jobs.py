@@ -17,6 +17,7 @@ from aed.errors import AedError
 from aed.registry.devices.models import Device
 from aed.settings import Settings
 from aed.settings.upkeep import Reminding, Returns, TrustSettings
+from aed.upkeep.checks.approvals import remind_of_approvals
 from aed.upkeep.confirmations.actions import ask_people_nearby
 from aed.upkeep.due.queries import duties_of
 from aed.upkeep.faults.actions import forget_addresses
@@ -228,6 +229,13 @@ def look_after_signals(database: Database, now: datetime) -> tuple[int, int]:
         deleted += some
         if not some:
             return looked_at, deleted
+
+
+def remind_of_waiting_checks(database: Database, now: datetime) -> int:
+    """Remind people of checks that wait too long for a second person; return how many. Idempotent."""
+    with transaction(database) as session:
+        exclusive_lock(session, "approvals of checks")
+        return remind_of_approvals(session, at=now)
 
 
 def notify_of_spares(database: Database, now: datetime) -> int:

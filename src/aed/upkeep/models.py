@@ -14,6 +14,7 @@ from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.upkeep.rules import (
+    ApprovalState,
     CheckKind,
     DueKind,
     Fact,
@@ -67,6 +68,8 @@ class Policy(Versioned, Table):
     """Years from manufacture to the end of a device's service life, unless the device has a date."""
     asks: Mapped[list[str]]
     """Values of `Question`, in the order in which they are asked."""
+    approval_days: Mapped[int | None]
+    """Days within which a second person is to approve a check that passed; None: it counts at once."""
     silent_after_minutes: Mapped[int | None]
     """The limits of monitors: see `signals.rules.Limits`, whose values apply for None."""
     low_battery_percent: Mapped[int | None]
@@ -108,6 +111,42 @@ class Check(Table):
     is_passed: Mapped[bool]
     is_late: Mapped[bool]
     """True if a later check had already been received; this one then had no consequences."""
+
+
+class CheckApproval(Table):
+    """Whether a second person has approved a check that passed, where its policy asks for that.
+
+    Until then the check returns nothing to service, and the device does not count as checked.
+    """
+
+    __tablename__ = "check_approvals"
+    __table_args__ = (
+        CheckConstraint("(state = 'waiting') = (decided_at IS NULL)", name="waiting_until_decided"),
+        Index(
+            "ix_check_approvals_waiting",
+            "device_id",
+            postgresql_where=text("state = 'waiting'"),
+            sqlite_where=text("state = 'waiting'"),
+        ),
+    )
+
+    check_id: Mapped[int] = mapped_column(ForeignKey("checks.id"), primary_key=True, autoincrement=False)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    due_at: Mapped[datetime]
+    lifts: Mapped[list[str]]
+    """Values of `QuarantineReason`: the quarantines that an approval lifts."""
+    state: Mapped[ApprovalState] = mapped_column(
+        enum_column(ApprovalState, name="approvalstate"), default=ApprovalState.WAITING
+    )
+    decided_at: Mapped[datetime | None]
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    decided_by: Mapped[str | None] = mapped_column(String(200))
+    reason: Mapped[str | None] = mapped_column(Text)
+    """Why it was not approved."""
+    reminded_at: Mapped[datetime | None]
+
+    check: Mapped[Check] = relationship(lazy="raise")
+    device: Mapped[Device] = relationship(lazy="raise")
 
 
 class Photo(Table):

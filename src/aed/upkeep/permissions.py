@@ -72,6 +72,17 @@ def require_check_allowed(viewer: Viewer, kind: CheckKind, estate_id: int | None
     raise NotAllowed("This token can check only devices of its own estate.")
 
 
+def require_second_person(viewer: Viewer, *, checked_by_id: int | None) -> None:
+    """Require a person who did not make the check. Raises NotAllowed.
+
+    The caller has checked that they keep or manage its device.
+    """
+    if viewer.person_id is None:
+        raise NotAllowed("A second person approves a check, not a token: sign in.")
+    if viewer.person_id == checked_by_id:
+        raise NotAllowed("You made this check yourself: another keeper or manager has to approve it.")
+
+
 @dataclass(frozen=True, slots=True)
 class AssignedPlaces:
     """Where a viewer assigns rounds. For an administrator of the network, who does so everywhere, empty."""

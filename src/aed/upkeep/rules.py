@@ -99,6 +99,19 @@ class Question(StrEnum):
     PHOTO = "photo"
 
 
+class ApprovalState(StrEnum):
+    """Whether a second person has approved a check."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    """The check is to be done again; a report says why."""
+    FAILED = "failed"
+    """The device is not all right, and was quarantined."""
+    OVERTAKEN = "overtaken"
+    """The device was checked again before anyone decided."""
+
+
 class DueKind(StrEnum):
     """A kind of upkeep that can be due on a device."""
 

@@ -71,6 +71,7 @@ ACTOR_COLUMNS: Final = (
     ("person_changes", "who"),
     ("person_pairs", "decided_by"),
     ("fault_reports", "closed_by"),
+    ("check_approvals", "decided_by"),
     ("inheritances", "recorded_by"),
     ("inheritances", "settled_by"),
     ("goods_orders", "ended_by"),

@@ -37,6 +37,13 @@ UPKEEP_TABLES: Final = (
         ),
     ),
     PersonalTable(
+        "check_approvals",
+        "decided_by_id",
+        Erasure.KEPT,
+        "proof that a second person approved or refused a check",
+        shown=("check_id", "device_id", "state", "reason", "decided_at"),
+    ),
+    PersonalTable(
         "spare_movements",
         "by_id",
         Erasure.KEPT,

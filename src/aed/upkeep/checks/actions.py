@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -22,6 +22,7 @@ from aed.registry.devices.rules import ConsumableKind, DeviceState, replaced_by
 from aed.registry.devices.schemas import ConsumableIn, DeviceAmend
 from aed.registry.estates import queries as estate_queries
 from aed.upkeep.checks import queries
+from aed.upkeep.checks.approvals import ask_for_approval, close_reports, mark_as_checked, overtake_approvals
 from aed.upkeep.checks.keepers import device_to_check
 from aed.upkeep.checks.photo import Picture
 from aed.upkeep.checks.queries import policy_for, terms_of
@@ -67,7 +68,10 @@ def record_check(
     4. Close the fault reports made before the check was answered.
     5. Store the facts that it confirms, and close earlier open retrievals of the device.
     6. Take what was fitted from the estate's spare stock.
-    7. If a later check was answered already, store this one as late and apply only replacements that no
+    7. If the policy asks for a second person, a check that passed waits for their approval: it lifts no
+       quarantine, closes no report, and the device does not count as checked (see `approvals`). A check that
+       failed counts at once.
+    8. If a later check was answered already, store this one as late and apply only replacements that no
        later check has superseded.
 
     Raises Conflict if another check was sent under the same key, if the device is withdrawn, or if two
@@ -88,7 +92,8 @@ def record_check(
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
     policy = policy_for(session, device)
-    fitted = _fitted(new.replaced, terms_of(policy), day=local_day(device, answered_at))
+    terms = terms_of(policy)
+    fitted = _fitted(new.replaced, terms, day=local_day(device, answered_at))
     later = queries.later_checks(session, device.id, answered_at=answered_at)
     active = [each for each in active_quarantines(session, device.id) if each.since <= answered_at]
     used = next((each for each in active if each.reason is QuarantineReason.USED), None)
@@ -134,26 +139,37 @@ def record_check(
         if each.kind not in overtaken:
             replace_consumable(session, who, device, each, at=at)
     take_for_check(session, who, device, check, fitted, at=at)
+    waits = follows.is_passed and not later and terms.approval_days is not None
     if not later:
-        _write_into_register(session, who, device, new, check, at=at)
+        if new.kind is not CheckKind.GLANCE:
+            overtake_approvals(session, device, check, at=at)
+        if terms.approval_days is not None and waits:
+            due_at = at + timedelta(days=terms.approval_days)
+            ask_for_approval(session, check, follows.lifts, due_at=due_at)
+        _move(session, who, device, new, at=at)
+        if check.is_passed and not waits:
+            mark_as_checked(session, who, device, check, at=at)
         fault_actions.begin_quarantines(
             session, who, device, follows.quarantines, at=at, since=answered_at, note=new.note, check=check
         )
-        fault_actions.lift_quarantines(session, who, device, follows.lifts, check=check, at=at)
+        lifts = frozenset[QuarantineReason]() if waits else follows.lifts
+        fault_actions.lift_quarantines(session, who, device, lifts, check=check, at=at)
         _notify_of_check(session, who, device, follows.to_notify_about, new.note, at=at)
         confirmed = confirmed_by_check(
-            new.kind, is_there=new.is_there, is_passed=follows.is_passed, answers=new.answers
+            new.kind, is_there=new.is_there, is_passed=follows.is_passed and not waits, answers=new.answers
         )
         record_confirmations(session, who, device, confirmed, at=min(answered_at, at))
         if new.answers.get(Question.ACCESS_AS_DESCRIBED) is False:
             doubt_access(session, who, device, at=min(answered_at, at))
         if new.kind is not CheckKind.GLANCE:
             close_by_check(session, who, device, check, at=at)
-    for report in open_reports(session, device.id, until=answered_at):
-        if new.is_there and new.kind is not CheckKind.GLANCE:
-            report.state, report.closed_at, report.closed_by = FaultReportState.ANSWERED, at, who.name
-        elif not new.is_there and report.kind is FaultKind.MISSING:
-            report.state, report.closed_at, report.closed_by = FaultReportState.CONFIRMED, at, who.name
+    if new.is_there and new.kind is not CheckKind.GLANCE:
+        if not waits:
+            close_reports(session, who, check, at=at)
+    elif not new.is_there:
+        for report in open_reports(session, device.id, until=answered_at):
+            if report.kind is FaultKind.MISSING:
+                report.state, report.closed_at, report.closed_by = FaultReportState.CONFIRMED, at, who.name
     session.flush()
     return RecordedCheck(check, device, is_new=True)
 
@@ -202,18 +218,12 @@ def _replaced(device: Device, fitted: Sequence[ConsumableIn]) -> dict[str, Any]:
     return kept
 
 
-def _write_into_register(
-    session: Session, who: Viewer, device: Device, new: CheckIn, check: Check, *, at: datetime
-) -> None:
-    """Update the device's position and, if the check passed, the day on which it was last checked."""
-    found = (
-        DeviceAmend(**new.moved.model_dump(exclude_unset=True)) if new.moved is not None else DeviceAmend()
-    )
-    day = local_day(device, check.answered_at)
-    if check.is_passed and (device.last_checked_on is None or day > device.last_checked_on):
-        found = found.model_copy(update={"last_checked_on": day})
-    if found.model_fields_set:
-        amend_from_check(session, who, device, found, at=at)
+def _move(session: Session, who: Viewer, device: Device, new: CheckIn, *, at: datetime) -> None:
+    """Write the position at which the check found the device into the register."""
+    if new.moved is not None:
+        found = DeviceAmend(**new.moved.model_dump(exclude_unset=True))
+        if found.model_fields_set:
+            amend_from_check(session, who, device, found, at=at)
 
 
 def _notify_of_check(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Annotated, Any, Final
@@ -12,6 +12,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
+from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
@@ -34,16 +35,18 @@ from aed.http.query import ANY_PARAMETER
 from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.devices import queries as device_queries
 from aed.registry.estates import queries as estate_queries
-from aed.upkeep.checks import actions, queries
+from aed.upkeep.checks import actions, approvals, queries, requests
 from aed.upkeep.checks.actions import add_photo, record_check, require_photo
 from aed.upkeep.checks.keepers import device_to_check
 from aed.upkeep.checks.photo import Picture
 from aed.upkeep.checks.photo_process import picture_in_subprocess
 from aed.upkeep.checks.rules import GLANCE_ASKS, questions_of
 from aed.upkeep.checks.schemas import (
+    ApprovalIn,
     CheckIn,
     CheckOut,
     CheckPage,
+    CheckRequestOut,
     CheckResultOut,
     FormOut,
     FormQuestionOut,
@@ -56,6 +59,8 @@ from aed.upkeep.checks.schemas import (
 )
 from aed.upkeep.faults.queries import active_quarantines, readiness_of
 from aed.upkeep.faults.schemas import ReadinessOut
+from aed.upkeep.filter_parameters import DeviceFilterDep
+from aed.upkeep.models import Check
 from aed.upkeep.permissions import require_policy_editor
 from aed.upkeep.rules import CheckKind, QuarantineReason
 
@@ -77,7 +82,18 @@ def check_device(
     ready = readiness_of(
         session, device, at=now, checked_within_days=request.app.state.settings.arrival.checked_within_days
     )
-    return CheckResultOut(check=CheckOut.of(taken.check), device=ReadinessOut.of(ready))
+    return CheckResultOut(check=_checks_out(session, [taken.check])[0], device=ReadinessOut.of(ready))
+
+
+@router.post("/devices/{device_id}/check-request")
+def request_check(session: WriteSession, viewer: ViewerDep, device_id: RowId) -> CheckRequestOut:
+    """Ask the keepers of a device, by message, to check it now.
+
+    For managers of the estate, who stand in for a device without a keeper. Within a day of an earlier
+    request nobody is asked again.
+    """
+    is_new = requests.request_check(session, viewer, device_id, at=clock.now())
+    return CheckRequestOut(device_id=device_id, is_new=is_new)
 
 
 @router.get("/devices/{device_id}/checks")
@@ -91,7 +107,7 @@ def list_device_checks(
     before = cursor_id(cursor) or None
     found = queries.checks(session, viewer, device_id, limit=limit + 1, before_id=before)
     return CheckPage(
-        checks=[CheckOut.of(each) for each in found[:limit]],
+        checks=_checks_out(session, found[:limit]),
         next=str(found[limit - 1].id) if len(found) > limit else None,
     )
 
@@ -102,7 +118,48 @@ def get_check(session: ReadSession, viewer: ViewerDep, check_id: RowId) -> Check
 
     For people who have a role at the device and for dispatchers of its region.
     """
-    return CheckOut.of(queries.check(session, viewer, check_id))
+    return _checks_out(session, [queries.check(session, viewer, check_id)])[0]
+
+
+@router.get("/approvals")
+def list_waiting_approvals(
+    session: ReadSession,
+    viewer: ViewerDep,
+    device_filter: DeviceFilterDep,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> CheckPage:
+    """List the checks that wait for a second person's approval, the oldest first.
+
+    Covers the devices that you keep, manage or dispatch.
+    """
+    found = queries.waiting_approvals(
+        session, viewer, device_filter, limit=limit + 1, after_id=cursor_id(cursor)
+    )
+    return CheckPage(
+        checks=[CheckOut.of(each.check, each) for each in found[:limit]],
+        next=str(found[limit - 1].check_id) if len(found) > limit else None,
+    )
+
+
+@router.post("/checks/{check_id}/approval")
+def decide_on_check(
+    request: Request, session: WriteSession, viewer: ViewerDep, check_id: RowId, given: ApprovalIn
+) -> CheckResultOut:
+    """Approve or refuse a check that waits for a second person.
+
+    For a keeper or manager of the device who did not check it. The same decision again changes nothing.
+    """
+    now = clock.now()
+    decided = approvals.decide_on_check(session, viewer, check_id, given, at=now)
+    within = request.app.state.settings.arrival.checked_within_days
+    ready = readiness_of(session, decided.device, at=now, checked_within_days=within)
+    return CheckResultOut(check=CheckOut.of(decided.check, decided.approval), device=ReadinessOut.of(ready))
+
+
+def _checks_out(session: Session, checks: Sequence[Check]) -> list[CheckOut]:
+    found = queries.approvals_of(session, checks)
+    return [CheckOut.of(each, found.get(each.id)) for each in checks]
 
 
 # --- photos ---------------------------------------------------------------------------------------------

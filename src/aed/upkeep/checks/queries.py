@@ -5,22 +5,24 @@ Checks and photos are visible to people who have a role at the device and to dis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, case, exists, func, not_, or_, select
+from sqlalchemy.orm import Session, joinedload
 
+from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer, is_insider
 from aed.accounts.visibility import estate_visible_to, managed_by, visible_to
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
 from aed.registry.estates.models import Estate
 from aed.upkeep.checks.rules import DEFAULT, Terms
 from aed.upkeep.device_filter import DeviceFilter, filter_conditions
-from aed.upkeep.models import Check, Photo, PlacePhoto, Policy
-from aed.upkeep.rules import CheckKind, PolicyScope, PolicyState, Question, closest
+from aed.upkeep.models import Check, CheckApproval, Photo, PlacePhoto, Policy
+from aed.upkeep.rules import ApprovalState, CheckKind, PolicyScope, PolicyState, Question, closest
 
 
 def managed_device(session: Session, viewer: Viewer, device_id: int) -> Device:
@@ -82,6 +84,15 @@ def checks(
     return session.scalars(statement.order_by(Check.id.desc()).limit(limit)).all()
 
 
+def last_checks(session: Session, device_id: int, *, limit: int) -> Sequence[Check]:
+    """Return the last checks of a device, the last received first.
+
+    visibility: for viewers who may check the device.
+    """
+    statement = select(Check).where(Check.device_id == device_id).order_by(Check.id.desc())
+    return session.scalars(statement.limit(limit)).all()
+
+
 def later_checks(session: Session, device_id: int, *, answered_at: datetime) -> Sequence[Check]:
     """Return the device's checks and services (not glances) answered after `answered_at`.
 
@@ -121,6 +132,82 @@ def count_checks(
     return [
         (counts.get((number, True), 0), counts.get((number, False), 0)) for number in range(len(bounds) - 1)
     ]
+
+
+# --- approvals ------------------------------------------------------------------------------------------
+
+
+def approvals_of(session: Session, checks: Sequence[Check]) -> dict[int, CheckApproval]:
+    """Return the approvals that these checks need or have, by check id.
+
+    visibility: of checks that the viewer may see.
+    """
+    found = session.scalars(
+        select(CheckApproval).where(CheckApproval.check_id.in_([each.id for each in checks]))
+    )
+    return {each.check_id: each for each in found}
+
+
+def waiting_approvals(
+    session: Session, viewer: Viewer, device_filter: DeviceFilter, *, limit: int, after_id: int = 0
+) -> Sequence[CheckApproval]:
+    """Return a page of the approvals that wait for a second person, with their checks, in order of check id.
+
+    Covers the devices that the viewer keeps, manages or dispatches, but for withdrawn ones. Raises NotFound
+    for an unknown region.
+    """
+    return session.scalars(
+        select(CheckApproval)
+        .join(Device, Device.id == CheckApproval.device_id)
+        .where(
+            visible_to(viewer, Device),
+            managed_by(viewer, Device),
+            *filter_conditions(session, device_filter),
+            Device.state != DeviceState.WITHDRAWN,
+            CheckApproval.state == ApprovalState.WAITING,
+            CheckApproval.check_id > after_id,
+        )
+        .options(joinedload(CheckApproval.check))
+        .order_by(CheckApproval.check_id)
+        .limit(limit)
+    ).all()
+
+
+def names_of_people(session: Session, ids: Iterable[int | None]) -> dict[int, str]:
+    """Return the names of those who checked devices or approved checks, by person id.
+
+    visibility: for keepers and managers of the devices.
+    """
+    wanted = {each for each in ids if each is not None}
+    rows = session.execute(select(Person.id, Person.name).where(Person.id.in_(wanted)))
+    return dict(rows.all())
+
+
+def last_approvals(session: Session, device_ids: Sequence[int]) -> dict[int, CheckApproval]:
+    """Return the approval of the last check of each device that a second person approved or has to.
+
+    visibility: of devices that the viewer keeps, manages or dispatches.
+    """
+    last = (
+        select(func.max(CheckApproval.check_id))
+        .where(
+            CheckApproval.device_id.in_(device_ids),
+            CheckApproval.state.in_([ApprovalState.WAITING, ApprovalState.APPROVED]),
+        )
+        .group_by(CheckApproval.device_id)
+    )
+    found = session.scalars(select(CheckApproval).where(CheckApproval.check_id.in_(last)))
+    return {each.device_id: each for each in found}
+
+
+def is_not_refused() -> ColumnElement[bool]:
+    """Return the condition that no second person has refused a check, so that it was done.
+
+    visibility: a condition of statements that choose the devices.
+    """
+    return not_(
+        exists().where(CheckApproval.check_id == Check.id, CheckApproval.state == ApprovalState.REFUSED)
+    )
 
 
 # --- photos ---------------------------------------------------------------------------------------------
@@ -249,6 +336,7 @@ def terms_of(policy: Policy | None) -> Terms:
         pads_months=policy.pads_months,
         battery_months=policy.battery_months,
         life_years=policy.life_years,
+        approval_days=policy.approval_days,
     )
 
 

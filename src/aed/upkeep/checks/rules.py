@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from aed.errors import InvalidInput
@@ -76,6 +76,8 @@ class Terms:
     battery_months: int | None
     life_years: int | None = None
     """Service life of a device without a date for its end, from its manufacture; None: not known."""
+    approval_days: int | None = None
+    """Days within which a second person is to approve a check that passed; None: it counts at once."""
 
 
 DEFAULT: Final = Terms(
@@ -186,6 +188,23 @@ def _answers_all(check: Answered) -> bool:
     asked = set(check.answers)
     return Question.STATUS_LIGHT in asked and (
         Question.PADS_IN_DATE in asked or not check.replaced.isdisjoint(WITH_PADS)
+    )
+
+
+APPROVAL_REMINDERS: Final = timedelta(days=7)
+"""Time between two reminders of a check that waits too long."""
+APPROVAL_REMINDER_HOURS: Final = range(9, 18)
+"""The local hours in which they are sent."""
+
+
+def is_approval_reminder_due(
+    due_at: datetime, *, reminded_at: datetime | None, now: datetime, local_hour: int
+) -> bool:
+    """Return whether to remind people of a check that still waits for a second person."""
+    return (
+        due_at <= now
+        and (reminded_at is None or reminded_at + APPROVAL_REMINDERS <= now)
+        and local_hour in APPROVAL_REMINDER_HOURS
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -13,8 +13,9 @@ from aed.registry.devices.rules import ConsumableKind
 from aed.registry.fields import Day, Floor, Label, PositionIn
 from aed.upkeep.checks.rules import DEFAULT_ASKS, MUST_ASK, QUESTION_WORDS
 from aed.upkeep.faults.schemas import ReadinessOut
-from aed.upkeep.models import Check, Photo, Policy
+from aed.upkeep.models import Check, CheckApproval, Photo, Policy
 from aed.upkeep.rules import (
+    ApprovalState,
     CheckKind,
     PolicyState,
     Question,
@@ -111,6 +112,51 @@ class ReplacedOut(BaseModel):
     expires_on_before: date | None
 
 
+class ApprovalIn(BaseModel):
+    """A second person's decision on a check that passed."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"decision": "refused", "reason": "The photo does not show the status light"}]
+        },
+    )
+
+    decision: Literal["approved", "refused", "failed"] = Field(
+        description="refused: the check is to be done again; failed: the device is not all right, and is "
+        "quarantined"
+    )
+    reason: Annotated[FreeText, Field(max_length=500)] | None = Field(
+        None, description="Why it is not approved; needed unless it is"
+    )
+
+    @model_validator(mode="after")
+    def _require_reason(self) -> Self:
+        if self.decision != "approved" and self.reason is None:
+            raise ValueError("reason: say why the check is not approved")
+        return self
+
+
+class ApprovalOut(BaseModel):
+    """The approval of a check by a second person."""
+
+    state: ApprovalState
+    due_at: datetime
+    decided_at: datetime | None
+    by: str | None = Field(description="The second person; null until they decide, and if overtaken")
+    reason: str | None
+
+    @classmethod
+    def of(cls, approval: CheckApproval) -> ApprovalOut:
+        return cls(
+            state=approval.state,
+            due_at=approval.due_at,
+            decided_at=approval.decided_at,
+            by=approval.decided_by,
+            reason=approval.reason,
+        )
+
+
 class CheckOut(BaseModel):
     """A recorded check."""
 
@@ -131,9 +177,12 @@ class CheckOut(BaseModel):
     is_late: bool = Field(
         description="True if a later check had arrived before this one, so this one changed nothing"
     )
+    approval: ApprovalOut | None = Field(
+        description="Null if the check needs no second person. A passed check counts once it is approved"
+    )
 
     @classmethod
-    def of(cls, check: Check) -> CheckOut:
+    def of(cls, check: Check, approval: CheckApproval | None) -> CheckOut:
         return cls(
             id=check.id,
             key=check.key,
@@ -153,6 +202,7 @@ class CheckOut(BaseModel):
             readings=CheckReadings.model_validate(check.readings),
             is_passed=check.is_passed,
             is_late=check.is_late,
+            approval=ApprovalOut.of(approval) if approval is not None else None,
         )
 
 
@@ -161,6 +211,13 @@ class CheckResultOut(BaseModel):
 
     check: CheckOut
     device: ReadinessOut
+
+
+class CheckRequestOut(BaseModel):
+    """A request to the keepers of a device to check it."""
+
+    device_id: Id
+    is_new: bool = Field(description="False if they were asked within the last day already")
 
 
 class PhotoOut(BaseModel):
@@ -241,6 +298,15 @@ LowBattery = Annotated[
 Celsius = Annotated[
     int, Field(ge=-50, le=100, description="The temperatures that the model allows; null: from 0 to 50")
 ]
+ApprovalDays = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=60,
+        description="Days within which a second keeper or manager approves a check that passed; until then "
+        "it does not count. Null: it counts at once",
+    ),
+]
 Asks = Annotated[list[Question], Field(min_length=1, max_length=len(Question))]
 
 
@@ -291,6 +357,7 @@ class PolicyIn(BaseModel):
     low_battery_percent: LowBattery | None = None
     min_celsius: Celsius | None = None
     max_celsius: Celsius | None = None
+    approval_days: ApprovalDays | None = None
     asks: Asks = list(DEFAULT_ASKS)
 
     @model_validator(mode="after")
@@ -318,6 +385,7 @@ class PolicyAmend(BaseModel):
     low_battery_percent: LowBattery | None = None
     min_celsius: Celsius | None = None
     max_celsius: Celsius | None = None
+    approval_days: ApprovalDays | None = None
     asks: Asks | None = None
 
     @model_validator(mode="after")
@@ -345,6 +413,7 @@ class PolicyOut(BaseModel):
     low_battery_percent: int | None
     min_celsius: int | None
     max_celsius: int | None
+    approval_days: int | None
     asks: list[Question]
     state: PolicyState
     version: int
@@ -368,6 +437,7 @@ class PolicyOut(BaseModel):
             low_battery_percent=policy.low_battery_percent,
             min_celsius=policy.min_celsius,
             max_celsius=policy.max_celsius,
+            approval_days=policy.approval_days,
             asks=[Question(each) for each in policy.asks],
             state=policy.state,
             version=policy.version,

@@ -37,7 +37,7 @@ from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceState
 from aed.registry.estates.models import Estate
-from aed.upkeep.checks.queries import all_in_force
+from aed.upkeep.checks.queries import all_in_force, is_not_refused
 from aed.upkeep.checks.rules import DEFAULT, Terms
 from aed.upkeep.device_filter import DeviceFilter, filter_conditions
 from aed.upkeep.due.rules import Due, end_of_life, first_not_due, in_one_line, next_by_days, next_by_months
@@ -182,7 +182,10 @@ def is_due_before(
         return or_(
             *(
                 exists().where(
-                    Check.device_id == Device.id, Check.kind == kind, Check.answered_at >= starts(of)
+                    Check.device_id == Device.id,
+                    Check.kind == kind,
+                    Check.answered_at >= starts(of),
+                    is_not_refused(),
                 )
                 for kind in kinds
             )
@@ -192,7 +195,10 @@ def is_due_before(
         """Whether a check was ever made or, for none, whether the device was registered before that day."""
         if of > today:
             return true()
-        made = [exists().where(Check.device_id == Device.id, Check.kind == kind) for kind in kinds]
+        made = [
+            exists().where(Check.device_id == Device.id, Check.kind == kind, is_not_refused())
+            for kind in kinds
+        ]
         registered = exists().where(
             RegistryChange.subject == "devices",
             RegistryChange.subject_id == cast(Device.id, String),
@@ -325,15 +331,15 @@ def _last_done(
 ) -> dict[int, dict[CheckKind, date]]:
     """Return the last day of each kind of check, by device and kind.
 
-    A check counts whether or not it passed; `last_checked_on`, which may come from an imported list, counts
-    too.
+    A check counts whether or not it passed, unless a second person refused it. `last_checked_on`, which may
+    come from an imported list, counts too.
 
     visibility: through `chosen`, which applies the viewer's predicates.
     """
     done: dict[int, dict[CheckKind, date]] = defaultdict(dict)
     rows = session.execute(
         select(Check.device_id, Check.kind, func.max(Check.answered_at))
-        .where(Check.device_id.in_(chosen))
+        .where(Check.device_id.in_(chosen), is_not_refused())
         .group_by(Check.device_id, Check.kind)
     )
     for device_id, kind, answered_at in rows:

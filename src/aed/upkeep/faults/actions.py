@@ -252,9 +252,18 @@ def _has_enough(session: Session, device: Device, *, at: datetime) -> bool:
 
 
 def store_report(
-    session: Session, who: Viewer, device: Device, new: ReportIn, *, from_key: str | None, at: datetime
+    session: Session,
+    who: Viewer,
+    device: Device,
+    new: ReportIn,
+    *,
+    from_key: str | None,
+    at: datetime,
+    is_notified: bool = False,
 ) -> FaultReport:
     """Store a fault report, begin the quarantine that follows from it, or else notify the keepers.
+
+    `is_notified`: the caller notifies the keepers itself.
 
     The caller has checked permissions and read the device for update, with its estate and region.
     """
@@ -274,7 +283,7 @@ def store_report(
     reason = quarantine_reason_of(new.kind, failed_fetches=queries.count_failed_fetches(session, device.id))
     if reason is not None:
         begin_quarantines(session, who, device, [reason], at=at, note=new.note, report=report)
-    elif is_first:
+    elif is_first and not is_notified:
         en, zh = REPORT_WORDS[new.kind]
         # Leave out the note itself, because a stranger may have written it.
         said_en, said_zh = (" (with a note)", "（附有说明）") if new.note else ("", "")

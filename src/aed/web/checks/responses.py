@@ -22,9 +22,9 @@ from aed.errors import AedError, NotFound
 from aed.settings import Settings
 from aed.upkeep.checks.keepers import keeper_number
 from aed.upkeep.checks.rules import DEFAULT
-from aed.upkeep.models import Check
+from aed.upkeep.models import Check, CheckApproval
 from aed.upkeep.rounds.queries import AssignedRound
-from aed.upkeep.rules import CheckKind
+from aed.upkeep.rules import ApprovalState, CheckKind
 from aed.web.checks import queries
 from aed.web.checks.page import DeviceForm, lines_of
 from aed.web.checks.requests import MAX_KEPT, device_id_in
@@ -35,6 +35,7 @@ from aed.web.words import noop
 TEMPLATE: Final = "checks/check.html.jinja"
 SIGN_IN: Final = "checks/check_sign_in.html.jinja"
 PASSED: Final = noop("Sent: the check is passed. Thank you.")
+WAITS: Final = noop("Sent: the check is passed. It counts once a second person has approved it.")
 NOT_PASSED: Final = noop("Sent: not passed. The AED's keepers have been notified.")
 GLANCED: Final = noop("Sent. Thank you for looking.")
 INCOMPLETE: Final = noop(
@@ -52,6 +53,7 @@ def form_page(
     problem: BadForm | None = None,
     asks_again: bool = False,
     check: Check | None = None,
+    approval: CheckApproval | None = None,
     walked: AssignedRound | None = None,
     headers: Mapping[str, str] = NO_STORE,
 ) -> Response:
@@ -76,17 +78,18 @@ def form_page(
         asks_again=asks_again or (form is not None and form.checked_at is not None and check is None),
         check=check,
         round=walked,
-        result=result_of(check) if check is not None else "",
+        result=result_of(check, approval) if check is not None else "",
         photo_limit=settings.photo_limit_bytes,
     )
 
 
-def result_of(check: Check) -> str:
+def result_of(check: Check, approval: CheckApproval | None) -> str:
     """Return what was recorded, in English."""
     if check.kind is CheckKind.GLANCE:
         return GLANCED if all(check.answers.values()) and check.is_there else NOT_PASSED
     if check.is_passed:
-        return PASSED
+        waits = approval is not None and approval.state is ApprovalState.WAITING
+        return WAITS if waits else PASSED
     is_well = check.is_there and not check.was_used and all(check.answers.values())
     return INCOMPLETE if is_well else NOT_PASSED
 

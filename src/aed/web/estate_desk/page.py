@@ -19,7 +19,7 @@ from aed.registry.storeys import spoken_storey
 from aed.upkeep.due.rules import DUE_WORDS, Due
 from aed.upkeep.faults.queries import DeviceReadiness
 from aed.upkeep.faults.schemas import ReadinessOut
-from aed.upkeep.rules import short_number
+from aed.upkeep.rules import ApprovalState, short_number
 from aed.web.estate_desk.queries import ListedDevice, ReadDevices
 from aed.web.signals import warnings_of
 from aed.web.words import noop
@@ -126,6 +126,9 @@ class DeviceLine:
     last_checked_on: date | None
     warnings: list[str]
     """Of its monitor; translate them."""
+    second_person: str
+    """Who approved the last check that needed it."""
+    awaits_approval: bool
 
     @property
     def is_overdue(self) -> bool:
@@ -162,6 +165,7 @@ def _line(found: DeviceReadiness, dues: list[Due], read: ReadDevices, *, at: dat
     access = access_at(hours_at(device.opening_hours, at, time_zone=zone, calendar=read.calendar), entry)
     storey = spoken_storey(device.floor, counts_ground_as_one=device.region.counts_ground_as_one)
     today = at.astimezone(ZoneInfo(zone)).date()
+    approval = read.approvals.get(device.id)
     return DeviceLine(
         id=device.id,
         version=device.version,
@@ -183,6 +187,8 @@ def _line(found: DeviceReadiness, dues: list[Due], read: ReadDevices, *, at: dat
         keeper=device.keeper.name if device.keeper is not None else "",
         last_checked_on=device.last_checked_on,
         warnings=warnings_of(read.monitors.get(device.id)),
+        second_person=read.second_people.get(approval.decided_by_id or 0, "") if approval is not None else "",
+        awaits_approval=approval is not None and approval.state is ApprovalState.WAITING,
     )
 
 

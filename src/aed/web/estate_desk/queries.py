@@ -30,11 +30,12 @@ from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Estate
 from aed.registry.holidays.queries import holiday_calendar
 from aed.registry.storeys import floor_of_storey
+from aed.upkeep.checks.queries import last_approvals, names_of_people
 from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due.queries import Duties, duties_of, is_due_before
 from aed.upkeep.due.rules import CALENDAR_KINDS
 from aed.upkeep.faults.queries import DeviceReadiness, readiness_of_devices, reports
-from aed.upkeep.models import FaultReport
+from aed.upkeep.models import CheckApproval, FaultReport
 from aed.upkeep.signals.models import DeviceMonitor
 from aed.upkeep.signals.queries import monitors_of
 
@@ -68,6 +69,10 @@ class ReadDevices:
     calendar: HolidayDates | None
     monitors: dict[int, DeviceMonitor]
     """By device id."""
+    approvals: dict[int, CheckApproval]
+    """Of the last check that needs a second person, by device id."""
+    second_people: dict[int, str]
+    """The names of those who approved them, by person id."""
 
 
 def managed_estates(session: Session, viewer: Viewer) -> list[Estate]:
@@ -192,11 +197,14 @@ def read_devices(
     ).all()
     order = {each: number for number, each in enumerate(ids)}
     devices = sorted(found, key=lambda each: order[each.id])
+    approvals = last_approvals(session, [each.id for each in devices])
     return ReadDevices(
         devices=readiness_of_devices(session, devices, at=at, checked_within_days=checked_within_days),
         duties=duties_of(session, viewer, chosen, at=at, within_days=SOON_DAYS, due_kinds=CALENDAR_KINDS),
         calendar=calendar_of(session, devices[0]) if devices else None,
         monitors=monitors_of(session, [each.id for each in devices]),
+        approvals=approvals,
+        second_people=names_of_people(session, [each.decided_by_id for each in approvals.values()]),
     )
 
 

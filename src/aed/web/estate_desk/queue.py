@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
@@ -20,9 +21,11 @@ from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
 from aed.registry.devices.undo import UNDO_FOR
 from aed.registry.estates.models import Estate, ResidenceRequest
 from aed.registry.estates.residence import decide_residence, open_residence_requests
+from aed.upkeep.checks.queries import names_of_people, waiting_approvals
+from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.faults.actions import close_report
 from aed.upkeep.faults.queries import report as fault_report
-from aed.upkeep.models import FaultReport
+from aed.upkeep.models import CheckApproval, FaultReport
 from aed.upkeep.rules import FaultKind, FaultReportState, short_number
 from aed.web.estate_desk import queries
 from aed.web.words import noop
@@ -48,6 +51,8 @@ class QueueItem:
     """Pairs of a name to translate and a value."""
     answers: tuple[tuple[str, str], ...] = ()
     """Pairs of a value and its label; none if another has to decide."""
+    page: str = ""
+    """The page on which to decide, instead of answers."""
 
 
 FAULTS: Final = {
@@ -58,6 +63,9 @@ FAULTS: Final = {
 }
 OTHER_FAULT: Final = noop("Report: something is wrong with it")
 RESIDENT: Final = noop("A resident to confirm")
+APPROVAL: Final = noop("A check to approve")
+CHECKED_BY: Final = noop("Checked by")
+APPROVE_UNTIL: Final = noop("To be approved by")
 REVIEWS: Final = {
     ReviewKind.DUPLICATE: noop("Perhaps entered twice"),
     ReviewKind.CONFLICT: noop("Two sources disagree"),
@@ -119,6 +127,10 @@ def items_of(session: Session, viewer: Viewer, estate: Estate) -> list[QueueItem
     found = [_of_report(each) for each in queries.open_reports(session, viewer, estate)]
     residents = open_residence_requests(session, viewer, estate, limit=MAX_ITEMS)
     found += [_of_resident(request, person) for request, person in residents]
+    zone = ZoneInfo(queries.time_zone_of_estate(estate))
+    waiting = waiting_approvals(session, viewer, DeviceFilter(estate_id=estate.id), limit=MAX_ITEMS)
+    names = names_of_people(session, [each.check.by_id for each in waiting])
+    found += [_of_approval(each, names, zone) for each in waiting if each.check.by_id != viewer.person_id]
     for review in list_queries.open_reviews_of_estate(session, estate, limit=MAX_ITEMS):
         found.append(_of_review(review, may_decide=_may_decide(session, viewer, review)))
     return sorted(found, key=lambda each: (each.at, each.value))
@@ -154,6 +166,22 @@ def _of_report(report: FaultReport) -> QueueItem:
         code=short_number(report.device_id),
         note=report.note or "",
         answers=REPORT_ANSWERS,
+    )
+
+
+def _of_approval(approval: CheckApproval, names: Mapping[int, str], zone: ZoneInfo) -> QueueItem:
+    check, code = approval.check, short_number(approval.device_id)
+    until = approval.due_at.astimezone(zone).date().isoformat()
+    checked_by = names.get(check.by_id, "") if check.by_id is not None else ""
+    return QueueItem(
+        value=f"approval-{check.id}",
+        kind=APPROVAL,
+        at=check.answered_at,
+        device_id=approval.device_id,
+        code=code,
+        note=check.note or "",
+        names=(*(((CHECKED_BY, checked_by),) if checked_by else ()), (APPROVE_UNTIL, until)),
+        page=f"/d/{code}/checks",
     )
 
 

@@ -19,6 +19,7 @@ class ListForm(StrEnum):
     XLSX = "xlsx"
 
 
+WAITS: Final = noop("Waits for a second person")
 HEADINGS: Final = (
     noop("Number"),
     noop("Place"),
@@ -28,6 +29,7 @@ HEADINGS: Final = (
     noop("Due on"),
     noop("Keeper"),
     noop("Last checked"),
+    noop("Second person"),
 )
 
 
@@ -55,6 +57,7 @@ def cells(line: DeviceLine, language: str) -> list[str]:
         line.first_due.isoformat() if line.first_due is not None else "",
         line.keeper,
         line.last_checked_on.isoformat() if line.last_checked_on is not None else "",
+        _(WAITS) if line.awaits_approval else line.second_person,
     ]
 
 

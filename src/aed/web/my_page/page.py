@@ -39,6 +39,7 @@ TABLES: Final[Mapping[str, str]] = {
     "endpoints": noop("Browsers and mailboxes that get your messages"),
     "alerts": noop("Calls to you"),
     "checks": noop("Device checks"),
+    "check_approvals": noop("Checks of others that you approved or refused"),
     "fault_reports": noop("Reports of problems"),
     "devices": noop("Devices in your care"),
     "security_events": noop("Sign-ins and attempts"),

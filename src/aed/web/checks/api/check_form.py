@@ -23,6 +23,7 @@ from aed.http.pages import wants_page
 from aed.http.parameters import SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.upkeep.checks.actions import record_check
+from aed.upkeep.checks.queries import approvals_of
 from aed.upkeep.confirmations import queries as confirmation_queries
 from aed.upkeep.confirmations.actions import KEY_PREFIX, answer_request
 from aed.upkeep.confirmations.schemas import ConfirmationRequestOut
@@ -30,7 +31,7 @@ from aed.web import static
 from aed.web.checks import queries
 from aed.web.checks.page import form_of
 from aed.web.checks.requests import Code, Fields, device_id_in
-from aed.web.checks.responses import GLANCED, PASSED, form_page, refusal_page, result_of, sign_in_page
+from aed.web.checks.responses import GLANCED, PASSED, WAITS, form_page, refusal_page, result_of, sign_in_page
 from aed.web.checks.rules import BadForm, check_in_form
 from aed.web.language import language_of
 from aed.web.render import NO_STORE, render
@@ -84,9 +85,17 @@ def show_check(
             return refusal_page(request, session, viewer, code, device_id, error)
         sent = request.query_params.get("sent", "")
         check = queries.own_check(session, viewer, found.device, sent) if sent else None
+        approval = approvals_of(session, [check]).get(check.id) if check is not None else None
         walked = queries.round_of(session, viewer, device_id, at=at)
         return form_page(
-            request, form_of(found, at=at), {}, code=code, check=check, walked=walked, headers=FOR_OFFLINE
+            request,
+            form_of(found, at=at),
+            {},
+            code=code,
+            check=check,
+            approval=approval,
+            walked=walked,
+            headers=FOR_OFFLINE,
         )
 
 
@@ -141,7 +150,7 @@ def send_check(
             return form_page(request, form, fields, code=code, status=409, asks_again=True)
         with transaction(database) as session:
             check = record_check(session, viewer, device_id, new, at=at).check
-            result = result_of(check)
+            result = result_of(check, approvals_of(session, [check]).get(check.id))
     except BadForm as error:
         return _problem(request, 422, error.sentence) or form_page(
             request, form, fields, code=code, status=422, problem=error
@@ -154,7 +163,7 @@ def send_check(
             request, form, fields, code=code, status=status, problem=BadForm("form", NOT_ACCEPTED)
         )
     if not wants_page(request):
-        is_well = result in (PASSED, GLANCED)
+        is_well = result in (PASSED, WAITS, GLANCED)
         message = translator(language_of(request))(result)
         return JSONResponse(
             {"sentence": message, "is_well": is_well, "key": check.key}, headers=dict(NO_STORE)
