@@ -44,14 +44,17 @@ def modules() -> list[Module]:
 
 
 def re_exports(module: Module) -> int:
-    """Count the names that an `__init__.py` imports from its own package for re-export."""
+    """Count the names that an `__init__.py` imports from the package without using them itself."""
     if module.path.name != "__init__.py":
         return 0
-    return sum(
-        len(node.names)
+    used = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
+    imported = (
+        each.asname or each.name
         for node in module.tree.body
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aed")
+        for each in node.names
     )
+    return sum(name not in used for name in imported)
 
 
 def functions(module: Module) -> list[int]:

@@ -151,6 +151,19 @@ def test_a_person_on_the_way_needs_the_rest_of_the_way() -> None:
         assert [offer.seconds for offer in known.asked] == [arrives - now]
 
 
+def test_a_person_who_has_not_answered_needs_a_reaction_and_the_whole_way() -> None:
+    scenario = scene([300.0], answers=[100.0])
+    asked = [AskedResponder(0, None, 20.0)]
+    taken = journey(scenario, asked[0], NUMBERS)
+
+    known = _known(scenario, asked, 50.0, NUMBERS)
+
+    reaction = NUMBERS.settings.arrival.reaction_seconds
+    assert taken.sets_off_seconds == 120.0
+    assert [each.seconds for each in known.asked] == [reaction + taken.arrives_seconds - 120.0]
+    assert known.on_the_way == frozenset()
+
+
 def test_everyone_within_a_straight_kilometre_is_alerted() -> None:
     line = Lengths(np.array([990.0, 1010.0, 10.0]), np.array([5.0]), np.array([[900.0], [900.0], [900.0]]))
     scenario = scene([1500.0, 1200.0, 20.0], [9.0], [[1400.0], [1000.0], [30.0]], line=line)

@@ -97,6 +97,7 @@ def test_a_person_is_added_gets_a_role_and_is_found_in_the_audit_log(
     session.commit()
     page = send(browser, "people", do="add", name="Fang Lin", phone="138 0013 6001")
     assert "Fang Lin" in page
+    assert 'class="wrong"' not in page, "nothing is wrong with an account"
     assert "Fang Lin" in browser.get("/administration/people?q=13800136001").text
     person = re.search(r'person=(\d+)">\s*\d+</a></th>\s*<td[^>]*>Fang Lin', page)
     assert person is not None
