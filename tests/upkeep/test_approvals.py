@@ -16,7 +16,7 @@ from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
 from aed.registry.estates.models import Estate
 from aed.upkeep.checks.approvals import decide_on_check, remind_of_approvals
-from aed.upkeep.checks.queries import approvals_of, waiting_approvals
+from aed.upkeep.checks.queries import approvals_of, count_checks, waiting_approvals
 from aed.upkeep.checks.rules import is_approval_reminder_due
 from aed.upkeep.checks.schemas import ApprovalIn
 from aed.upkeep.device_filter import DeviceFilter
@@ -180,3 +180,15 @@ def test_the_second_people_are_reminded_once_a_week(session: Session) -> None:
     texts = session.scalars(select(OutboxMessage.text_zh).where(OutboxMessage.text_zh.contains("复核"))).all()
     assert (counts, len(texts)) == ([0, 1, 0, 1], 2), "to the manager, not to the keeper who checked"
     assert all(each is not None and len(each) <= 70 for each in texts)
+
+
+def test_checks_are_counted_as_the_second_person_decided(session: Session) -> None:
+    estate, keeper, manager = estate_that_asks(session)
+    checks = [make.check(session, make.device(session, of=estate), who=keeper).check for _ in range(4)]
+    make.check(session, make.device(session, of=estate), who=keeper, answers={"status_light": False})
+    counted = DeviceFilter(estate_id=estate.id)
+    assert count_checks(session, manager, counted, bounds=[NOW - DAY, NOW + DAY]) == [(0, 1)], "they wait"
+
+    for check, decision in zip(checks, (APPROVED, APPROVED, REFUSED, FAILED), strict=True):
+        decide_on_check(session, manager, check.id, decision, at=NOW + HOUR)
+    assert count_checks(session, manager, counted, bounds=[NOW - DAY, NOW + DAY]) == [(2, 2)]

@@ -19,6 +19,8 @@ from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, MarkedBy
+from aed.upkeep.checks.approvals import decide_on_check
+from aed.upkeep.checks.schemas import ApprovalIn
 from aed.volunteering.models import ServiceRecord
 from aed.volunteering.records.collecting import collect, collect_missed, collect_service
 from aed.volunteering.records.schemas import ServiceOut
@@ -74,6 +76,23 @@ def test_checks_are_recorded_once_and_share_their_time(session: Session) -> None
     assert {each.person_id for each in records} == {keeper.person_id}
     assert {each.state for each in records} == {ServiceState.PENDING}
     assert records[0].place == "大堂"
+
+
+def test_a_check_that_waits_for_a_second_person_is_recorded_once_they_approve_it(session: Session) -> None:
+    estate = make.estate(session)
+    make.policy(session, of=estate, approval_days=3)
+    keeper = keeper_who_serves(session, estate)
+    manager = make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate)
+    approved, refused, failed = (
+        make.check(session, make.device(session, of=estate), who=keeper, at=NOW + number * 60 * MINUTE).check
+        for number in range(3)
+    )
+    assert collected(session) == []
+
+    for check, decision in ((approved, "approved"), (refused, "refused"), (failed, "failed")):
+        given = ApprovalIn(decision=decision, reason=None if decision == "approved" else "The photo is old")
+        decide_on_check(session, manager, check.id, given, at=NOW + 300 * MINUTE)
+    assert [each.source_id for each in collected(session)] == [str(approved.id)]
 
 
 def test_a_check_during_a_patrol_counts_no_minutes_again(session: Session) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, case, exists, false, func, not_, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.people.models import Person
@@ -112,12 +112,16 @@ def count_checks(
 ) -> list[tuple[int, int]]:
     """Return how many checks passed and failed between each two of the moments `bounds`, without glances.
 
-    Covers the devices that the viewer keeps, manages or dispatches. Runs one statement.
+    Of those that need a second person, checks that wait or are refused are not counted, and the others as
+    that person decided. Covers the devices that the viewer keeps, manages or dispatches. Runs one statement.
     """
     period = case(*((Check.answered_at < end, number) for number, end in enumerate(bounds[1:])))
+    state = CheckApproval.state
+    passed = case((state == ApprovalState.FAILED, false()), else_=Check.is_passed)
     rows = session.execute(
-        select(period.label("period"), Check.is_passed, func.count())
+        select(period.label("period"), passed, func.count())
         .join(Device, Device.id == Check.device_id)
+        .outerjoin(CheckApproval, CheckApproval.check_id == Check.id)
         .where(
             visible_to(viewer, Device),
             managed_by(viewer, Device),
@@ -125,10 +129,11 @@ def count_checks(
             Check.kind != CheckKind.GLANCE,
             Check.answered_at >= bounds[0],
             Check.answered_at < bounds[-1],
+            or_(state.is_(None), state.not_in([ApprovalState.WAITING, ApprovalState.REFUSED])),
         )
-        .group_by(period, Check.is_passed)
+        .group_by(period, passed)
     )
-    counts = {(number, is_passed): count for number, is_passed, count in rows}
+    counts = {(number, bool(is_passed)): count for number, is_passed, count in rows}
     return [
         (counts.get((number, True), 0), counts.get((number, False), 0)) for number in range(len(bounds) - 1)
     ]
@@ -200,14 +205,12 @@ def last_approvals(session: Session, device_ids: Sequence[int]) -> dict[int, Che
     return {each.device_id: each for each in found}
 
 
-def is_not_refused() -> ColumnElement[bool]:
-    """Return the condition that no second person has refused a check, so that it was done.
+def has_no_approval(*states: ApprovalState) -> ColumnElement[bool]:
+    """Return the condition that a check has no approval by a second person in one of these states.
 
     visibility: a condition of statements that choose the devices.
     """
-    return not_(
-        exists().where(CheckApproval.check_id == Check.id, CheckApproval.state == ApprovalState.REFUSED)
-    )
+    return not_(exists().where(CheckApproval.check_id == Check.id, CheckApproval.state.in_(states)))
 
 
 # --- photos ---------------------------------------------------------------------------------------------

@@ -37,12 +37,12 @@ from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceState
 from aed.registry.estates.models import Estate
-from aed.upkeep.checks.queries import all_in_force, is_not_refused
+from aed.upkeep.checks.queries import all_in_force, has_no_approval
 from aed.upkeep.checks.rules import DEFAULT, Terms
 from aed.upkeep.device_filter import DeviceFilter, filter_conditions
 from aed.upkeep.due.rules import Due, end_of_life, first_not_due, in_one_line, next_by_days, next_by_months
 from aed.upkeep.models import Check, Quarantine
-from aed.upkeep.rules import CheckKind, DueKind, PolicyScope, closest
+from aed.upkeep.rules import ApprovalState, CheckKind, DueKind, PolicyScope, closest
 
 MAX_DEVICES = 20_000
 """Maximum number of devices in one list."""
@@ -185,7 +185,7 @@ def is_due_before(
                     Check.device_id == Device.id,
                     Check.kind == kind,
                     Check.answered_at >= starts(of),
-                    is_not_refused(),
+                    has_no_approval(ApprovalState.REFUSED),
                 )
                 for kind in kinds
             )
@@ -196,7 +196,9 @@ def is_due_before(
         if of > today:
             return true()
         made = [
-            exists().where(Check.device_id == Device.id, Check.kind == kind, is_not_refused())
+            exists().where(
+                Check.device_id == Device.id, Check.kind == kind, has_no_approval(ApprovalState.REFUSED)
+            )
             for kind in kinds
         ]
         registered = exists().where(
@@ -339,7 +341,7 @@ def _last_done(
     done: dict[int, dict[CheckKind, date]] = defaultdict(dict)
     rows = session.execute(
         select(Check.device_id, Check.kind, func.max(Check.answered_at))
-        .where(Check.device_id.in_(chosen), is_not_refused())
+        .where(Check.device_id.in_(chosen), has_no_approval(ApprovalState.REFUSED))
         .group_by(Check.device_id, Check.kind)
     )
     for device_id, kind, answered_at in rows:

@@ -21,7 +21,9 @@ from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.training.models import Attendance, Course, Enrolment, TrainingSession
 from aed.training.rules import AttendanceState, SessionState
+from aed.upkeep.checks.queries import has_no_approval
 from aed.upkeep.models import Check
+from aed.upkeep.rules import ApprovalState
 from aed.volunteering import rules
 from aed.volunteering.models import ServiceRecord, Volunteer
 from aed.volunteering.records import queries
@@ -110,13 +112,19 @@ def _record(volunteer: Volunteer, source: ServiceSource, source_id: int, **given
 def _checks(session: Session, since: datetime | None) -> Sequence[ServiceRecord]:
     """Return the records of checks; only the end of a check is known.
 
+    A check that a second person is to approve is recorded once they have, and never if they decide otherwise.
+
     visibility: for the scheduler.
     """
     key = cast(Check.id, String)
     statement = _of_volunteers(
         select(Check, Device, Volunteer)
         .join(Device, Device.id == Check.device_id)
-        .where(_since(Check.received_at, since), _missing(ServiceSource.CHECK, key)),
+        .where(
+            _since(Check.received_at, since),
+            _missing(ServiceSource.CHECK, key),
+            has_no_approval(ApprovalState.WAITING, ApprovalState.REFUSED, ApprovalState.FAILED),
+        ),
         Check.by_id,
         Check.answered_at,
     ).order_by(Check.answered_at, Check.id)
