@@ -226,5 +226,5 @@ def test_managers_are_notified_once_by_day_of_spares_that_expire(session: Sessio
     assert notified(89) == 1
     assert notified(88) == 0
     (text,) = [text for text in session.scalars(select(OutboxMessage.text_zh)) if text]
-    assert "备用电极片2件将于2029年1月31日到期" in text
+    assert "备用电极片2件有效期至2029年1月31日" in text
     assert left(session, stock) == [("L1", 2)]

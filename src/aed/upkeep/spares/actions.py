@@ -251,10 +251,10 @@ def _sentences(expiring: Sequence[tuple[SpareStock, SpareLot]]) -> dict[str, str
     en, zh = _names(first)
     more = len(expiring) - 1
     return {
-        "en": f"{en}: {lot.quantity} expire on {lot.expires_on}"
+        "en": f"{en}: {lot.quantity} usable until {lot.expires_on}"
         + (f", and {more} more lots soon." if more else "."),
-        "zh": f"{zh}{lot.quantity}件将于{_day_zh(lot.expires_on)}到期"
-        + (f"，另有{more}批即将到期。" if more else "。"),
+        "zh": f"{zh}{lot.quantity}件有效期至{_day_zh(lot.expires_on)}"
+        + (f"，另有{more}批也将到期。" if more else "。"),
     }
 
 
