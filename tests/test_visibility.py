@@ -503,6 +503,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "region": ["CN-33"],
         "account_id": [1],
         "webhook_id": [1],
+        "mapping_id": [1],
         "issuer_id": [make.issuer(session).id],
         "issuer_batch_id": [1],
         "pair_id": [1],
