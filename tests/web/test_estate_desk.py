@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -545,7 +545,7 @@ def test_what_waits_is_one_queue_with_its_answers(
             name: {"source": name, "source_id": "7", "value": value}
             for name, value in (("present", "Zoll"), ("offered", "Mindray"))
         },
-        opened_at=make.NOW,
+        opened_at=datetime(2026, 9, 22, 16, 30, tzinfo=UTC),
     )
     session.add(conflict)
     elsewhere = make.report(session, make.device(session, of=make.estate(session)), FaultKind.DAMAGED)
@@ -570,6 +570,7 @@ def test_what_waits_is_one_queue_with_its_answers(
         f"review-{conflict_id}",
     }
     assert "An administrator of the network decides this." in page, "the entry names no estate"
+    assert '<time datetime="2026-09-23">' in page, "half past midnight in China"
     assert ("Mindray (city)" in page, "+86138" in page) == (True, False)
 
     for item, answer, status in (

@@ -179,6 +179,7 @@ def _desk_page(
         parts=-(-len(ids) // SHOWN_AT_ONCE),
         choices=list(Shown),
         chosen=chosen,
+        zone=ZoneInfo(queries.time_zone_of_estate(estate)),
         waiting=waiting,
         decided=queue.decided_items(session, viewer, estate, at=at),
         filters=saved_filters(session, viewer, estate_id=estate.id),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -133,6 +134,7 @@ def _people_page(
         status=status,
         headers=NO_STORE,
         estate=estate,
+        zone=ZoneInfo(queries.time_zone_of_estate(estate)),
         held=queries.people_of(session, viewer, estate),
         revoked=queries.revoked_by_viewer(session, viewer, estate, since=clock.now() - UNDO_FOR),
         roles=page.ROLES,
