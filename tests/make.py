@@ -109,6 +109,8 @@ from aed.training.courses.schemas import CourseIn
 from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments.schemas import EnrolmentIn
 from aed.training.models import Course, Enrolment, IssuerBatch, TrainerGrade, TrainingSession
+from aed.training.rosters import actions as roster_actions
+from aed.training.rules import AttendanceState, MarkedBy
 from aed.training.sessions import actions as session_actions
 from aed.training.sessions.schemas import SessionIn
 from aed.upkeep.checks import actions as check_actions
@@ -435,6 +437,18 @@ BATCH_FORMAT: dict[str, Any] = {
     "holder_ids": "whole",
     "wants_photo": False,
 }
+
+
+def passed_results(
+    session: Session, of: Course, *names: str, **given: Any
+) -> tuple[TrainingSession, list[Enrolment]]:
+    """Add a session of a course that people of these names passed."""
+    made = training(session, of, **given)
+    people = [enrolment(session, made, name, at=made.starts_at - timedelta(days=20)) for name in names]
+    found = roster_actions.open_for_results(session, ADMINISTRATOR, made.id, at=made.ends_at)
+    results = [roster_actions.Result(each.id, AttendanceState.ATTENDED, passed=True) for each in people]
+    roster_actions.save_results(session, ADMINISTRATOR, found, results, how=MarkedBy.HAND, at=made.ends_at)
+    return made, people
 
 
 def training(

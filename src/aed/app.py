@@ -134,6 +134,7 @@ from aed.web.embed import api as embed_api
 from aed.web.estate_desk import api as estate_desk_api
 from aed.web.find_help import api as find_help_api
 from aed.web.first_run import api as first_run_api
+from aed.web.issuer_batches import api as issuer_batch_pages_api
 from aed.web.learn import api as learn_api
 from aed.web.map import api as map_api
 from aed.web.my_page import api as my_page_api
@@ -340,6 +341,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(estate_desk_api.router)
     app.include_router(dispatch_board_api.router)
     app.include_router(training_desk_api.router)
+    app.include_router(issuer_batch_pages_api.router)
     app.include_router(region_dashboard_api.router)
     app.include_router(reminder_pages_api.router)
     app.include_router(device_lists_api.router)
@@ -394,6 +396,8 @@ def body_limits(settings: Settings) -> BodyLimits:
         "/v1/holidays/{calendar}/{year}",
         "/v1/issuers",
         "/v1/issuers/{issuer_id}",
+        "/v1/issuers/{issuer_id}/batches/{issuer_batch_id}/answer",
+        "/issuer-batches/{issuer_id}/{issuer_batch_id}",
         "/v1/sessions/{session_id}/roster",
         "/v1/sessions/{session_id}/attendance",
         "/v1/sessions/{session_id}/assessments",

@@ -159,6 +159,10 @@ BODIES: dict[str, dict[str, Any]] = {
         "content": "序号,证书编号,退回原因\n1,RC-1,\n".encode(),
         "headers": {"Content-Type": "text/csv"},
     },
+    "POST /issuer-batches/{issuer_id}": {"data": {"reference": "2030-04", "session": "1"}},
+    "POST /issuer-batches/{issuer_id}/{issuer_batch_id}": {
+        "files": {"file": ("answer.csv", "序号,证书编号,退回原因\n".encode(), "text/csv")}
+    },
     "POST /training/{session_id}/identity/{enrolment_id}": {"data": {"holder_id": "1"}},
     "POST /v1/calendars (a person's)": {"json": {"kind": "person"}},
     "POST /v1/devices/{device_id}/merge": {"json": {"other_id": "other_device_id"}},

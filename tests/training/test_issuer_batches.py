@@ -20,8 +20,7 @@ from aed.training.enrolments import queries as enrolment_queries
 from aed.training.issuer_batches import actions, queries
 from aed.training.issuer_batches.sheet import csv_of, read_answer, xlsx_of
 from aed.training.models import Enrolment, IssuerBatch, LearnerIdentity, TrainingSession
-from aed.training.rosters.actions import Result, open_for_results, save_results
-from aed.training.rules import AttendanceState, BatchRowState, MarkedBy, identity_number
+from aed.training.rules import BatchRowState, identity_number
 from tests import make
 from tests.make import ADMINISTRATOR, ANYONE, NOW
 
@@ -35,19 +34,11 @@ def issuer_with(session: Session, **given: Any) -> Issuer:
 
 
 def passed(session: Session, issuer: Issuer, *names: str) -> tuple[TrainingSession, list[Enrolment]]:
-    course = make.course(session, issuer=issuer.name_en)
-    training = make.training(session, course)
-    people = [make.enrolment(session, training, name) for name in names]
-    found = open_for_results(session, ADMINISTRATOR, training.id, at=training.ends_at)
-    results = [Result(each.id, AttendanceState.ATTENDED, passed=True) for each in people]
-    save_results(session, ADMINISTRATOR, found, results, how=MarkedBy.HAND, at=training.ends_at)
-    return training, people
+    return make.passed_results(session, make.course(session, issuer=issuer.name_en), *names)
 
 
 def prepare(session: Session, issuer: Issuer, reference: str = "2026-10") -> actions.PreparedBatch:
-    return actions.prepare_batch(
-        session, ADMINISTRATOR, issuer.id, reference=reference, session_id=None, at=NOW
-    )
+    return actions.prepare_batch(session, ADMINISTRATOR, issuer.id, reference=reference, at=NOW)
 
 
 def identify(session: Session, enrolment: Enrolment, number: str = WHOLE) -> LearnerIdentity:
@@ -121,7 +112,7 @@ def test_a_batch_comes_back_with_numbers_and_reasons_and_rejected_rows_are_mende
     training, (first, second, third) = passed(session, issuer, "王小明", "李雷", "韩梅梅")
     resident = make.person_with_role(session, Role.RESIDENT, estate=make.estate(session))
     with pytest.raises(NotAllowed):
-        actions.prepare_batch(session, resident, issuer.id, reference="x", session_id=None, at=NOW)
+        actions.prepare_batch(session, resident, issuer.id, reference="x", at=NOW)
     with pytest.raises(Conflict, match="3 learners lack"):
         prepare(session, issuer)
     identify(session, first)

@@ -134,8 +134,9 @@ def write_batch(
     code: Code,
     reference: Annotated[str, typer.Argument(help="Chosen by you: the same again is the same batch")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write: .xlsx or .csv")],
-    session_id: Annotated[
-        int | None, typer.Option("--session", min=1, help="Only results of this session")
+    session_ids: Annotated[
+        list[int] | None,
+        typer.Option("--session", min=1, help="Only results of this session; may be given several times"),
     ] = None,
 ) -> None:
     """Write a batch of the passed results that an issuer does not have yet, in the issuer's columns."""
@@ -146,7 +147,7 @@ def write_batch(
 
     if output.suffix.lower() not in (".csv", ".xlsx"):
         raise InvalidInput("A batch is written as .csv or .xlsx. Name such a file.", field="output")
-    given = validated(IssuerBatchIn, {"reference": reference, "session_id": session_id})
+    given = validated(IssuerBatchIn, {"reference": reference, "session_ids": session_ids or []})
     with cli_transaction() as session:
         issuer = queries.issuer_by_code(session, code)
         form = batch_queries.format_of(issuer)
@@ -155,7 +156,7 @@ def write_batch(
             operator(),
             issuer.id,
             reference=given.reference,
-            session_id=given.session_id,
+            session_ids=given.chosen_sessions,
             at=clock.now(),
         )
         rows = batch_queries.rows_of(session, prepared.batch.id)

@@ -25,6 +25,14 @@ def manages_issuer(viewer: Viewer, region_id: int | None) -> bool:
     )
 
 
+def manages_issuers(viewer: Viewer) -> bool:
+    """Return True if the viewer may amend the issuers of some region."""
+    if TokenScope.WRITE not in viewer.scopes:
+        return False
+    held = {each.role for each in viewer.role_assignments if each.estate_id is None}
+    return viewer.is_administrator or bool(held & MANAGING_ROLES)
+
+
 def require_manages_issuer(viewer: Viewer, region_id: int | None) -> None:
     """Require a network administrator, or an administrator or training officer of the region.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -96,9 +96,15 @@ class PreparedBatch:
 
 
 def prepare_batch(
-    session: Session, who: Viewer, issuer_id: int, *, reference: str, session_id: int | None, at: datetime
+    session: Session,
+    who: Viewer,
+    issuer_id: int,
+    *,
+    reference: str,
+    session_ids: Collection[int] = (),
+    at: datetime,
 ) -> PreparedBatch:
-    """Put the passed results that an issuer does not have into a batch.
+    """Put the passed results that an issuer does not have into a batch; of these sessions alone, if any.
 
     The same reference again is the same batch. Rejected results are in the next batch. Learners without the
     identity number or photo that the issuer wants are left out.
@@ -109,7 +115,7 @@ def prepare_batch(
     form = queries.format_of(issuer)
     exclusive_lock(session, f"batches of issuer {issuer_id}")
     known = queries.batch_by_reference(session, issuer_id, reference)
-    found = queries.candidates(session, issuer_id, session_id=session_id)
+    found = queries.candidates(session, issuer_id, session_ids=session_ids)
     ready = [each for each in found if not lacks(each, form)]
     left_out = [each for each in found if lacks(each, form)]
     if known is not None:

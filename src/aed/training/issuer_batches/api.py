@@ -95,7 +95,7 @@ def prepare_issuer_batch(
     The same reference again is the same batch. Rejected results are in the next batch.
     """
     prepared = actions.prepare_batch(
-        session, viewer, issuer_id, reference=new.reference, session_id=new.session_id, at=clock.now()
+        session, viewer, issuer_id, reference=new.reference, session_ids=new.chosen_sessions, at=clock.now()
     )
     form = queries.format_of(queries.managed_issuer_of(session, viewer, issuer_id))
     left_out = [

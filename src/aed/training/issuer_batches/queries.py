@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -132,13 +132,16 @@ class Candidate(NamedTuple):
 
     assessment_id: int
     enrolment_id: int
+    session_id: int
     name: str
     has_holder_id: bool
     has_photo: bool
 
 
-def candidates(session: Session, issuer_id: int, *, session_id: int | None) -> list[Candidate]:
+def candidates(session: Session, issuer_id: int, *, session_ids: Collection[int] = ()) -> list[Candidate]:
     """Return the passed results of an issuer's courses that are in no batch, or were rejected, by session.
+
+    Only those of `session_ids`, if there are any.
 
     visibility: for those who manage the issuer, which the caller checks.
     """
@@ -149,6 +152,7 @@ def candidates(session: Session, issuer_id: int, *, session_id: int | None) -> l
         _learners(
             Assessment.id,
             Enrolment.id,
+            Enrolment.session_id,
             Person.name,
             LearnerIdentity.holder_id,
             func.length(LearnerIdentity.jpeg),
@@ -162,11 +166,11 @@ def candidates(session: Session, issuer_id: int, *, session_id: int | None) -> l
         )
         .order_by(TrainingSession.starts_at, Enrolment.id)
     )
-    if session_id is not None:
-        statement = statement.where(TrainingSession.id == session_id)
+    if session_ids:
+        statement = statement.where(TrainingSession.id.in_(sorted(session_ids)))
     return [
-        Candidate(assessment_id, enrolment_id, name, holder_id is not None, jpeg is not None)
-        for assessment_id, enrolment_id, name, holder_id, jpeg in session.execute(statement)
+        Candidate(assessment_id, enrolment_id, session_id, name, holder_id is not None, jpeg is not None)
+        for assessment_id, enrolment_id, session_id, name, holder_id, jpeg in session.execute(statement)
     ]
 
 

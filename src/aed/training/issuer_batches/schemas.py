@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,8 @@ from aed.accounts.masking import mask_holder_id
 from aed.training.issuer_batches.queries import BatchRow
 from aed.training.models import IssuerBatch, LearnerIdentity
 from aed.training.rules import BatchRowState
+
+MAX_SESSIONS: Final = 200
 
 
 class LearnerIdentityIn(BaseModel):
@@ -51,6 +53,14 @@ class IssuerBatchIn(BaseModel):
 
     reference: Code = Field(description="Chosen by you: the same reference again is the same batch")
     session_id: Id | None = Field(None, description="Only results of this session; default: all")
+    session_ids: Annotated[list[Id], Field(max_length=MAX_SESSIONS)] = Field(
+        [], description="Only results of these sessions; default: all"
+    )
+
+    @property
+    def chosen_sessions(self) -> set[int]:
+        """The sessions whose results are wanted; none means all."""
+        return {*self.session_ids, *([self.session_id] if self.session_id is not None else [])}
 
 
 class IssuerBatchRowOut(BaseModel):

@@ -22,6 +22,7 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.http.parameters import PublicAddress, RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
+from aed.issuers.queries import manages_issuers
 from aed.issuers.rules import HolderIds
 from aed.training.assessments.queries import person_assessments
 from aed.training.assessments.rules import plan_of
@@ -105,6 +106,7 @@ def show_sessions(
         lines=[each for each in lines if each.day.month == first.month],
         today=at.astimezone(zone).date(),
         weekdays=page.WEEKDAYS,
+        manages_issuers=manages_issuers(viewer),
         states=page.STATES,
     )
 
