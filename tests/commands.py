@@ -60,7 +60,7 @@ def serving(log: Path, **settings: str) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=300)
 
 
 def wait_until_answered(url: str, process: forked.Forked, log: Path) -> None:

@@ -36,7 +36,7 @@ class CollectedOutput:
 def use(url: str, session: Session, person_id: int, office: dict[str, str]) -> CollectedOutput:
     """Use every feature that handles secrets, correctly and incorrectly, and finally without a table."""
     collected = CollectedOutput(secrets=[PASSWORD, WRONG, "123456"])
-    with httpx2.Client(base_url=url, timeout=30) as client:
+    with httpx2.Client(base_url=url, timeout=300) as client:
 
         def stranger(path: str, body: object) -> httpx2.Response:
             answer = client.post(path, json=body)

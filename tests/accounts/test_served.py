@@ -31,7 +31,7 @@ def test_a_spooled_code_signs_in(session: Session, database_url: str, tmp_path: 
 
     with (
         serving(tmp_path / "serve.log", **settings) as url,
-        httpx2.Client(base_url=url, timeout=30) as client,
+        httpx2.Client(base_url=url, timeout=300) as client,
     ):
         assert client.post("/v1/sign-in/code", json={"phone": "13800138000"}).status_code == 202
         assert eventually(lambda: bool(list(spool.glob("*.jsonl"))))

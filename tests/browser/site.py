@@ -73,4 +73,4 @@ def running_site(
         database.close()
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(300)

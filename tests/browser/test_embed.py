@@ -52,7 +52,7 @@ def app_server(view: View, site: Site, log: Path, *, client: dict[str, str]) -> 
         yield address
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(300)
 
 
 def test_an_app_shows_balance_statement_and_catalogue(

@@ -42,7 +42,7 @@ class Shell:
     def __exit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.terminate()
-            self._server.wait(20)
+            self._server.wait(300)
 
     def run(self, command: str) -> str:
         """Run one command and return its output. Raises AssertionError if it fails."""

@@ -64,4 +64,4 @@ def serve(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Served]]:
     for process in started:
         process.terminate()
     for process in started:
-        process.wait(20)
+        process.wait(300)

@@ -158,7 +158,7 @@ def smtp_server(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         mailbox.port = free.getsockname()[1]
-    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port, ready_timeout=30, **options)
+    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port, ready_timeout=300, **options)
     controller.start()
     try:
         yield mailbox
