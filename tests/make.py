@@ -123,21 +123,20 @@ from aed.upkeep.models import (
     Check,
     ConfirmationRequest,
     FaultReport,
-    InspectionRound,
     Photo,
     Policy,
     Recall,
-    Reminder,
-    ReminderRecipient,
     Retrieval,
     Sighting,
 )
 from aed.upkeep.recalls import actions as recall_actions
 from aed.upkeep.recalls.schemas import RecallIn
 from aed.upkeep.reminders import actions as reminder_actions
+from aed.upkeep.reminders.models import Reminder, ReminderRecipient
 from aed.upkeep.retrievals import actions as retrieval_actions
 from aed.upkeep.retrievals.schemas import RetrievalIn
 from aed.upkeep.rounds.actions import assign_rounds
+from aed.upkeep.rounds.models import InspectionRound
 from aed.upkeep.rounds.planning import RoundQuestion, plan_rounds
 from aed.upkeep.rules import DueKind, Fact, FaultKind, ReminderLevel
 from aed.upkeep.spares import actions as spare_actions

@@ -37,6 +37,8 @@ import aed.timebank.models
 import aed.timebank.services.models
 import aed.training.models
 import aed.upkeep.models
+import aed.upkeep.reminders.models
+import aed.upkeep.rounds.models
 import aed.upkeep.signals.models
 import aed.upkeep.spares.models
 import aed.volunteering.models

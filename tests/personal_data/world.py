@@ -65,7 +65,8 @@ from aed.training.models import (
 )
 from aed.training.rosters import actions as roster_actions
 from aed.training.rules import AttendanceState, BatchRowState, MarkedBy
-from aed.upkeep.models import CheckApproval, Confirmation, ConfirmationRequest, ReminderPreference, Retrieval
+from aed.upkeep.models import CheckApproval, Confirmation, ConfirmationRequest, Retrieval
+from aed.upkeep.reminders.models import ReminderPreference
 from aed.upkeep.rules import ApprovalState, Fact
 from aed.volunteering.appeals.actions import open_appeal, set_panel_member, vote_on_appeal
 from aed.volunteering.models import PlatformBatch, PlatformRow, ProofRequest, ServiceCertificate

@@ -20,8 +20,8 @@ from aed.registry.devices.schemas import ConsumableIn
 from aed.registry.estates.models import Estate
 from aed.settings.upkeep import Reminding
 from aed.upkeep import jobs
-from aed.upkeep.models import Reminder
 from aed.upkeep.reminders import actions as reminder_actions
+from aed.upkeep.reminders.models import Reminder
 from aed.upkeep.rules import DueKind, ReminderAnswer
 from tests import make
 

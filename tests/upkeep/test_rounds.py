@@ -22,8 +22,8 @@ from aed.registry.devices.actions import withdraw_device
 from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from aed.upkeep.jobs import repeat_rounds
-from aed.upkeep.models import InspectionRound
 from aed.upkeep.rounds.actions import cancel_round
+from aed.upkeep.rounds.models import InspectionRound
 from aed.upkeep.rounds.queries import round_by_id, rounds
 from aed.upkeep.rounds.routing import NotVisitedReason, Window
 from aed.upkeep.rounds.rules import RoundState, are_hours_known, reachable_windows, repeat_day, round_state

@@ -24,7 +24,7 @@ from sqlalchemy import func, select, text
 from aed.database.session import Database, transaction
 from aed.notifications.models import OutboxMessage
 from aed.registry.estates.models import Estate
-from aed.upkeep.models import Reminder
+from aed.upkeep.reminders.models import Reminder
 from aed.worker.models import JobRun, Lease
 from tests import make
 from tests.notifications.sinks import Posted, Reply, receiving

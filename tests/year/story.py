@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from aed.notifications.models import OutboxMessage
 from aed.registry.devices.models import Consumable
 from aed.registry.devices.rules import ConsumableState
-from aed.upkeep.models import Quarantine, Reminder, ReminderMessage, ReminderRecipient
+from aed.upkeep.models import Quarantine
+from aed.upkeep.reminders.models import Reminder, ReminderMessage, ReminderRecipient
 from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel, short_number
 from tests.year.ledger import DAY
 from tests.year.run import Year

@@ -14,10 +14,10 @@ from aed.cli.screen import say, table
 from aed.cli.upkeep import OfEstate, OfRegion
 from aed.errors import InvalidInput
 from aed.upkeep.device_filter import DeviceFilter
-from aed.upkeep.models import ReminderPreference
 from aed.upkeep.reminders import queries
 from aed.upkeep.reminders.actions import set_preference
 from aed.upkeep.reminders.message_lines import preference_of
+from aed.upkeep.reminders.models import ReminderPreference
 from aed.upkeep.reminders.queries import ReminderWithRecipients
 from aed.upkeep.reminders.rules import Hours
 from aed.upkeep.rules import short_number

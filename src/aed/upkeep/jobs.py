@@ -21,7 +21,6 @@ from aed.upkeep.checks.approvals import remind_of_approvals
 from aed.upkeep.confirmations.actions import ask_people_nearby
 from aed.upkeep.due.queries import duties_of
 from aed.upkeep.faults.actions import forget_addresses
-from aed.upkeep.models import InspectionRound
 from aed.upkeep.recalls.actions import apply_open_recalls
 from aed.upkeep.reminders import actions as reminder_actions
 from aed.upkeep.reminders import recipients
@@ -32,6 +31,7 @@ from aed.upkeep.reminders.rules import EXPIRING, REMINDED, thresholds_before
 from aed.upkeep.retrievals.actions import follow_up
 from aed.upkeep.retrievals.queries import due_for_follow_up
 from aed.upkeep.rounds.actions import assign_rounds
+from aed.upkeep.rounds.models import InspectionRound
 from aed.upkeep.rounds.planning import plan_rounds
 from aed.upkeep.rounds.queries import rounds_to_repeat
 from aed.upkeep.rules import ASK_INTERVAL_HOURS, DueKind, RetrievalOutcome

@@ -1,4 +1,4 @@
-"""Tables of upkeep: policies, checks, quarantines, reports, recalls, retrievals and reminders."""
+"""Tables of upkeep: policies, checks, sightings, quarantines, reports, recalls, retrievals, confirmations."""
 
 from __future__ import annotations
 
@@ -8,23 +8,17 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from aed.accounts.people.models import Person
-from aed.accounts.regions.models import Region
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.registry.devices.models import Device
-from aed.registry.estates.models import Estate
 from aed.upkeep.rules import (
     ApprovalState,
     CheckKind,
-    DueKind,
     Fact,
     FaultKind,
     FaultReportState,
     PolicyState,
     QuarantineReason,
     RecallState,
-    ReminderAnswer,
-    ReminderLevel,
     RetrievalOutcome,
 )
 
@@ -381,173 +375,3 @@ class ConfirmationRequest(Table):
     """A value of `FactAnswer` or `RetrievalOutcome`."""
     closed_at: Mapped[datetime | None]
     """When it was answered, lapsed, or became unnecessary."""
-
-
-class Reminder(Table):
-    """Something that was due on a device when a threshold was passed; created at most once for each."""
-
-    __tablename__ = "reminders"
-    __table_args__ = (
-        Index("uq_reminders_once", "device_id", "due_kind", "due_on", "threshold_days", unique=True),
-        Index(
-            "ix_reminders_open",
-            "id",
-            postgresql_where=text("closed_at IS NULL"),
-            sqlite_where=text("closed_at IS NULL"),
-        ),
-        Index(
-            "ix_reminders_unaddressed",
-            "id",
-            postgresql_where=text("closed_at IS NULL AND addressed_at IS NULL"),
-            sqlite_where=text("closed_at IS NULL AND addressed_at IS NULL"),
-        ),
-    )
-
-    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
-    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
-    due_kind: Mapped[DueKind] = mapped_column(enum_column(DueKind, name="due_kind"))
-    due_on: Mapped[date]
-    threshold_days: Mapped[int]
-    """Days before `due_on`; negative after it."""
-    found_at: Mapped[datetime]
-    addressed_at: Mapped[datetime | None]
-    """When its recipients were chosen; see `ReminderRecipient`."""
-    closed_at: Mapped[datetime | None]
-    """When the task was found done or a later threshold replaced it; nobody is notified after that."""
-
-    device: Mapped[Device] = relationship(lazy="raise")
-
-
-class ReminderMessage(Table):
-    """The single reminder message that a person gets on one day."""
-
-    __tablename__ = "reminder_messages"
-    __table_args__ = (UniqueConstraint("person_id", "day"),)
-
-    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
-    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
-    day: Mapped[date]
-    """The local date at the person's devices."""
-    put_at: Mapped[datetime]
-    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    """Hash of the key in the link; the key only allows answering this message's reminders."""
-
-
-class ReminderPreference(Table):
-    """A person's own reminder settings, where they differ from the network's."""
-
-    __tablename__ = "reminder_preferences"
-    __table_args__ = (
-        CheckConstraint("(from_hour IS NULL) = (until_hour IS NULL)", name="both_hours"),
-        CheckConstraint("from_hour >= 0 AND from_hour < until_hour AND until_hour <= 24", name="hours"),
-        CheckConstraint("days_before BETWEEN 0 AND 366", name="days_before"),
-    )
-
-    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
-    from_hour: Mapped[int | None]
-    until_hour: Mapped[int | None]
-    days_before: Mapped[int | None]
-    """The earliest reminder, in days before the due date; None means no limit."""
-
-
-class ReminderRecipient(Table):
-    """A recipient of a reminder, with the message that carried it and their answer."""
-
-    __tablename__ = "reminder_recipients"
-    __table_args__ = (
-        CheckConstraint("(answer IS NULL) = (answered_at IS NULL)", name="answered_at_a_moment"),
-        Index(
-            "ix_reminder_recipients_untold",
-            "person_id",
-            postgresql_where=text("message_id IS NULL"),
-            sqlite_where=text("message_id IS NULL"),
-        ),
-        Index("ix_reminder_recipients_message_id", "message_id"),
-    )
-
-    reminder_id: Mapped[int] = mapped_column(
-        ForeignKey("reminders.id"), primary_key=True, autoincrement=False
-    )
-    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
-    level: Mapped[ReminderLevel] = mapped_column(enum_column(ReminderLevel, name="level"))
-    message_id: Mapped[int | None] = mapped_column(ForeignKey("reminder_messages.id"))
-    answer: Mapped[ReminderAnswer | None] = mapped_column(enum_column(ReminderAnswer, name="answer"))
-    answered_at: Mapped[datetime | None]
-
-    reminder: Mapped[Reminder] = relationship(lazy="raise")
-
-
-class InspectionRound(Table):
-    """The devices that one person is to check on one day, in walking order. Its state is derived."""
-
-    __tablename__ = "inspection_rounds"
-    __table_args__ = (
-        CheckConstraint("every_days BETWEEN 1 AND 366", name="every_days"),
-        CheckConstraint("starts_at < ends_by", name="in_order"),
-        CheckConstraint("(start_lat IS NULL) = (start_lon IS NULL)", name="start"),
-        CheckConstraint("(end_lat IS NULL) = (end_lon IS NULL)", name="end"),
-        Index(  # one round at a time
-            "uq_inspection_rounds_at",
-            "inspector_id",
-            "starts_at",
-            unique=True,
-            postgresql_where=text("cancelled_at IS NULL"),
-            sqlite_where=text("cancelled_at IS NULL"),
-        ),
-        Index("ix_inspection_rounds_day", "day"),
-    )
-
-    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
-    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
-    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
-    """None for a round through a region."""
-    inspector_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
-    assigned_by: Mapped[str] = mapped_column(String(200))
-    assigned_at: Mapped[datetime]
-    day: Mapped[date]
-    """The local date."""
-    starts_at: Mapped[datetime]
-    ends_by: Mapped[datetime]
-    ends_at: Mapped[datetime]
-    """When it is over by the plan."""
-    every_days: Mapped[int | None]
-    """After how many days it is repeated; None: never."""
-    check_minutes: Mapped[int]
-    walking_seconds: Mapped[int]
-    start_lat: Mapped[float | None]
-    """WGS-84, like the next three columns. None once the inspector's data was erased."""
-    start_lon: Mapped[float | None]
-    end_lat: Mapped[float | None]
-    """None: the round ends at its last device."""
-    end_lon: Mapped[float | None]
-    repeats_id: Mapped[int | None] = mapped_column(ForeignKey("inspection_rounds.id"), unique=True)
-    """The round that this one repeats."""
-    cancelled_at: Mapped[datetime | None]
-
-    inspector: Mapped[Person] = relationship(lazy="raise")
-    region: Mapped[Region] = relationship(lazy="raise")
-    estate: Mapped[Estate | None] = relationship(lazy="raise")
-
-
-class RoundStop(Table):
-    """A device of an inspection round. That it is checked is derived from the checks."""
-
-    __tablename__ = "round_stops"
-    __table_args__ = (
-        CheckConstraint("(begins_at IS NULL) = (not_visited_reason IS NOT NULL)", name="visited_or_not"),
-    )
-
-    round_id: Mapped[int] = mapped_column(
-        ForeignKey("inspection_rounds.id"), primary_key=True, autoincrement=False
-    )
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    """From 1, in walking order; devices that cannot be visited come last."""
-    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), index=True)
-    begins_at: Mapped[datetime | None]
-    """When the check begins by the plan; None: it cannot be visited."""
-    closes_at: Mapped[datetime | None]
-    """When the device's hours end on that day; None: not before midnight."""
-    hours_known: Mapped[bool]
-    """False if the device may be closed at that time, because its hours are unknown."""
-    not_visited_reason: Mapped[str | None] = mapped_column(String(32))
-    """A value of `NotVisitedReason`."""

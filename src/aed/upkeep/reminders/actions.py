@@ -29,9 +29,9 @@ from aed.registry.holidays.models import HolidayCalendarNotice
 from aed.registry.holidays.queries import calendar_ends
 from aed.settings.upkeep import Reminding
 from aed.upkeep.due.rules import Due, counted
-from aed.upkeep.models import Reminder, ReminderMessage, ReminderPreference, ReminderRecipient
 from aed.upkeep.reminders import message_lines, queries
 from aed.upkeep.reminders.message_lines import OpenCount, ReminderLine, WaitingPerson
+from aed.upkeep.reminders.models import Reminder, ReminderMessage, ReminderPreference, ReminderRecipient
 from aed.upkeep.reminders.recipients import RecipientFinder
 from aed.upkeep.reminders.rules import (
     Hours,

@@ -17,10 +17,10 @@ from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.http.parameters import Cursor, Limit, RowId, cursor_id
 from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.filter_parameters import DeviceFilterDep
-from aed.upkeep.models import ReminderPreference
 from aed.upkeep.reminders import actions, queries
 from aed.upkeep.reminders.actions import MESSAGE_PATH
 from aed.upkeep.reminders.message_lines import ReminderLine, preference_of
+from aed.upkeep.reminders.models import ReminderPreference
 from aed.upkeep.reminders.queries import ReminderWithRecipients
 from aed.upkeep.reminders.rules import ANSWERS, Hours
 from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel, short_number

@@ -14,7 +14,7 @@ from aed.accounts.regions.models import Region
 from aed.errors import NotFound
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
-from aed.upkeep.models import Reminder, ReminderMessage, ReminderPreference, ReminderRecipient
+from aed.upkeep.reminders.models import Reminder, ReminderMessage, ReminderPreference, ReminderRecipient
 from aed.upkeep.reminders.queries import time_zone
 from aed.upkeep.reminders.rules import Hours
 from aed.upkeep.rules import DueKind, ReminderAnswer

@@ -29,7 +29,8 @@ from aed.registry.devices.rules import ConsumableState, DeviceState
 from aed.registry.estates.models import Estate
 from aed.settings.upkeep import Reminding
 from aed.upkeep.device_filter import DeviceFilter, filter_conditions
-from aed.upkeep.models import Check, Quarantine, Reminder, ReminderMessage, ReminderRecipient
+from aed.upkeep.models import Check, Quarantine
+from aed.upkeep.reminders.models import Reminder, ReminderMessage, ReminderRecipient
 from aed.upkeep.reminders.rules import EXPIRING, thresholds_before
 from aed.upkeep.rules import CheckKind, DueKind, ReminderAnswer, ReminderLevel
 

@@ -19,7 +19,7 @@ from aed.database.bulk import insert_many
 from aed.notifications.queries import reachable_people
 from aed.registry.devices.models import Device
 from aed.settings.upkeep import Reminding
-from aed.upkeep.models import Reminder, ReminderPreference, ReminderRecipient
+from aed.upkeep.reminders.models import Reminder, ReminderPreference, ReminderRecipient
 from aed.upkeep.reminders.rules import level
 from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel
 

@@ -17,9 +17,9 @@ from aed.notifications.outbox import Notice
 from aed.notifications.rules import MessageTopic
 from aed.registry.changes import flush_or_conflict, record_amendment, record_creation
 from aed.settings import Settings
-from aed.upkeep.models import InspectionRound, RoundStop
 from aed.upkeep.permissions import require_round_assigner
 from aed.upkeep.rounds import planning, queries
+from aed.upkeep.rounds.models import InspectionRound, RoundStop
 from aed.upkeep.rounds.planning import PlannedRoute, RoundPlan, RoundQuestion
 from aed.upkeep.rounds.schemas import RoundsIn
 from aed.walking.network import WalkingNetwork

@@ -17,8 +17,9 @@ from aed.errors import NotFound
 from aed.geo import Position
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
-from aed.upkeep.models import Check, InspectionRound, RoundStop
+from aed.upkeep.models import Check
 from aed.upkeep.permissions import assigned_places
+from aed.upkeep.rounds.models import InspectionRound, RoundStop
 from aed.upkeep.rounds.planning import RoundDevice, RoundQuestion, device_in_words
 from aed.upkeep.rounds.routing import (
     NotVisitedReason,
