@@ -1,4 +1,4 @@
-"""Commands: `aed courses`, `aed sessions`, `aed enrol` and `aed enrolments`.
+"""Commands: `aed sessions`: sessions of courses, their rosters and results.
 
 Fields are given as NAME=VALUE, with the names of the API; a trainer is trainer_name=… trainer_phone=….
 """
@@ -16,128 +16,25 @@ from aed import clock
 from aed.cli.context import cli_read_session, cli_transaction, long_cli_transaction, operator
 from aed.cli.fields import Fields, fields_in, taking, validated
 from aed.cli.files import write_whole
-from aed.cli.rows import MAX_ID, Id, Version, show_all, show_history
-from aed.cli.screen import counting, plural, say, table
+from aed.cli.rows import Id, Version, show_all, show_history
+from aed.cli.screen import counting, say, table
 from aed.errors import InvalidInput
 from aed.imports.formats.files import GB18030
 from aed.imports.formats.marked import write_marked
-from aed.issuers.queries import issuer_by_code
 from aed.training import queries as session_queries
 from aed.training.assessments.queries import assessments as assessments_of_session
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
-from aed.training.courses import actions as course_actions
-from aed.training.courses import queries as course_queries
-from aed.training.courses.schemas import CourseAmend, CourseIn, CourseOut
-from aed.training.enrolments import actions as enrolment_actions
 from aed.training.enrolments import queries as enrolment_queries
-from aed.training.enrolments.schemas import EnrolmentIn, EnrolmentOut
 from aed.training.models import TrainingSession
 from aed.training.rosters.actions import open_for_results, result_of, save_results
 from aed.training.rosters.schemas import AssessmentRow
 from aed.training.rosters.sheet_actions import export_roster, import_roster
-from aed.training.rules import THEORY, EnrolmentState, MarkedBy
+from aed.training.rules import THEORY, MarkedBy
 from aed.training.sessions import actions as session_actions
 from aed.training.sessions.schemas import SessionAmend, SessionIn, SessionOut
-from aed.training.trainers.actions import record_grade, remove_grade
-from aed.training.trainers.queries import grade_of, grades, warnings_for
-from aed.training.trainers.schemas import TrainerGradeIn
+from aed.training.trainers.queries import warnings_for
 
 SHOWN = 100
-
-# --- Courses --------------------------------------------------------------------------------------------
-
-courses = typer.Typer(no_args_is_help=True)
-
-Needs = Annotated[
-    list[str] | None,
-    typer.Option("--needs", help="A prerequisite course, by code; may be repeated"),
-]
-
-
-@courses.command("add", cls=taking(CourseIn))
-def add_course(given: Fields, needs: Needs = None) -> None:
-    """Add a course."""
-    with cli_transaction() as session:
-        new = fields_in(CourseIn, given).model_copy(update={"prerequisites": needs or []})
-        course = course_actions.create_course(session, operator(), new, at=clock.now())
-        say(f"Course {course.id} is offered as {course.code}.")
-
-
-@courses.command("amend", cls=taking(CourseAmend))
-def amend_course(
-    course_id: Id,
-    given: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE …", metavar="NAME=VALUE…")] = None,
-    needs: Needs = None,
-    version: Version = None,
-) -> None:
-    """Change the given fields of a course; --needs replaces its requirements."""
-    with cli_transaction() as session:
-        change = fields_in(CourseAmend, given or [])
-        if needs is not None:
-            change = CourseAmend(**change.model_dump(exclude_unset=True), prerequisites=needs)
-        present = course_queries.course(session, course_id).version
-        course = course_actions.amend_course(
-            session, operator(), course_id, change, version=version or present, at=clock.now()
-        )
-        say(f"Course {course.code} is at version {course.version}.")
-
-
-@courses.command("withdraw")
-def withdraw_course(course_id: Id, version: Version = None) -> None:
-    """Withdraw a course: no new sessions; awarded certificates stay valid."""
-    with cli_transaction() as session:
-        present = course_queries.course(session, course_id).version
-        course_actions.withdraw_course(
-            session, operator(), course_id, version=version or present, at=clock.now()
-        )
-    say(f"Course {course_id} is withdrawn.")
-
-
-@courses.command("show")
-def show_course(course_id: Id) -> None:
-    """Show a course."""
-    with cli_read_session() as session:
-        course = course_queries.course(session, course_id)
-        show_all(CourseOut.of(course, course_queries.prerequisite_codes(session, course.id)))
-
-
-@courses.command("history")
-def course_history(course_id: Id) -> None:
-    """List the changes of a course, newest first: who, what and when."""
-    with cli_read_session() as session:
-        show_history(session, "courses", course_queries.course(session, course_id).id)
-
-
-@courses.command("list")
-def list_courses() -> None:
-    """List the courses."""
-    with cli_read_session() as session:
-        found = course_queries.courses(session, limit=1000)
-        needed = course_queries.prerequisites(session, [each.id for each in found])
-        rows = [
-            (
-                each.id,
-                each.code,
-                each.name_en,
-                each.name_zh,
-                f"{each.hours:g}",
-                each.certificate_kind,
-                each.validity_months,
-                each.refresher_months,
-                " ".join(course.code for course in needed.get(each.id, [])),
-                each.state,
-            )
-            for each in found
-        ]
-    table(
-        None,
-        ["id", "code", "name", "名称", "hours", "certificate", "months", "refresh", "needs", "state"],
-        rows,
-        right=["id", "hours", "months", "refresh"],
-    )
-
-
-# --- Sessions -------------------------------------------------------------------------------------------
 
 sessions = typer.Typer(no_args_is_help=True)
 
@@ -367,129 +264,11 @@ def _mark(mark: int | bool) -> str:
     return str(mark)
 
 
-# --- Grades of trainers ---------------------------------------------------------------------------------
-
-trainers = typer.Typer(no_args_is_help=True)
-IssuerCode = Annotated[str, typer.Argument(help="The issuer's code")]
-
-
-@trainers.command("list")
-def list_trainer_grades(issuer: IssuerCode) -> None:
-    """List the grades that an issuer gave trainers, those that expire first."""
-    with cli_read_session() as session:
-        found = grades(session, operator(), issuer_by_code(session, issuer).id)
-        rows = [(each.person_id, each.person.name, each.grade, each.valid_until) for each in found]
-    table(None, ["person", "name", "grade", "valid until"], rows, right=["person"])
-
-
-@trainers.command("grade", cls=taking(TrainerGradeIn))
-def grade_trainer(issuer: IssuerCode, given: Fields) -> None:
-    """Record or renew the grade of a trainer.
-
-    Example: aed trainers grade red-cross trainer_name=林华 grade=一级师资 valid_until=2028-05-31
-    """
-    new = fields_in(TrainerGradeIn, given)
-    with cli_transaction() as session:
-        issuer_id = issuer_by_code(session, issuer).id
-        found = record_grade(session, operator(), issuer_id, new, at=clock.now())
-        say(f"Person {found.person_id}: {found.grade}, valid until {found.valid_until}.")
-
-
-@trainers.command("remove")
-def remove_trainer_grade(
-    issuer: IssuerCode,
-    person_id: Annotated[
-        int, typer.Argument(help="The trainer's id as a person", min=1, max=MAX_ID, show_default=False)
-    ],
-) -> None:
-    """Remove the grade of a trainer."""
-    with cli_transaction() as session:
-        issuer_id = issuer_by_code(session, issuer).id
-        present = grade_of(session, issuer_id, person_id)
-        version = present.version if present is not None else 0
-        remove_grade(session, operator(), issuer_id, person_id, version=version, at=clock.now())
-    say(f"The grade of person {person_id} is removed.")
-
-
 def _when(training: TrainingSession) -> str:
     """Return the time of a session in its own time zone."""
     zone = ZoneInfo(training.time_zone)
     begins, ends = training.starts_at.astimezone(zone), training.ends_at.astimezone(zone)
     return f"{begins:%Y-%m-%d %H:%M}–{ends:%H:%M}"
-
-
-# --- Enrolments -----------------------------------------------------------------------------------------
-
-enrolments = typer.Typer(no_args_is_help=True)
-enrolling_group = typer.Typer(add_completion=False)
-"""The Typer app of the single command `aed enrol`."""
-
-
-@enrolling_group.command("enrol", cls=taking(EnrolmentIn))
-def enrol(session_id: Id, given: Fields) -> None:
-    """Enrol a person in a session.
-
-    Example: aed enrol 1 name=王芳 phone=+8613800000000 estate_id=1
-    """
-    with cli_transaction() as session:
-        made = enrolment_actions.enrol(
-            session, operator(), session_id, fields_in(EnrolmentIn, given), at=clock.now()
-        )
-        row = enrolment_queries.roster_row(session, operator(), made.id)
-    place = f", place {row.waiting_place} on the waiting list" if row.state is EnrolmentState.WAITING else ""
-    say(f"Enrolment {row.id}: {row.name} is {row.state}{place}.")
-
-
-@enrolments.command("show")
-def show_enrolment(enrolment_id: Id) -> None:
-    """Show an enrolment."""
-    with cli_read_session() as session:
-        show_all(EnrolmentOut.of(enrolment_queries.roster_row(session, operator(), enrolment_id)))
-
-
-@enrolments.command("history")
-def enrolment_history(enrolment_id: Id) -> None:
-    """List the changes of an enrolment, newest first: who, what and when."""
-    with cli_read_session() as session:
-        show_history(
-            session, "enrolments", enrolment_queries.roster_row(session, operator(), enrolment_id).id
-        )
-
-
-@enrolments.command("accept")
-def accept(enrolment_id: Id) -> None:
-    """Accept the place that is offered."""
-    with cli_transaction() as session:
-        version = enrolment_queries.enrolment(session, operator(), enrolment_id).version
-        enrolment_actions.accept(session, operator(), enrolment_id, version=version, at=clock.now())
-    say(f"Enrolment {enrolment_id} is enrolled.")
-
-
-@enrolments.command("withdraw")
-def withdraw(enrolment_id: Id) -> None:
-    """Withdraw an enrolment; its place is offered to the next person."""
-    with cli_transaction() as session:
-        version = enrolment_queries.enrolment(session, operator(), enrolment_id).version
-        enrolment_actions.withdraw(session, operator(), enrolment_id, version=version, at=clock.now())
-    say(f"Enrolment {enrolment_id} is withdrawn.")
-
-
-@enrolments.command("move")
-def move(enrolment_id: Id, to: Annotated[int, typer.Option(help="The other session, by id", min=1)]) -> None:
-    """Move an enrolment to another session."""
-    with cli_transaction() as session:
-        version = enrolment_queries.enrolment(session, operator(), enrolment_id).version
-        arrived = enrolment_actions.move(
-            session, operator(), enrolment_id, to_session_id=to, version=version, at=clock.now()
-        )
-        say(f"Enrolment {arrived.id} in session {to} is {arrived.state}.")
-
-
-@enrolments.command("expire")
-def expire() -> None:
-    """Pass offers that were not accepted in time to the next person, as is done every minute on schedule."""
-    with long_cli_transaction() as session:
-        say(f"{plural(enrolment_actions.expire_offers(session, clock.now()), 'offer')} expired.")
 
 
 def _show_roster(rows: Sequence[enrolment_queries.RosterRow]) -> None:
