@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+
+import pytest
 
 from aed.database.session import Database, open_database
 from aed.settings import Settings
 from tests import forked
 from tests.browser.moved_clock import MovedClock, install
 from tests.commands import wait_until_answered
+from tests.throwaway_postgres import copy_database, drop_database
 
 
 @dataclass(frozen=True)
@@ -74,3 +79,23 @@ def running_site(
     finally:
         server.terminate()
         server.wait(300)
+
+
+@contextmanager
+def site_at(
+    request: pytest.FixtureRequest, folder: Path, engine: str, at: datetime, *, is_demo: bool = True
+) -> Iterator[tuple[Site, MovedClock]]:
+    """Run a site on `spatialite` or `postgis`, whose clock and this process's begin at a moment."""
+    moved = MovedClock(folder / "clock")
+    moved.move_to(at)
+    if engine == "spatialite":
+        shutil.copyfile(request.getfixturevalue("spatialite_template"), folder / "aed.sqlite")
+        url = f"sqlite:///{folder / 'aed.sqlite'}"
+    else:
+        url = copy_database(request.getfixturevalue("postgis_template"), "site")
+    with pytest.MonkeyPatch.context() as patch:
+        install(moved, patch.setattr)
+        with running_site(folder, url, moved=moved, is_demo=is_demo) as site:
+            yield site, moved
+    if engine == "postgis":
+        drop_database(url)

@@ -7,7 +7,6 @@ is ready again. The clock of the server is moved; messages are read from the out
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -22,11 +21,9 @@ from aed.geo import Position
 from aed.notifications.models import OutboxMessage
 from tests.browser.checks import check
 from tests.browser.conftest import VIEWS, OpenPage, View
-from tests.browser.moved_clock import MovedClock, install
-from tests.browser.site import Site, running_site
+from tests.browser.site import Site, site_at
 from tests.conftest import ENGINES
 from tests.make import PATIENT, east_of, north_of
-from tests.throwaway_postgres import copy_database, drop_database
 
 MORNING = datetime(2026, 10, 13, 8, 5, tzinfo=ZoneInfo("Asia/Shanghai"))
 MANAGER = "138 0013 4001"
@@ -38,20 +35,9 @@ PLACES = ("1号楼大堂", "会所一楼", "北门岗亭")
 @pytest.fixture(scope="module", params=ENGINES)
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Start a server on an empty database of each kind in turn."""
-    folder: Path = tmp_path_factory.mktemp("nothing")
-    moved = MovedClock(folder / "clock")
-    moved.move_to(MORNING)
-    if request.param == "spatialite":
-        shutil.copyfile(request.getfixturevalue("spatialite_template"), folder / "aed.sqlite")
-        url = f"sqlite:///{folder / 'aed.sqlite'}"
-    else:
-        url = copy_database(request.getfixturevalue("postgis_template"), "nothing")
-    with pytest.MonkeyPatch.context() as patch:
-        install(moved, patch.setattr)
-        with running_site(folder, url, moved=moved, is_demo=False) as site:
-            yield site
-    if request.param == "postgis":
-        drop_database(url)
+    folder = tmp_path_factory.mktemp("nothing")
+    with site_at(request, folder, request.param, MORNING, is_demo=False) as (site, _moved):
+        yield site
 
 
 @pytest.fixture

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import csv
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -34,11 +32,10 @@ from aed.upkeep.rules import short_number
 from tests import make
 from tests.browser.checks import check
 from tests.browser.conftest import HEIGHT, VIEWS, OpenPage, View
-from tests.browser.moved_clock import MovedClock, install
-from tests.browser.site import Site, running_site
+from tests.browser.moved_clock import MovedClock
+from tests.browser.site import Site, site_at
 from tests.conftest import ENGINES
 from tests.make import ADMINISTRATOR
-from tests.throwaway_postgres import copy_database, drop_database
 
 CHINA = ZoneInfo("Asia/Shanghai")
 NIGHT = datetime(2026, 9, 22, 2, 0, tzinfo=CHINA)
@@ -84,20 +81,8 @@ class District:
 @pytest.fixture(scope="module", params=ENGINES)
 def district(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[District]:
     """Start a server with the demo district on each database in turn, at night."""
-    folder: Path = tmp_path_factory.mktemp("story")
-    moved = MovedClock(folder / "clock")
-    moved.move_to(NIGHT)
-    if request.param == "spatialite":
-        shutil.copyfile(request.getfixturevalue("spatialite_template"), folder / "aed.sqlite")
-        url = f"sqlite:///{folder / 'aed.sqlite'}"
-    else:
-        url = copy_database(request.getfixturevalue("postgis_template"), "story")
-    with pytest.MonkeyPatch.context() as patch:
-        install(moved, patch.setattr)
-        with running_site(folder, url, moved=moved) as site:
-            yield District(site, moved)
-    if request.param == "postgis":
-        drop_database(url)
+    with site_at(request, tmp_path_factory.mktemp("story"), request.param, NIGHT) as (site, moved):
+        yield District(site, moved)
 
 
 @pytest.fixture

@@ -8,12 +8,10 @@ databases.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -31,8 +29,8 @@ from aed.timebank.ledger.verification import verify_ledger
 from aed.upkeep.rules import short_number
 from tests import make
 from tests.browser.conftest import VIEWS, OpenPage, View
-from tests.browser.moved_clock import MovedClock, install
-from tests.browser.site import Site, running_site
+from tests.browser.moved_clock import MovedClock
+from tests.browser.site import Site, site_at
 from tests.make import PATIENT, north_of
 from tests.volunteering.test_report import recomputed
 
@@ -111,23 +109,17 @@ class Month:
 
 
 @pytest.fixture(scope="module")
-def clock_and_site(
-    spatialite_template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[MovedClock, Site]]:
+def site_and_clock(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Site, MovedClock]]:
     """Start a server of its own, whose clock the test moves."""
-    folder = tmp_path_factory.mktemp("month")
-    moved = MovedClock(folder / "clock")
-    moved.move_to(on(1))
-    shutil.copyfile(spatialite_template, folder / "aed.sqlite")
-    with pytest.MonkeyPatch.context() as patch:
-        install(moved, patch.setattr)
-        with running_site(folder, f"sqlite:///{folder / 'aed.sqlite'}", moved=moved) as site:
-            yield moved, site
+    with site_at(request, tmp_path_factory.mktemp("month"), "spatialite", on(1)) as started:
+        yield started
 
 
 @pytest.fixture
-def site(clock_and_site: tuple[MovedClock, Site]) -> Site:
-    return clock_and_site[1]
+def site(site_and_clock: tuple[Site, MovedClock]) -> Site:
+    return site_and_clock[0]
 
 
 @pytest.fixture
@@ -136,8 +128,8 @@ def view() -> View:
 
 
 @pytest.fixture
-def month(clock_and_site: tuple[MovedClock, Site], open_page: OpenPage) -> Month:
-    moved, site = clock_and_site
+def month(site_and_clock: tuple[Site, MovedClock], open_page: OpenPage) -> Month:
+    site, moved = site_and_clock
     return Month(site, moved, open_page)
 
 
