@@ -163,7 +163,7 @@ def test_the_last_movements_of_all_stocks_are_read_at_once(session: Session) -> 
 def test_a_check_locks_all_its_stocks_in_one_order(database: Database) -> None:
     """Two checks that fit the same kinds in another order must not wait for each other."""
     if database.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has one writer at a time")
+        pytest.skip("SQLite has one writer at a time: there is no order in which two could lock")
     with database.write_sessions.begin() as session:
         estate = make.estate(session)
         first, second = (make.spare_stock(session, estate, kind=kind, received=5).id for kind in KINDS)

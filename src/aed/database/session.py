@@ -269,7 +269,7 @@ def _write_ahead(raw: sqlite3.Connection, *, until: float) -> None:
             is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # of whatever kind: recovery, too
             if not is_busy or time.monotonic() > until:
                 raise
-            time.sleep(_WAL_PAUSE_SECONDS)
+            time.sleep(_WAL_PAUSE_SECONDS)  # SQLite calls no busy handler here
         else:
             return
 

@@ -123,7 +123,7 @@ class Planning(BaseModel):
         0.9,
         ge=0,
         lt=1,
-        description="Alert people until somebody arrives before the ambulance with this probability",
+        description="Alert people until one of them arrives before the ambulance with this probability",
     )
     # A choice: nine of ten patients get help. Eight people at 27 % achieve it.
     promise_seconds: float = Field(

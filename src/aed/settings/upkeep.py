@@ -94,4 +94,4 @@ class Returns(BaseModel):
         120,
         ge=1,
         description="Minutes without an answer after which the device is quarantined as not returned",
-    )  # until somebody answers, its place is unknown and it is not offered
+    )  # until a person answers, its place is unknown and it is not offered

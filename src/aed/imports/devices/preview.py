@@ -207,7 +207,7 @@ def _without(
     thresholds: Thresholds,
     before: RegisterBefore,
 ) -> dict[Identity, PutOutcome | Match]:
-    """Return what importing the rows would do whose match a person has refused."""
+    """Return what importing would do with rows once the matches that a person refused are left out."""
     again = [entry for entry in entries if entry.identity in refused]
     if not again:
         return {}

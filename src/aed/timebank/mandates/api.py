@@ -25,7 +25,7 @@ class MandateIn(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"principal_id": 1, "agent_id": 2, "days": 90}]}
     )
 
-    principal_id: Id = Field(description="Whose points are used")
+    principal_id: Id = Field(description="The person who gives the mandate")
     agent_id: Id = Field(description="Who uses them for that person")
     days: Annotated[int, Field(ge=1, le=366)] = 366
 

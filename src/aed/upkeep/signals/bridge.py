@@ -233,7 +233,7 @@ class MqttBridge:
                     readable.append((each, bodies))
             except AedError as error:
                 self._count_malformed(each.message, error.detail)
-            except Exception as error:  # or the broker would send it to each next process, which would stop
+            except Exception as error:  # or the message would come again, and stop the next process too
                 log.error("message not read", exc_info=error)
                 self._count_malformed(each.message, f"It cannot be read: {type(error).__name__}")
         if not self._commit(readable):
