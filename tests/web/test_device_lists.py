@@ -69,7 +69,12 @@ def form_of(page: str) -> dict[str, list[str]]:
 
 def numbers(page: str) -> list[int]:
     """Return the counts: new, changed, unchanged, to be asked about, refused."""
-    return [int(each) for each in re.findall(r"<dd>(\d+)</dd>", page)[:5]]
+    return counts(page)[:5]
+
+
+def counts(page: str) -> list[int]:
+    """Return these and, if there are any, the rows that are registered AEDs."""
+    return [int(each) for each in re.findall(r"<dd>(\d+)</dd>", page)[:6]]
 
 
 def devices(session: Session) -> int:
@@ -191,6 +196,21 @@ def test_rows_like_a_registered_aed_or_a_row_are_shown_side_by_side_and_answered
     done = send(client, manager, f"{where}/import", form_of(changed.text))
     assert done.status_code == 303, done.text
     assert devices(session) == 2
+
+
+def test_a_row_that_is_a_registered_aed_is_counted_once(client: TestClient, session: Session) -> None:
+    estate = make.estate(session)
+    manager = signed_in(session, Role.ESTATE_MANAGER, estate)
+    device = make.device(session, at=PATIENT, of=estate, place_zh="门卫室")
+    session.commit()
+    where = upload(client, manager, ROWS[0])
+
+    form = form_of(client.get(where, headers=manager).text) | {f"answer:2:device:{device.id}": ["same"]}
+    shown = send(client, manager, f"{where}/import", form)
+    assert counts(shown.text) == [0, 0, 0, 0, 0, 1]
+    assert send(client, manager, f"{where}/import", form_of(shown.text)).status_code == 303
+    assert counts(client.get(where, headers=manager).text) == [0, 0, 0, 0, 0, 1]
+    assert devices(session) == 1
 
 
 def test_an_upload_is_kept_for_its_person_alone_and_for_a_week(

@@ -22,6 +22,8 @@ class DeviceReport(ImportReport):
 
     merged: int = 0
     """Number of rows linked to a device that another list has registered."""
+    merged_changed: int = 0
+    """How many of these changed the device."""
     waiting: int = 0
     """Number of rows waiting for a person to decide whether they describe such a device."""
     conflicting: int = 0
@@ -51,7 +53,9 @@ class DeviceReport(ImportReport):
 
     def count_row(self, row: ImportedRow) -> None:
         self.count(row.outcome)
-        self.merged += row.match is not None and row.device_id is not None
+        is_merged = row.match is not None and row.device_id is not None
+        self.merged += is_merged
+        self.merged_changed += is_merged and row.outcome is PutOutcome.CHANGED
         self.waiting += row.device_id is None
         self.conflicting += bool(row.conflicts)
         if row.outcome is PutOutcome.NEW:

@@ -250,8 +250,8 @@ def import_draft(
     found.imported_at = at
     found.result = {
         "new": report.new,
-        "changed": report.changed,
-        "unchanged": report.unchanged - report.waiting,
+        "changed": report.changed - report.merged_changed,
+        "unchanged": report.unchanged - report.waiting - (report.merged - report.merged_changed),
         "waiting": report.waiting,
         "joined": report.merged,
         "gone": report.gone_count,

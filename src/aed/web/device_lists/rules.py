@@ -88,8 +88,8 @@ _REASONS: Final = (
 
 
 COMPARED: Final[Mapping[str, str]] = {
-    "place_zh": FIELDS["place"],
-    "place_en": FIELDS["place"],
+    "place_zh": noop("Place, in Chinese"),
+    "place_en": noop("Place, in English"),
     "position": noop("Position"),
     "floor": FIELDS["floor"],
     "opening_hours": FIELDS["opening_hours"],
