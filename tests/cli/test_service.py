@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +14,8 @@ from aed.timebank.ledger.posting import find_person_account
 from aed.timebank.rules import Currency
 from tests import make
 from tests.cli.conftest import Aed
+
+CHINA = ZoneInfo("Asia/Shanghai")
 
 
 def test_records_are_listed_confirmed_by_a_person_reported_and_voided(
@@ -34,7 +37,8 @@ def test_records_are_listed_confirmed_by_a_person_reported_and_voided(
     assert f"{number} is confirmed" in aed("service", "confirm", record_id, "--by", first).out
     assert "1:00" in aed("service", "list", "--person", str(person_id)).out
 
-    period = ("--from", f"{now - timedelta(days=3):%Y-%m-%d}", "--until", f"{now:%Y-%m-%d}")
+    today = now.astimezone(CHINA)
+    period = ("--from", f"{today - timedelta(days=3):%Y-%m-%d}", "--until", f"{today:%Y-%m-%d}")
     assert "patrol" in aed("service", "report", "CN-33", *period).out
     output = tmp_path / "report.csv"
     aed("service", "report", "CN-33", *period, "-o", str(output))
