@@ -103,7 +103,7 @@ gdal_is_there() { command -v ogrinfo >/dev/null && command -v ogr2ogr >/dev/null
 INSPECTORS="nginx caddy shellcheck valkey-server chromium tilemaker pgbouncer mosquitto"
 
 # What the hosts of a cluster run; a program is named as in program:package where the names differ.
-CLUSTER="etcd:etcd-server etcdctl:etcd-client patroni haproxy keepalived pgbackrest valkey-server valkey-cli:valkey-tools
+CLUSTER="etcd:etcd-server etcdctl:etcd-client patroni haproxy keepalived curl pgbackrest valkey-server valkey-cli:valkey-tools
  promtool:prometheus"
 
 # Set ABSENT to the packages of a cluster that are missing here.

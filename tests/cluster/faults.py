@@ -71,6 +71,8 @@ class Fault:
     """Breaks something; returns what mends it."""
     seconds: float
     """How long it stays broken."""
+    loses_connections: bool = False
+    """Whether the clients' connections end at the host that is lost."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,17 @@ def standbys_dead(hosts: Inventory) -> Callable[[], None]:
     return mend
 
 
-def balancer_killed(hosts: Inventory) -> Callable[[], None]:
+def haproxy_killed(hosts: Inventory) -> Callable[[], None]:
+    """HAProxy of the balancer dies; its unit has Restart=always, which starts it again after 100 ms."""
+    host = _holder(hosts)
+    send(host, signal.SIGKILL, "haproxy.cfg")
+    time.sleep(0.1)
+    start(host, "haproxy")
+    return _nothing
+
+
+def haproxy_gone(hosts: Inventory) -> Callable[[], None]:
+    """HAProxy of the balancer dies, and cannot start again: the floating address must move."""
     host = _holder(hosts)
     send(host, signal.SIGKILL, "haproxy.cfg")
     return lambda: start(host, "haproxy")
@@ -185,8 +197,9 @@ FAULTS: Final = (
     Fault("Patroni killed, postgres alive", patroni_killed, 35),
     Fault("both standbys dead 25 s", standbys_dead, 25),
     Fault("leader cut off 90 s", leader_cut_off, 90),
-    Fault("HAProxy killed", balancer_killed, 15),
-    Fault("balancer's host dead", balancers_host_dead, 15),
+    Fault("HAProxy killed", haproxy_killed, 15),
+    Fault("HAProxy gone 15 s", haproxy_gone, 15),
+    Fault("balancer's host dead", balancers_host_dead, 15, loses_connections=True),
     Fault("Valkey node killed", valkey_killed, 20),
     Fault("worker killed", worker_killed, 25),
     Fault("API's host dead", api_host_dead, 25),
@@ -281,6 +294,7 @@ def run(fault: Fault, hosts: Inventory) -> Row:
         time.sleep(BEFORE_SECONDS)  # the load runs in threads
         began = time.monotonic()
         mend = fault.begin(hosts)
+        broken_at = time.monotonic()
         time.sleep(max(0.0, fault.seconds - (time.monotonic() - began)))
         mend()
         eventually("a whole cluster again", lambda: is_whole(hosts))
@@ -289,7 +303,8 @@ def run(fault: Fault, hosts: Inventory) -> Row:
     eventually("a whole cluster", lambda: is_whole(hosts))
     _keep_history(fault, load.history, began)
     time.sleep(3)  # the worker sends the last messages
-    return _row(fault, hosts, load.history, began, ended, started, delivered_before)
+    cut = history.cut_off(load.history, at=broken_at) if fault.loses_connections else []
+    return _row(fault, hosts, load.history, began, ended, started, delivered_before, cut)
 
 
 def _keep_history(fault: Fault, found: Sequence[Exchange], began: float) -> None:
@@ -311,6 +326,7 @@ def _row(
     ended: float,
     started: datetime,
     delivered_before: Counter[str],
+    cut: Sequence[Exchange],
 ) -> Row:
     rows = {work: stored(hosts, work) for work in WRITES}
     delivered = _delivered(hosts) - delivered_before
@@ -318,6 +334,7 @@ def _row(
     names = {status: "none" if status == history.NO_ANSWER else str(status) for status in others}
     without = sum(not each.has_retry_after for each in found)
     shown = [f"{names[status]}: {count}" for status, count in sorted(others.items())]
+    shown += [f"{len(cut)} of these under way at the lost host"] if cut else []
     return Row(
         fault.name,
         {
@@ -329,7 +346,7 @@ def _row(
             "doubled": sum(len(history.doubled(rows[work])) for work in WRITES),
             "stale": len(history.stale_reads(found, limit_seconds=LAG_LIMIT_SECONDS)),
             "500s": others[500],
-            "over 5 s": len(history.slow(found)),
+            "over 5 s": len(history.slow(found, but=cut)),
             "called twice": _called_twice(hosts),
             "message gap s": f"{_message_gap(hosts, started):.1f}",
             "messages twice": sum(count > 1 for count in delivered.values()),

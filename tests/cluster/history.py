@@ -104,5 +104,14 @@ def statuses(history: Iterable[Exchange]) -> Counter[int]:
     return Counter(each.status for each in history if not each.is_done)
 
 
-def slow(history: Iterable[Exchange]) -> list[Exchange]:
-    return [each for each in history if each.seconds > SLOW_SECONDS]
+def cut_off(history: Iterable[Exchange], *, at: float) -> list[Exchange]:
+    """Return the requests without an answer that were under way at a moment, when their host was lost.
+
+    Nothing can answer them: the connection is gone with the host, and only the client's own limit ends them.
+    """
+    return [each for each in history if each.status == NO_ANSWER and each.began < at < each.ended]
+
+
+def slow(history: Iterable[Exchange], *, but: Sequence[Exchange] = ()) -> list[Exchange]:
+    """Return the requests that took too long, but those in `but`."""
+    return [each for each in history if each.seconds > SLOW_SECONDS and each not in but]

@@ -237,11 +237,14 @@ def eventually(what: str, is_so: Callable[[], object], *, seconds: float = PATIE
     """Wait until the condition holds; return how long that took. Raises ClusterError."""
     began = time.monotonic()
     while True:
-        with suppress(OSError, ClusterError, KeyError, ValueError):
+        reason = ""
+        try:
             if is_so():
                 return time.monotonic() - began
+        except (OSError, ClusterError, KeyError, ValueError) as error:
+            reason = f": {error}"
         if time.monotonic() - began > seconds:
-            raise ClusterError(f"{what}: not within {seconds:.0f} s")
+            raise ClusterError(f"{what}: not within {seconds:.0f} s{reason}")
         time.sleep(0.25)  # between questions: the cluster does not signal its state
 
 

@@ -8,6 +8,7 @@ from tests.cluster.history import (
     NO_ANSWER,
     Exchange,
     Work,
+    cut_off,
     doubled,
     longest_gap,
     lost,
@@ -81,3 +82,14 @@ def test_statuses_and_slow_requests_are_counted() -> None:
 
     assert statuses(history) == {503: 1, NO_ANSWER: 1}
     assert slow(history) == [history[2]]
+
+
+def test_what_was_under_way_at_a_lost_host_is_not_slow() -> None:
+    under_way = Exchange(Work.LOOKUP, 9, 24, NO_ANSWER)
+    answered, later = Exchange(Work.LOOKUP, 9.5, 15, 200), Exchange(Work.CHECK, 11, 26, NO_ANSWER)
+    history = [under_way, answered, later]
+
+    cut = cut_off(history, at=10)
+
+    assert cut == [under_way]
+    assert slow(history, but=cut) == [answered, later]

@@ -7,6 +7,7 @@ import shutil
 import ssl
 import sys
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,10 +49,7 @@ def up() -> None:
     say("waiting for a leader with a synchronous standby")
     enter(CLIENT)
     eventually("a leader with a synchronous standby", lambda: is_safe(hosts))
-    repository = hosts.with_role("repository")[0]
-    stanza = ["pgbackrest", f"--config={repository.root}/etc/pgbackrest.conf", "--stanza=aed"]
-    run_on(repository, [*stanza, "stanza-create"], user="postgres")
-    run_on(repository, [*stanza, "check"], user="postgres")
+    _prepare_repository(hosts.with_role("repository")[0])
     _join_valkey(hosts, passwords["valkey"])
     say("loading the demo's district")
     first, *others = hosts.with_role("application")
@@ -124,6 +122,18 @@ def is_safe(hosts: Inventory, *, count: int | None = None) -> bool:
     wanted = len(hosts.with_role("database")) if count is None else count
     roles = [role for role, state in states if state in ("running", "streaming")]
     return "leader" in roles and "sync_standby" in roles and len(roles) >= wanted
+
+
+def _prepare_repository(host: Host) -> None:
+    stanza = ["pgbackrest", f"--config={host.root}/etc/pgbackrest.conf", "--stanza=aed"]
+
+    def succeeds(command: str) -> bool:
+        run_on(host, [*stanza, command], user="postgres")
+        return True
+
+    for command in ("stanza-create", "check"):
+        # The leader may hold the lock for a moment, as it sends the first files of its log.
+        eventually(f"pgbackrest {command}", partial(succeeds, command))
 
 
 def _join_valkey(hosts: Inventory, password: str) -> None:

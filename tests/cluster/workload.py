@@ -29,8 +29,8 @@ CLIENT_SECONDS: Final = 15.0
 REPEAT_SECONDS: Final = 1.0
 REPEAT_FOR_SECONDS: Final = 60.0
 """A write without success is repeated under the same key for so long, after the answer's Retry-After."""
-HERE: Final = (30.290005, 120.10156)
-"""A place of the demo's district beside the device that has the register."""
+HERE: Final = (30.28588, 120.1049)
+"""A place of the demo's district beside the device that has the register, whose building never closes."""
 _REGISTER: Final = re.compile(r"^register (\d+)$")
 
 
