@@ -24,6 +24,8 @@ INVENTORY: Final = Path(__file__).parent / "inventory.toml"
 SECRETS: Final = ("superuser", "replication", "rewind", "application", "valkey", "encryption_key")
 VALKEY_PORTS: Final = (7000, 7001)
 """Each database host has two nodes of Valkey: a primary, and a replica of another host's primary."""
+DRAIN_SECONDS: Final = 3
+"""Time in which both balancers notice that the API of a host is about to stop: they ask each second."""
 FILES: Final[Mapping[str, Mapping[str, str]]] = {
     "database": {
         "etc/default/etcd": "etcd.env",
@@ -32,7 +34,11 @@ FILES: Final[Mapping[str, Mapping[str, str]]] = {
         "etc/pgbackrest.conf": "pgbackrest-database.conf",
         **{f"etc/valkey/valkey-{port}.conf": "valkey.conf" for port in VALKEY_PORTS},
     },
-    "application": {"etc/haproxy/haproxy.cfg": "haproxy-application.cfg", "etc/aed/aed.env": "aed.env"},
+    "application": {
+        "etc/haproxy/haproxy.cfg": "haproxy-application.cfg",
+        "etc/aed/aed.env": "aed.env",
+        "etc/systemd/system/aed.service.d/drain.conf": "drain.conf",
+    },
     "balancer": {
         "etc/haproxy/haproxy.cfg": "haproxy-balancer.cfg",
         "etc/keepalived/keepalived.conf": "keepalived.conf",
@@ -98,6 +104,7 @@ def render(inventory: Inventory, passwords: Mapping[str, str]) -> dict[str, dict
         **inventory.settings,
         "passwords": passwords,
         "valkey_ports": VALKEY_PORTS,
+        "drain_seconds": DRAIN_SECONDS,
         **{f"{role}_hosts": inventory.with_role(role) for role in FILES},
     }
     return {

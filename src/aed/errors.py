@@ -181,6 +181,15 @@ class Overloaded(AedError):
     retry_after_seconds = 2
 
 
+class Draining(AedError):
+    """The server is about to stop: load balancers must send new requests to another one."""
+
+    status = 503
+    code = "draining"
+    title = "The server is about to stop"
+    retry_after_seconds = 2
+
+
 class DatabaseLimitsLost(AedError):
     """Connections to PostgreSQL do not have the time limits of the settings."""
 

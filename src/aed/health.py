@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from sqlalchemy import text
 
 from aed import __version__
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import database_now, read_session
-from aed.errors import DatabaseUnavailable
+from aed.errors import DatabaseUnavailable, Draining
+from aed.http.parameters import SettingsDep
 from aed.migrations import has_schema, head, is_newer
 from aed.registry.holidays.queries import calendar_warnings
 
@@ -28,13 +29,19 @@ class Ready(BaseModel):
     warnings: list[str]
 
 
-@router.get("/healthz")
+async def require_not_draining(settings: SettingsDep) -> None:
+    """Raise Draining while the drain file of the settings exists."""
+    if settings.drain_file is not None and settings.drain_file.exists():
+        raise Draining("This server is about to stop. Send new requests to another one.")
+
+
+@router.get("/healthz", dependencies=[Depends(require_not_draining)])
 async def healthz() -> dict[str, str]:
-    """Check that the process answers, without a thread and without the database."""
+    """Check that the process answers and is not about to stop, without a thread and without the database."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", dependencies=[Depends(require_not_draining)])
 def readyz(request: Request, database: DatabaseDep) -> Ready:
     """Check that the database answers and has the schema of this version, or of a newer one.
 

@@ -1,4 +1,4 @@
-"""`make cluster`, `make cluster-down`, `make cluster-faults`, `make cluster-drill`."""
+"""`make cluster`, `make cluster-down`, `make cluster-faults`, `make cluster-drill`, `make cluster-upgrade`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tests.cluster.faults import faults
 from tests.cluster.hosts import ClusterError, down, inventory
 from tests.cluster.monitoring import check_monitoring
 from tests.cluster.up import up
+from tests.cluster.upgrade import upgrade
 
 
 def main() -> None:
@@ -21,10 +22,14 @@ def main() -> None:
                 down()
             case ["drill"]:
                 drill()
+            case ["upgrade", *before]:
+                upgrade(before[0] if before else None)
             case ["faults", *names]:
                 faults(names)
             case _:
-                sys.exit("usage: python -m tests.cluster up | down | drill | faults [NAME…]")
+                sys.exit(
+                    "usage: python -m tests.cluster up | down | drill | faults [NAME…] | upgrade [COMMIT]"
+                )
     except ClusterError as error:
         sys.exit(str(error))
 

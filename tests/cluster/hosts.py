@@ -21,7 +21,16 @@ from pathlib import Path
 from typing import Final
 
 from deploy.cluster.certificates import FOLDER, make_certificates
-from deploy.cluster.render import VALKEY_PORTS, Host, Inventory, read_inventory, read_secrets, render, write
+from deploy.cluster.render import (
+    DRAIN_SECONDS,
+    VALKEY_PORTS,
+    Host,
+    Inventory,
+    read_inventory,
+    read_secrets,
+    render,
+    write,
+)
 
 STATE: Final = Path("/var/tmp/aed-cluster")
 """Files of every host; outside of the checkout, since PostgreSQL's user must reach it."""
@@ -39,7 +48,7 @@ _POSTGRES_FOLDERS: Final = (
     "var/log/pgbackrest",
     "var/spool/pgbackrest",
 )
-_FOLDERS: Final = ("run/haproxy", "var/lib/etcd", "var/lib/valkey", "var/lib/aed", "var/log")
+_FOLDERS: Final = ("run/aed", "run/haproxy", "var/lib/etcd", "var/lib/valkey", "var/lib/aed", "var/log")
 
 
 class ClusterError(RuntimeError):
@@ -225,6 +234,21 @@ def start(host: Host, *names: str) -> None:
                 cwd=host.root,
                 start_new_session=True,
             )
+
+
+def stop_api(host: Host) -> None:
+    """Stop the API as its unit and drain.conf do: let balancers send new requests elsewhere, then SIGTERM."""
+    draining = Path(host.root, "run/aed/draining")
+    draining.touch()
+    time.sleep(DRAIN_SECONDS)  # as ExecStop
+    send(host, signal.SIGTERM, "aed serve")
+    eventually(f"the end of the API of {host.name}", lambda: not processes(host, "aed serve"))
+    draining.unlink()
+
+
+def stop_worker(host: Host) -> None:
+    send(host, signal.SIGTERM, "aed work")
+    eventually(f"the end of the worker of {host.name}", lambda: not processes(host, "aed work"))
 
 
 def kill(host: Host) -> None:

@@ -91,6 +91,11 @@ class Settings(BaseSettings):
         description="Folder in which the processes of one machine count together, such as /run/aed; "
         "with AED_PROCESSES `aed serve` makes its own",
     )
+    drain_file: Path | None = Field(
+        None,
+        description="While this file exists, such as /run/aed/draining, `/healthz` and `/readyz` are 503, so "
+        "that a load balancer sends new requests elsewhere; requests are still answered",
+    )
     threads: int = Field(8, ge=1, le=64, description="Number of requests that a process works on at once")
     # Measured: 40 threads give a p99 of 57-147 ms, 8 give 11-14 ms at the same throughput.
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="json for machines, console for people")
