@@ -34,6 +34,7 @@ from aed.http.problems import MAX_INSTANCE_CHARACTERS
 from aed.registry.changes import RegistryChange
 from aed.settings import LogFormat, Settings
 from tests import make
+from tests.apps import app_on
 from tests.cases import each_case
 from tests.make import PATIENT
 from tests.throwaway_postgres import throwaway_server
@@ -307,6 +308,21 @@ def test_a_connection_lost_while_committing_is_answered_503(office: TestClient, 
     assert_problem(answer, 503, "database-unavailable")
     assert int(answer.headers["Retry-After"]) > 0
     assert written(office) == 0, "and the next request has a fresh connection"
+
+
+@pytest.mark.one_engine("health checks of a process")
+def test_a_server_that_is_about_to_stop_says_so_to_load_balancers_and_answers_the_rest(
+    settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "draining"
+    with TestClient(app_on(settings.model_copy(update={"drain_file": file}))) as client:
+        assert client.get("/healthz").status_code == 200
+        file.touch()
+        for path in ("/healthz", "/readyz"):
+            assert_problem(client.get(path), 503, "draining")
+        assert client.get(NEAREST).status_code == 200
+        file.unlink()
+        assert client.get("/healthz").status_code == 200
 
 
 # --- unreachable database: PostgreSQL -------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`make cluster`, `make cluster-down`, `make cluster-faults`, `make cluster-drill`, `make cluster-upgrade`."""
+"""`make cluster`, and what begins so: `-down`, `-faults`, `-drill`, `-upgrade`."""
 
 from __future__ import annotations
 

@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 import yaml
 from deploy.cluster.certificates import make_certificates
-from deploy.cluster.render import SECRETS, Inventory, read_inventory, read_secrets, render, write
+from deploy.cluster.render import (
+    DRAIN_SECONDS,
+    SECRETS,
+    Inventory,
+    read_inventory,
+    read_secrets,
+    render,
+    write,
+)
 
 from tests.cluster.hosts import services_of
 
@@ -121,6 +129,21 @@ def test_haproxy_accepts_its_files(host: str, short_folder: Path) -> None:
 
     assert checked.returncode == 0, checked.stderr
     assert "WARNING" not in checked.stderr
+
+
+def test_an_api_that_drains_ends_what_is_under_way() -> None:
+    """Its 503 becomes 404, upon which a balancer only sends no more; at 503 it would cut sessions."""
+    files = render(read_inventory(), PASSWORDS)
+
+    unit = files["app1"]["etc/systemd/system/aed.service.d/drain.conf"]
+    drain_file = re.search(r"^AED_DRAIN_FILE=(.*)$", files["app1"]["etc/aed/aed.env"], re.MULTILINE)
+    assert drain_file is not None
+    assert f"touch {drain_file[1]} && sleep {DRAIN_SECONDS}" in unit
+    assert (
+        "set-status 404 if { var(txn.path) -m str /healthz } { status 503 }"
+        in (files["app1"]["etc/haproxy/haproxy.cfg"])
+    )
+    assert "http-check disable-on-404" in files["lb1"]["etc/haproxy/haproxy.cfg"]
 
 
 def test_keepalived_asks_haproxy_for_an_answer() -> None:

@@ -1,4 +1,4 @@
-"""`make cluster-upgrade`: upgrade the cluster from an earlier commit while it serves, and check each request."""
+"""`make cluster-upgrade`: upgrade the cluster from an earlier commit under load, and check each request."""
 
 from __future__ import annotations
 
@@ -42,9 +42,8 @@ def upgrade(before: str | None) -> None:
     enter(CLIENT)
     commit = _git("rev-parse", before or f"{_git('log', '-1', '--format=%H', '--', VERSIONS)}^")
     _put_before(hosts, commit)
-    say(
-        f"upgrading from {_git('log', '-1', '--format=%h %s', commit)}, schema {_head(BEFORE)} to {_head(Path())}"
-    )
+    say(f"from {_git('log', '-1', '--format=%h %s', commit)}")
+    say(f"schema {_head(BEFORE)} to {_head(Path())}")
     row = run(Fault("rolling upgrade", _roll, 5), hosts)
     say(table([row]))
     wrong = [name for name in MUST_BE_NOTHING if row.values[name]]
