@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,9 +15,13 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.permissions import Role
+from aed.database.geometry import position_of
 from aed.database.session import Database, read_session
 from aed.incidents.models import Alert, Incident, IncidentEvent
-from aed.incidents.rules import AlertState, IncidentOutcome, IncidentState
+from aed.incidents.rules import AlertState, Hazard, IncidentOutcome, IncidentState
+from aed.responders.models import ResponderPlace
+from aed.responders.rules import centre_of_cell
+from aed.settings import load_settings
 from tests import make
 from tests.make import PATIENT, north_of
 from tests.web.conftest import SignIn
@@ -186,3 +191,57 @@ def test_the_drawer_shows_the_arithmetic_of_the_kept_plan(board: TestClient, inc
     arrows = json.loads(re.findall(r'data-arrows="([^"]*)"', shown)[0].replace("&#34;", '"'))
     assert arrows["features"][0]["properties"] == {"kind": "patient", "name": ""}
     assert arrows["features"][0]["geometry"]["type"] == "Point"
+
+
+def test_a_way_of_a_person_who_has_not_accepted_begins_in_the_middle_of_their_area(
+    board: TestClient, incident: Incident, database: Database, session: Session
+) -> None:
+    def way() -> dict[str, Any]:
+        shown = board.get(f"/board/{incident.id}").text
+        arrows = json.loads(re.findall(r'data-arrows="([^"]*)"', shown)[0].replace("&#34;", '"'))
+        _, line = arrows["features"]
+        return {"answer": line["properties"]["answer"], "from": line["geometry"]["coordinates"][0]}
+
+    home = session.scalars(select(ResponderPlace.position)).one()
+    centre = centre_of_cell(position_of(home), load_settings().responder_cell_resolution)
+    session.commit()
+    before = way()
+    assert before["answer"] == "open"
+    assert before["from"] == [pytest.approx(centre.lon, abs=1e-6), pytest.approx(centre.lat, abs=1e-6)]
+    alert = alert_of(database, incident)
+    change(board, incident, do="reply", alert=f"{alert.id}:asked", reply="accept")
+    assert way()["answer"] == "accepted"
+
+
+def test_a_hazard_is_entered_and_calls_everybody_back(
+    board: TestClient, incident: Incident, database: Database
+) -> None:
+    refused = change(board, incident, do="hazard", hazard="explosion", hazard_note="Smell of gas")
+    assert refused.status_code == 422
+    assert 'value="Smell of gas"' in refused.text
+    assert (
+        change(board, incident, do="hazard", hazard="inform", hazard_note="Smell of gas").status_code == 303
+    )
+    assert "people see it before they accept: Smell of gas" in re.sub(r"\s+", " ", board.get("/board").text)
+    assert change(board, incident, do="hazard", hazard="nobody_is_sent").status_code == 303
+    after = stored(database, incident.id)
+    assert (after.hazard, after.hazard_note) == (Hazard.NOBODY_IS_SENT, None)
+    assert alert_of(database, incident).state is AlertState.STOPPED
+
+
+def test_a_report_of_another_patient_is_split_off(
+    board: TestClient, incident: Incident, database: Database
+) -> None:
+    assert 'value="split"' not in board.get("/board").text, "there is one report alone"
+    assert change(board, incident, do="split", report="none").status_code == 422
+    board.post("/board", data={"place": f"{incident.lat}, {incident.lon}", "case_number": "120-2"})
+    form = board.get("/board").text
+    report = re.findall(r'<option value="(\d+)" selected>120-2', form)[0]
+    wrong = change(board, incident, do="split", report=report, minutes="soon", address="3-502")
+    assert wrong.status_code == 422
+    assert 'value="3-502"' in wrong.text
+    done = change(board, incident, do="split", report=report, minutes="7", address="3-502", has_cpr="true")
+    new = stored(database, int(done.headers["location"].rpartition("-")[2]))
+    assert new.id != incident.id
+    assert (new.address, new.has_cpr, new.lat) == ("3-502", True, pytest.approx(incident.lat))
+    assert f'id="incident-{new.id}"' in board.get("/board").text

@@ -20,6 +20,7 @@ from aed.incidents import queries
 from aed.incidents.calls.steering import PlanningContext
 from aed.incidents.live.queries import devices_by_id, running_incidents, with_alerts
 from aed.incidents.permissions import require_incident_viewer
+from aed.incidents.plan.queries.rough_areas import people_in_reach
 from aed.incidents.plan.schemas import plan_out
 from aed.lookup.in_view import extent_of_devices
 from aed.lookup.named_places import KnownPlace, places_named
@@ -99,7 +100,9 @@ def show_why(request: Request, session: ReadSession, viewer: ViewerDep, incident
             each.device_id for each in (*shown.asked_before, *shown.asked) if each.device_id is not None
         }
         devices = devices_by_id(session, device_ids)
-        why = page.why_of(shown, running, devices, datum_of_map(request.app.state.settings))
+        settings: Settings = request.app.state.settings
+        areas = people_in_reach(session, viewer, incident, at=clock.now(), settings=settings)
+        why = page.why_of(shown, running, devices, areas, datum_of_map(settings))
     return render(
         request,
         "dispatch_board/why.html.jinja",
@@ -121,19 +124,19 @@ def amend_incident(
     incident_id: RowId,
     typed: Annotated[ChangeForm, Form()],
 ) -> Response:
-    """Do what a form of the incident asks for: hold, ask more, exclude, reply, correct, close."""
+    """Do what a form of the incident asks for: hold, ask more, exclude, reply, correct, split, close."""
     _require_person(viewer)
     queries.incident(session, viewer, incident_id)
     try:
         with session.begin_nested():
-            change_incident(session, viewer, incident_id, typed, now=_now(request))
+            shown_id = change_incident(session, viewer, incident_id, typed, now=_now(request))
     except (ValidationError, EntryProblem, AnsweredMeanwhile, AedError) as error:
         status, problem = _problem(request, error)
         session.expire_all()
         return _board(
             request, session, viewer, typed=typed, typed_for=incident_id, problem=problem, status=status
         )
-    return RedirectResponse(f"/board#incident-{incident_id}", 303)
+    return RedirectResponse(f"/board#incident-{shown_id}", 303)
 
 
 def _require_person(viewer: Viewer) -> None:
@@ -209,4 +212,5 @@ def _board(
         kinds=page.KINDS,
         replies=page.REPLIES,
         outcomes=page.OUTCOMES,
+        hazards=page.HAZARD_CHOICES,
     )

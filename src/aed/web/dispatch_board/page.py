@@ -41,6 +41,12 @@ HAZARDS: Final = {
     Hazard.INFORM: noop("Hazard at the scene: people see it before they accept"),
     Hazard.NOBODY_IS_SENT: noop("Hazard at the scene: nobody is sent"),
 }
+HAZARD_CHOICES: Final = {
+    Hazard.NONE: noop("No hazard: people are alerted as usual"),
+    Hazard.INFORM: noop("People are alerted, and warned before they accept"),
+    Hazard.NOBODY_IS_SENT: noop("Nobody is sent, and everybody is called back"),
+}
+"""What a dispatcher can enter about a hazard at the scene."""
 FAILURES: Final = {
     FetchFailure.NOT_THERE: noop("found no AED there"),
     FetchFailure.CANNOT_OPEN: noop("could not open the cabinet"),
@@ -77,6 +83,7 @@ GROUPS: Final[Mapping[str, tuple[str, frozenset[AlertState]]]] = {
     ),
 }
 """The order in which people are listed: heading and states."""
+HAS_ACCEPTED: Final = GROUPS["there"][1] | GROUPS["coming"][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,11 +257,21 @@ class Why:
     """Heading and people."""
     no_fetch: Words
     arrows: Mapping[str, Any]
-    """GeoJSON in the map's datum: the patient, and a line for each leg of a way."""
+    """GeoJSON in the map's datum: the patient, and a line for each way, with `answer`: accepted or open."""
 
 
-def why_of(plan: PlanOut, running: RunningIncident, devices: Mapping[int, Device], datum: Datum) -> Why:
-    """Return why a plan asks these people, as far as dispatchers may see it."""
+def why_of(
+    plan: PlanOut,
+    running: RunningIncident,
+    devices: Mapping[int, Device],
+    areas: Mapping[int, Position],
+    datum: Datum,
+) -> Why:
+    """Return why a plan asks these people, as far as dispatchers may see it.
+
+    `areas` has the middle of the rough area of people by their id: ways of those whose phone does not share
+    its location begin there.
+    """
     names = {each.person_id: each.name for each in running.shown.alerts}
 
     def planned(each: PlannedTaskOut) -> PlanLine:
@@ -281,29 +298,41 @@ def why_of(plan: PlanOut, running: RunningIncident, devices: Mapping[int, Device
         plan,
         [(heading, lines) for heading, lines in parts if lines],
         {"en": reason.en, "zh": reason.zh} if reason is not None else {},
-        _arrows([*plan.asked_before, *plan.asked], running, devices, datum),
+        _arrows([*plan.asked_before, *plan.asked], running, devices, areas, datum),
     )
 
 
 def _arrows(
-    tasks: Sequence[PlannedTaskOut], running: RunningIncident, devices: Mapping[int, Device], datum: Datum
+    tasks: Sequence[PlannedTaskOut],
+    running: RunningIncident,
+    devices: Mapping[int, Device],
+    areas: Mapping[int, Position],
+    datum: Datum,
 ) -> Mapping[str, Any]:
-    """Draw from the person, if their phone shares its location, over the AED to the patient."""
+    """Draw from the person over the AED to the patient.
 
-    def feature(kind: str, name: str, type_: str, coordinates: Any) -> dict[str, Any]:
+    The way begins where their phone is, which is known once they have accepted, and otherwise in the middle
+    of their rough area.
+    """
+
+    def feature(kind: str, name: str, type_: str, coordinates: Any, **more: str) -> dict[str, Any]:
         geometry = {"type": type_, "coordinates": coordinates}
-        return {"type": "Feature", "geometry": geometry, "properties": {"kind": kind, "name": name}}
+        return {"type": "Feature", "geometry": geometry, "properties": {"kind": kind, "name": name, **more}}
 
     incident = running.incident
     patient = _point(Position(incident.lat, incident.lon), datum)
     found = [feature("patient", "", "Point", patient)]
     places = {each.person_id: each.place.position for each in running.shown.alerts if each.place is not None}
+    coming = {each.person_id for each in running.shown.alerts if each.state in HAS_ACCEPTED}
     for task in tasks:
         way = [patient]
         if task.device_id is not None and task.device_id in devices:
             way.insert(0, _point(position_of(devices[task.device_id].position), datum))
         if (place := places.get(task.person_id)) is not None:
             way.insert(0, _point(Position(place.lat, place.lon), datum))
+        elif (area := areas.get(task.person_id)) is not None:
+            way.insert(0, _point(area, datum))
         if len(way) > 1:
-            found.append(feature(task.task.value, f"{task.person_id}", "LineString", way))
+            answer = "accepted" if task.person_id in coming else "open"
+            found.append(feature(task.task.value, f"{task.person_id}", "LineString", way, answer=answer))
     return {"type": "FeatureCollection", "features": found}

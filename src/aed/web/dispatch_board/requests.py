@@ -17,7 +17,7 @@ from aed.incidents import queries
 from aed.incidents.alerts.answers import take_reply
 from aed.incidents.calls import actions, corrections, steering
 from aed.incidents.calls.corrections import KnownLocation
-from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, LocationCorrection
+from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn, LocationCorrection, SplitReportIn
 from aed.incidents.calls.steering import PlanningContext
 from aed.incidents.models import Incident
 from aed.incidents.permissions import require_dispatcher
@@ -33,6 +33,7 @@ _COORDINATES: Final = re.compile(rf"{_NUMBER}[,，\s]{_NUMBER}({'|'.join(Datum)}
 _TEXT: Final = 300
 NO_PLACE: Final = noop("Choose the place of the patient: search for it, or point to it.")
 NO_NUMBER: Final = noop("Enter the minutes as a number.")
+NO_REPORT: Final = noop("Choose the report that is of another patient.")
 UNKNOWN_FORM: Final = noop("This form is unknown: load the page again.")
 
 
@@ -92,6 +93,10 @@ class ChangeForm(BaseModel):
     minutes: str = Field("", max_length=_TEXT)
     outcome: str = Field("", max_length=_TEXT)
     note: str = Field("", max_length=_TEXT)
+    hazard: str = Field("", max_length=_TEXT)
+    hazard_note: str = Field("", max_length=_TEXT)
+    report: str = Field("", max_length=_TEXT)
+    has_cpr: bool = False
 
 
 def position_in(text: str) -> Position | None:
@@ -247,6 +252,27 @@ def _ambulance(session: Session, who: Viewer, number: int, typed: ChangeForm, no
     )
 
 
+def _hazard(session: Session, who: Viewer, number: int, typed: ChangeForm, now: PlanningContext) -> object:
+    change = HazardIn.model_validate({"hazard": typed.hazard, "note": typed.hazard_note.strip() or None})
+    return steering.set_hazard(session, who, number, change, now=now)
+
+
+def _split(session: Session, who: Viewer, number: int, typed: ChangeForm, now: PlanningContext) -> Incident:
+    """Split off the report of another patient; what is left empty stays as the report has it."""
+    if not typed.report.isdecimal() or len(typed.report) > 18:
+        raise EntryProblem(NO_REPORT)
+    given: dict[str, Any] = {
+        "has_cpr": typed.has_cpr,
+        **_given(storey=typed.storey, address=typed.address, door_code=typed.door_code),
+    }
+    if typed.position.strip():
+        given["position"] = _required_position(typed.position)
+    if typed.minutes.strip():
+        given["ambulance_seconds"] = _seconds(typed.minutes)
+    change = SplitReportIn.model_validate(given)
+    return corrections.split_report(session, who, number, int(typed.report), change, now=now)
+
+
 def _close(session: Session, who: Viewer, number: int, typed: ChangeForm, now: PlanningContext) -> object:
     given = CloseIn.model_validate({"outcome": typed.outcome, "note": typed.note.strip() or None})
     return actions.close_incident(session, who, number, given.outcome, given.note, at=now.at)
@@ -261,17 +287,20 @@ CHANGES: Final[Mapping[str, _Action]] = {
     "reply": _reply,
     "correct": _correct,
     "ambulance": _ambulance,
+    "hazard": _hazard,
+    "split": _split,
     "close": _close,
 }
 
 
 def change_incident(
     session: Session, viewer: Viewer, incident_id: int, typed: ChangeForm, *, now: PlanningContext
-) -> None:
-    """Do what a form of a running incident asks for, by the action of the API.
+) -> int:
+    """Do what a form of a running incident asks for, by the action of the API; return the incident to show.
 
     Raises what that raises; ValidationError for what cannot be stored; EntryProblem for an unknown form.
     """
     if typed.do not in CHANGES:
         raise EntryProblem(UNKNOWN_FORM)
-    CHANGES[typed.do](session, viewer, incident_id, typed, now)
+    done = CHANGES[typed.do](session, viewer, incident_id, typed, now)
+    return done.id if isinstance(done, Incident) else incident_id

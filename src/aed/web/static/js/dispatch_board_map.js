@@ -29,9 +29,11 @@ export function showOnMap(board, drawer) {
   place.dataset.around = why ? drawer.dataset.href : "";
 }
 
-function arrowHead() {
+const STYLES = { accepted: { color: "#b3261e", dash: null }, open: { color: "#7a5c00", dash: [2, 1.5] } }; // as in the legend
+
+function arrowHead(color) {
   const pen = Object.assign(document.createElement("canvas"), { width: 32, height: 32 }).getContext("2d");
-  pen.fillStyle = "#b3261e";
+  pen.fillStyle = color;
   pen.beginPath();
   pen.moveTo(4, 4);
   pen.lineTo(30, 16);
@@ -42,13 +44,19 @@ function arrowHead() {
 
 place?.addEventListener("map", ({ detail }) => {
   ({ map, maplibre } = detail);
-  map.addImage("arrow-head", arrowHead(), { pixelRatio: 2 });
   map.addSource("arrows", { type: "geojson", data: EMPTY });
-  map.addLayer({ id: "arrows", type: "line", source: "arrows", paint: { "line-color": "#b3261e", "line-width": 4 }, layout: { "line-cap": "round" } });
-  map.addLayer({
-    id: "arrow-heads", type: "symbol", source: "arrows", filter: ["==", ["geometry-type"], "LineString"],
-    layout: { "symbol-placement": "line", "symbol-spacing": 60, "icon-image": "arrow-head", "icon-allow-overlap": true },
-  });
+  for (const [answer, { color, dash }] of Object.entries(STYLES)) {
+    const filter = ["==", ["get", "answer"], answer], paint = { "line-color": color, "line-width": 4 };
+    map.addImage(`arrow-head-${answer}`, arrowHead(color), { pixelRatio: 2 });
+    map.addLayer({
+      id: `arrows-${answer}`, type: "line", source: "arrows", filter,
+      paint: dash ? { ...paint, "line-dasharray": dash } : paint, layout: { "line-cap": dash ? "butt" : "round" },
+    });
+    map.addLayer({
+      id: `arrow-heads-${answer}`, type: "symbol", source: "arrows", filter,
+      layout: { "symbol-placement": "line", "symbol-spacing": 60, "icon-image": `arrow-head-${answer}`, "icon-allow-overlap": true },
+    });
+  }
   const board = document.getElementById("board");
   showOnMap(board, document.getElementById("drawer"));
   const first = board.querySelector(".chosen, article");
