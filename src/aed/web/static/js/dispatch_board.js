@@ -112,7 +112,9 @@ async function take(answer, { isOwn = false, asked = sent } = {}) {
     isWanted = true;
     return;
   }
-  morph(board, page.getElementById("board"));
+  const shown = page.getElementById("board"), joined = at("joined");
+  if (joined && !isOwn) shown.prepend(document.importNode(joined, true)); // stays until the dispatcher sends something else
+  morph(board, shown);
   [offset, seenAt, isLost] = [Date.parse(board.dataset.now) - Date.now(), Date.now(), false];
   title = page.title;
   if (!flashing) document.title = title;
