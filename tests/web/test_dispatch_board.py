@@ -243,5 +243,6 @@ def test_a_report_of_another_patient_is_split_off(
     done = change(board, incident, do="split", report=report, minutes="7", address="3-502", has_cpr="true")
     new = stored(database, int(done.headers["location"].rpartition("-")[2]))
     assert new.id != incident.id
-    assert (new.address, new.has_cpr, new.lat) == ("3-502", True, pytest.approx(incident.lat))
+    assert (new.address, new.has_cpr) == ("3-502", True)
+    assert new.lat == pytest.approx(incident.lat)
     assert f'id="incident-{new.id}"' in board.get("/board").text
