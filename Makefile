@@ -16,7 +16,7 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test quick screens fuzz mutants bench boards soak attack cluster cluster-down cluster-drill cluster-faults cluster-upgrade year clients check lint types contracts docs docs-catalogues words vendor lighthouse release lock clean
+.PHONY: help demo serve test quick screens fuzz mutants bench boards soak attack cluster cluster-down cluster-drill cluster-faults cluster-soak cluster-upgrade year clients check lint types contracts docs docs-catalogues words vendor lighthouse release lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-23s%s\n", $$1, $$2 }'
@@ -89,6 +89,9 @@ cluster-faults: ## break that cluster in each way under load, and print what was
 
 cluster-drill: ## destroy acknowledged checks of that cluster, and bring them back from pgBackRest
 	$(BIN)/python -m tests.cluster drill
+
+cluster-soak: ## load that cluster for half an hour while faults happen at random (MINUTES, PEOPLE, LOOKUPS, INCIDENTS, SEED)
+	$(BIN)/python -m tests.cluster soak
 
 cluster-upgrade: ## upgrade that cluster under load from an earlier commit (BEFORE; default: that before the newest migration)
 	$(BIN)/python -m tests.cluster upgrade $(BEFORE)

@@ -1,4 +1,4 @@
-"""`make cluster`, and what begins so: `-down`, `-faults`, `-drill`, `-upgrade`."""
+"""`make cluster`, and what begins so: `-down`, `-faults`, `-drill`, `-soak`, `-upgrade`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tests.cluster.drill import drill
 from tests.cluster.faults import faults
 from tests.cluster.hosts import ClusterError, down, inventory
 from tests.cluster.monitoring import check_monitoring
+from tests.cluster.soak import soak
 from tests.cluster.up import up
 from tests.cluster.upgrade import upgrade
 
@@ -22,14 +23,14 @@ def main() -> None:
                 down()
             case ["drill"]:
                 drill()
+            case ["soak"]:
+                soak()
             case ["upgrade", *before]:
                 upgrade(before[0] if before else None)
             case ["faults", *names]:
                 faults(names)
             case _:
-                sys.exit(
-                    "usage: python -m tests.cluster up | down | drill | faults [NAME…] | upgrade [COMMIT]"
-                )
+                sys.exit("usage: python -m tests.cluster up|down|drill|faults [NAME…]|soak|upgrade [COMMIT]")
     except ClusterError as error:
         sys.exit(str(error))
 

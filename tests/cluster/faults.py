@@ -258,7 +258,7 @@ def _called_twice(hosts: Inventory) -> int:
     return len(ask(hosts, query))
 
 
-def _delivered(hosts: Inventory) -> Counter[str]:
+def deliveries(hosts: Inventory) -> Counter[str]:
     """Count the deliveries of each message, by key, in the spool folders of all hosts."""
     files = [
         file
@@ -289,7 +289,7 @@ def run(fault: Fault, hosts: Inventory) -> Row:
     tokens = json.loads(TOKENS.read_text(encoding="ascii"))
     load = Load(web(hosts), tokens, tls_of(hosts.hosts[0]))
     started = datetime.now(UTC)
-    delivered_before = _delivered(hosts)
+    delivered_before = deliveries(hosts)
     with load.running():
         time.sleep(BEFORE_SECONDS)  # the load runs in threads
         began = time.monotonic()
@@ -304,7 +304,7 @@ def run(fault: Fault, hosts: Inventory) -> Row:
     _keep_history(fault, load.history, began)
     time.sleep(3)  # the worker sends the last messages
     cut = history.cut_off(load.history, at=broken_at) if fault.loses_connections else []
-    return _row(fault, hosts, load.history, began, ended, started, delivered_before, cut)
+    return row_of(fault.name, hosts, load.history, began, ended, started, delivered_before, cut)
 
 
 def _keep_history(fault: Fault, found: Sequence[Exchange], began: float) -> None:
@@ -318,8 +318,8 @@ def _keep_history(fault: Fault, found: Sequence[Exchange], began: float) -> None
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _row(
-    fault: Fault,
+def row_of(
+    name: str,
     hosts: Inventory,
     found: Sequence[Exchange],
     began: float,
@@ -329,14 +329,14 @@ def _row(
     cut: Sequence[Exchange],
 ) -> Row:
     rows = {work: stored(hosts, work) for work in WRITES}
-    delivered = _delivered(hosts) - delivered_before
+    delivered = deliveries(hosts) - delivered_before
     others = history.statuses(found)
     names = {status: "none" if status == history.NO_ANSWER else str(status) for status in others}
     without = sum(not each.has_retry_after for each in found)
     shown = [f"{names[status]}: {count}" for status, count in sorted(others.items())]
     shown += [f"{len(cut)} of these under way at the lost host"] if cut else []
     return Row(
-        fault.name,
+        name,
         {
             "lookup gap s": f"{history.longest_gap(found, [Work.LOOKUP], since=began, until=ended):.1f}",
             "write gap s": f"{history.longest_gap(found, WRITES, since=began, until=ended):.1f}",

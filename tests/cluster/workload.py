@@ -41,6 +41,7 @@ class Load:
     address: str
     tokens: Mapping[str, str]
     context: ssl.SSLContext
+    per_second: Mapping[Work, float] = field(default_factory=lambda: PER_SECOND)
     history: list[Exchange] = field(default_factory=list)
     incidents: dict[str, int] = field(default_factory=dict)
     """The incident of each acknowledged report, by key."""
@@ -64,7 +65,7 @@ class Load:
         with ThreadPoolExecutor(400) as pool:
             clocks = [
                 threading.Thread(target=self._keep_time, args=(pool, senders[work], rate), daemon=True)
-                for work, rate in PER_SECOND.items()
+                for work, rate in self.per_second.items()
             ]
             for each in clocks:
                 each.start()

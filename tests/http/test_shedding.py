@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from aed.errors import AedError
 from aed.http.problems import PROBLEM_TYPE, problem
-from aed.http.shedding import ShedLoad, Urgency, urgency_of
+from aed.http.shedding import LimitShare, ShedLoad, Urgency, urgency_of
 
 THREADS = 2
 SLOW = ("/v1/export/",)
@@ -93,6 +93,20 @@ def test_the_least_urgent_are_refused_at_once_and_incidents_are_not() -> None:
         assert (await site.client.get("/v1/devices")).status_code == 200, "once they are answered"
 
     asyncio.run(overload())
+
+
+def test_the_limits_shrink_where_lookups_are_slow_and_grow_again() -> None:
+    share = LimitShare(threads=8)
+
+    for _ in range(200):
+        share.note(found=96, seconds=1.0)
+    assert share.value == pytest.approx(0.3, abs=0.01), "29 of 96 are answered in 0.3 s"
+    for _ in range(200):
+        share.note(found=20, seconds=10.0)
+    assert share.value == pytest.approx(1 / 6), "two for each thread remain"
+    for _ in range(200):
+        share.note(found=2, seconds=3.0)
+    assert share.value == pytest.approx(1.0, abs=0.01), "one slow lookup is no overload"
 
 
 def test_a_client_that_repeats_too_early_waits_for_its_refusal_and_others_do_not(

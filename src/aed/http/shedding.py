@@ -1,8 +1,9 @@
 """Refuse the least urgent requests at once when too many are under way, so that the others stay quick.
 
 One count per process of the requests that wait for their answer. Each class of requests is refused from a
-count of its own, the least urgent first. Streams count until their first byte; files that are being received
-or sent do not count, since they last as long as the client's line.
+count of its own, the least urgent first. The counts shrink where answers are slow: a lookup that found 96
+others and took two seconds shows that 14 would have taken 0.3 s. Streams count until their first
+byte; files that are being received or sent do not count, since they last as long as the client's line.
 
 A client that repeats its request before the time in Retry-After waits a second for the next refusal:
 otherwise hundreds of them would keep the event loop busy with refusals, and each step of an accepted request
@@ -15,6 +16,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 from typing import Final
@@ -45,6 +47,12 @@ MAX_WAITING_PER_THREAD: Final[Mapping[Urgency, float]] = {
 A lookup takes about 2 ms: 96 of them wait a fifth of a second. A class of 60 people signs its attendance list
 at once, and none is refused.
 """
+LOOKUP_SECONDS: Final = 0.3
+"""How long a lookup may take under overload; where that needs fewer under way, more are refused."""
+MIN_SHARE: Final = 1 / 6
+"""The smallest part of the limits that remains: two lookups for each thread."""
+SMOOTHING: Final = 0.05
+"""Weight of the newest lookup in the share of the limits that are in force."""
 HOLD_SECONDS: Final = 1.0
 """How long a client waits for a refusal if it has repeated its request too early."""
 MAX_REFUSED_CLIENTS: Final = 10_000
@@ -70,6 +78,26 @@ def urgency_of(path: str) -> Urgency:
     return next((urgency for pattern, urgency in _PATHS if pattern.match(path)), Urgency.CHECK)
 
 
+@dataclass
+class LimitShare:
+    """The part of the limits that is in force, so that a lookup under overload takes about LOOKUP_SECONDS."""
+
+    threads: int
+    value: float = 1.0
+
+    def note(self, *, found: int, seconds: float) -> None:
+        """Adapt to a lookup that found others under way and took some time.
+
+        `found / seconds` requests were answered a second, so that `LOOKUP_SECONDS` times as many may be under
+        way. A lookup that found a thread free says that nobody waits.
+        """
+        share = 1.0
+        if found >= self.threads:
+            most = MAX_WAITING_PER_THREAD[Urgency.LOOKUP] * self.threads
+            share = min(1.0, found / max(seconds, 1e-3) * LOOKUP_SECONDS / most)
+        self.value = max(MIN_SHARE, self.value + (share - self.value) * SMOOTHING)
+
+
 class ShedLoad:
     """Answer 503 with Retry-After to requests beyond what their class may find under way.
 
@@ -86,6 +114,7 @@ class ShedLoad:
     ) -> None:
         self._app, self._slow_paths, self._answer = app, tuple(slow_paths), answer
         self._max_waiting = {each: most * threads for each, most in MAX_WAITING_PER_THREAD.items()}
+        self._share = LimitShare(threads=threads)
         self._waiting = 0
         self._refused_until: dict[object, float] = {}
         """When each refused client may repeat its request, by address and port."""
@@ -95,12 +124,13 @@ class ShedLoad:
             await self._app(scope, receive, send)
             return
         path = scope["path"]
-        if self._waiting >= self._max_waiting[urgency_of(path)]:
+        urgency = urgency_of(path)
+        if self._waiting >= self._max_waiting[urgency] * self._share.value:
             await self._refuse(scope, receive, send)
         elif path.startswith(self._slow_paths):
             await self._app(scope, receive, send)
         else:
-            await self._count(scope, receive, send)
+            await self._count(scope, receive, send, urgency)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         error = Overloaded("The server has too much to do. Try again in a few seconds.")
@@ -113,12 +143,14 @@ class ShedLoad:
         headers = {"Retry-After": str(error.retry_after_seconds)}
         await self._answer(Request(scope), error, headers)(scope, receive, send)
 
-    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_waiting = True
+    async def _count(self, scope: Scope, receive: Receive, send: Send, urgency: Urgency) -> None:
+        is_waiting, found, began = True, self._waiting, time.monotonic()
         self._waiting += 1
 
         def stop_waiting() -> None:
             nonlocal is_waiting
+            if is_waiting and urgency is Urgency.LOOKUP:
+                self._share.note(found=found, seconds=time.monotonic() - began)
             self._waiting -= is_waiting
             is_waiting = False
 
