@@ -329,6 +329,9 @@ WITHOUT_VERSION = {
     "POST /v1/devices/{device_id}/confirmations": 200,
     "POST /v1/devices/{device_id}/reports": 202,
     "POST /v1/devices/{device_id}/signals": 401,  # it is not sent with the device's own token
+    "POST /v1/devices/{device_id}/loan": 409,  # the other device is no spare
+    "PATCH /v1/devices/{device_id}/loan": 409,  # it is not lent
+    "DELETE /v1/devices/{device_id}/loan": 409,
     "POST /v1/devices/{device_id}/signal-token": 201,
     "DELETE /v1/devices/{device_id}/signal-token": 204,
     "POST /v1/signal-sources/{signal_source}/messages": 401,  # the request is not signed

@@ -108,6 +108,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /me/time-bank/orders": {"data": {"goods_id": "999999", "key": A_KEY}},
     "POST /desk/{estate_id}/devices/{device_id}": {"data": {"do": "preview"}},
     "POST /desk/{estate_id}/devices/{device_id}/signal-token": {"data": {"do": "make"}},
+    "POST /desk/{estate_id}/devices/{device_id}/loan": {"data": {"do": "return"}},
+    "POST /v1/devices/{device_id}/loan": {
+        "json": {"loaner_id": "other_device_id", "due_back_on": "2099-12-31", "reason": "Repair"}
+    },
     "POST /desk/{estate_id}/devices": {"data": {"do": "labels", "device": "1-1"}},
     "POST /desk/{estate_id}/queue": {"data": {"item": "nothing"}},
     "POST /desk/{estate_id}/people": {"data": {"name": "Wu Min", "phone": "138 0013 2999", "role": "keeper"}},

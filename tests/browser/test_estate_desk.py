@@ -13,6 +13,7 @@ from aed import clock
 from aed.accounts.permissions import Role
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
+from aed.upkeep.rules import short_number
 from aed.upkeep.signals.actions import NewSignal, receive_signal
 from aed.upkeep.signals.rules import ReadingKind, Readings
 from tests import make
@@ -145,3 +146,33 @@ def test_spares_come_in_go_out_and_are_to_be_ordered(
     stock.locator("summary").nth(2).click()
     stock.locator("button[value=withdraw]").click()
     expect(stock).to_have_count(0)
+
+
+def test_a_spare_aed_stands_in_for_one_at_repair_and_is_returned(
+    open_page: OpenPage, view: View, site: Site, manager: tuple[int, str]
+) -> None:
+    estate_id, key = manager
+    with site.database.write_sessions() as session, session.begin():
+        estate = session.get_one(Estate, estate_id)
+        out = {"state": "out_of_service", "out_of_service_reason": f"备用 {view}"}
+        lobby = make.device(session, of=estate, place_zh=f"北门 {view}", place_en=f"North gate {view}")
+        spare = make.device(session, of=estate, **out)
+        code, spare_code = short_number(lobby.id), short_number(spare.id)
+        address = f"/desk/{estate_id}/devices/{lobby.id}"
+    page = open_page(session_key=key)
+    page.goto(f"{address}#loan")
+    page.locator("#loaner_id").select_option(str(spare.id))
+    page.locator("#due_back_on").fill("2099-12-31")
+    page.locator("#loan_reason").fill("送修")
+    check(page, view, "estate-desk-loan")
+    page.locator("button[value=lend]").click()
+    expect(page.locator("#loan")).to_contain_text(spare_code)
+    check(page, view, "estate-desk-lent")
+    page.goto(f"/d/{code}")
+    check(page, view, "device-away")
+    page.locator("p#loan a").click()
+    expect(page.locator("p#loan")).to_contain_text(code)
+    check(page, view, "device-stands-in")
+    page.goto(f"{address}#loan")
+    page.locator("button[value=return]").click()
+    expect(page.locator("#loaner_id")).to_be_visible()

@@ -672,3 +672,37 @@ def test_a_manager_undoes_the_end_of_a_role(
         select(RoleGrant.role).where(RoleGrant.person_id == keeper_id, RoleGrant.revoked_at.is_(None))
     )
     assert list(held) == [Role.KEEPER]
+
+
+def test_a_manager_lends_a_spare_and_the_pages_say_which_one_stands_in(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Person
+) -> None:
+    out = {"state": "out_of_service", "out_of_service_reason": "备用机，库房"}
+    lobby, spare = make.device(session, of=estate, place_zh="大堂"), make.device(session, of=estate, **out)
+    browser, path = browser_of(manager.id), f"/desk/{estate.id}/devices/{lobby.id}"
+    loan = {"do": "lend", "loaner_id": str(spare.id), "due_back_on": "2099-12-31", "reason": "送修"}
+    assert "备用机，库房" in browser.get(path).text
+    assert browser_of(None).post(f"{path}/loan", data=loan).status_code == 401
+
+    refused = browser.post(f"{path}/loan", data=loan | {"due_back_on": "", "reason": "主板坏了"})
+    assert refused.status_code == 422
+    assert re.search(r'id="loan-problem">[^<]+<', refused.text)
+    assert 'value="主板坏了"' in refused.text
+    assert browser.post(f"{path}/loan", data=loan).status_code == 303
+    assert browser.post(f"{path}/loan", data=loan).status_code == 409
+    code, spare_code = short_number(lobby.id), short_number(spare.id)
+    assert spare_code in browser.get(path).text
+    listed = browser.get(f"/desk/{estate.id}", params={"lang": "zh-CN"}).text
+    assert f"已外送，由AED {spare_code}顶替" in listed
+    assert f"顶替AED {code}" in listed
+    stranger = browser_of(None)
+    assert f'href="/d/{spare_code}"' in stranger.get(f"/d/{code}").text
+    assert code in stranger.get(f"/d/{spare_code}").text
+
+    extended = {"do": "extend", "version": "1", "due_back_on": "2099-11-30"}
+    assert browser.post(f"{path}/loan", data=extended).status_code == 303
+    assert browser.post(f"{path}/loan", data={"do": "return", "version": "1"}).status_code == 412
+    assert browser.post(f"{path}/loan", data={"do": "return", "version": "2"}).status_code == 303
+    session.rollback()
+    assert session.scalars(select(Device.place_zh).where(Device.id == spare.id)).one() is None
+    assert 'id="loan"' not in stranger.get(f"/d/{code}").text

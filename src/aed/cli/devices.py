@@ -13,8 +13,10 @@ from aed.cli.fields import Fields, fields_in, taking
 from aed.cli.rows import MAX_ID, SHOWN, After, Id, RowKind, add_commands
 from aed.cli.screen import say, table
 from aed.registry.devices import actions as device_actions
+from aed.registry.devices import loans
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.cabinet_codes import CabinetCodeIn, set_cabinet_code
+from aed.registry.devices.loans import LoanIn
 from aed.registry.devices.schemas import (
     ConsumableAmend,
     ConsumableIn,
@@ -88,6 +90,25 @@ def cabinet_code(device_id: Id, given: Fields) -> None:
     with cli_transaction() as session:
         set_cabinet_code(session, operator(), device_id, new.code, at=clock.now())
         say("The code is stored, encrypted." if new.code is not None else "The code is removed.")
+
+
+@devices_group.command("lend", cls=taking(LoanIn))
+def lend_device(device_id: Id, given: Fields) -> None:
+    """Let a spare device stand in for one that is away: loaner_id=7 due_back_on=2026-11-30 reason=repair"""
+    new = fields_in(LoanIn, given)
+    with cli_transaction() as session:
+        loan = loans.lend_device(session, operator(), device_id, new, at=clock.now())
+        say(f"Device {loan.loaner_id} stands in for device {device_id} until {loan.due_back_on}.")
+
+
+@devices_group.command("return-loaner")
+def return_loaner(device_id: Id) -> None:
+    """End the loan of a device: it and its loaner are as before."""
+    with cli_transaction() as session:
+        found = loans.loan_of(session, operator(), device_id)
+        version = found.version if found is not None else 0
+        loan = loans.return_loaner(session, operator(), device_id, version=version, at=clock.now())
+        say(f"Device {loan.loaner_id} is returned, and device {loan.device_id} has its place again.")
 
 
 @devices_group.command("list")

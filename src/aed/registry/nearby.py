@@ -233,7 +233,10 @@ OUT_OF_SERVICE_NEAREST = "ix_devices_out_of_service_nearest"
 
 @lru_cache(maxsize=512)
 def nearest_out_of_service(dialect: Dialect, viewer: Viewer) -> NearestQuery[OutOfService]:
-    """Return the compiled statement for the nearest devices out of service that this viewer may see."""
+    """Return the compiled statement for the nearest devices out of service that this viewer may see.
+
+    Devices with a loaner at their place are left out.
+    """
     inner = select(
         Device.id,
         latitude(Device.position).label("lat"),
@@ -246,6 +249,7 @@ def nearest_out_of_service(dialect: Dialect, viewer: Viewer) -> NearestQuery[Out
         visible_to(viewer, Device),
         visible_to(viewer, Device, outside_sharing_hours=True),
         Device.state == inline_text(DeviceState.OUT_OF_SERVICE),
+        Device.loaner_id.is_(None),
     )
     return nearest_first(
         dialect,

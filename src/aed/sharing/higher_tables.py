@@ -24,6 +24,8 @@ DEVICES: Final = table(
     column("published_position", String),
     column("agreement_id", BigIntId),
     column("audience_changes_at", UtcDateTime),
+    column("loaner_id", BigIntId),
+    column("stands_in_for_id", BigIntId),
     column("opening_hours", Text),
     column("place_en", Text),
     column("place_zh", Text),

@@ -126,6 +126,8 @@ class DueKind(StrEnum):
     """The device is quarantined; a check that resolves the reason returns it to service."""
     END_OF_LIFE = "end_of_life"
     """The device is to be replaced: its maker supports it no longer. It is offered all the same."""
+    LOAN = "loan"
+    """The loaner is to be returned: the device for which it stands in should be back."""
 
 
 class Fact(StrEnum):

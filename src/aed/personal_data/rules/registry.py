@@ -20,6 +20,14 @@ REGISTRY_TABLES: Final = (
         shown=("id", "source", "source_id", "place_en", "place_zh"),
     ),
     PersonalTable(
+        "loans",
+        "loaner_keeper_id",
+        Erasure.BLANKED,
+        "who is responsible for a loaner once it is returned",
+        blank={"loaner_keeper_id": None},
+        shown=("id", "loaner_id"),
+    ),
+    PersonalTable(
         "import_drafts",
         "person_id",
         Erasure.DELETED,

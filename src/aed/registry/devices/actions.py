@@ -26,6 +26,7 @@ from aed.registry.changes import (
     require_not_null,
 )
 from aed.registry.devices import queries as device_queries
+from aed.registry.devices.loans import PLACE_INPUTS, end_loan, follow_place, require_not_lent
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.origins import BY_HAND, Origin, Origins, attributes_of, origins_in
 from aed.registry.devices.rules import EXPIRY, ConsumableState, DeviceState
@@ -125,6 +126,7 @@ def amend_device(
             field="state",
             out_of_service_reason=device.out_of_service_reason,
         )
+    require_not_lent(device, change.model_fields_set)
     if device.agreement_id is not None and change.audience not in (None, device.audience):
         raise Conflict(
             "The audience of this device is decided by the parties of agreement {agreement_id}. Amend, "
@@ -144,6 +146,8 @@ def amend_device(
     record_manual_origin(session, device, attributes_of(amended), at=at)
     if "audience" in amended:
         share_actions.record_by_register(session, who, device_id=device.id, at=at)
+    if change.model_fields_set & PLACE_INPUTS:
+        follow_place(session, who, device, at=at)
     return device
 
 
@@ -167,10 +171,11 @@ def _without_storey[Given: (DeviceIn, DeviceAmend)](given: Given) -> Given:
 
 
 def withdraw_device(session: Session, who: Viewer, device_id: int, *, version: int, at: datetime) -> Device:
-    """Withdraw a device; its history stays."""
+    """Withdraw a device; its history stays. A loan of it ends."""
     device = device_queries.device(session, who, device_id)
     require_estate_manager(who, device.estate_id, region_id=device.region_id)
     require_version(device, version)
+    end_loan(session, who, device, at=at)
     device.state, device.out_of_service_reason = DeviceState.WITHDRAWN, None
     record_amendment(session, who, device, at=at)
     flush_or_conflict(session, "The device cannot be withdrawn.", None)

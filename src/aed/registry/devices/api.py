@@ -27,8 +27,10 @@ from aed.http.parameters import (
 )
 from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.devices import actions as actions
+from aed.registry.devices import loans
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.cabinet_codes import CabinetCodeIn, CabinetCodeOut, cabinet_code, set_cabinet_code
+from aed.registry.devices.loans import LoanAmend, LoanIn, LoanOut
 from aed.registry.devices.rules import DeviceState
 from aed.registry.devices.schemas import (
     ConsumableAmend,
@@ -133,6 +135,60 @@ def withdraw_device(
     actions.withdraw_device(
         session, viewer, device_id, version=version_from_if_match(if_match), at=clock.now()
     )
+
+
+@router.get("/devices/{device_id}/loan")
+def get_loan(session: ReadSession, viewer: ViewerDep, device_id: RowId, response: Response) -> LoanOut | None:
+    """Get the loan in which a device is away or stands in for another; null if there is none.
+
+    For those who keep the device.
+    """
+    loan = loans.loan_of(session, viewer, device_id)
+    if loan is None:
+        return None
+    set_etag(response, loan.version)
+    return LoanOut.of(loan)
+
+
+@router.post("/devices/{device_id}/loan", status_code=201)
+def lend_device(
+    session: WriteSession, viewer: ViewerDep, device_id: RowId, new: LoanIn, response: Response
+) -> LoanOut:
+    """Let a spare device stand in for one that is away. For those who keep both.
+
+    The loaner takes over place, hours, way in, keeper and audience, and the lookup finds it there. The device
+    that is away is out of service until the loaner is returned.
+    """
+    loan = loans.lend_device(session, viewer, device_id, new, at=clock.now())
+    set_created(response, f"/v1/devices/{device_id}/loan", version=loan.version)
+    return LoanOut.of(loan)
+
+
+@router.patch("/devices/{device_id}/loan")
+def amend_loan(
+    session: WriteSession,
+    viewer: ViewerDep,
+    device_id: RowId,
+    change: LoanAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> LoanOut:
+    """Agree on another last day of a loan. For those who keep the device."""
+    version = version_from_if_match(if_match)
+    loan = loans.amend_loan(session, viewer, device_id, change, version=version, at=clock.now())
+    set_etag(response, loan.version)
+    return LoanOut.of(loan)
+
+
+@router.delete("/devices/{device_id}/loan", status_code=204)
+def return_loaner(
+    session: WriteSession, viewer: ViewerDep, device_id: RowId, if_match: IfMatch = None
+) -> None:
+    """Return a loaner: both devices are as before the loan. For those who keep the device.
+
+    `If-Match` is the version of the loan.
+    """
+    loans.return_loaner(session, viewer, device_id, version=version_from_if_match(if_match), at=clock.now())
 
 
 @router.get("/devices/{device_id}/history")

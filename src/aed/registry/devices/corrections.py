@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.registry.changes import amended_fields, flush_or_conflict, record_amendment, record_creation
 from aed.registry.devices.actions import put_fields, record_manual_origin
+from aed.registry.devices.loans import PLACE_INPUTS
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.origins import attributes_of
 from aed.registry.devices.rules import EXPIRY, ConsumableState, replaced_by
@@ -44,8 +45,17 @@ def replace_consumable(
 def amend_from_check(
     session: Session, who: Viewer, device: Device, change: DeviceAmend, *, at: datetime
 ) -> None:
-    """Amend the device with the fields that a check found."""
-    put_fields(session, device, change, set(change.model_fields_set), device.estate)
+    """Amend the device with the fields that a check found.
+
+    What it found about the place of a loaner amends the device that is away, too.
+    """
+    names = set(change.model_fields_set)
+    if device.stands_in_for_id is not None and names & PLACE_INPUTS:
+        away = session.get_one(Device, device.stands_in_for_id)  # visibility: its loaner is checked
+        put_fields(session, away, change, names & PLACE_INPUTS, device.estate)
+        record_amendment(session, who, away, at=at)
+        flush_or_conflict(session, "The device cannot be changed to these values.", None)
+    put_fields(session, device, change, names, device.estate)
     amended = amended_fields(device)
     record_amendment(session, who, device, at=at)
     flush_or_conflict(session, "The device cannot be changed to these values.", None)

@@ -28,6 +28,7 @@ from aed.registry.changes import (
     record_note,
 )
 from aed.registry.devices.actions import checked_reason, put_fields, put_origins
+from aed.registry.devices.loans import PLACE_INPUTS, end_loan, follow_place
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.origins import Origin, Origins
 from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceState
@@ -165,6 +166,7 @@ def withdraw_duplicate(session: Session, who: Viewer, device_id: int, *, same_as
     """Withdraw a device as a duplicate of another, which its history names."""
     require_administrator(who)
     superfluous = session.get_one(Device, device_id)  # visibility: for an administrator
+    end_loan(session, who, superfluous, at=at)
     superfluous.state, superfluous.out_of_service_reason = DeviceState.WITHDRAWN, None
     record_amendment(session, who, superfluous, at=at)
     record_note(session, who, superfluous, {"same_device_as": [None, same_as]}, at=at)
@@ -273,6 +275,8 @@ def _amend(
     devices = [known.devices[each.device_id or 0] for each in given]
     outcomes: list[PutOutcome] = []
     for each, device in zip(given, devices, strict=True):
+        if each.is_withdrawn:
+            end_loan(session, who, device, at=at)
         _amend_from_list(session, device, each.device, known)
         if each.is_withdrawn:
             device.state, device.out_of_service_reason = DeviceState.WITHDRAWN, None
@@ -282,6 +286,8 @@ def _amend(
         "One of these devices is already registered for its source, or has values that cannot be stored.",
         "source_id",
     )
+    for device in devices:
+        follow_place(session, who, device, at=at)
     for number in _put_expiry(session, who, given, devices, at):
         outcomes[number] = PutOutcome.CHANGED
     for each, device in zip(given, devices, strict=True):
@@ -291,9 +297,14 @@ def _amend(
 
 
 def _amend_from_list(session: Session, device: Device, given: DeviceIn, known: _RegisteredDevices) -> None:
+    names = given.model_fields_set & set(DeviceAmend.model_fields) - {"keeper"}
+    if device.loaner_id is not None or device.stands_in_for_id is not None:  # lists know nothing of loans
+        names -= {"state", "out_of_service_reason"}
+    if device.stands_in_for_id is not None:
+        put_fields(session, device, given, names - PLACE_INPUTS, None)
+        return
     device.region_id, estate = known.belonging(given, device)
     device.estate_id = estate.id if estate is not None else None
-    names = given.model_fields_set & set(DeviceAmend.model_fields) - {"keeper"}
     put_fields(session, device, given, names, estate)
     if "keeper" in given.model_fields_set and given.keeper is None:
         device.keeper, device.keeper_id = None, None

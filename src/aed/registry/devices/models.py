@@ -104,6 +104,13 @@ class Device(Versioned, Table):
     silent_since: Mapped[datetime | None]
     """The last signal of its monitor, once that is too long ago. Its last check does not count meanwhile, so
     whether it is ready is unknown. Kept in step by `aed.upkeep.signals`."""
+    loaner_id: Mapped[int | None] = mapped_column(BigIntId)
+    """The device that stands in at its place while it is away. Not a foreign key, like `agreement_id`.
+
+    Kept in step with `Loan`, like the next column.
+    """
+    stands_in_for_id: Mapped[int | None] = mapped_column(BigIntId)
+    """The device that is away, whose place this one has taken."""
     origins: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     """The source of each attribute, see `origins`. Empty: all come from `source`."""
 
@@ -129,6 +136,48 @@ class CabinetCode(Table):
     code: Mapped[str] = mapped_column(Encrypted("cabinet_codes.code"))
     set_at: Mapped[datetime]
     set_by: Mapped[str] = mapped_column(String(200))
+
+
+class Loan(Versioned, Table):
+    """A device that is away, and the loaner that stands in at its place until it is back."""
+
+    __tablename__ = "loans"
+    __table_args__ = (
+        CheckConstraint("device_id <> loaner_id", name="two_devices"),
+        CheckConstraint("(returned_at IS NULL) = (returned_by IS NULL)", name="returned_by_somebody"),
+        Index(
+            "uq_loans_away",
+            "device_id",
+            unique=True,
+            postgresql_where=text("returned_at IS NULL"),
+            sqlite_where=text("returned_at IS NULL"),
+        ),
+        Index(
+            "uq_loans_standing_in",
+            "loaner_id",
+            unique=True,
+            postgresql_where=text("returned_at IS NULL"),
+            sqlite_where=text("returned_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    """The device that is away."""
+    loaner_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    """The device that stands in for it."""
+    reason: Mapped[str] = mapped_column(Text)
+    """Why the device is away."""
+    lent_at: Mapped[datetime]
+    lent_by: Mapped[str] = mapped_column(String(200))
+    due_back_on: Mapped[date]
+    """The last day of the loan that was agreed."""
+    loaner_before: Mapped[dict[str, Any]]
+    """Where the loaner was before, and why it was out of service; see `loans.PLACE_FIELDS`."""
+    loaner_keeper_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    """The keeper of the loaner before."""
+    returned_at: Mapped[datetime | None]
+    returned_by: Mapped[str | None] = mapped_column(String(200))
 
 
 class Consumable(Versioned, Table):

@@ -115,6 +115,10 @@ def readiness_on(
     return Readiness.UNCHECKED
 
 
+AWAY: Final = "away, a loaner stands in; 外送中，备用机顶替"
+"""Why a device is out of service that was in service when a loaner took its place."""
+
+
 class Access(StrEnum):
     """Whether a device is accessible at a moment."""
 

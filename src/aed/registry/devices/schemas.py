@@ -232,6 +232,8 @@ class DeviceOut(BaseModel):
     published_position: PublishedPosition
     state: DeviceState
     out_of_service_reason: str | None
+    loaner_id: Id | None = Field(description="The device that stands in for it while it is away")
+    stands_in_for_id: Id | None = Field(description="The device that is away, whose place this one has taken")
     last_checked_on: date | None
     first_expiry: date | None
     consumables: list[ConsumableOut]
@@ -286,6 +288,8 @@ class DeviceOut(BaseModel):
             published_position=PublishedPosition(device.published_position),
             state=device.state,
             out_of_service_reason=device.out_of_service_reason,
+            loaner_id=device.loaner_id,
+            stands_in_for_id=device.stands_in_for_id,
             last_checked_on=device.last_checked_on,
             first_expiry=min(
                 (item.expires_on for item in device.consumables if item.kind in REQUIRED_CONSUMABLES),

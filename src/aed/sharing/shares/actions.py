@@ -61,18 +61,20 @@ def refresh_due_devices(session: Session, *, at: datetime) -> int:
 def refresh_devices(session: Session, device_ids: Collection[int], *, at: datetime) -> int:
     """Derive the audience of these devices at `at` and store it; return how many changed.
 
-    1. Derive it from the shares (`rules.audience_at`). Devices without shares stay as they are.
+    1. Derive it from the shares (`rules.audience_at`). Devices without shares stay as they are. A loaner has
+       the shares of the device that is away.
     2. A device that is out on a call keeps its audience until the call is settled.
     3. A step up waits until enough devices of the estate are ready and the device's check is not overdue.
     4. Store the result, with a new version, and record the change in the device's history.
     """
     session.flush()
     session.expire_all()
-    terms = terms_of(session, device_ids)
+    rows = devices_to_refresh(session, device_ids)
+    terms = terms_of(session, {row.stands_in_for_id or row.id for row in rows})
     unready: dict[int, frozenset[int]] = {}
     changed = 0
-    for row in devices_to_refresh(session, device_ids):
-        shares = terms.get(row.id, [])
+    for row in rows:
+        shares = terms.get(row.stands_in_for_id or row.id, [])
         if not shares:
             continue
         now = _stored(row)

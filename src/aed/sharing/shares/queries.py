@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, case, exists, func, select
+from sqlalchemy import Row, Select, and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.regions.models import Region
@@ -83,15 +83,18 @@ def _insured(insurance: dict[str, Any], time_zone: str) -> Insured:
 
 
 def devices_to_refresh(session: Session, device_ids: Collection[int]) -> list[Row[Any]]:
-    """Lock and return these devices with what is derived, and whether they are out on a call.
+    """Lock and return these devices and their loaners: what is derived, and whether they are out on a call.
 
     visibility: for deriving audiences; nothing is shown.
     """
     is_out = exists().where(ALERTS.c.out_device_id == DEVICES.c.id, ALERTS.c.device_settled_at.is_(None))
+    loaners = select(DEVICES.c.loaner_id).where(
+        DEVICES.c.id.in_(device_ids), DEVICES.c.loaner_id.is_not(None)
+    )
     return list(
         session.execute(
             select(*DEVICES.c, is_out.label("is_out"))
-            .where(DEVICES.c.id.in_(device_ids))
+            .where(or_(DEVICES.c.id.in_(device_ids), DEVICES.c.id.in_(loaners)))
             .order_by(DEVICES.c.id)
             .with_for_update(of=DEVICES)
         )

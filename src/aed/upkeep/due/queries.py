@@ -34,7 +34,7 @@ from aed.accounts.visibility import managed_by, visible_to
 from aed.database.compiled import inline_text
 from aed.errors import InvalidInput
 from aed.registry.changes import RegistryChange
-from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.models import Consumable, Device, Loan
 from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceState
 from aed.registry.estates.models import Estate
 from aed.upkeep.checks.queries import all_in_force, has_no_approval
@@ -72,6 +72,8 @@ class DueDevice:
     last_checked_on: date | None
     manufactured_on: date | None
     end_of_life_on: date | None
+    loan_ends_on: date | None
+    """The last day of the loan of a loaner."""
     time_zone: str
 
 
@@ -153,6 +155,8 @@ def duties_of(
         )
         if ends_on is not None:
             found.append(Due(device.id, DueKind.END_OF_LIFE, ends_on))
+        if device.loan_ends_on is not None:
+            found.append(Due(device.id, DueKind.LOAN, device.loan_ends_on))
     found += _expiring(session, chosen)
     found += _to_be_brought_back(session, devices, chosen)
     wanted = frozenset(due_kinds)
@@ -243,6 +247,10 @@ def is_due_before(
         ),
         func.coalesce(Device.end_of_life_on < day, false()),
         and_(
+            Device.stands_in_for_id.is_not(None),
+            exists().where(Loan.loaner_id == Device.id, Loan.returned_at.is_(None), Loan.due_back_on < day),
+        ),
+        and_(
             Device.is_quarantined,
             exists().where(
                 Quarantine.device_id == Device.id,
@@ -295,6 +303,12 @@ def _chosen(session: Session, viewer: Viewer, device_filter: DeviceFilter) -> Se
 
 def _devices(session: Session, viewer: Viewer, chosen: Select[int]) -> dict[int, DueDevice]:
     """Return the chosen devices by id. Raises InvalidInput for more than MAX_DEVICES."""
+    loan_ends_on = (
+        select(Loan.due_back_on)
+        .where(Loan.loaner_id == Device.id, Loan.returned_at.is_(None))
+        .correlate(Device)
+        .scalar_subquery()
+    )
     rows: Sequence[Row[*tuple[Any, ...]]] = session.execute(
         select(
             Device.id,
@@ -311,6 +325,7 @@ def _devices(session: Session, viewer: Viewer, chosen: Select[int]) -> dict[int,
             Device.last_checked_on,
             Device.manufactured_on,
             Device.end_of_life_on,
+            case((Device.stands_in_for_id.is_not(None), loan_ends_on)),
             func.coalesce(Estate.time_zone, Region.time_zone),
         )
         .join(Region, Region.id == Device.region_id)

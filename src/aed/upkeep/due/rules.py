@@ -21,6 +21,7 @@ DUE_WORDS: Final = {
     DueKind.CARTRIDGE: ("replace combined cartridge", "更换电极电池盒"),
     DueKind.RETURN: ("return to service", "恢复使用"),
     DueKind.END_OF_LIFE: ("replace AED", "更换整机"),
+    DueKind.LOAN: ("return loaner", "归还备用机"),
 }
 CALENDAR_KINDS: Final = tuple(each for each in DueKind if each is not DueKind.GLANCE)
 """Daily glances are left out of calendars."""

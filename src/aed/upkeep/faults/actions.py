@@ -14,8 +14,9 @@ from aed.accounts.permissions import Viewer, is_insider
 from aed.errors import Conflict, TooBusy
 from aed.registry.changes import flush_or_conflict, record_amendment
 from aed.registry.devices import queries as device_queries
+from aed.registry.devices.loans import open_loan
 from aed.registry.devices.models import Device
-from aed.registry.devices.rules import DeviceState
+from aed.registry.devices.rules import AWAY, DeviceState
 from aed.upkeep.faults import queries
 from aed.upkeep.faults.schemas import ReportIn
 from aed.upkeep.labels.queries import labelled_device
@@ -64,7 +65,7 @@ def begin_quarantines(
             note=note,
             by_check_id=check.id if check is not None else None,
             by_report_id=report.id if report is not None else None,
-            reason_before=_by_hand(device, active),
+            reason_before=_by_hand(session, device, active),
         )
         session.add(quarantine)
         active.append(quarantine)
@@ -104,7 +105,7 @@ def begin_recall(
         since=at,
         note=recall.reference,
         recall_id=recall.id,
-        reason_before=_by_hand(device, others),
+        reason_before=_by_hand(session, device, others),
     )
     session.add(quarantine)
     session.flush()
@@ -140,11 +141,18 @@ def lift_quarantines(
     _update_device_state(session, who, device, left, at=at, by_hand=by_hand)
 
 
-def _by_hand(device: Device, active: Collection[Quarantine]) -> str | None:
+def _by_hand(session: Session, device: Device, active: Collection[Quarantine]) -> str | None:
     """Return why the device was taken out of service manually, or None.
 
-    That reason is restored when the last quarantine is lifted.
+    That reason is restored when the last quarantine is lifted; for a loaner, once it was returned.
+
+    visibility: of a device that the caller quarantines.
     """
+    if device.stands_in_for_id is not None and not active:
+        loan = open_loan(session, device)
+        return loan.loaner_before["out_of_service_reason"] if loan is not None else None
+    if device.out_of_service_reason == AWAY:
+        return None
     was_out = not active and device.state is DeviceState.OUT_OF_SERVICE
     return device.out_of_service_reason if was_out else None
 
@@ -158,8 +166,15 @@ def _update_device_state(
     at: datetime,
     by_hand: str | None = None,
 ) -> None:
-    """Update the device's state, which lookups and lists read, from its active quarantines."""
+    """Update the device's state, which lookups and lists read, from its active quarantines.
+
+    A device that is away stays out of service until its loaner is returned; a loaner is in service.
+    """
     device.is_quarantined = bool(active)
+    if device.stands_in_for_id is not None:
+        by_hand = None
+    elif device.loaner_id is not None:
+        by_hand = by_hand or AWAY
     if device.state is not DeviceState.WITHDRAWN:
         reason = "; ".join(_in_words(each.reason for each in active)) if active else by_hand
         device.state = DeviceState.OUT_OF_SERVICE if reason is not None else DeviceState.IN_SERVICE

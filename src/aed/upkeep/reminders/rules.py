@@ -14,7 +14,13 @@ from aed.upkeep.due.rules import DUE_WORDS
 from aed.upkeep.rules import DueKind, ReminderAnswer, ReminderLevel
 
 EXPIRING: Final = frozenset({DueKind.PADS, DueKind.CHILD_PADS, DueKind.BATTERY, DueKind.CARTRIDGE})
-REMINDED: Final = EXPIRING | {DueKind.CHECK, DueKind.SERVICE, DueKind.RETURN, DueKind.END_OF_LIFE}
+REMINDED: Final = EXPIRING | {
+    DueKind.CHECK,
+    DueKind.SERVICE,
+    DueKind.RETURN,
+    DueKind.END_OF_LIFE,
+    DueKind.LOAN,
+}
 """What people are reminded of. Glances are left out: a missed one is due again the next day."""
 
 
@@ -47,14 +53,15 @@ def thresholds_before(due_kind: DueKind, by: Reminding) -> tuple[int, ...]:
     """Return the days before the due date at which to remind, the longest first; the last is 0.
 
     Consumables and new devices have to be ordered, so their reminders start earliest (by default 90 days). A
-    service is booked a month ahead and a check needs a week. A quarantined device is due at once.
+    service is booked a month ahead; a check and the return of a loaner need a week.
+    A quarantined device is due at once.
     """
     match due_kind:
         case DueKind.PADS | DueKind.CHILD_PADS | DueKind.BATTERY | DueKind.CARTRIDGE | DueKind.END_OF_LIFE:
             return by.days_before
         case DueKind.SERVICE:
             return tuple(days for days in by.days_before if days <= 30)
-        case DueKind.CHECK:
+        case DueKind.CHECK | DueKind.LOAN:
             return tuple(days for days in by.days_before if days <= 7)
         case DueKind.RETURN | DueKind.GLANCE:
             return (0,)

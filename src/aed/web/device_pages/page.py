@@ -125,6 +125,10 @@ class DeviceCard:
     """Photos of checks of which the viewer may choose one to show."""
     signals: Signals | None
     """For those who keep it."""
+    loaner_code: str
+    """The number of the AED that stands in for it while it is away, or nothing."""
+    stands_in_for_code: str
+    """The number of the AED for which it stands in, or nothing."""
 
 
 def card_of(found: DeviceFacts, *, at: datetime, is_wechat: bool) -> DeviceCard:
@@ -172,6 +176,10 @@ def card_of(found: DeviceFacts, *, at: datetime, is_wechat: bool) -> DeviceCard:
         else None,
         choices=[_photo_shown(each, f"/v1/photos/{each.id}", found) for each in found.choices],
         signals=signals_of(found.monitor, at=at),
+        loaner_code=short_number(device.loaner_id) if device.loaner_id is not None else "",
+        stands_in_for_code=short_number(device.stands_in_for_id)
+        if device.stands_in_for_id is not None
+        else "",
     )
 
 

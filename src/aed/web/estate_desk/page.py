@@ -129,6 +129,10 @@ class DeviceLine:
     second_person: str
     """Who approved the last check that needed it."""
     awaits_approval: bool
+    loaner_code: str
+    """The number of the AED that stands in for it, or nothing."""
+    stands_in_for_code: str
+    """The number of the AED for which it stands in, or nothing."""
 
     @property
     def is_overdue(self) -> bool:
@@ -189,7 +193,14 @@ def _line(found: DeviceReadiness, dues: list[Due], read: ReadDevices, *, at: dat
         warnings=warnings_of(read.monitors.get(device.id)),
         second_person=read.second_people.get(approval.decided_by_id or 0, "") if approval is not None else "",
         awaits_approval=approval is not None and approval.state is ApprovalState.WAITING,
+        loaner_code=number_or_nothing(device.loaner_id),
+        stands_in_for_code=number_or_nothing(device.stands_in_for_id),
     )
+
+
+def number_or_nothing(device_id: int | None) -> str:
+    """Return the number of a device's label, or nothing for none."""
+    return short_number(device_id) if device_id is not None else ""
 
 
 def time_zone_of(device: Device) -> str:
@@ -283,6 +294,31 @@ def fields_of(device: Device) -> dict[str, str]:
 
 LABELS: Final = FIELD_NAMES | {"opening_hours": FIELD_NAMES["hours"], "keeper": FIELD_NAMES["keeper_name"]}
 """The labels of the form by the names of the fields of a `DeviceAmend`."""
+
+
+LOAN_LABELS: Final = {
+    "loaner_id": noop("Spare AED"),
+    "due_back_on": noop("Last day of the loan"),
+    "reason": noop("Why it is away"),
+}
+"""The labels of the form of a loan by the names of its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpareDevice:
+    """A spare device to choose from."""
+
+    id: int
+    code: str
+    model: str
+    why: str
+    """Why it is out of service, as it was entered."""
+
+
+def spare_of(device: Device) -> SpareDevice:
+    """Return a spare device to choose from."""
+    model = " ".join(each for each in (device.maker, device.model) if each)
+    return SpareDevice(device.id, short_number(device.id), model, device.out_of_service_reason or "")
 
 
 def hours_in(fields: Mapping[str, str]) -> str | None:

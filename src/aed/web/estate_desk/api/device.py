@@ -20,6 +20,8 @@ from aed.hours.evaluation import parse_hours
 from aed.http.parameters import RowId
 from aed.http.query import ANY_PARAMETER
 from aed.registry.devices import actions as device_actions
+from aed.registry.devices import loans
+from aed.registry.devices.loans import LoanAmend, LoanIn
 from aed.registry.devices.models import Device
 from aed.registry.devices.schemas import DeviceAmend
 from aed.registry.devices.undo import undo_change
@@ -30,7 +32,7 @@ from aed.upkeep.signals.queries import monitors_of
 from aed.web.estate_desk import page, queries
 from aed.web.estate_desk.actions import require_person
 from aed.web.estate_desk.page import MAX_VALUE
-from aed.web.form_fields import fields_by_name, problem_in
+from aed.web.form_fields import Text, fields_by_name, problem_in
 from aed.web.language import language_of
 from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.signals import signals_of
@@ -57,7 +59,7 @@ def show_device_form(
     if viewer.person_id is None:
         return to_sign_in(f"/desk/{estate_id}/devices/{device_id}")
     device = _device(session, viewer, estate_id, device_id)
-    return _device_page(request, session, device, page.fields_of(device))
+    return _device_page(request, session, viewer, device, page.fields_of(device))
 
 
 @router.post("/desk/{estate_id}/devices/{device_id}")
@@ -80,7 +82,9 @@ def amend_device(
         if (hours := page.hours_in(typed)) is not None:
             parse_hours(hours)
         if fields.get("do") == "preview":
-            return _device_page(request, session, device, typed, was=was, version=version, is_preview=True)
+            return _device_page(
+                request, session, viewer, device, typed, was=was, version=version, is_preview=True
+            )
         change = DeviceAmend.model_validate(page.amendment_of(typed, changed.keys()))
         with session.begin_nested():
             device_actions.amend_device(session, viewer, device_id, change, version=version, at=clock.now())
@@ -89,11 +93,11 @@ def amend_device(
         device = _device(session, viewer, estate_id, device_id)
         now = page.fields_of(device)
         clashes = page.clashes_of(now | changed, now, changed.keys())
-        return _device_page(request, session, device, now | changed, status=409, clashes=clashes)
+        return _device_page(request, session, viewer, device, now | changed, status=409, clashes=clashes)
     except ValidationError as error:
         problem = problem_in(error, page.LABELS, language_of(request))
         return _device_page(
-            request, session, device, typed, was=was, version=version, status=422, problem=problem
+            request, session, viewer, device, typed, was=was, version=version, status=422, problem=problem
         )
     except AedError as error:
         if error.status not in (409, 422):
@@ -102,7 +106,15 @@ def amend_device(
         device = _device(session, viewer, estate_id, device_id)
         problem = detail_of(error, language_of(request))
         return _device_page(
-            request, session, device, typed, was=was, version=version, status=error.status, problem=problem
+            request,
+            session,
+            viewer,
+            device,
+            typed,
+            was=was,
+            version=version,
+            status=error.status,
+            problem=problem,
         )
     return RedirectResponse(f"/desk/{estate_id}#device-{device_id}", 303)
 
@@ -138,7 +150,59 @@ def change_signal_token(
         signal_actions.revoke_token(session, viewer, device_id, at=clock.now())
         return RedirectResponse(f"/desk/{estate_id}/devices/{device_id}#signal-token", 303)
     token = signal_actions.make_token(session, viewer, device_id, at=clock.now())
-    return _device_page(request, session, device, page.fields_of(device), token=token)
+    return _device_page(request, session, viewer, device, page.fields_of(device), token=token)
+
+
+@router.post("/desk/{estate_id}/devices/{device_id}/loan")
+def change_loan(
+    request: Request,
+    session: WriteSession,
+    viewer: FormViewerDep,
+    estate_id: RowId,
+    device_id: RowId,
+    do: Annotated[Literal["lend", "extend", "return"], Form()],
+    version: Annotated[int, Form(ge=0, le=2**31)] = 0,
+    loaner_id: Text = "",
+    due_back_on: Text = "",
+    reason: Text = "",
+) -> Response:
+    """Let a spare AED stand in for this one, change the last day of the loan, or return the loaner."""
+    require_person(viewer)
+    _device(session, viewer, estate_id, device_id)
+    typed = {"loaner_id": loaner_id, "due_back_on": due_back_on, "reason": reason}
+    given = {name: value.strip() for name, value in typed.items() if value.strip()}
+    at, language = clock.now(), language_of(request)
+    try:
+        with session.begin_nested():
+            if do == "lend":
+                new = LoanIn.model_validate(given)
+                loans.lend_device(session, viewer, device_id, new, at=at)
+            elif do == "extend":
+                day = given.get("due_back_on", "")
+                change = LoanAmend.model_validate({"due_back_on": day})
+                loans.amend_loan(session, viewer, device_id, change, version=version, at=at)
+            else:
+                loans.return_loaner(session, viewer, device_id, version=version, at=at)
+    except ValidationError as error:
+        problem, status = problem_in(error, page.LOAN_LABELS, language), 422
+    except AedError as error:
+        if error.status not in (409, 412, 422):
+            raise
+        problem, status = detail_of(error, language), error.status
+    else:
+        return RedirectResponse(f"/desk/{estate_id}/devices/{device_id}#loan", 303)
+    session.expunge_all()
+    device = _device(session, viewer, estate_id, device_id)
+    return _device_page(
+        request,
+        session,
+        viewer,
+        device,
+        page.fields_of(device),
+        status=status,
+        loan_problem=problem,
+        loan_typed=typed,
+    )
 
 
 def _device(session: Session, viewer: Viewer, estate_id: int, device_id: int) -> Device:
@@ -160,6 +224,7 @@ def _was(fields: dict[str, str]) -> dict[str, str] | None:
 def _device_page(
     request: Request,
     session: Session,
+    viewer: Viewer,
     device: Device,
     typed: dict[str, str],
     *,
@@ -170,10 +235,14 @@ def _device_page(
     clashes: list[page.Clash] | None = None,
     is_preview: bool = False,
     token: str | None = None,
+    loan_problem: str = "",
+    loan_typed: dict[str, str] | None = None,
 ) -> Response:
     today = clock.now().astimezone(ZoneInfo(page.time_zone_of(device))).date()
     hours: str | None = page.hours_in(typed) if is_preview else device.opening_hours
     monitor = monitors_of(session, [device.id]).get(device.id)
+    loan = loans.open_loan(session, device)
+    spares = loans.spare_devices(session, viewer, device.estate_id) if device.estate_id else []
     root = request.app.state.settings.public_url or str(request.base_url).rstrip("/")
     return render(
         request,
@@ -195,4 +264,9 @@ def _device_page(
         entries=page.ENTRIES,
         week=week_of(hours, today, queries.calendar_of(session, device)),
         is_preview=is_preview,
+        loan=loan,
+        other_code=page.number_or_nothing(device.loaner_id or device.stands_in_for_id),
+        spares=[page.spare_of(each) for each in spares if each.id != device.id],
+        loan_problem=loan_problem,
+        loan_typed=loan_typed or {},
     )
