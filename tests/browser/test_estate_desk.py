@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from aed import clock
 from aed.accounts.permissions import Role
+from aed.database.geometry import position_of
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.upkeep.rules import short_number
@@ -154,9 +155,11 @@ def test_a_spare_aed_stands_in_for_one_at_repair_and_is_returned(
     estate_id, key = manager
     with site.database.write_sessions() as session, session.begin():
         estate = session.get_one(Estate, estate_id)
-        out = {"state": "out_of_service", "out_of_service_reason": f"备用 {view}"}
-        lobby = make.device(session, of=estate, place_zh=f"北门 {view}", place_en=f"North gate {view}")
-        spare = make.device(session, of=estate, **out)
+        there = session.scalars(select(Device.position).where(Device.estate_id == estate_id).limit(1)).one()
+        given = {"of": estate, "at": position_of(there)}
+        lobby = make.device(session, **given, place_zh=f"北门 {view}", place_en=f"North gate {view}")
+        reason = f"备用 {view}"
+        spare = make.device(session, **given, state="out_of_service", out_of_service_reason=reason)
         code, spare_code = short_number(lobby.id), short_number(spare.id)
         address = f"/desk/{estate_id}/devices/{lobby.id}"
     page = open_page(session_key=key)

@@ -44,7 +44,7 @@ from aed.lookup.arrival import Basis
 from aed.notifications import outbox
 from aed.notifications.models import EndpointRow, WechatConsent
 from aed.notifications.rules import Channel
-from aed.registry.devices.models import Device
+from aed.registry.devices.models import Device, Loan
 from aed.registry.estates.models import Estate, ResidenceRequest, SavedFilter
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate
@@ -241,6 +241,21 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
             decided_at=NOW,
             decided_by_id=person.id,
             decided_by=name,
+        )
+    )
+    spare = make.device(session)
+    session.add(
+        Loan(
+            device_id=device.id,
+            loaner_id=spare.id,
+            reason="repair",
+            lent_at=NOW,
+            lent_by=name,
+            due_back_on=NOW.date(),
+            loaner_before={},
+            loaner_keeper_id=person.id,
+            returned_at=NOW,
+            returned_by=name,
         )
     )
     session.merge(Confirmation(device_id=device.id, fact=Fact.HOURS, at=NOW, by_id=person.id, by_name=name))

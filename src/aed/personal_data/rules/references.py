@@ -49,6 +49,8 @@ ACTOR_COLUMNS: Final = (
     ("assessment_attempts", "assessed_by"),
     ("audit_log", "who"),
     ("cabinet_codes", "set_by"),
+    ("loans", "lent_by"),
+    ("loans", "returned_by"),
     ("device_monitors", "key_made_by"),
     ("signal_sources", "created_by"),
     ("calendar_addresses", "created_by"),

@@ -151,6 +151,7 @@ def spare_devices(session: Session, viewer: Viewer, estate_id: int) -> list[Devi
                 Device.state == DeviceState.OUT_OF_SERVICE,
                 Device.is_quarantined.is_(False),
                 Device.loaner_id.is_(None),
+                Device.stands_in_for_id.is_(None),
                 Device.agreement_id.is_(None),
             )
             .order_by(Device.id)
@@ -299,10 +300,14 @@ def require_not_lent(device: Device, names: frozenset[str] | set[str]) -> None:
 def _device(session: Session, who: Viewer, device_id: int, new: LoanIn) -> Device:
     try:
         return device_queries.device(session, who, device_id, for_update=True)
-    except NotFound as error:
+    except NotFound:
         if device_id != new.loaner_id:
             raise
-        raise NotFound(error.detail, field="loaner_id") from None
+        raise NotFound(
+            "Device {device_id} does not exist, or you may not see it.",
+            field="loaner_id",
+            device_id=device_id,
+        ) from None
 
 
 def _today(device: Device, at: datetime) -> date:

@@ -135,7 +135,7 @@ THINGS: Final = {
     "issuers": noop("Issuer"),
     "policies": noop("Rules of checks"),
     "recalls": noop("Recall"),
-    "loans": noop("Loaner"),
+    "loans": noop("Loan of a spare AED"),
     "spare_stocks": noop("Spare pads and batteries"),
     "inspection_rounds": noop("Inspection round"),
 }
