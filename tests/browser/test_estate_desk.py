@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import count
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -156,7 +157,7 @@ def test_a_spare_aed_stands_in_for_one_at_repair_and_is_returned(
     with site.database.write_sessions() as session, session.begin():
         estate = session.get_one(Estate, estate_id)
         there = session.scalars(select(Device.position).where(Device.estate_id == estate_id).limit(1)).one()
-        given = {"of": estate, "at": position_of(there)}
+        given: dict[str, Any] = {"of": estate, "at": position_of(there)}
         lobby = make.device(session, **given, place_zh=f"北门 {view}", place_en=f"North gate {view}")
         reason = f"备用 {view}"
         spare = make.device(session, **given, state="out_of_service", out_of_service_reason=reason)

@@ -176,6 +176,7 @@ def test_the_export_has_rows_of_every_table_and_nothing_of_others(session: Sessi
         "check_approvals",
         "goods_orders",
         "ledger_entries",
+        "loans",
         "patient_outcomes",
         "role_grants",
         "service_events",

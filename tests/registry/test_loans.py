@@ -170,7 +170,7 @@ def test_the_lookup_finds_the_loaner_where_the_device_that_is_away_was(
 def test_a_device_takes_part_in_one_loan_at_a_time(
     session: Session, estate: Estate, lobby: Device, spare: Device
 ) -> None:
-    given = {"of": estate, "state": "out_of_service", "out_of_service_reason": "备用"}
+    given: dict[str, Any] = {"of": estate, "state": "out_of_service", "out_of_service_reason": "备用"}
     other, gym = make.device(session, **given), make.device(session, of=estate)
     lend(session, lobby, spare)
 
@@ -185,7 +185,7 @@ def test_a_device_takes_part_in_one_loan_at_a_time(
 def test_only_a_usable_spare_of_the_region_stands_in(
     session: Session, estate: Estate, lobby: Device, spare: Device
 ) -> None:
-    out = {"state": "out_of_service", "out_of_service_reason": "备用"}
+    out: dict[str, Any] = {"state": "out_of_service", "out_of_service_reason": "备用"}
     in_service = make.device(session, of=estate)
     expired = make.device(session, of=estate, pads_expire_on=TODAY - DAY, **out)
     elsewhere = make.device(session, in_region="CN-31", **out)
@@ -324,7 +324,7 @@ def test_a_loaner_whose_former_keeper_was_erased_gets_no_keeper_back(
     session: Session, estate: Estate, lobby: Device
 ) -> None:
     keeper = {"name": "Li", "phone": "+86 571 0000 0002"}
-    out = {"state": "out_of_service", "out_of_service_reason": "备用"}
+    out: dict[str, Any] = {"state": "out_of_service", "out_of_service_reason": "备用"}
     spare = make.device(session, of=estate, keeper=keeper, **out)
     lend(session, lobby, spare)
     former = session.get_one(Person, session.scalars(select(Loan.loaner_keeper_id)).one())

@@ -677,7 +677,7 @@ def test_a_manager_undoes_the_end_of_a_role(
 def test_a_manager_lends_a_spare_and_the_pages_say_which_one_stands_in(
     browser_of: SignIn, session: Session, estate: Estate, manager: Person
 ) -> None:
-    out = {"state": "out_of_service", "out_of_service_reason": "备用机，库房"}
+    out: dict[str, Any] = {"state": "out_of_service", "out_of_service_reason": "备用机，库房"}
     lobby, spare = make.device(session, of=estate, place_zh="大堂"), make.device(session, of=estate, **out)
     browser, path = browser_of(manager.id), f"/desk/{estate.id}/devices/{lobby.id}"
     loan = {"do": "lend", "loaner_id": str(spare.id), "due_back_on": "2099-12-31", "reason": "送修"}
