@@ -697,6 +697,9 @@ def test_a_manager_lends_a_spare_and_the_pages_say_which_one_stands_in(
     assert f"顶替AED {code}" in listed
     stranger = browser_of(None)
     assert f'href="/d/{spare_code}"' in stranger.get(f"/d/{code}").text
+    in_chinese = stranger.get(f"/d/{code}", params={"lang": "zh-CN"}).text
+    assert "外送中，备用机顶替" in in_chinese
+    assert "a loaner stands in" not in in_chinese
     assert code in stranger.get(f"/d/{spare_code}").text
 
     extended = {"do": "extend", "version": "1", "due_back_on": "2099-11-30"}

@@ -115,7 +115,9 @@ def readiness_on(
     return Readiness.UNCHECKED
 
 
-AWAY: Final = "away, a loaner stands in; 外送中，备用机顶替"
+AWAY_WORDS: Final = ("away, a loaner stands in", "外送中，备用机顶替")
+"""English, Chinese."""
+AWAY: Final = "; ".join(AWAY_WORDS)
 """Why a device is out of service that was in service when a loaner took its place."""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.fields import FreeText, Id
-from aed.registry.devices.rules import DeviceState, Readiness
+from aed.registry.devices.rules import AWAY, AWAY_WORDS, DeviceState, Readiness
 from aed.upkeep.faults.queries import DeviceReadiness
 from aed.upkeep.models import FaultReport, Quarantine
 from aed.upkeep.rules import (
@@ -85,8 +85,9 @@ class ReadinessOut(BaseModel):
             if device.state is DeviceState.WITHDRAWN:
                 reason.append(UnusableReasonOut(reason="withdrawn", en="removed", zh="已撤除"))
             else:
-                reason_text = device.out_of_service_reason or ""
-                reason.append(UnusableReasonOut(reason="out_of_service", en=reason_text, zh=reason_text))
+                by_hand = device.out_of_service_reason or ""
+                en, zh = AWAY_WORDS if by_hand == AWAY else (by_hand, by_hand)
+                reason.append(UnusableReasonOut(reason="out_of_service", en=en, zh=zh))
         if found.readiness is Readiness.OUT_ON_CALL:
             reason.append(
                 UnusableReasonOut(reason="out_on_call", en="in use for an emergency", zh="急救呼叫中")
