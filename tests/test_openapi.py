@@ -330,7 +330,7 @@ WITHOUT_VERSION = {
     "POST /v1/devices/{device_id}/reports": 202,
     "POST /v1/devices/{device_id}/signals": 401,  # it is not sent with the device's own token
     "POST /v1/devices/{device_id}/loan": 409,  # the other device is no spare
-    "PATCH /v1/devices/{device_id}/loan": 409,  # it is not lent
+    "PATCH /v1/devices/{device_id}/loan": 428,  # it is not lent: there is no version to send
     "DELETE /v1/devices/{device_id}/loan": 409,
     "POST /v1/devices/{device_id}/signal-token": 201,
     "DELETE /v1/devices/{device_id}/signal-token": 204,
