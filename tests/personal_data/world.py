@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -483,7 +483,13 @@ def _mentioned_in_lists(session: Session, kept: Device) -> None:
     for number, (name, phone) in enumerate(
         [(NAME, "139 0013 9123"), (NAME, None), (NAME, "+86 10 0000 0000"), ("Somebody Else", PHONE)], 1
     ):
-        fields = {"place_en": "Lobby", "keeper_name": name} | ({"keeper_phone": phone} if phone else {})
+        fields: dict[str, Any] = {
+            "lat": PATIENT.lat,
+            "lon": PATIENT.lon,
+            "place_en": "Lobby",
+            "keeper_name": name,
+        }
+        fields |= {"keeper_phone": phone} if phone else {}
         session.add(
             SourceRecord(
                 source="town",

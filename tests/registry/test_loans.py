@@ -350,6 +350,25 @@ def test_the_return_of_a_loaner_is_due_on_the_last_day_of_the_loan(
         assert session.scalar(select(late).where(Device.id == spare.id)) == is_due
 
 
+def test_a_device_that_is_away_is_not_due_for_a_check_before_its_return(
+    session: Session, estate: Estate, lobby: Device, spare: Device
+) -> None:
+    def due() -> set[int]:
+        found = duties(
+            session, ADMINISTRATOR, DeviceFilter(), at=NOW, within_days=60, due_kinds=[DueKind.CHECK]
+        )
+        return {each.device_id for each in found.dues}
+
+    late = is_due_before(
+        session, TODAY + 60 * DAY, estate_id=estate.id, time_zone="Asia/Shanghai", today=TODAY
+    )
+    lend(session, lobby, spare)
+    assert due() == set(session.scalars(select(Device.id).where(late))) == {spare.id}
+
+    give_back(session, lobby)
+    assert lobby.id in due()
+
+
 def amend(session: Session, device: Device, day: date, *, version: int) -> Loan:
     change = LoanAmend(due_back_on=day)
     return loans.amend_loan(session, ADMINISTRATOR, device.id, change, version=version, at=NOW)

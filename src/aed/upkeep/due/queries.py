@@ -74,6 +74,8 @@ class DueDevice:
     end_of_life_on: date | None
     loan_ends_on: date | None
     """The last day of the loan of a loaner."""
+    is_away: bool
+    """Whether a loaner stands in for it: then there is nothing to check until it is back."""
     time_zone: str
 
 
@@ -149,7 +151,8 @@ def duties_of(
     for device in devices.values():
         terms = terms_of(device.estate_id, device.maker, device.model)
         since = registered.get(device.id, today[device.id])
-        found += _due_checks(device.id, terms, done[device.id], since)
+        if not device.is_away:
+            found += _due_checks(device.id, terms, done[device.id], since)
         ends_on = end_of_life(
             device.end_of_life_on, manufactured_on=device.manufactured_on, life_years=terms.life_years
         )
@@ -212,6 +215,8 @@ def is_due_before(
         )
         return or_(*made, registered)
 
+    is_here = Device.loaner_id.is_(None)
+
     def by_terms(terms: Terms) -> ColumnElement[bool]:
         found: list[ColumnElement[bool]] = []
         if terms.check_days is not None:
@@ -219,11 +224,11 @@ def is_due_before(
             kinds = (CheckKind.CHECK, CheckKind.SERVICE)
             listed = func.coalesce(Device.last_checked_on >= last, false())
             known = or_(Device.last_checked_on.is_not(None), known_before(day, *kinds))
-            found.append(and_(not_(listed), not_(done_since(last, *kinds)), known))
+            found.append(and_(is_here, not_(listed), not_(done_since(last, *kinds)), known))
         if terms.service_months is not None:
             last = first_not_due(day, terms.service_months)
             kind = CheckKind.SERVICE
-            found.append(and_(not_(done_since(last, kind)), known_before(last, kind)))
+            found.append(and_(is_here, not_(done_since(last, kind)), known_before(last, kind)))
         if terms.life_years is not None:
             made_before = first_not_due(day, 12 * terms.life_years)
             was_made = func.coalesce(Device.manufactured_on < made_before, false())
@@ -326,6 +331,7 @@ def _devices(session: Session, viewer: Viewer, chosen: Select[int]) -> dict[int,
             Device.manufactured_on,
             Device.end_of_life_on,
             case((Device.stands_in_for_id.is_not(None), loan_ends_on)),
+            Device.loaner_id.is_not(None),
             func.coalesce(Estate.time_zone, Region.time_zone),
         )
         .join(Region, Region.id == Device.region_id)
