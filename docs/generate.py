@@ -255,6 +255,8 @@ def formats_page() -> str:
         "csv": "The project's own CSV",
         "xlsx": "The project's own workbook",
         "geojson": "The project's own GeoJSON",
+        "kml": "The project's own KML",
+        "gpkg": "The project's own GeoPackage",
         "osm-geojson": "OpenStreetMap, GeoJSON",
         "osm-csv": "OpenStreetMap, CSV of tags",
         "osm-pbf": "OpenStreetMap, extract",

@@ -26,13 +26,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import TokenRole
-from aed.database.session import Database, open_database
+from aed.database.session import Database, open_database, read_session
 from aed.errors import NotSignedIn
 from aed.exports.api import files as exports_api
 from aed.exports.api.files import ExportResponse
 from aed.exports.formats.tables import COLUMNS
 from aed.exports.formats.writing import chosen, exported
-from aed.exports.queries import EVERYTHING, every_device
+from aed.exports.queries import EVERYTHING, devices, every_device
 from aed.exports.rules import ExportFormat
 from aed.imports.devices.actions import import_devices
 from aed.imports.estates import import_estates
@@ -52,6 +52,7 @@ SERIAL, KEEPER, PHONE, GUARD = "SN-4711", "Keeper Wang", "+86 571 0333 4444", "+
 SECRETS = (SERIAL, KEEPER, PHONE, GUARD)
 PUBLIC, HIDDEN = "The open lobby", "The hidden stair"
 OWN = (ExportFormat.CSV, ExportFormat.XLSX, ExportFormat.GEOJSON)
+READ_BACK = (*OWN, ExportFormat.KML, ExportFormat.GEOPACKAGE)
 OF_DEVICES = [form for form in ExportFormat if form is not ExportFormat.ESTATES]
 
 
@@ -260,6 +261,10 @@ def _full_register(session: Session) -> None:
         maker="+Maker",
         model="-2",
         serial="0012",
+        registration_number="国械注准20213080123",
+        udi_di="06901234567892",
+        manufactured_on=date(2021, 3, 1),
+        end_of_life_on=date(2031, 2, 28),
         keeper={"name": "=Wang", "phone": "+86 571 0333 4444"},
         audience="neighbours",
         state="out_of_service",
@@ -299,7 +304,7 @@ def empty(tmp_path: Path, spatialite_template: Path) -> Iterator[Database]:
     database.close()
 
 
-@pytest.mark.parametrize("form", OWN)
+@pytest.mark.parametrize("form", READ_BACK)
 def test_the_whole_register_is_exported_and_imported_unchanged(
     session: Session, database: Database, empty: Database, tmp_path: Path, form: ExportFormat
 ) -> None:
@@ -439,6 +444,49 @@ def test_geodae_days_and_times_are_written_in_its_vocabulary(session: Session, d
         ("", "{non renseigné}", "Mo-Fr 08:00-18:00; PH off"),
         ("", "{non renseigné}", "sur demande"),
     ]
+
+
+def test_geodae_has_the_udi_and_the_date_of_a_combined_cartridge_and_an_import_reads_them(
+    session: Session, database: Database, empty: Database, tmp_path: Path
+) -> None:
+    device = make.device(session, opening_hours="24/7", maker="ZOLL", model="AED 3", udi_di="06901234567892")
+    day = date(2028, 5, 31)
+    new = ConsumableIn(kind=ConsumableKind.CARTRIDGE, expires_on=day)
+    device_actions.fit_consumable(session, ADMINISTRATOR, device.id, new, at=NOW)
+    session.commit()
+    file = tmp_path / "geodae.csv"
+    file.write_bytes(_whole(database, ExportFormat.GEODAE))
+
+    with empty.write_sessions.begin() as other:
+        make.region(other)
+        report = import_devices(other, ADMINISTRATOR, file, at=NOW, region=device.region.code)
+    assert report.bad == []
+    with read_session(empty) as other:
+        (read,) = devices(other, ADMINISTRATOR, EVERYTHING, after_id=0, limit=2)
+    assert (read.row.maker, read.row.model, read.row.udi_di) == ("ZOLL", "AED 3", "06901234567892")
+    assert (read.pads_expire_on, read.battery_expires_on) == (day, day), "it has no combined cartridges"
+
+
+def test_features_of_ogc_api_are_imported_with_their_numbers_and_dates(
+    session: Session, database: Database, empty: Database, client: TestClient, tmp_path: Path
+) -> None:
+    _full_register(session)
+    key = make.key(session, TokenRole.ADMINISTRATOR)
+    session.commit()
+    estates, features = tmp_path / "estates.geojson", tmp_path / "items.geojson"
+    estates.write_bytes(_whole(database, ExportFormat.ESTATES))
+    features.write_bytes(client.get("/ogc/collections/devices/items", headers=key).content)
+
+    with empty.write_sessions.begin() as other:
+        import_estates(other, ADMINISTRATOR, estates, at=NOW)
+        report = import_devices(other, ADMINISTRATOR, features, at=NOW)
+    assert report.bad == []
+    own_position = {COLUMNS.index(name) for name in ("lat", "lon", "datum")}
+    there, back = (
+        [[cell for place, cell in enumerate(row) if place not in own_position] for row in _rows(each)]
+        for each in (database, empty)
+    )
+    assert sorted(there) == sorted(back)
 
 
 def test_japans_schema_has_its_39_columns(session: Session, database: Database) -> None:

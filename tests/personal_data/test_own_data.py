@@ -228,7 +228,8 @@ def test_after_erasure_nothing_in_the_database_identifies_the_person(session: Se
     assert now.number is not None
     assert "***" in now.number
     record = session.scalars(select(SourceRecord).where(SourceRecord.source_id == "4")).one()
-    assert record.fields == {"place_en": "Lobby", "keeper_name": "Somebody Else", "keeper_phone": PHONE}
+    assert record.fields["keeper_name"] == "Somebody Else"
+    assert record.fields["keeper_phone"] == PHONE
 
 
 def test_erasure_keeps_the_encrypted_values_of_others_and_removes_those_of_the_person(

@@ -125,6 +125,7 @@ def device_feature(device: PublishedDevice, viewer: Viewer) -> Json:
     if viewer.is_signed_in:
         properties |= {
             "estate": row.estate,
+            "estate_source": row.estate_source if row.estate_source != row.source else None,
             "serial": device.serial,
             "keeper_name": device.keeper_name,
             "keeper_phone": device.keeper_phone,

@@ -1,4 +1,7 @@
-"""France's national schema (GeoDAE) as CSV; columns that the register cannot fill are empty."""
+"""France's national schema (GeoDAE) as CSV; columns that the register cannot fill are empty.
+
+The schema has no combined cartridges: their date stands for both pads and battery.
+"""
 
 from __future__ import annotations
 
@@ -70,10 +73,11 @@ def _row(device: PublishedDevice) -> list[Cell]:
         "c_fab_rais": row.maker,
         "c_modele": row.model,
         "c_num_serie": device.serial,
+        "c_id_euro": row.udi_di,
         "c_lc_ped": "t" if device.child_pads_expire_on is not None else None,
         "c_dtpr_lcped": _day(device.child_pads_expire_on),
-        "c_dtpr_lcad": _day(device.pads_expire_on),
-        "c_dtpr_bat": _day(device.battery_expires_on),
+        "c_dtpr_lcad": _day(device.pads_expire_on or device.cartridge_expires_on),
+        "c_dtpr_bat": _day(device.battery_expires_on or device.cartridge_expires_on),
         "c_dermnt": _day(row.last_checked_on),
     }
     return [fields.get(column) for column in COLUMNS]

@@ -125,8 +125,12 @@ def _text(value: object) -> str:
             return str(value)
 
 
+_OF_ANOTHER_REGISTER: Final = frozenset({"estate_id", "version"})
+"""Properties of OGC API Features that only mean something in the register that publishes them."""
+
+
 def read_own(found: Iterable[object]) -> Iterator[Record]:
-    """Yield the records of the project's own GeoJSON.
+    """Yield the records of the project's own GeoJSON, exported or from its OGC API Features.
 
     Properties are the fields; a Point gives lat and lon, a Polygon or MultiPolygon the boundary. If the
     properties include `lat`, `lon` and `datum`, they are the position as given, and the Point is ignored.
@@ -137,6 +141,8 @@ def read_own(found: Iterable[object]) -> Iterator[Record]:
             continue
         fields = dict(json_object(feature.get("properties")))
         fields.pop(LINT_COLUMN, None)
+        if fields.keys() >= _OF_ANOTHER_REGISTER:
+            fields = {name: value for name, value in fields.items() if name not in _OF_ANOTHER_REGISTER}
         geometry = json_object(feature.get("geometry"))
         if geometry.get("type") in ("Polygon", "MultiPolygon"):
             fields["boundary"] = geometry

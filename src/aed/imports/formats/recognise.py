@@ -27,6 +27,7 @@ from aed.imports.formats.kml import is_kml, kml_rows
 from aed.imports.formats.layers import is_layer_file, layer_rows
 from aed.imports.formats.mapping import FileKind, Mapping, built_in_mappings
 from aed.imports.formats.osm import PREFIX, is_pbf, read_overpass, read_pbf
+from aed.imports.formats.own_points import is_own_points, own_rows_of_points
 from aed.imports.formats.records import Record, RecordReader
 from aed.imports.formats.table import PASSED_OVER, read_own_rows, read_table
 from aed.imports.formats.workbook import is_workbook, sheets, table_rows
@@ -42,6 +43,8 @@ class DeviceFormat(StrEnum):
     CSV = "csv"
     XLSX = "xlsx"
     GEOJSON = "geojson"
+    KML = "kml"
+    GEOPACKAGE = "gpkg"
 
     OSM_GEOJSON = "osm-geojson"
     OSM_CSV = "osm-csv"
@@ -60,12 +63,20 @@ _TITLES: Final = {
     DeviceFormat.CSV: "the project's own CSV",
     DeviceFormat.XLSX: "the project's own XLSX",
     DeviceFormat.GEOJSON: "the project's own GeoJSON",
+    DeviceFormat.KML: "the project's own KML",
+    DeviceFormat.GEOPACKAGE: "the project's own GeoPackage",
     DeviceFormat.OSM_GEOJSON: "OpenStreetMap, GeoJSON",
     DeviceFormat.OSM_CSV: "OpenStreetMap, CSV of tags",
     DeviceFormat.OSM_PBF: "OpenStreetMap, extract",
     DeviceFormat.OVERPASS: "OpenStreetMap, Overpass JSON",
 }
-_OWN: Final = (DeviceFormat.CSV, DeviceFormat.XLSX, DeviceFormat.GEOJSON)
+OWN_FORMATS: Final = (
+    DeviceFormat.CSV,
+    DeviceFormat.XLSX,
+    DeviceFormat.GEOJSON,
+    DeviceFormat.KML,
+    DeviceFormat.GEOPACKAGE,
+)
 
 
 def read_devices(
@@ -121,7 +132,7 @@ def is_json(path: Path) -> bool:
 
 
 def _reading(form: DeviceFormat, records: Iterator[Record]) -> RecordReader:
-    return RecordReader(form, _TITLES[form], records, source=None if form in _OWN else osm.SOURCE)
+    return RecordReader(form, _TITLES[form], records, source=None if form in OWN_FORMATS else osm.SOURCE)
 
 
 def _mapped(mapping: Mapping, records: Iterator[Record], source: str | None) -> RecordReader:
@@ -341,6 +352,9 @@ def _of_workbook(
 
 def _of_kml(path: Path, mapping: Mapping | None, source: str | None) -> RecordReader:
     if mapping is None:
+        first, rows = headers.peeked(kml_rows(path))
+        if first and is_own_points(first[0]):
+            return _own_points(DeviceFormat.KML, path, rows)
         raise InvalidInput(
             "{name} is KML, which differs from map to map. Guess its mapping first (--guess, or a preview).",
             field="file",
@@ -351,6 +365,9 @@ def _of_kml(path: Path, mapping: Mapping | None, source: str | None) -> RecordRe
 
 def _of_layer(path: Path, mapping: Mapping | None, source: str | None) -> RecordReader:
     if mapping is None:
+        first, rows = headers.peeked(layer_rows(path))
+        if first and is_own_points(first[0]):
+            return _own_points(DeviceFormat.GEOPACKAGE, path, rows)
         raise InvalidInput(
             "{name} is a map layer, whose columns differ from one to the next. Guess its mapping first "
             "(--guess, or a preview).",
@@ -358,6 +375,12 @@ def _of_layer(path: Path, mapping: Mapping | None, source: str | None) -> Record
             name=path.name,
         )
     return _of_points(path, layer_rows(path), mapping, source)
+
+
+def _own_points(form: DeviceFormat, path: Path, lines: Iterator[FileLine]) -> RecordReader:
+    known, needed = columns(DeviceRow), needed_columns(DeviceRow)
+    records = read_own_rows(own_rows_of_points(lines), path.name, known=known, needed=needed, unit="row")
+    return _reading(form, records)
 
 
 def _of_points(path: Path, lines: Iterator[FileLine], mapping: Mapping, source: str | None) -> RecordReader:

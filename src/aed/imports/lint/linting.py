@@ -23,7 +23,7 @@ from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.formats import values
 from aed.imports.formats.headers import header_of
 from aed.imports.formats.mapping import HoursRule, Mapping, Names, built_in_mappings
-from aed.imports.formats.recognise import DeviceFormat, read_devices
+from aed.imports.formats.recognise import OWN_FORMATS, DeviceFormat, read_devices
 from aed.imports.formats.records import Record, RecordReader
 from aed.imports.formats.values import hours_of
 from aed.imports.lint.datum import Pair, Slip, reading_of, slips
@@ -57,7 +57,6 @@ ROWS_NAMED: Final = 10
 """Maximum number of rows named in one finding."""
 _ROW: Final = TypeAdapter(DeviceRow)
 _KNOWN: Final = columns(DeviceRow)
-_OWN: Final = (DeviceFormat.CSV, DeviceFormat.XLSX, DeviceFormat.GEOJSON)
 
 
 @contextmanager
@@ -131,7 +130,7 @@ class _RowChecks:
     """The checks of a single row, configured for one list."""
 
     def __init__(self, reading: RecordReader, mapping: Mapping | None, on: date) -> None:
-        self._is_own = reading.form in _OWN
+        self._is_own = reading.form in OWN_FORMATS
         self._on = on
         self._hours = _HoursTwice(mapping) if mapping is not None else None
 
