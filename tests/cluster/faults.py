@@ -67,7 +67,7 @@ COLUMNS: Final = (
 @dataclass(frozen=True)
 class Fault:
     name: str
-    begin: Callable[[Inventory], Callable[[], None]]
+    begin: Callable[[Inventory], Callable[[], object]]
     """Breaks something; returns what mends it."""
     seconds: float
     """How long it stays broken."""
@@ -93,43 +93,43 @@ def _nothing() -> None:
     pass
 
 
-def switchover(hosts: Inventory) -> Callable[[], None]:
+def switchover(hosts: Inventory) -> Callable[[], object]:
     standby = next(each["name"] for each in members(hosts) if each["role"] == "sync_standby")
     old = leader(hosts)
     run_on(old, [*_patronictl(old), "switchover", "--leader", old.name, "--candidate", standby, "--force"])
     return _nothing
 
 
-def leader_killed(hosts: Inventory) -> Callable[[], None]:
+def leader_killed(hosts: Inventory) -> Callable[[], object]:
     send(leader(hosts), signal.SIGKILL, "postgres")
     return _nothing
 
 
-def leaders_host_dead(hosts: Inventory) -> Callable[[], None]:
+def leaders_host_dead(hosts: Inventory) -> Callable[[], object]:
     host = leader(hosts)
     kill(host)
     return lambda: _come_back(host)
 
 
-def leader_cut_off(hosts: Inventory) -> Callable[[], None]:
+def leader_cut_off(hosts: Inventory) -> Callable[[], object]:
     host = leader(hosts)
     cut_off(host)
     return lambda: reconnect(host)
 
 
-def leader_frozen(hosts: Inventory) -> Callable[[], None]:
+def leader_frozen(hosts: Inventory) -> Callable[[], object]:
     host = leader(hosts)
     send(host, signal.SIGSTOP)
     return lambda: send(host, signal.SIGCONT)
 
 
-def patroni_killed(hosts: Inventory) -> Callable[[], None]:
+def patroni_killed(hosts: Inventory) -> Callable[[], object]:
     host = leader(hosts)
     send(host, signal.SIGKILL, "/usr/bin/patroni")
     return lambda: start(host, "patroni")
 
 
-def standbys_dead(hosts: Inventory) -> Callable[[], None]:
+def standbys_dead(hosts: Inventory) -> Callable[[], object]:
     """Both standbys' servers die, and nothing restarts them; etcd goes on, so the leader stays."""
     first = leader(hosts)
     others = [host for host in hosts.with_role("database") if host != first]
@@ -144,7 +144,7 @@ def standbys_dead(hosts: Inventory) -> Callable[[], None]:
     return mend
 
 
-def haproxy_killed(hosts: Inventory) -> Callable[[], None]:
+def haproxy_killed(hosts: Inventory) -> Callable[[], object]:
     """HAProxy of the balancer dies; its unit has Restart=always, which starts it again after 100 ms."""
     host = _holder(hosts)
     send(host, signal.SIGKILL, "haproxy.cfg")
@@ -153,26 +153,26 @@ def haproxy_killed(hosts: Inventory) -> Callable[[], None]:
     return _nothing
 
 
-def haproxy_gone(hosts: Inventory) -> Callable[[], None]:
+def haproxy_gone(hosts: Inventory) -> Callable[[], object]:
     """HAProxy of the balancer dies, and cannot start again: the floating address must move."""
     host = _holder(hosts)
     send(host, signal.SIGKILL, "haproxy.cfg")
     return lambda: start(host, "haproxy")
 
 
-def balancers_host_dead(hosts: Inventory) -> Callable[[], None]:
+def balancers_host_dead(hosts: Inventory) -> Callable[[], object]:
     host = _holder(hosts)
     kill(host)
     return lambda: _come_back(host)
 
 
-def valkey_killed(hosts: Inventory) -> Callable[[], None]:
+def valkey_killed(hosts: Inventory) -> Callable[[], object]:
     host = hosts.with_role("database")[1]
     send(host, signal.SIGKILL, f"{host.address}:7000")
     return lambda: start(host, "valkey-7000")
 
 
-def worker_killed(hosts: Inventory) -> Callable[[], None]:
+def worker_killed(hosts: Inventory) -> Callable[[], object]:
     """The worker that holds the lease dies; another one takes over."""
     holder = str(ask(hosts, "SELECT holder FROM leases")[0][0])
     process = int(holder.rpartition(":")[2])
@@ -181,7 +181,7 @@ def worker_killed(hosts: Inventory) -> Callable[[], None]:
     return lambda: start(host, "work")
 
 
-def api_host_dead(hosts: Inventory) -> Callable[[], None]:
+def api_host_dead(hosts: Inventory) -> Callable[[], object]:
     host = hosts.with_role("application")[0]
     kill(host)
     return lambda: _come_back(host)

@@ -126,16 +126,17 @@ def namespaces() -> list[str]:
     return sorted(each.name for each in NETNS.glob(f"{PREFIX}*")) if NETNS.is_dir() else []
 
 
-def _make_network(hosts: Iterable[Host], inventory: Inventory) -> None:
+def make_network(hosts: Iterable[Host], inventory: Inventory, *, switch: str = SWITCH) -> None:
+    """Make a namespace for each host, joined by a bridge in the namespace `switch`."""
     interface, bits = inventory.settings["interface"], inventory.settings["network"].partition("/")[2]
-    ip("netns", "add", SWITCH)
-    ip("-n", SWITCH, "link", "add", "bridge", "type", "bridge")
-    ip("-n", SWITCH, "link", "set", "bridge", "up")
+    ip("netns", "add", switch)
+    ip("-n", switch, "link", "add", "bridge", "type", "bridge")
+    ip("-n", switch, "link", "set", "bridge", "up")
     for host in hosts:
         name = namespace(host)
         ip("netns", "add", name)
-        ip("-n", SWITCH, "link", "add", host.name, "type", "veth", "peer", "name", interface, "netns", name)
-        ip("-n", SWITCH, "link", "set", host.name, "master", "bridge", "up")
+        ip("-n", switch, "link", "add", host.name, "type", "veth", "peer", "name", interface, "netns", name)
+        ip("-n", switch, "link", "set", host.name, "master", "bridge", "up")
         ip("-n", name, "address", "add", f"{host.address}/{bits}", "dev", interface)
         ip("-n", name, "link", "set", interface, "up")
         ip("-n", name, "link", "set", "lo", "up")
@@ -219,13 +220,14 @@ def _environment(host: Host, file: str | None) -> dict[str, str]:
     return found
 
 
-def start(host: Host, *names: str) -> None:
-    """Start services of a host: those with these names, or all."""
+def start(host: Host, *names: str) -> list[subprocess.Popen[bytes]]:
+    """Start services of a host: those with these names, or all; they go on when this program ends."""
+    started = []
     for service in services_of(host):
         if names and service.name not in names:
             continue
         with (Path(host.root) / "var/log" / f"{service.name}.log").open("ab") as log:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 on_host(host, service.command, service.user),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -234,6 +236,8 @@ def start(host: Host, *names: str) -> None:
                 cwd=host.root,
                 start_new_session=True,
             )
+            started.append(process)
+    return started
 
 
 def stop_api(host: Host) -> None:
@@ -272,6 +276,12 @@ def eventually(what: str, is_so: Callable[[], object], *, seconds: float = PATIE
         time.sleep(0.25)  # between questions: the cluster does not signal its state
 
 
+def make_folders(host: Host) -> None:
+    """Create the folders in which the programs of a host write."""
+    for folder in (*_FOLDERS, *_POSTGRES_FOLDERS):
+        Path(host.root, folder).mkdir(parents=True, exist_ok=True)
+
+
 # --- up and down --------------------------------------------------------------------------------------------
 
 
@@ -290,8 +300,7 @@ def make_hosts(inventory: Inventory) -> dict[str, str]:
             path.chmod(0o755)
     for host in inventory.hosts:
         root = Path(host.root)
-        for folder in (*_FOLDERS, *_POSTGRES_FOLDERS):
-            (root / folder).mkdir(parents=True, exist_ok=True)
+        make_folders(host)
         owned = [root / each for each in _POSTGRES_FOLDERS]
         owned += [root / "etc/pgbackrest.conf", *root.glob("etc/patroni/*")]
         for each in owned:
@@ -299,7 +308,7 @@ def make_hosts(inventory: Inventory) -> dict[str, str]:
                 os.chown(each, postgres.pw_uid, postgres.pw_gid)
         (root / "var/lib/postgresql").chmod(0o700)
         os.chown(root / FOLDER / "host.key", 0, group)
-    _make_network((*inventory.hosts, CLIENT), inventory)
+    make_network((*inventory.hosts, CLIENT), inventory)
     return passwords
 
 

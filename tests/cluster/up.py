@@ -86,9 +86,11 @@ def tls_of(host: Host) -> ssl.SSLContext:
     return context
 
 
-def get(address: str, path: str, *, timeout: float = 5.0) -> tuple[int, Any]:
-    """GET a path over TLS; return status and JSON."""
-    context = tls_of(inventory().hosts[0])
+def get(
+    address: str, path: str, *, timeout: float = 5.0, context: ssl.SSLContext | None = None
+) -> tuple[int, Any]:
+    """GET a path over TLS, by default as the first host; return status and JSON."""
+    context = context or tls_of(inventory().hosts[0])
     with urllib.request.urlopen(f"https://{address}{path}", timeout=timeout, context=context) as answer:
         return answer.status, json.load(answer)
 

@@ -68,7 +68,7 @@ def _put_before(hosts: Inventory, commit: str) -> None:
         _wait_until_it_answers(host)
 
 
-def _roll(hosts: Inventory) -> Callable[[], None]:
+def _roll(hosts: Inventory) -> Callable[[], object]:
     """Upgrade the schema while the earlier program serves, then one host after the other.
 
     On each: the balancers send new requests elsewhere, the API ends after those under way, the new one starts

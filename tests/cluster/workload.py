@@ -31,6 +31,8 @@ REPEAT_FOR_SECONDS: Final = 60.0
 """A write without success is repeated under the same key for so long, after the answer's Retry-After."""
 HERE: Final = (30.28588, 120.1049)
 """A place of the demo's district beside the device that has the register, whose building never closes."""
+DEVICES: Final = range(1, 43)
+"""The devices that are checked, by id."""
 _REGISTER: Final = re.compile(r"^register (\d+)$")
 
 
@@ -99,7 +101,7 @@ class Load:
     def _check(self) -> None:
         key = str(uuid.uuid4())
         body = {"key": key, "kind": "glance", "answers": {"status_light": True}, "note": f"op {key}"}
-        device = self._random.randrange(1, 43)
+        device = self._random.choice(DEVICES)
         self._repeat(Work.CHECK, f"/v1/devices/{device}/checks", "administrator", key, body)
 
     def _report(self) -> None:
