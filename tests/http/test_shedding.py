@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from aed.errors import AedError
 from aed.http.problems import PROBLEM_TYPE, problem
-from aed.http.shedding import LimitShare, ShedLoad, Urgency, urgency_of
+from aed.http.shedding import MIN_SHARE, LimitShare, ShedLoad, Urgency, urgency_of
 
 THREADS = 2
 SLOW = ("/v1/export/",)
@@ -107,6 +107,20 @@ def test_the_limits_shrink_where_lookups_are_slow_and_grow_again() -> None:
     for _ in range(200):
         share.note(found=2, seconds=3.0)
     assert share.value == pytest.approx(1.0, abs=0.01), "one slow lookup is no overload"
+
+
+def test_writes_that_wait_for_a_standby_do_not_take_the_room_of_lookups() -> None:
+    async def overload() -> None:
+        site = Site()
+        site.app._share.value = MIN_SHARE
+        writes = await site.ask("/d/CODE", 5 * THREADS)
+        lookups = await site.ask("/v1/nearest", 2 * THREADS)
+        assert not any(each.done() for each in (*writes, *lookups))
+        assert (await site.client.get("/v1/nearest")).status_code == 503, "only lookups count for this"
+        site.goes_on.set()
+        await asyncio.gather(*writes, *lookups)
+
+    asyncio.run(overload())
 
 
 def test_a_client_that_repeats_too_early_waits_for_its_refusal_and_others_do_not(

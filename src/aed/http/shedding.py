@@ -1,9 +1,11 @@
 """Refuse the least urgent requests at once when too many are under way, so that the others stay quick.
 
 One count per process of the requests that wait for their answer. Each class of requests is refused from a
-count of its own, the least urgent first. The counts shrink where answers are slow: a lookup that found 96
-others and took two seconds shows that 14 would have taken 0.3 s. Streams count until their first
-byte; files that are being received or sent do not count, since they last as long as the client's line.
+count of its own, the least urgent first. Streams count until their first byte; files that are being received
+or sent do not count, since they last as long as the client's line.
+
+Lookups have a second count, which shrinks where they are slow: one that found 96 others and took two seconds
+shows that 14 would have taken 0.3 s. Writes are not in it, since they may only wait for a standby.
 
 A client that repeats its request before the time in Retry-After waits a second for the next refusal:
 otherwise hundreds of them would keep the event loop busy with refusals, and each step of an accepted request
@@ -86,9 +88,9 @@ class LimitShare:
     value: float = 1.0
 
     def note(self, *, found: int, seconds: float) -> None:
-        """Adapt to a lookup that found others under way and took some time.
+        """Adapt to a lookup that found other lookups under way and took some time.
 
-        `found / seconds` requests were answered a second, so that `LOOKUP_SECONDS` times as many may be under
+        `found / seconds` of them were answered a second, so that `LOOKUP_SECONDS` times as many may be under
         way. A lookup that found a thread free says that nobody waits.
         """
         share = 1.0
@@ -115,7 +117,7 @@ class ShedLoad:
         self._app, self._slow_paths, self._answer = app, tuple(slow_paths), answer
         self._max_waiting = {each: most * threads for each, most in MAX_WAITING_PER_THREAD.items()}
         self._share = LimitShare(threads=threads)
-        self._waiting = 0
+        self._waiting = self._lookups = 0
         self._refused_until: dict[object, float] = {}
         """When each refused client may repeat its request, by address and port."""
 
@@ -125,7 +127,8 @@ class ShedLoad:
             return
         path = scope["path"]
         urgency = urgency_of(path)
-        if self._waiting >= self._max_waiting[urgency] * self._share.value:
+        most = self._max_waiting[urgency]
+        if self._waiting >= most or self._lookups >= most * self._share.value:
             await self._refuse(scope, receive, send)
         elif path.startswith(self._slow_paths):
             await self._app(scope, receive, send)
@@ -144,14 +147,18 @@ class ShedLoad:
         await self._answer(Request(scope), error, headers)(scope, receive, send)
 
     async def _count(self, scope: Scope, receive: Receive, send: Send, urgency: Urgency) -> None:
-        is_waiting, found, began = True, self._waiting, time.monotonic()
+        is_waiting, is_lookup = True, urgency is Urgency.LOOKUP
+        found, began = self._lookups, time.monotonic()
         self._waiting += 1
+        self._lookups += is_lookup
 
         def stop_waiting() -> None:
             nonlocal is_waiting
-            if is_waiting and urgency is Urgency.LOOKUP:
-                self._share.note(found=found, seconds=time.monotonic() - began)
-            self._waiting -= is_waiting
+            if is_waiting:
+                self._waiting -= 1
+                self._lookups -= is_lookup
+                if is_lookup:
+                    self._share.note(found=found, seconds=time.monotonic() - began)
             is_waiting = False
 
         async def answer(message: Message) -> None:
