@@ -1,4 +1,4 @@
-"""A server with the demo district, and pages of it in Chromium, at two widths and in two languages.
+"""Servers with the demo district, and pages of them in Chromium, at two widths and in two languages.
 
 Skipped where Chromium is not installed (`sh deploy/setup.sh test` installs it).
 """
@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from aed.accounts.sessions import SESSION_COOKIE
 from tests.browser.site import Site, running_site
+from tests.throwaway_postgres import copy_database, drop_database
 
 __all__ = ["OpenPage", "Site", "View"]
 
@@ -60,12 +61,29 @@ type OpenPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
-def site(spatialite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Start a server with the demo district, shared by all tests of a worker."""
+def spatialite_site(spatialite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Start a server with the demo district on SpatiaLite, shared by all tests of a worker."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copyfile(spatialite_template, folder / "aed.sqlite")
     with running_site(folder, f"sqlite:///{folder / 'aed.sqlite'}") as site:
         yield site
+
+
+@pytest.fixture(scope="session")
+def postgis_site(postgis_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Start a server with the demo district on PostGIS, shared by all tests of a worker."""
+    url = copy_database(postgis_template, "browser_site")
+    with running_site(tmp_path_factory.mktemp("site"), url) as site:
+        yield site
+    drop_database(url)
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, view: View) -> Site:
+    """Return the server with the demo district: on a phone that on SpatiaLite, at a desk that on PostGIS."""
+    engine = "spatialite" if view.width < 600 else "postgis"
+    site: Site = request.getfixturevalue(f"{engine}_site")
+    return site
 
 
 @pytest.fixture(scope="session")
