@@ -262,7 +262,8 @@ def functions_of_rules() -> Functions:
 def replace_code(module: Path, original: str, applied: str, functions: Functions) -> None:
     """Replace the code of functions that have changed, also for all who have imported them."""
     before, after = (_codes(compile(each, module, "exec", dont_inherit=True)) for each in (original, applied))
-    changed = [key for key in after if before[key] != after[key]]
+    # A nested function may have moved to another line; the function around it has changed then, too.
+    changed = [key for key in after if before.get(key) != after[key]]
     found = [(each, after[key]) for key in changed for each in functions.get((str(module), *key), [])]
     if not found:
         raise LookupError(f"no function of {module} among {changed}")

@@ -111,6 +111,12 @@ def test_a_lower_show_up_rate_brings_fewer_people() -> None:
     assert NUMBERS.truly == (0.76, 0.38, 0.27)
 
 
+def test_everybody_who_comes_has_seen_it_and_accepted() -> None:
+    numbers = replace(NUMBERS, assumptions=replace(NUMBERS.assumptions, show_up=1.0))
+
+    assert numbers.truly == (1.0, 1.0, 1.0)
+
+
 @pytest.mark.parametrize(
     ("cpr_minutes", "shock_minutes", "per_cent"),
     [(0, 0, 56.46), (5, 10, 15.98), (1, 10, 22.51), (10, 3, 22.85), (20, 20, 0.96)],

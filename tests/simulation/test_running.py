@@ -241,13 +241,26 @@ def test_a_summary_of_patients_who_all_had_cpr_has_no_time_to_compressions() -> 
         {"since_seconds": -1.0},
         {"asked": 0},
         {"waves": -1},
-        {"year": 0},
+        {"share_at_home": 1.0000001},
+        {"show_up": 1.0000001},
+        {"show_up": -0.0000001},
+        {"answer_seconds": 0.0},
+        {"next_wave_seconds": 0.0},
+        {"waves": 0},
+        {"floors": -1},
+        {"year": 1901},
+        {"year": 9001},
     ],
     ids=str,
 )
 def test_impossible_assumptions_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(wrong))):
         Assumptions(**wrong)  # type: ignore[arg-type] # one of them
+
+
+def test_the_limits_of_assumptions_are_possible() -> None:
+    Assumptions(share_at_home=1.0, share_with_cpr=0.0, show_up=1.0, since_seconds=0.0, floors=0, year=1902)
+    Assumptions(share_at_home=0.0, share_with_cpr=1.0, show_up=0.0, waves=1, asked=1, year=9000)
 
 
 @pytest.mark.parametrize(
