@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +16,17 @@ from hypothesis import strategies as st
 
 from aed.incidents.plan.rules import search
 from aed.incidents.plan.rules.offers import TaskOffer
-from aed.incidents.plan.rules.planner import NotAskedReason, Plan, PlanCase, TaskPurpose, plan, useful_offers
+from aed.incidents.plan.rules.planner import (
+    NotAsked,
+    NotAskedReason,
+    Plan,
+    PlanCase,
+    PlannedStep,
+    TaskPurpose,
+    has_same_outcome,
+    plan,
+    useful_offers,
+)
 from aed.incidents.plan.rules.survival import Patient, expected_score
 from aed.incidents.plan.schemas import PlanInputs, dump_inputs, load_inputs
 from aed.incidents.rules import Task
@@ -354,6 +364,36 @@ def test_a_full_wave_reports_that_more_people_would_help() -> None:
     made = planned(*(direct(person, 100.0 + person, probability_arrives=0.1) for person in range(20)))
     assert len(made.steps) == PLANNING.max_alerts_per_wave
     assert {each.reason for each in made.left} == {NotAskedReason.WAVE_IS_FULL}
+
+
+STEP = PlannedStep(direct(1, 60.0), 4.0, TaskPurpose.PROMISE)
+LEFT = NotAsked(direct(2, 90.0), 0.05, NotAskedReason.GAINS_TOO_LITTLE)
+OUTCOME = Plan((STEP,), 5.0, 9.0, (LEFT,), 0.3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": (STEP._replace(offer=direct(3, 60.0)),)},
+        {"steps": (STEP._replace(purpose=TaskPurpose.VALUE),)},
+        {"steps": (STEP._replace(adds=4.0001),)},
+        {"left": (LEFT._replace(offer=direct(3, 90.0)),)},
+        {"left": (LEFT._replace(reason=NotAskedReason.PROMISE_MET),)},
+        {"left": (LEFT._replace(adds=0.0501),)},
+        {"survival_before": 5.0001},
+        {"survival": 9.0001},
+        {"probability_in_time": 0.3001},
+    ],
+    ids=str,
+)
+def test_plans_differ_by_any_task_reason_or_gain(change: dict[str, Any]) -> None:
+    assert not has_same_outcome(OUTCOME, replace(OUTCOME, **change))
+
+
+def test_plans_are_the_same_up_to_rounding() -> None:
+    assert has_same_outcome(
+        OUTCOME, replace(OUTCOME, survival=9.0 + 1e-9, left=(LEFT._replace(adds=0.05 + 1e-9),))
+    )
 
 
 def test_a_plan_that_was_kept_with_the_settings_old_names_is_planned_again() -> None:
