@@ -93,6 +93,7 @@ def test_what_was_not_sent_is_offered_again_and_can_be_dropped(
     page.locator('[name="used"]').check()
     page.locator("#note").fill("half of it")
     page.locator("#action_taken").click()
+    expect(page.locator("#check-page")).to_have_attribute("data-draft", "saved")
     open_form(page, code)
     expect(page.locator("#draft")).to_be_visible()
     expect(page.locator('[name="used"]')).to_be_checked()
@@ -137,6 +138,7 @@ def test_a_check_without_a_network_waits_and_is_sent_once(
     page.locator("#photo").set_input_files({"name": "front.png", "mimeType": "image/png", "buffer": PIXEL})
     expect(page.locator("#photo-list img")).to_have_count(1)
     page.locator("#note").fill("torn seal")
+    expect(page.locator("#check-page")).to_have_attribute("data-draft", "saved")
     page.reload()  # as after a dead battery
     expect(page.locator("#note")).to_have_value("torn seal")
     expect(page.locator("#photo-list img")).to_have_count(1)

@@ -166,8 +166,14 @@ async function submit(event) {
   await send();
 }
 
+let draftsBeingSaved = 0;
 async function keepDraft() {
-  if (code) await inStore("kept", "readwrite", kept => kept.put({name: draftName(), fields: fieldsOf(), photos}));
+  if (!code) return;
+  draftsBeingSaved += 1;
+  page.dataset.draft = "saving";
+  await inStore("kept", "readwrite", kept => kept.put({name: draftName(), fields: fieldsOf(), photos}));
+  draftsBeingSaved -= 1;
+  if (!draftsBeingSaved) page.dataset.draft = "saved";
 }
 async function restoreDraft() {
   const draft = await inStore("kept", "readonly", kept => kept.get(draftName()));
