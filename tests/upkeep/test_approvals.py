@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed.accounts.people.models import Person
 from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import OutboxMessage
@@ -23,6 +24,8 @@ from aed.upkeep.device_filter import DeviceFilter
 from aed.upkeep.due.queries import duties, is_due_before
 from aed.upkeep.faults.queries import active_quarantines, open_reports
 from aed.upkeep.models import Check, CheckApproval
+from aed.upkeep.rounds.queries import round_by_id
+from aed.upkeep.rounds.rules import RoundState
 from aed.upkeep.rules import ApprovalState, QuarantineReason
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
@@ -129,6 +132,31 @@ def test_a_ready_device_stays_as_it_was_and_is_due_again_once_refused(session: S
     assert [each.note for each in open_reports(session, device.id, until=NOW + DAY)] == [REFUSED.reason]
     texts = session.scalars(select(OutboxMessage.text_zh)).all()
     assert [each for each in texts if each and "复核未通过" in each and "another AED" in each]
+
+
+def test_a_round_is_done_once_the_checks_that_wait_are_approved(session: Session) -> None:
+    estate, keeper, manager = estate_that_asks(session)
+    one, other = make.device(session, of=estate), make.device(session, of=estate)
+    assert keeper.person_id is not None
+    inspector = session.get_one(Person, keeper.person_id)
+    row = make.inspection_round(session, estate, inspector, one, other)
+
+    def seen() -> tuple[int, int, RoundState, int | None]:
+        found = round_by_id(session, ADMINISTRATOR, row.id, at=NOW)
+        next_id = found.next_stop.device.id if found.next_stop is not None else None
+        return found.checked, found.waiting, found.state, next_id
+
+    checks = [make.check(session, each, who=keeper, answered_at=NOW, at=NOW).check for each in (one, other)]
+    assert seen() == (0, 2, RoundState.WAITING, None)
+    decide_on_check(session, manager, checks[0].id, APPROVED, at=NOW)
+    assert seen() == (1, 1, RoundState.WAITING, None)
+    decide_on_check(session, manager, checks[1].id, REFUSED, at=NOW)
+    assert seen() == (1, 0, RoundState.TODAY, other.id), "it is to be checked again"
+    again = make.check(session, other, who=keeper, answered_at=NOW + HOUR, at=NOW + HOUR).check
+    decide_on_check(session, manager, again.id, FAILED, at=NOW + HOUR)
+    assert seen() == (2, 0, RoundState.DONE, None), "it was visited, and did not pass"
+    stops = round_by_id(session, ADMINISTRATOR, row.id, at=NOW).stops
+    assert {each.device.id: each.is_passed for each in stops} == {one.id: True, other.id: False}
 
 
 def test_a_device_that_is_not_all_right_is_quarantined_by_the_second_person(session: Session) -> None:

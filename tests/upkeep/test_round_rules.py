@@ -24,11 +24,21 @@ DAY = timedelta(days=1)
 
 
 def state(
-    days: int, *, left: int = 1, every_days: int | None = None, is_cancelled: bool = False
+    days: int,
+    *,
+    left: int = 1,
+    waiting: int = 0,
+    every_days: int | None = None,
+    is_cancelled: bool = False,
 ) -> RoundState:
     """Return the state of a round whose day was that many days ago."""
     return round_state(
-        TODAY - days * DAY, today=TODAY, left=left, every_days=every_days, is_cancelled=is_cancelled
+        TODAY - days * DAY,
+        today=TODAY,
+        left=left,
+        waiting=waiting,
+        every_days=every_days,
+        is_cancelled=is_cancelled,
     )
 
 
@@ -55,7 +65,9 @@ def test_a_round_is_overdue_until_its_next_turn(
     days: int, every_days: int | None, expected: RoundState
 ) -> None:
     assert state(days, every_days=every_days) is expected
+    assert state(days, every_days=every_days, waiting=1) is expected
     assert state(days, every_days=every_days, left=0) is RoundState.DONE
+    assert state(days, every_days=every_days, left=0, waiting=1) is RoundState.WAITING
     for left in (0, 1):
         assert state(days, every_days=every_days, left=left, is_cancelled=True) is RoundState.CANCELLED
     assert counts_until(TODAY, every_days) == TODAY + (every_days or 30) * DAY

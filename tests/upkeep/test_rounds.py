@@ -65,7 +65,7 @@ def test_unknown_hours_are_not_taken_for_closed_and_are_flagged() -> None:
 
 def test_the_state_of_a_round_follows_from_its_day_and_what_is_left() -> None:
     def state(day: date, left: int, every_days: int | None = None) -> RoundState:
-        return round_state(day, today=TODAY, left=left, every_days=every_days, is_cancelled=False)
+        return round_state(day, today=TODAY, left=left, waiting=0, every_days=every_days, is_cancelled=False)
 
     assert state(TODAY + DAY, 1) is RoundState.PLANNED
     assert state(TODAY, 1) is RoundState.TODAY

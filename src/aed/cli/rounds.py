@@ -89,7 +89,9 @@ def show_round(round_id: Id) -> None:
             each.device.place_zh or each.device.place_en,
             f"{each.begins_at:%H:%MZ}" if each.begins_at else each.not_visited_reason,
             f"{each.checked_at:%m-%d %H:%MZ}" if each.checked_at else None,
-            {True: "passed", False: "failed", None: None}[each.is_passed],
+            "waits for approval"
+            if each.waits_for_approval
+            else {True: "passed", False: "failed", None: None}[each.is_passed],
         )
         for each in shown.stops
     ]

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, false, or_, select, true
@@ -17,7 +18,7 @@ from aed.errors import NotFound
 from aed.geo import Position
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState
-from aed.upkeep.models import Check
+from aed.upkeep.models import Check, CheckApproval
 from aed.upkeep.permissions import assigned_places
 from aed.upkeep.rounds.models import InspectionRound, RoundStop
 from aed.upkeep.rounds.planning import RoundDevice, RoundQuestion, device_in_words
@@ -31,7 +32,7 @@ from aed.upkeep.rounds.rules import (
     repeat_day,
     round_state,
 )
-from aed.upkeep.rules import CheckKind
+from aed.upkeep.rules import ApprovalState, CheckKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,27 @@ class StopSeen:
     device: RoundDevice
     checked_at: datetime | None
     is_passed: bool | None
+    waits_for_approval: bool
+    """True if the check counts only once a second person has approved it."""
+
+    @property
+    def is_checked(self) -> bool:
+        """True if it has a check that counts."""
+        return self.checked_at is not None and not self.waits_for_approval
 
     @property
     def reason(self) -> NotVisitedReason | None:
         """Why the device is not in the order; None if it is."""
         given = self.stop.not_visited_reason
         return NotVisitedReason(given) if given is not None else None
+
+
+class _RoundCheck(NamedTuple):
+    """A check that counts for a round, or waits to be approved by a second person."""
+
+    answered_at: datetime
+    is_passed: bool
+    approval: ApprovalState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +82,16 @@ class AssignedRound:
 
     @property
     def checked(self) -> int:
-        return sum(each.checked_at is not None for each in self.in_order)
+        return sum(each.is_checked for each in self.in_order)
+
+    @property
+    def waiting(self) -> int:
+        """How many devices wait for a second person's approval of their check."""
+        return sum(each.waits_for_approval for each in self.in_order)
 
     @property
     def next_stop(self) -> StopSeen | None:
-        """The first device in the order that is not checked."""
+        """The first device in the order at which nothing was checked, or whose check was refused."""
         return next((each for each in self.in_order if each.checked_at is None), None)
 
 
@@ -161,25 +182,32 @@ def _with_stops(
         .order_by(RoundStop.round_id, RoundStop.position)
     ):
         stops[stop.round_id].append((stop, device))
-    checks: dict[int, list[tuple[datetime, bool]]] = defaultdict(list)
+    checks: dict[int, list[_RoundCheck]] = defaultdict(list)
     first_day = local_moment(min(row.day for row in rows) - timedelta(days=1), 0, "UTC")
-    for device_id, answered_at, is_passed in session.execute(
-        select(Check.device_id, Check.answered_at, Check.is_passed)
+    for device_id, answered_at, is_passed, approval in session.execute(
+        select(
+            Check.device_id,
+            Check.answered_at,
+            Check.is_passed,
+            CheckApproval.state,
+        )
+        .outerjoin(CheckApproval, CheckApproval.check_id == Check.id)
         .where(  # visibility: of devices that the statement above has found
             Check.device_id.in_({device.id for pairs in stops.values() for _, device in pairs}),
             Check.kind != CheckKind.GLANCE,
             Check.answered_at >= first_day,
+            or_(CheckApproval.state.is_(None), CheckApproval.state != ApprovalState.REFUSED),
         )
         .order_by(Check.answered_at)
     ):
-        checks[device_id].append((answered_at, is_passed))
+        checks[device_id].append(_RoundCheck(answered_at, is_passed, approval))
     return [_seen(row, stops[row.id], checks, at=at) for row in rows]
 
 
 def _seen(
     row: InspectionRound,
     pairs: Sequence[tuple[RoundStop, Device]],
-    checks: dict[int, list[tuple[datetime, bool]]],
+    checks: dict[int, list[_RoundCheck]],
     *,
     at: datetime,
 ) -> AssignedRound:
@@ -189,18 +217,32 @@ def _seen(
     last = local_moment(counts_until(row.day, row.every_days), 0, time_zone)
     seen = []
     for stop, device in pairs:
-        counting = [each for each in checks[device.id] if first <= each[0] < last]
-        checked_at, is_passed = counting[-1] if counting else (None, None)
-        seen.append(StopSeen(stop, device_in_words(device), checked_at, is_passed))
+        counting = [each for each in checks[device.id] if first <= each.answered_at < last]
+        last_check = counting[-1] if counting else None
+        seen.append(_stop_seen(stop, device_in_words(device), last_check))
     left = sum(each.reason is None and each.checked_at is None for each in seen)
+    waiting = sum(each.reason is None and each.waits_for_approval for each in seen)
     state = round_state(
         row.day,
         today=at.astimezone(ZoneInfo(time_zone)).date(),
         left=left,
+        waiting=waiting,
         every_days=row.every_days,
         is_cancelled=row.cancelled_at is not None,
     )
     return AssignedRound(row, time_zone, tuple(seen), state)
+
+
+def _stop_seen(stop: RoundStop, device: RoundDevice, check: _RoundCheck | None) -> StopSeen:
+    if check is None:
+        return StopSeen(stop, device, None, None, waits_for_approval=False)
+    return StopSeen(
+        stop,
+        device,
+        check.answered_at,
+        check.is_passed and check.approval is not ApprovalState.FAILED,
+        waits_for_approval=check.approval is ApprovalState.WAITING,
+    )
 
 
 def rounds_to_repeat(session: Session, *, at: datetime) -> list[tuple[int, RoundQuestion]]:

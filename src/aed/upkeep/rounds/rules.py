@@ -39,6 +39,8 @@ class RoundState(StrEnum):
     TODAY = "today"
     OVERDUE = "overdue"
     """Its day has passed, and devices are not checked."""
+    WAITING = "waiting"
+    """All devices were visited; checks wait for a second person's approval."""
     DONE = "done"
     MISSED = "missed"
     """It was not done before its next turn, or within MAX_LATE_DAYS."""
@@ -57,13 +59,13 @@ def repeat_day(day: date, every_days: int, *, today: date) -> date:
 
 
 def round_state(
-    day: date, *, today: date, left: int, every_days: int | None, is_cancelled: bool
+    day: date, *, today: date, left: int, waiting: int, every_days: int | None, is_cancelled: bool
 ) -> RoundState:
-    """Return the state of a round of which `left` devices are not checked."""
+    """Return the state of a round: `left` devices have no check, `waiting` checks wait for approval."""
     if is_cancelled:
         return RoundState.CANCELLED
     if not left:
-        return RoundState.DONE
+        return RoundState.WAITING if waiting else RoundState.DONE
     if day >= today:
         return RoundState.TODAY if day == today else RoundState.PLANNED
     return RoundState.OVERDUE if today < counts_until(day, every_days) else RoundState.MISSED

@@ -187,6 +187,7 @@ class RoundStopOut(BaseModel):
     not_visited_reason: NotVisitedReason | None
     checked_at: datetime | None
     is_passed: bool | None = Field(description="Null until it is checked")
+    waits_for_approval: bool = Field(description="True if the check counts once a second person approves it")
 
     @classmethod
     def of(cls, seen: StopSeen) -> RoundStopOut:
@@ -199,6 +200,7 @@ class RoundStopOut(BaseModel):
             not_visited_reason=seen.reason,
             checked_at=seen.checked_at,
             is_passed=seen.is_passed,
+            waits_for_approval=seen.waits_for_approval,
         )
 
 
@@ -221,7 +223,8 @@ class RoundOut(BaseModel):
     walking_seconds: int
     state: RoundState
     devices: int = Field(description="Number of devices in the order")
-    checked: int = Field(description="How many of them are checked")
+    checked: int = Field(description="How many of them have a check that counts")
+    waiting: int = Field(description="How many have a check that waits for a second person's approval")
     stops: list[RoundStopOut]
 
     @classmethod
@@ -245,6 +248,7 @@ class RoundOut(BaseModel):
             state=found.state,
             devices=len(found.in_order),
             checked=found.checked,
+            waiting=found.waiting,
             stops=[RoundStopOut.of(each) for each in found.stops],
         )
 

@@ -46,7 +46,7 @@ MAX_SHOWN: Final = 100
 SHOWN_DAYS: Final = 45
 """Rounds of so many past days are listed."""
 MAX_FIELDS: Final = 300
-ACTIVE: Final = (RoundState.OVERDUE, RoundState.TODAY, RoundState.PLANNED)
+ACTIVE: Final = (RoundState.OVERDUE, RoundState.TODAY, RoundState.PLANNED, RoundState.WAITING)
 NOBODY: Final = noop("Choose at least one inspector.")
 BAD_TIMES: Final = noop("Give a day, and a start that is earlier than the end.")
 BAD_START: Final = noop("Give the start as latitude and longitude, such as 30.2948, 120.0982.")

@@ -23,6 +23,7 @@ STATES: Final = {
     RoundState.PLANNED: noop("planned"),
     RoundState.TODAY: noop("today"),
     RoundState.OVERDUE: noop("overdue"),
+    RoundState.WAITING: noop("waits for approval"),
     RoundState.DONE: noop("done"),
     RoundState.MISSED: noop("missed"),
     RoundState.CANCELLED: noop("cancelled"),
@@ -45,8 +46,9 @@ class StopLine:
     hours_known: bool
     reason: _Words | None
     checked: str
-    """Local day and time of its check; empty until it is checked."""
+    """Local day and time of its check; empty until there is one."""
     is_passed: bool
+    waits_for_approval: bool
 
 
 def stop_lines(found: AssignedRound) -> list[StopLine]:
@@ -71,6 +73,7 @@ def _stop_line(seen: StopSeen, zone: ZoneInfo) -> StopLine:
         reason=reason,
         checked=f"{seen.checked_at.astimezone(zone):%m-%d %H:%M}" if seen.checked_at is not None else "",
         is_passed=bool(seen.is_passed),
+        waits_for_approval=seen.waits_for_approval,
     )
 
 
@@ -97,9 +100,7 @@ def start_of(found: AssignedRound) -> Position | None:
 
 def map_of(found: AssignedRound, *, streets: list[Line], outline: list[Line]) -> Markup | None:
     """Return the map of a round, or None if it has no devices."""
-    stops = [
-        (each.stop.position, each.device.position, each.checked_at is not None) for each in found.in_order
-    ]
+    stops = [(each.stop.position, each.device.position, each.is_checked) for each in found.in_order]
     if not stops:
         return None
     return route_map(start_of(found), stops, streets=streets, outline=outline)
@@ -131,6 +132,7 @@ def round_pdf(found: AssignedRound, drawing: Markup | None, *, address: str) -> 
                 "hours_known": line.hours_known,
                 "reason": line.reason or {"en": "", "zh": ""},
                 "checked": line.checked,
+                "waits_for_approval": line.waits_for_approval,
             }
             for line in stop_lines(found)
         ],
