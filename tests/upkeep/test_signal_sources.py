@@ -13,14 +13,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.permissions import TokenRole
-from aed.errors import InvalidInput
+from aed.accounts.audit_log import AuditEntry, AuditSubject
+from aed.accounts.permissions import ANYONE, Role, TokenRole
+from aed.errors import InvalidInput, NotFound
 from aed.upkeep.faults.queries import active_quarantines
 from aed.upkeep.rules import QuarantineReason
 from aed.upkeep.signals.mapping import SourceMapping, messages_in, serial_in_topic, value_at
-from aed.upkeep.signals.models import DeviceMonitor
+from aed.upkeep.signals.models import DeviceMonitor, SignalSource
 from aed.upkeep.signals.rules import ReadingKind
 from aed.upkeep.signals.sources import add_source, revoke_source
 from tests import make
@@ -205,6 +207,28 @@ def test_a_signed_message_reaches_its_device_and_an_unsigned_one_nobody(
     revoke_source(session, ADMINISTRATOR, "guardbox", at=NOW)
     session.commit()
     assert post(**right).status_code == 401
+
+
+def test_adding_and_revoking_a_source_are_in_the_audit_log(session: Session) -> None:
+    estate = make.estate(session)
+    manager = make.person_with_role(session, Role.ESTATE_MANAGER, estate=estate)
+    given: dict[str, Any] = {"estate_id": estate.id, "region": None, "at": NOW}
+    with pytest.raises(NotFound):
+        add_source(session, ANYONE, "guardbox", MQTT_MAPPING, **given)
+    secret = add_source(session, manager, "guardbox", MQTT_MAPPING, **given)
+    for _ in range(2):
+        revoke_source(session, manager, "guardbox", at=NOW)
+
+    source = session.scalars(select(SignalSource)).one()
+    entries = session.scalars(
+        select(AuditEntry).where(AuditEntry.subject == AuditSubject.SIGNAL_SOURCE).order_by(AuditEntry.number)
+    ).all()
+    assert [(each.action, each.who, each.subject_id) for each in entries] == [
+        ("added", manager.name, str(source.id)),
+        ("revoked", manager.name, str(source.id)),
+    ], "revoking it again changes nothing"
+    assert json.loads(entries[0].details) == {"estate": estate.id}
+    assert not any(secret in each.details for each in entries)
 
 
 def test_a_device_sends_signals_with_its_token_over_http(client: TestClient, session: Session) -> None:

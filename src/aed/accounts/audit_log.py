@@ -1,4 +1,4 @@
-"""The audit log of roles, people and tokens: each entry is signed with the one before."""
+"""The audit log of roles, people, tokens and the like: each entry is signed with the one before."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ class AuditSubject(StrEnum):
     TOKEN = "token"
     AGREEMENT = "agreement"
     """An agreement on which estate shares what with which other estate."""
+    SIGNAL_SOURCE = "signal_source"
+    """A vendor whose messages report the signals of devices."""
     LOG = "log"
     """The log itself: its first entry, and checkpoints of incident records."""
 
@@ -64,7 +66,7 @@ def moment_text(at: datetime) -> str:
 
 
 class AuditEntry(Table):
-    """One change of a role, a person or a token. Never amended: each entry is signed with the one before.
+    """One change of an `AuditSubject`. Never amended: each entry is signed with the one before.
 
     It contains no personal data, so that it stays unchanged when a person's data is erased.
     """

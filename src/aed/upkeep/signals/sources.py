@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.permissions import Viewer, require_estate_manager
 from aed.accounts.regions.queries import region_by_code, regions_below
 from aed.errors import InvalidInput, NotFound, NotSignedIn
@@ -52,18 +53,19 @@ def add_source(
         region_id = region_by_code(session, region or "").id
     require_estate_manager(who, estate_id, region_id=region_id)
     secret = SECRET_PREFIX + secrets.token_urlsafe(32)
-    session.add(
-        SignalSource(
-            name=name,
-            region_id=region_id,
-            estate_id=estate_id,
-            secret=secret,
-            mapping=mapping.model_dump(mode="json"),
-            created_at=at,
-            created_by=who.name,
-        )
+    source = SignalSource(
+        name=name,
+        region_id=region_id,
+        estate_id=estate_id,
+        secret=secret,
+        mapping=mapping.model_dump(mode="json"),
+        created_at=at,
+        created_by=who.name,
     )
+    session.add(source)
     flush_or_conflict(session, "A source of signals with this name exists already.", "name")
+    place = {"region": region_id} if estate_id is None else {"estate": estate_id}
+    add_audit_entry(session, who.name, AuditSubject.SIGNAL_SOURCE, source.id, "added", at=at, **place)
     return secret
 
 
@@ -88,8 +90,10 @@ def revoke_source(session: Session, who: Viewer, name: str, *, at: datetime) -> 
     if source is None:
         raise NotFound("There is no source of signals named '{name}'.", field="name", name=name)
     require_estate_manager(who, source.estate_id, region_id=source.region_id)
-    source.revoked_at = source.revoked_at or at
-    session.flush()
+    if source.revoked_at is not None:
+        return
+    source.revoked_at = at
+    add_audit_entry(session, who.name, AuditSubject.SIGNAL_SOURCE, source.id, "revoked", at=at)
 
 
 def all_sources(session: Session) -> Sequence[SignalSource]:

@@ -122,6 +122,7 @@ THINGS: Final = {
     "person": noop("Person"),
     "token": noop("Token"),
     "agreement": noop("Agreement"),
+    "signal_source": noop("Source of signals"),
     "log": noop("Audit log"),
     "devices": noop("AED"),
     "consumables": noop("Pads or battery"),
@@ -233,7 +234,7 @@ def _signed_log(entries: Sequence[AuditEntry], names: Mapping[str, str]) -> List
         )
         for each in entries
     ]
-    caption = noop("Roles, people, tokens, agreements (signed)")
+    caption = noop("Roles, people, tokens, agreements, sources of signals (signed)")
     columns = (AT, WHO, THING, NUMBER, WHAT, noop("Details"))
     return Listing(caption, columns, rows, noop("No entry matches."))
 
