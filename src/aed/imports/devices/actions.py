@@ -23,6 +23,7 @@ from aed.imports.batches import (
 )
 from aed.imports.devices import queries
 from aed.imports.devices.answers import AnsweredRows, Answers, require_may_answer
+from aed.imports.devices.boundaries import EstateBoundaries
 from aed.imports.devices.decisions import check_name, keep_answers
 from aed.imports.devices.import_rows import RegisterBefore, RowImporter
 from aed.imports.devices.missing import ListedDevices, mark_missing
@@ -93,7 +94,7 @@ def import_devices(
         names_region=lambda: parts.names_region,
         answers=answered,
     )
-    reader = ListReader(session, who, report, listed, estates, parts, region)
+    reader = ListReader(session, who, report, listed, estates, EstateBoundaries(session), parts, region)
     entries = reader.entries(
         records,
         mapping=mapping,

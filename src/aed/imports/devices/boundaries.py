@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -60,32 +60,92 @@ class DatumCounts:
         return counts[0][1] if is_clear else None
 
 
-def estates_of(session: Session, points: Sequence[Position]) -> list[NamedEstate | None]:
-    """Return the active estate that contains each point or is closest within 30 m; the smallest of several.
+class Area(NamedTuple):
+    """A box in degrees, WGS-84."""
 
-    visibility: for an administrator's import.
-    """
-    shapes, named = _estates_around(session, points)
-    if not named:
-        return [None] * len(points)
-    areas = shapely.area(shapes)
-    tree = shapely.STRtree(shapes)
-    found: list[NamedEstate | None] = []
-    for point in points:
-        spot = shapely.Point(point.lon, point.lat)
-        inside = tree.query(spot, predicate="covered_by").tolist()
-        if not inside:
-            reach = BESIDE_METRES / 111_195 / max(0.1, math.cos(math.radians(point.lat)))
-            inside = [
-                each
-                for each in tree.query(spot.buffer(reach)).tolist()
-                if _metres(spot, shapes[each]) <= BESIDE_METRES
-            ]
-        found.append(named[min(inside, key=lambda each: areas[each])] if inside else None)
-    return found
+    west: float
+    south: float
+    east: float
+    north: float
+
+    def widened(self, degrees: float) -> Area:
+        """Return the box with that much more on each side."""
+        return Area(self.west - degrees, self.south - degrees, self.east + degrees, self.north + degrees)
+
+    def contains(self, other: Area) -> bool:
+        """Return True if the other box lies in this one."""
+        return (
+            self.west <= other.west
+            and self.south <= other.south
+            and self.east >= other.east
+            and self.north >= other.north
+        )
 
 
-def datum_counts(session: Session, pairs: Sequence[tuple[float, float]]) -> DatumCounts:
+class EstateBoundaries:
+    """The boundaries of active estates, for one import or preview: those of an area are read once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._area: Area | None = None
+        """Of points in it, all boundaries that matter were read."""
+        self._named: list[NamedEstate] = []
+        self._shapes: NDArray[np.object_] = np.empty(0, dtype=object)
+        self._tree = shapely.STRtree(self._shapes)
+
+    def read_around(self, pairs: Sequence[tuple[float, float]]) -> None:
+        """Read what is around pairs of latitude and longitude, whatever their datum."""
+        if pairs:
+            self._read(_box_of(pairs).widened(_SHIFT_DEGREES))
+
+    def estates_of(self, points: Sequence[Position]) -> list[NamedEstate | None]:
+        """Return the estate that contains each point or is closest within 30 m; the smallest of several."""
+        if not points:
+            return []
+        box = _box_of([(each.lat, each.lon) for each in points])
+        if self._area is None or not self._area.contains(box):
+            self._read(box)
+        if not self._named:
+            return [None] * len(points)
+        spots = shapely.points([each.lon for each in points], [each.lat for each in points])
+        candidates: list[list[int]] = [[] for _ in points]
+        for number, estate in zip(*self._tree.query(spots, predicate="covered_by").tolist(), strict=True):
+            candidates[number].append(estate)
+        outside = [number for number, found in enumerate(candidates) if not found]
+        for number, estate in zip(*self._tree.query(_around(spots[outside])).tolist(), strict=True):
+            if _metres(spots[outside[number]], self._shapes[estate]) <= BESIDE_METRES:
+                candidates[outside[number]].append(estate)
+        areas = shapely.area(self._shapes)
+        return [
+            self._named[min(found, key=lambda each: areas[each])] if found else None for found in candidates
+        ]
+
+    def _read(self, area: Area) -> None:
+        """Read the boundaries around an area.
+
+        visibility: for an administrator's import.
+        """
+        box = area.widened(_SHIFT_DEGREES)
+        statement = select(
+            Estate.source,
+            Estate.source_id,
+            Estate.name_en,
+            Estate.name_zh,
+            Estate.id,
+            Estate.region_id,
+            Estate.boundary,
+        ).where(
+            overlapping_box(self._session, Estate.boundary, **box._asdict()),
+            Estate.state == EstateState.ACTIVE,
+        )
+        rows = self._session.execute(statement).all()
+        self._area = area
+        self._named = [NamedEstate(*row[:-1]) for row in rows]
+        self._shapes = np.array([shape_of(row.boundary) for row in rows], dtype=object)
+        self._tree = shapely.STRtree(self._shapes)
+
+
+def datum_counts(boundaries: EstateBoundaries, pairs: Sequence[tuple[float, float]]) -> DatumCounts:
     """Count how many pairs of coordinates lie in estates, read in each datum."""
     some = pairs[:: max(1, len(pairs) // MAX_COMPARED)]
     inside: dict[Datum, int] = {}
@@ -96,7 +156,7 @@ def datum_counts(session: Session, pairs: Sequence[tuple[float, float]]) -> Datu
                 points.append(position_from(lat, lon, datum))
             except InvalidInput:
                 continue
-        inside[datum] = sum(each is not None for each in estates_of(session, points)) if points else 0
+        inside[datum] = sum(each is not None for each in boundaries.estates_of(points))
     return DatumCounts(len(some), inside)
 
 
@@ -105,30 +165,15 @@ def _metres(spot: shapely.Point, shape: shapely.Geometry) -> float:
     return flat_distance_metres(spot.y, spot.x, nearest[1], nearest[0])
 
 
-def _estates_around(session: Session, points: Sequence[Position]) -> tuple[np.ndarray, list[NamedEstate]]:
-    """Return the boundaries and names of the active estates around points.
+def _box_of(pairs: Sequence[tuple[float, float]]) -> Area:
+    lats, lons = zip(*pairs, strict=True)
+    return Area(min(lons), min(lats), max(lons), max(lats))
 
-    visibility: for an administrator's import.
-    """
-    if not points:
-        return np.empty(0, dtype=object), []
-    box = overlapping_box(
-        session,
-        Estate.boundary,
-        west=min(each.lon for each in points) - _SHIFT_DEGREES,
-        south=min(each.lat for each in points) - _SHIFT_DEGREES,
-        east=max(each.lon for each in points) + _SHIFT_DEGREES,
-        north=max(each.lat for each in points) + _SHIFT_DEGREES,
-    )
-    statement = select(
-        Estate.source,
-        Estate.source_id,
-        Estate.name_en,
-        Estate.name_zh,
-        Estate.id,
-        Estate.region_id,
-        Estate.boundary,
-    ).where(box, Estate.state == EstateState.ACTIVE)
-    rows = session.execute(statement).all()
-    shapes = np.array([shape_of(row.boundary) for row in rows], dtype=object)
-    return shapes, [NamedEstate(*row[:-1]) for row in rows]
+
+def _around(spots: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Return a box around each spot that holds what is within BESIDE_METRES."""
+    lons, lats = shapely.get_x(spots), shapely.get_y(spots)
+    north = BESIDE_METRES / 111_195
+    east = north / np.maximum(0.1, np.cos(np.radians(lats)))
+    found: NDArray[np.object_] = shapely.box(lons - east, lats - north, lons + east, lats + north)
+    return found

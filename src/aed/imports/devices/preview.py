@@ -15,7 +15,7 @@ from aed.geo import Datum
 from aed.imports.batches import ROWS_AT_ONCE, BadRow, EstateIds
 from aed.imports.coordinates import number_of
 from aed.imports.devices.answers import OF_DEVICE, Answers
-from aed.imports.devices.boundaries import NamedEstate, datum_counts
+from aed.imports.devices.boundaries import EstateBoundaries, NamedEstate, datum_counts
 from aed.imports.devices.import_rows import ListEntry, RegisterBefore, foresee
 from aed.imports.devices.matching import Match
 from aed.imports.devices.permissions import require_importer
@@ -99,8 +99,11 @@ def preview_devices(
         guess = describe_table(path, mapping)
     reading = read_devices(path, mapping=mapping)
     records = list(islice(reading, MAX_PREVIEWED))
+    boundaries = EstateBoundaries(session)
     if guess is not None:
-        notes, mapping = _notes_of_guess(session, guess, records, is_guessed=is_guessed)
+        pairs = [pair for each in records if (pair := _pair(each)) is not None]
+        boundaries.read_around(pairs)
+        notes, mapping = _notes_of_guess(boundaries, guess, pairs, is_guessed=is_guessed)
         if is_guessed and mapping.datum is not Datum.WGS84:
             records = [replace(each, fields={**each.fields, "datum": mapping.datum}) for each in records]
         columns = guess.columns
@@ -111,7 +114,7 @@ def preview_devices(
         notes.append(ListNote(template, {"count": MAX_PREVIEWED}))
     found = Preview(mapping, columns, notes)
     report, seen, estates = DeviceReport(), SeenRows(), EstateIds(session)
-    reader = ListReader(session, who, report, _ListedRows(), estates, seen, region)
+    reader = ListReader(session, who, report, _ListedRows(), estates, boundaries, seen, region)
     entries = list(
         reader.entries(
             records, mapping=mapping, is_of_others=True, country=mapping.country, fixes=fixes or {}
@@ -222,32 +225,34 @@ def _without(
     return {entry.identity: outcome for entry, outcome in zip(again, outcomes, strict=True)}
 
 
+def _pair(record: Record) -> tuple[float, float] | None:
+    """Return latitude and longitude as a row has them; None if one is missing or impossible."""
+    lat, lon = number_of(record.fields.get("lat")), number_of(record.fields.get("lon"))
+    if lat is None or lon is None or not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        return None
+    return lat, lon
+
+
 def _notes_of_guess(
-    session: Session, guess: Guess, records: Sequence[Record], *, is_guessed: bool
+    boundaries: EstateBoundaries, guess: Guess, pairs: Sequence[tuple[float, float]], *, is_guessed: bool
 ) -> tuple[list[ListNote], ListMapping]:
     """Return what a person should know of the guess, and the mapping with the datum."""
     template = noop("The headings are in line {row}.")
     if guess.sheet:
         template = noop("The headings are in row {row} of the sheet {sheet}.")
-    datum, evidence = _datum(session, guess, records, is_guessed=is_guessed)
+    datum, evidence = _datum(boundaries, guess, pairs, is_guessed=is_guessed)
     where = ListNote(template, {"row": guess.header_row, "sheet": guess.sheet})
     return [where, *guess.notes, evidence], guess.mapping.model_copy(update={"datum": datum})
 
 
 def _datum(
-    session: Session, guess: Guess, records: Sequence[Record], *, is_guessed: bool
+    boundaries: EstateBoundaries, guess: Guess, pairs: Sequence[tuple[float, float]], *, is_guessed: bool
 ) -> tuple[Datum, ListNote]:
     """Return the datum of a mapping, which is found if it is guessed, and a sentence about its evidence."""
     if guess.datum_is_named:
         template = noop("The datum is {datum}, which the file names.")
         return guess.mapping.datum, ListNote(template, {"datum": guess.mapping.datum})
-    pairs = [
-        (lat, lon)
-        for each in records
-        if (lat := number_of(each.fields.get("lat"))) is not None
-        and (lon := number_of(each.fields.get("lon"))) is not None
-    ]
-    counts = datum_counts(session, pairs)
+    counts = datum_counts(boundaries, pairs)
     values: dict[str, object] = {"points": counts.compared}
     values |= {datum.value: counts.inside[datum] for datum in Datum}
     if not is_guessed and counts.best is not guess.mapping.datum:

@@ -17,7 +17,7 @@ from aed.errors import AedError, InvalidInput
 from aed.imports.batches import ROWS_AT_ONCE, EstateIds, Progress, row_reason, valid_rows
 from aed.imports.coordinates import is_swapped, number_of, usual_place
 from aed.imports.devices import queries
-from aed.imports.devices.boundaries import NamedEstate, estates_of
+from aed.imports.devices.boundaries import EstateBoundaries, NamedEstate
 from aed.imports.devices.import_rows import ListEntry, list_entry
 from aed.imports.devices.permissions import can_import_to
 from aed.imports.devices.queries import Identity
@@ -47,6 +47,7 @@ class ListReader:
     report: DeviceReport
     listed: Listed
     estates: EstateIds
+    boundaries: EstateBoundaries
     seen: SeenRows
     region: str | None
     """The region of new devices whose row names neither an estate nor a region."""
@@ -90,7 +91,7 @@ class ListReader:
         An estate's manager imports only what lies in an estate that they manage.
         """
         for batch in batched(rows, ROWS_AT_ONCE):
-            found = estates_of(self.session, [row.position() for _, row in batch])
+            found = self.boundaries.estates_of([row.position() for _, row in batch])
             outside = [
                 (row.source, row.source_id)
                 for (_, row), estate in zip(batch, found, strict=True)
