@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
+from aed.accounts.people.queries import names_by_actor
 from aed.accounts.regions.models import Region
 from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.fields import validated
@@ -84,6 +85,7 @@ def list_drills(device_id: Id, before: After = 0) -> None:
     """List the valid drills of a device, the most recently recorded first."""
     with cli_read_session() as session:
         found = queries.drills(session, operator(), device_id, limit=SHOWN + 1, before_id=before or None)
+        names = names_by_actor(session, [each.by_name for each in found])
         region_id = device_queries.device(session, operator(), device_id).region_id
         counts = session.get_one(Region, region_id).counts_ground_as_one
     rows = [
@@ -94,7 +96,7 @@ def list_drills(device_id: Id, before: After = 0) -> None:
             f"{each.walk_metres:.0f} m",
             each.basis,
             storey_label(each.start_floor, counts_ground_as_one=counts),
-            each.by_name,
+            names.get(each.by_name, each.by_name),
         )
         for each in found[:SHOWN]
     ]

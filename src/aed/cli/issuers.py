@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aed import clock
+from aed.accounts.people.queries import names_by_actor
 from aed.accounts.regions.queries import region_by_code
 from aed.certificates.rules import CheckState
 from aed.certificates.verification import queries as verification_queries
@@ -177,8 +178,12 @@ def list_batches(code: Code, after: After = 0) -> None:
     with cli_read_session() as session:
         issuer = queries.issuer_by_code(session, code)
         found = batch_queries.batches(session, operator(), issuer.id, limit=SHOWN, after_id=after)
-        rows = [(each.id, each.reference, each.made_at, each.answered_at) for each in found]
-    table(None, ["id", "reference", "made", "answered"], rows, right=["id"])
+        names = names_by_actor(session, [each.made_by for each in found])
+        rows = [
+            (each.id, each.reference, each.made_at, names.get(each.made_by, each.made_by), each.answered_at)
+            for each in found
+        ]
+    table(None, ["id", "reference", "made", "by", "answered"], rows, right=["id"])
 
 
 @issuers.command("answer")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
+from aed.accounts.people.queries import names_by_actor
 from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.fields import Fields, fields_in, taking, validated
 from aed.cli.rows import SHOWN, Id, Version
@@ -109,6 +110,7 @@ def list_movements(stock_id: Id) -> None:
     """List what came in and went out, the last first."""
     with cli_read_session() as session:
         found = queries.movements(session, operator(), stock_id, limit=SHOWN)
+        names = names_by_actor(session, [each.by_name for each in found])
         rows = [
             (
                 f"{each.at:%Y-%m-%d %H:%MZ}",
@@ -117,7 +119,7 @@ def list_movements(stock_id: Id) -> None:
                 each.lot,
                 each.expires_on,
                 each.device_id,
-                each.by_name,
+                names.get(each.by_name, each.by_name),
                 each.note,
             )
             for each in found

@@ -11,6 +11,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from aed import clock
+from aed.accounts.people.queries import names_by_actor
 from aed.cli.context import cli_read_session, cli_transaction, operator
 from aed.cli.devices import show_readiness
 from aed.cli.fields import fields_in, taking, validated
@@ -147,16 +148,18 @@ def list_checks(device_id: Id) -> None:
     with cli_read_session() as session:
         found = check_queries.checks(session, operator(), device_id, limit=SHOWN)
         approvals = check_queries.approvals_of(session, found)
+        deciders = [each.decided_by for each in approvals.values() if each.decided_by]
+        names = names_by_actor(session, [*(each.by_name for each in found), *deciders])
         rows = [
             (
                 each.id,
                 f"{each.answered_at:%Y-%m-%d %H:%MZ}",
                 each.kind,
-                each.by_name,
+                names.get(each.by_name, each.by_name),
                 "passed" if each.is_passed else "there" if each.is_there else "MISSING",
                 " ".join(name for name, is_well in each.answers.items() if not is_well),
                 " ".join(each.replaced),
-                _approval_in_words(approvals.get(each.id)),
+                _approval_in_words(approvals.get(each.id), names),
                 each.note,
             )
             for each in found
@@ -172,10 +175,11 @@ def list_checks(device_id: Id) -> None:
     )
 
 
-def _approval_in_words(approval: CheckApproval | None) -> str | None:
+def _approval_in_words(approval: CheckApproval | None, names: Mapping[str, str]) -> str | None:
     if approval is None:
         return None
-    return f"{approval.state} by {approval.decided_by}" if approval.decided_by else str(approval.state)
+    by = approval.decided_by
+    return f"{approval.state} by {names.get(by, by)}" if by else str(approval.state)
 
 
 # --- Quarantines ----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep
+from aed.accounts.people.queries import names_by_actor
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import Database, read_session, transaction
@@ -81,8 +82,9 @@ def list_issuer_batches(
 ) -> IssuerBatchPage:
     """List the batches of an issuer in order of id. For those who manage the issuer."""
     found = queries.batches(session, viewer, issuer_id, limit=limit + 1, after_id=cursor_id(cursor))
+    names = names_by_actor(session, [each.made_by for each in found[:limit]])
     return IssuerBatchPage(
-        batches=[IssuerBatchOut.of(each) for each in found[:limit]], next=next_cursor(found, limit)
+        batches=[IssuerBatchOut.of(each, names) for each in found[:limit]], next=next_cursor(found, limit)
     )
 
 
@@ -104,7 +106,8 @@ def prepare_issuer_batch(
         )
         for each in prepared.left_out
     ]
-    return IssuerBatchOut.of(prepared.batch, queries.rows_of(session, prepared.batch.id), left_out)
+    names = names_by_actor(session, [prepared.batch.made_by])
+    return IssuerBatchOut.of(prepared.batch, names, queries.rows_of(session, prepared.batch.id), left_out)
 
 
 @router.get("/issuers/{issuer_id}/batches/{issuer_batch_id}")
@@ -117,7 +120,8 @@ def get_issuer_batch(
 
 def _whole(session: Session, viewer: Viewer, issuer_id: int, batch_id: int) -> IssuerBatchOut:
     found = queries.batch(session, viewer, issuer_id, batch_id)
-    return IssuerBatchOut.of(found, queries.rows_of(session, found.id))
+    names = names_by_actor(session, [found.made_by])
+    return IssuerBatchOut.of(found, names, queries.rows_of(session, found.id))
 
 
 @router.get(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -88,18 +88,25 @@ class IssuerBatchOut(BaseModel):
     id: Id
     reference: str
     made_at: datetime
+    made_by: str = Field(description="The name of the person who made it, or the token")
     answered_at: datetime | None = Field(description="When the last row was answered")
     rows: list[IssuerBatchRowOut] = []
     left_out: list[LeftOutOut] = []
 
     @classmethod
     def of(
-        cls, batch: IssuerBatch, rows: Sequence[BatchRow] = (), left_out: Sequence[LeftOutOut] = ()
+        cls,
+        batch: IssuerBatch,
+        names: Mapping[str, str],
+        rows: Sequence[BatchRow] = (),
+        left_out: Sequence[LeftOutOut] = (),
     ) -> IssuerBatchOut:
+        """Return a batch. `names` has the names of people by how `made_by` refers to them."""
         return cls(
             id=batch.id,
             reference=batch.reference,
             made_at=batch.made_at,
+            made_by=names.get(batch.made_by, batch.made_by),
             answered_at=batch.answered_at,
             rows=[
                 IssuerBatchRowOut(

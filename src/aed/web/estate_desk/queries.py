@@ -78,10 +78,15 @@ class ReadDevices:
 def managed_estates(session: Session, viewer: Viewer) -> list[Estate]:
     """Return the estates that the viewer manages, by id; at most MAX_ESTATES of those that they may see."""
     return [
-        each
-        for each in estate_queries.estates(session, viewer, limit=MAX_ESTATES)
-        if viewer.is_administrator or viewer.has_role(MANAGERS, estate_id=each.id, region_id=each.region_id)
+        each for each in estate_queries.estates(session, viewer, limit=MAX_ESTATES) if manages(viewer, each)
     ]
+
+
+def manages(viewer: Viewer, estate: Estate) -> bool:
+    """Return True if the viewer manages the estate."""
+    return viewer.is_administrator or viewer.has_role(
+        MANAGERS, estate_id=estate.id, region_id=estate.region_id
+    )
 
 
 def managed_estate(session: Session, viewer: Viewer, estate_id: int) -> Estate:

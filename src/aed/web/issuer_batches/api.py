@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.people.queries import names_by_actor
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import Database, read_session, transaction
@@ -261,6 +262,7 @@ def _batch_page(
         takes_batches=issuer.batch_format is not None,
         batch=batch,
         made=_local(batch.made_at, _zone_of(issuer)),
+        made_by=names_by_actor(session, [batch.made_by]).get(batch.made_by, batch.made_by),
         counts={state: sum(each.row.state is state for each in rows) for state in BatchRowState},
         came_back=[each for each in rows if each.row.state is BatchRowState.REJECTED],
         others=[each for each in rows if each.row.state is not BatchRowState.REJECTED],

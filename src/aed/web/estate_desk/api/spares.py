@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
+from aed.accounts.people.queries import names_by_actor
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError
@@ -82,9 +83,9 @@ def change_spares(
     expires_on: Text = "",
     note: Text = "",
 ) -> Response:
-    """Keep spares, set their reorder point, keep them no longer, or record a movement."""
+    """Record a movement; for managers also keep spares, set their reorder point, or keep them no longer."""
     require_person(viewer)
-    queries.managed_estate(session, viewer, estate_id)
+    spare_queries.estate_with_spares(session, viewer, estate_id)
     at, language = clock.now(), language_of(request)
     typed = {
         "do": do,
@@ -159,9 +160,10 @@ def _page(
     typed: Mapping[str, str] | None = None,
 ) -> Response:
     """Show the page; after a refusal with what was typed, in the form of `at_stock`."""
-    estate = queries.managed_estate(session, viewer, estate_id)
+    estate = spare_queries.estate_with_spares(session, viewer, estate_id)
     zone = ZoneInfo(queries.time_zone_of_estate(estate))
     counts = spare_queries.stocks(session, viewer, estate.id)
+    movements = spare_queries.latest_movements(session, counts, limit=SHOWN_MOVEMENTS)
     return render(
         request,
         "estate_desk/spares.html.jinja",
@@ -170,7 +172,9 @@ def _page(
         estate=estate,
         typed=typed or {},
         stocks=[SpareStockOut.of(each, at=clock.now()) for each in counts],
-        movements=spare_queries.latest_movements(session, counts, limit=SHOWN_MOVEMENTS),
+        movements=movements,
+        names=names_by_actor(session, {each.by_name for some in movements.values() for each in some}),
+        is_manager=queries.manages(viewer, estate),
         keys={each.stock.id: str(uuid.uuid4()) for each in counts},
         today=clock.now().astimezone(zone).date(),
         zone=zone,

@@ -79,6 +79,11 @@ def _page(
         pauses=PAUSES,
         estates=queries.own_estates(session, viewer),
         may_import=is_importer(viewer),
+        kept_estate_ids={
+            each.estate_id
+            for each in viewer.role_assignments
+            if each.role in (Role.KEEPER, Role.ESTATE_MANAGER)
+        },
         asked=request.query_params.get("asked") == "1",
         certificates=[certificate_line(each, today=at.date()) for each in offer.certificates]
         + [declaration_line(each) for each in declarations.own_declarations(session, person_id, limit=5)],
