@@ -5,7 +5,7 @@ from __future__ import annotations
 from aed.migrations.constraints import allow_values
 
 revision = "0090"
-down_revision = "0087"
+down_revision = "0088"
 branch_labels = None
 depends_on = None
 
