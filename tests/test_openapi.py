@@ -363,6 +363,7 @@ WITHOUT_VERSION = {
     "POST /v1/alerts/{alert_key}": 200,
     "PUT /v1/alerts/{alert_key}/location": 409,  # an earlier example has closed the incident
     "PUT /v1/devices/{device_id}/cabinet-code": 204,
+    "PUT /v1/gates/{gate_id}/code": 204,
     "PUT /v1/devices/{device_id}/place-photo": 204,
     "POST /v1/devices/{device_id}/drills": 200,
     "PUT /v1/reminders/{message_key}/{reminder_id}": 200,

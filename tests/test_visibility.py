@@ -79,6 +79,7 @@ GUARDED = {
     "IncidentPlan": "incident_plans",
     "IncidentEvent": "incident_events",
     "CabinetCode": "cabinet_codes",
+    "GateCode": "gate_codes",
     "Loan": "loans",
     "DeviceMonitor": "device_monitors",
     "DeviceSignal": "device_signals",

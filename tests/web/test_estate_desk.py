@@ -613,6 +613,7 @@ def test_gates_are_added_moved_and_removed(
         "place": near,
         "passage": "guarded",
         "hours": "07:00-22:00",
+        "code": "2580#",
     }
     assert browser_of(None).post(path, data=new).status_code == 401
     assert browser_of(resident.id).post(path, data=new).status_code == 403
@@ -622,6 +623,7 @@ def test_gates_are_added_moved_and_removed(
         ({"place": "by the tree"}, "latitude and longitude"),
         ({"hours": "25:00"}, 'id="problem"'),
         ({"name_zh": "a\x00b"}, "name that can be printed"),
+        ({"code": "1\x00"}, "the gate code"),
         ({"place": "10, 10"}, 'id="problem"'),
     ):
         refused = browser.post(path, data=new | change)
@@ -631,6 +633,7 @@ def test_gates_are_added_moved_and_removed(
     session.expire_all()
     added = session.scalars(select(Gate).where(Gate.estate_id == estate.id, Gate.id != gate_id)).one()
     assert (added.name_zh, added.passage, added.opening_hours) == ("东门", "guarded", "07:00-22:00")
+    assert browser.get(path).text.count('value="2580#"') == 2
     version = str(session.get_one(Gate, gate_id).version)
     session.commit()
 

@@ -11,6 +11,7 @@ from aed.cli.rows import SHOWN, After, Id, RowKind, add_commands
 from aed.cli.screen import say, table
 from aed.registry.estates import actions as estate_actions
 from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.gate_codes import GateCodeIn, set_gate_code
 from aed.registry.estates.schemas import EstateAmend, EstateIn, EstateOut, GateAmend, GateIn, GateOut
 
 estates_group = typer.Typer(no_args_is_help=True)
@@ -78,6 +79,15 @@ def add_gate(estate_id: Id, given: Fields) -> None:
             session, operator(), estate_id, fields_in(GateIn, given), at=clock.now()
         )
         say(f"Gate {gate.id} is registered.")
+
+
+@gates_group.command("code", cls=taking(GateCodeIn))
+def gate_code(gate_id: Id, given: Fields) -> None:
+    """Set or remove the code that opens a gate: code=2580# or code=null"""
+    new = fields_in(GateCodeIn, given)
+    with cli_transaction() as session:
+        set_gate_code(session, operator(), gate_id, new.code, at=clock.now())
+        say("The code is stored, encrypted." if new.code is not None else "The code is removed.")
 
 
 @gates_group.command("list")

@@ -26,6 +26,7 @@ from aed.incidents.rules import (
     IncidentState,
     Task,
 )
+from aed.registry.estates.gate_codes import GateAndCodeOut
 from aed.registry.fields import Floor, PositionIn, PositionOut, Room, Storey, StoreyOut
 from aed.responders.rules import cell_middle
 
@@ -291,6 +292,9 @@ class IncidentFull(IncidentOut):
     hazard_note: str | None
     reports: list[PatientReportOut]
     alerts: list[AlertOut]
+    gates: list[GateAndCodeOut] = Field(
+        description="Gates of the estate that have a code; empty once the incident is over"
+    )
 
     @classmethod
     def whole(
@@ -300,6 +304,7 @@ class IncidentFull(IncidentOut):
         alerts: Sequence[Alert],
         names: Mapping[int, str],
         places: Mapping[int, AlertLocation],
+        gates: Sequence[GateAndCodeOut],
     ) -> IncidentFull:
         return cls(
             **IncidentOut.of(incident).model_dump(),
@@ -308,6 +313,7 @@ class IncidentFull(IncidentOut):
             hazard_note=incident.hazard_note,
             reports=[PatientReportOut.of(each) for each in reports],
             alerts=[AlertOut.of(each, names, places) for each in alerts],
+            gates=list(gates) if incident.state is IncidentState.OPEN else [],
         )
 
 

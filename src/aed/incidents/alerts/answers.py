@@ -32,7 +32,7 @@ from aed.incidents.alerts.queries import (
     remaining_seconds,
 )
 from aed.incidents.alerts.rules import AlertSituation, apply_reply, is_device_unavailable
-from aed.incidents.alerts.schemas import AlertDetailsOut
+from aed.incidents.alerts.schemas import AlertDetailsOut, can_see_patient
 from aed.incidents.messages import GoDirectReason, go_direct_text
 from aed.incidents.models import Alert, AlertLocation, Incident, StoredReply
 from aed.incidents.record.actions import append_entry
@@ -53,6 +53,7 @@ from aed.notifications import outbox
 from aed.notifications.outbox import AlertMessage, Notice
 from aed.registry.devices.cabinet_codes import cabinet_code
 from aed.registry.devices.models import Device
+from aed.registry.estates.gate_codes import GateAndCodeOut, gates_with_codes
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -66,7 +67,12 @@ def alert_details(session: Session, key_hash: str, *, at: datetime) -> AlertDeta
     pads = ChildPads.NOT_KNOWN
     if alert.device_id is not None and incident.age_group in NEEDS_CHILD_PADS:
         pads = child_pads_of(session, alert.device_id, today=at.date())
-    return AlertDetailsOut.of(incident, alert, cabinet_code=code, child_pads=pads, at=at)
+    gates: list[GateAndCodeOut] = []
+    if can_see_patient(incident, alert):
+        of_device = alert.device.estate_id if alert.device is not None else None
+        estate_ids = {each for each in (incident.estate_id, of_device) if each is not None}
+        gates = [gate for some in gates_with_codes(session, estate_ids).values() for gate in some]
+    return AlertDetailsOut.of(incident, alert, cabinet_code=code, child_pads=pads, gates=gates, at=at)
 
 
 def situation_of(alert: Alert) -> AlertSituation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, Field
@@ -24,6 +25,7 @@ from aed.incidents.rules import (
     IncidentState,
     Task,
 )
+from aed.registry.estates.gate_codes import GateAndCodeOut
 from aed.registry.fields import PositionOut, StoreyOut
 from aed.responders.schemas import PhoneLocationIn
 
@@ -60,6 +62,9 @@ class PatientLocation(BaseModel):
     door_code: str | None
     links: dict[str, str]
     device: DeviceToFetch | None
+    gates: list[GateAndCodeOut] = Field(
+        default=[], description="Gates with a code, of the patient's estate and of the AED's"
+    )
 
 
 class AlertDetailsOut(BaseModel):
@@ -101,6 +106,7 @@ class AlertDetailsOut(BaseModel):
         *,
         cabinet_code: str | None = None,
         child_pads: ChildPads = ChildPads.NOT_KNOWN,
+        gates: Sequence[GateAndCodeOut] = (),
         at: datetime,
     ) -> AlertDetailsOut:
         estate = incident.estate
@@ -124,7 +130,9 @@ class AlertDetailsOut(BaseModel):
             place_corrected_at=incident.place_corrected_at,
             notes=_notes(incident),
             seconds=max(0, round((alert.due_at - at).total_seconds())) if is_expected else None,
-            patient=_place(incident, alert, cabinet_code, child_pads) if _can_see(incident, alert) else None,
+            patient=_place(incident, alert, cabinet_code, child_pads, gates)
+            if can_see_patient(incident, alert)
+            else None,
         )
 
 
@@ -134,12 +142,17 @@ def _notes(incident: Incident) -> str:
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
 
 
-def _can_see(incident: Incident, alert: Alert) -> bool:
+def can_see_patient(incident: Incident, alert: Alert) -> bool:
+    """Return whether the person is shown where the patient is, and codes: while they come."""
     return incident.state is IncidentState.OPEN and alert.state in COMING_STATES
 
 
 def _place(
-    incident: Incident, alert: Alert, cabinet_code: str | None, child_pads: ChildPads
+    incident: Incident,
+    alert: Alert,
+    cabinet_code: str | None,
+    child_pads: ChildPads,
+    gates: Sequence[GateAndCodeOut],
 ) -> PatientLocation:
     here = Position(incident.lat, incident.lon)
     device = None
@@ -166,4 +179,5 @@ def _place(
         door_code=incident.door_code,
         links=map_links(here, label="患者 Patient"),
         device=device,
+        gates=list(gates),
     )

@@ -47,6 +47,7 @@ from aed.incidents.schemas import (
     RecordEntryOut,
     SignsIn,
 )
+from aed.registry.estates.gate_codes import gates_with_codes
 
 router = APIRouter(tags=["incidents"])
 
@@ -145,7 +146,9 @@ def get_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) ->
     alerts = queries.alerts(session, found.id)
     names = names_of(session, [each.person_id for each in alerts])
     places = latest_locations(session, [each.id for each in alerts])
-    return IncidentFull.whole(found, queries.reports(session, found.id), alerts, names, places)
+    estate_ids = {found.estate_id} if found.estate_id is not None else set()
+    gates = gates_with_codes(session, estate_ids).get(found.estate_id or 0, [])
+    return IncidentFull.whole(found, queries.reports(session, found.id), alerts, names, places, gates)
 
 
 @router.get("/incidents/{incident_id}/plans")

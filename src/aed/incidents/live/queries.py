@@ -18,6 +18,7 @@ from aed.incidents.models import Alert, Incident, IncidentExclusion, IncidentRep
 from aed.incidents.rules import AlertState, IncidentState
 from aed.incidents.schemas import IncidentFull
 from aed.registry.devices.models import Device
+from aed.registry.estates.gate_codes import gates_with_codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class RunningIncident:
 
 
 def running_incidents(session: Session, viewer: Viewer, *, limit: int) -> list[RunningIncident]:
-    """List the open incidents of the viewer's regions, newest first, in eight statements.
+    """List the open incidents of the viewer's regions, newest first, in nine statements.
 
     Raises NotSignedIn, NotAllowed for anybody but dispatchers and administrators.
     """
@@ -71,10 +72,18 @@ def with_alerts(session: Session, found: Sequence[Incident]) -> list[RunningInci
     devices = {each.device.id: each.device for each in of_all if each.device is not None}
     excluded = {each.device_id for some in exclusions.values() for each in some if each.device_id is not None}
     devices |= devices_by_id(session, excluded)
+    gates = gates_with_codes(session, {each.estate_id for each in found if each.estate_id is not None})
     return [
         RunningIncident(
             each,
-            IncidentFull.whole(each, reports[each.id], alerts[each.id], names, places),
+            IncidentFull.whole(
+                each,
+                reports[each.id],
+                alerts[each.id],
+                names,
+                places,
+                gates.get(each.estate_id or 0, []),
+            ),
             {alert.id: _state_since(alert) for alert in alerts[each.id]},
             exclusions[each.id],
             devices,

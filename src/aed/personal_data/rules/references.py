@@ -49,6 +49,7 @@ ACTOR_COLUMNS: Final = (
     ("assessment_attempts", "assessed_by"),
     ("audit_log", "who"),
     ("cabinet_codes", "set_by"),
+    ("gate_codes", "set_by"),
     ("loans", "lent_by"),
     ("loans", "returned_by"),
     ("device_monitors", "key_made_by"),
@@ -135,7 +136,12 @@ OF_PATIENTS: Final = frozenset(
 """Encrypted columns about patients, who are not people of this database."""
 
 IMPERSONAL_TABLES: Final = frozenset(
-    {("audit_keys", "secret"), ("cabinet_codes", "code"), ("signal_sources", "secret")}
+    {
+        ("audit_keys", "secret"),
+        ("cabinet_codes", "code"),
+        ("gate_codes", "code"),
+        ("signal_sources", "secret"),
+    }
 )
 """Encrypted columns that are not about people."""
 

@@ -26,7 +26,7 @@ from aed.registry.changes import (
     require_not_null,
 )
 from aed.registry.estates import queries as estate_queries
-from aed.registry.estates.models import Building, Estate, Gate
+from aed.registry.estates.models import Building, Estate, Gate, GateCode
 from aed.registry.estates.placement import require_active_estate, require_near_estate
 from aed.registry.estates.rules import EstateState, GateState, parse_boundary
 from aed.registry.estates.schemas import EstateAmend, EstateIn, GateAmend, GateIn
@@ -123,8 +123,7 @@ def withdraw_estate(session: Session, who: Viewer, estate_id: int, *, version: i
     if remaining is not None:
         raise Conflict("The estate still has devices: withdraw them first.", field="estate_id")
     for gate in estate_queries.gates(session, who, estate_id=estate.id):
-        gate.state = GateState.WITHDRAWN
-        record_amendment(session, who, gate, at=at)
+        _withdraw(session, who, gate, at=at)
     estate.state = EstateState.WITHDRAWN
     record_amendment(session, who, estate, at=at)
     flush_or_conflict(session, "The estate cannot be withdrawn.", None)
@@ -207,10 +206,16 @@ def withdraw_gate(session: Session, who: Viewer, gate_id: int, *, version: int, 
     gate = estate_queries.gate(session, who, gate_id)
     require_estate_manager(who, gate.estate_id, region_id=_region_of(session, who, gate))
     require_version(gate, version)
-    gate.state = GateState.WITHDRAWN
-    record_amendment(session, who, gate, at=at)
+    _withdraw(session, who, gate, at=at)
     flush_or_conflict(session, "The gate cannot be withdrawn.", None)
     return gate
+
+
+def _withdraw(session: Session, who: Viewer, gate: Gate, *, at: datetime) -> None:
+    """Withdraw a gate, and delete its code. visibility: the caller may withdraw it."""
+    gate.state = GateState.WITHDRAWN
+    record_amendment(session, who, gate, at=at)
+    session.execute(delete(GateCode).where(GateCode.gate_id == gate.id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from aed.http.parameters import (
 from aed.registry.changes import RegistryChangeOut, changes_of
 from aed.registry.estates import actions as estate_actions
 from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.gate_codes import GateCodeIn, GateCodeOut, gate_code, set_gate_code
 from aed.registry.estates.schemas import EstateAmend, EstateIn, EstateOut, GateAmend, GateIn, GateOut
 
 router = APIRouter(tags=["registry"])
@@ -140,6 +141,26 @@ def amend_gate(
     )
     set_etag(response, gate.version)
     return GateOut.of(gate)
+
+
+@router.get("/gates/{gate_id}/code")
+def get_gate_code(session: ReadSession, viewer: ViewerDep, gate_id: RowId, response: Response) -> GateCodeOut:
+    """Get the code of a gate.
+
+    For those who keep the estate. Responders who come see it after accepting, and dispatchers, while the
+    incident is open.
+    """
+    response.headers["Cache-Control"] = "no-store"
+    return GateCodeOut.of(gate_code(session, viewer, gate_id))
+
+
+@router.put("/gates/{gate_id}/code", status_code=204)
+def put_gate_code(session: WriteSession, viewer: ViewerDep, gate_id: RowId, given: GateCodeIn) -> None:
+    """Set the code of a gate.
+
+    The code is encrypted in the database, and never appears in lists, exports or histories.
+    """
+    set_gate_code(session, viewer, gate_id, given.code, at=clock.now())
 
 
 @router.delete("/gates/{gate_id}", status_code=204)

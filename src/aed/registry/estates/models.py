@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.regions.models import Region
+from aed.database.encryption.columns import Encrypted
 from aed.database.geometry import area_type, point_type
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.registry.estates.rules import EstateState, GateState, Passage
@@ -127,6 +128,19 @@ class Gate(Versioned, Table):
     state: Mapped[GateState] = mapped_column(enum_column(GateState), default=GateState.ACTIVE)
 
     estate: Mapped[Estate] = relationship(lazy="raise")
+
+
+class GateCode(Table):
+    """The code of a gate, for the keepers of the estate and people who are sent there.
+
+    Changes are recorded in the gate's history, without the code."""
+
+    __tablename__ = "gate_codes"
+
+    gate_id: Mapped[int] = mapped_column(ForeignKey("gates.id"), primary_key=True, autoincrement=False)
+    code: Mapped[str] = mapped_column(Encrypted("gate_codes.code"))
+    set_at: Mapped[datetime]
+    set_by: Mapped[str] = mapped_column(String(200))
 
 
 class Building(Table):

@@ -152,6 +152,7 @@ def call_page(alert: AlertDetailsOut, *, others: OthersComing, stop_reason: Stop
         alert.notes,
         minutes,
         others,
+        [(gate.id, gate.code) for gate in alert.patient.gates] if alert.patient is not None else [],
     )
     return CallPage(
         task=_WITH_DEVICE if alert.has_device else _TASKS[alert.task],

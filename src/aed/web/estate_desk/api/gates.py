@@ -25,6 +25,7 @@ from aed.http.parameters import RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.registry.estates import actions as estate_actions
 from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.gate_codes import GateCodeIn, codes_of_gates, set_gate_code
 from aed.registry.estates.models import Estate, Gate
 from aed.registry.estates.rules import GateState, Passage
 from aed.registry.estates.schemas import GateAmend, GateIn
@@ -47,9 +48,22 @@ PASSAGES: Final = {
 }
 BAD_PLACE: Final = noop("Give the gate as latitude and longitude, such as 30.2948, 120.0982.")
 BAD_GATE: Final = noop("Give the gate a name that can be printed, of at most 200 characters.")
+BAD_CODE: Final = noop("Give the gate code in at most 50 characters that can be printed.")
 NEW: Final = "new"
 """The form of a gate that does not exist yet."""
-NAMES: Final = ("name_zh", "name_en", "place", "datum", "passage", "hours", "key", "version", "do")
+NAMES: Final = (
+    "name_zh",
+    "name_en",
+    "place",
+    "datum",
+    "passage",
+    "hours",
+    "code",
+    "was_code",
+    "key",
+    "version",
+    "do",
+)
 
 
 async def _fields(request: Request) -> dict[str, str]:
@@ -90,7 +104,8 @@ def add_gate(
     try:
         with session.begin_nested():
             new = GateIn.model_validate({**_values(fields), "source_id": key})
-            estate_actions.create_gate(session, viewer, estate_id, new, at=clock.now())
+            gate = estate_actions.create_gate(session, viewer, estate_id, new, at=clock.now())
+            _set_code(session, viewer, gate, fields)
     except (AedError, ValidationError) as error:
         return _refused(request, session, viewer, settings, estate_id, NEW, fields, error)
     return RedirectResponse(f"/desk/{estate_id}/gates", 303)
@@ -122,6 +137,7 @@ def change_gate(
             else:
                 change = GateAmend.model_validate(_values(fields))
                 estate_actions.amend_gate(session, viewer, gate.id, change, version=version, at=clock.now())
+                _set_code(session, viewer, gate, fields)
     except (AedError, ValidationError) as error:
         return _refused(request, session, viewer, settings, estate_id, str(gate_id), fields, error)
     return RedirectResponse(f"/desk/{estate_id}/gates", 303)
@@ -145,6 +161,14 @@ def _values(fields: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def _set_code(session: Session, viewer: Viewer, gate: Gate, fields: Mapping[str, str]) -> None:
+    """Set or remove the code of a gate, if it was changed in the form."""
+    code = fields.get("code", "").strip()
+    if code != fields.get("was_code", ""):
+        given = GateCodeIn.model_validate({"code": code or None})
+        set_gate_code(session, viewer, gate.id, given.code, at=clock.now())
+
+
 def _refused(
     request: Request,
     session: Session,
@@ -163,7 +187,8 @@ def _refused(
         status, problem = error.status, translator(language)(detail_of(error, language))
     else:
         places = {str(part) for each in error.errors() for part in each["loc"]}
-        problem = translator(language)(BAD_PLACE if "position" in places else BAD_GATE)
+        sentence = BAD_PLACE if "position" in places else BAD_CODE if "code" in places else BAD_GATE
+        problem = translator(language)(sentence)
     session.expire_all()
     is_stale = isinstance(error, ChangedMeanwhile)
     return _gates_page(
@@ -198,6 +223,7 @@ def _gates_page(
         if each.state is GateState.ACTIVE
     ]
     datum = datum_of_map(settings)
+    codes = codes_of_gates(session, estate.id)
     forms: dict[str, dict[str, str]] = {
         NEW: {
             "name_zh": "",
@@ -206,10 +232,12 @@ def _gates_page(
             "datum": datum.value,
             "passage": Passage.GUARDED.value,
             "hours": "",
+            "code": "",
+            "was_code": "",
             "key": str(uuid4()),
             "version": "",
         },
-        **{str(each.id): _form_of(each, datum) for each in gates},
+        **{str(each.id): _form_of(each, codes.get(each.id, ""), datum) for each in gates},
     }
     if typed is not None and typed[0] in forms:
         sent = {name: value for name, value in typed[1].items() if name in NAMES}
@@ -233,7 +261,7 @@ def _gates_page(
     )
 
 
-def _form_of(gate: Gate, datum: Datum) -> dict[str, str]:
+def _form_of(gate: Gate, code: str, datum: Datum) -> dict[str, str]:
     lat, lon = from_wgs84(position_of(gate.position), datum)
     return {
         "name_zh": gate.name_zh,
@@ -242,6 +270,8 @@ def _form_of(gate: Gate, datum: Datum) -> dict[str, str]:
         "datum": datum.value,
         "passage": gate.passage.value,
         "hours": gate.opening_hours or "",
+        "code": code,
+        "was_code": code,
         "key": "",
         "version": str(gate.version),
     }
