@@ -23,10 +23,10 @@ from aed.files import typesetting
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind
 from aed.settings import Settings
+from aed.signatures import SigningKeys, TokenPurpose, add_key, opened, signed, signing_keys
 from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.models import TrainingSession
-from aed.training.signatures import SigningKeys, TokenPurpose, add_key, opened, signed, signing_keys
 from tests import make
 from tests.accounts.everyone import awarded, signed_in
 from tests.make import ADMINISTRATOR, NOW

@@ -16,6 +16,7 @@ from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.accounts.viewers import viewer_of_person
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.settings import Settings
+from aed.signatures import TokenPurpose, opened, signed, signing_keys
 from aed.training.attendance import actions as attendance_actions
 from aed.training.attendance.rules import CHANGES_EVERY, VALID_FOR, PresenceCode, read_code
 from aed.training.enrolments import actions as enrolment_actions
@@ -24,7 +25,6 @@ from aed.training.models import Attendance, Enrolment, PresenceCodeUsed, Trainin
 from aed.training.rosters.actions import Result, open_for_results, save_results
 from aed.training.rules import AttendanceState, EnrolmentState, MarkedBy
 from aed.training.sessions import actions as session_actions
-from aed.training.signatures import TokenPurpose, opened, signed, signing_keys
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.make import ADMINISTRATOR, NOW

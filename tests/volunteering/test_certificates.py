@@ -19,7 +19,7 @@ from aed.accounts.trust import CertificateTrust
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from aed.responders.models import Responder
 from aed.settings import Settings
-from aed.training.signatures import TokenPurpose, signed, signing_keys
+from aed.signatures import TokenPurpose, signed, signing_keys
 from aed.volunteering.certificates import actions, queries
 from aed.volunteering.certificates.pdf import proof_pdf
 from aed.volunteering.certificates.schemas import ServiceCertificateIn

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from aed.settings import Settings
-from aed.training.signatures import TokenPurpose, signed, signing_keys
+from aed.signatures import TokenPurpose, signed, signing_keys
 from tests.apps import served_document
 from tests.volunteering.story import CHINA, Story
 

@@ -10,8 +10,8 @@ from uuid import uuid4
 from sqlalchemy import text
 
 from aed.settings import Settings
+from aed.signatures import TokenPurpose, signed, signing_keys
 from aed.timebank.ledger.verification import verify_ledger
-from aed.training.signatures import TokenPurpose, signed, signing_keys
 from tests import make
 from tests.make import PATIENT
 from tests.volunteering.story import CHINA, Story

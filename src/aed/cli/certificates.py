@@ -20,7 +20,7 @@ from aed.cli.language import either
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.settings import load_settings
-from aed.training.signatures import TokenPurpose, add_key, opened, signed, signing_keys
+from aed.signatures import TokenPurpose, add_key, opened, signed, signing_keys
 
 certificates = typer.Typer(no_args_is_help=True)
 Number = Annotated[str, typer.Argument(help="The certificate's number")]

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from aed.errors import InvalidInput
 from aed.settings.arrival import Arrival, Drills
+from aed.settings.cells import Cells
 from aed.settings.messages import Sms, Smtp, WebPush
 from aed.settings.planning import ArrestRates, Planning, Survival
 from aed.settings.platforms import Dingtalk, Wechat, Wecom
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address on which `aed serve` listens")
     port: int = Field(8000, ge=0, le=65535, description="Port on which `aed serve` listens")
     processes: int = Field(1, ge=1, le=64, description="Number of processes in which `aed serve` answers")
+    cells: Cells = Field(default_factory=Cells, description="Other installations of the same network")
     shared_folder: Path | None = Field(
         None,
         description="Folder in which the processes of one machine count together, such as /run/aed; "

@@ -22,9 +22,9 @@ from aed.errors import InvalidInput, NotFound
 from aed.http.pages import PAGE_RESPONSE, WantsPage, render_page
 from aed.http.parameters import Limit, PublicAddress, SettingsDep
 from aed.responders.rules import CertificateKind
+from aed.signatures import TokenPurpose, opened, public_keys, signed, signing_keys
 from aed.training.parameters import PDF, ReasonText, pdf_response
 from aed.training.permissions import require_write
-from aed.training.signatures import TokenPurpose, opened, public_keys, signed, signing_keys
 
 
 class LapsingOut(BaseModel):

@@ -15,6 +15,7 @@ from aed.accounts.permissions import SCHEDULER, Viewer
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.registry.changes import flush_or_conflict
 from aed.settings import Settings
+from aed.signatures import TokenPurpose, opened, signing_keys
 from aed.training import queries as session_queries
 from aed.training.attendance import queries
 from aed.training.attendance.rules import PresenceCode, can_sign_in_until, closed_reason, read_code
@@ -23,7 +24,6 @@ from aed.training.models import Enrolment, PresenceCodeUsed, TrainingSession
 from aed.training.permissions import require_trainer
 from aed.training.rosters.actions import Result, save_results
 from aed.training.rules import AttendanceState, EnrolmentState, MarkedBy, SessionState, can_sign_in
-from aed.training.signatures import TokenPurpose, opened, signing_keys
 
 NO_CODE: Final = (
     "这不是签到码，或已损坏；请扫描培训现场屏幕上的二维码。This is not an attendance "

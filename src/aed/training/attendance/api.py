@@ -16,6 +16,7 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.files.typesetting import qr_svg
 from aed.http.pages import PAGE_RESPONSE, WantsPage
 from aed.http.parameters import PublicAddress, SettingsDep
+from aed.signatures import TokenPurpose, signed, signing_keys
 from aed.training import queries as session_queries
 from aed.training.attendance import actions, queries
 from aed.training.attendance.rules import CHANGES_EVERY, CHECK_IN_PAGE, screen_page
@@ -23,7 +24,6 @@ from aed.training.attendance.sheet import SheetOf, sheet_pdf
 from aed.training.enrolments import queries as enrolment_queries
 from aed.training.parameters import PDF, SessionId, pdf_response
 from aed.training.permissions import require_trainer
-from aed.training.signatures import TokenPurpose, signed, signing_keys
 
 
 class PresenceCodeOut(BaseModel):

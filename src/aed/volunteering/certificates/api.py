@@ -14,8 +14,8 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.http.pages import PAGE_RESPONSE, WantsPage, render_page
 from aed.http.parameters import Cursor, Limit, PublicAddress, SettingsDep, cursor_id, next_cursor
+from aed.signatures import TokenPurpose, opened, signed, signing_keys
 from aed.training.parameters import PDF, pdf_response
-from aed.training.signatures import TokenPurpose, opened, signed, signing_keys
 from aed.volunteering.certificates import actions, queries
 from aed.volunteering.certificates.pdf import proof_pdf
 from aed.volunteering.certificates.schemas import (

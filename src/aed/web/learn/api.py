@@ -24,6 +24,7 @@ from aed.geo import box_around
 from aed.http.parameters import PublicAddress, RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.notifications.short_links import KEY_IN_PATH, opens, short_link
+from aed.signatures import TokenPurpose, signed, signing_keys
 from aed.training import queries as session_queries
 from aed.training.courses import queries as course_queries
 from aed.training.enrolments import actions as enrolment_actions
@@ -35,7 +36,6 @@ from aed.training.models import TrainingSession
 from aed.training.permissions import runs_training
 from aed.training.queries import After, SessionPlaces
 from aed.training.rules import ACTIVE_STATES, CourseState, EnrolmentState, SessionState
-from aed.training.signatures import TokenPurpose, signed, signing_keys
 from aed.translation import detail_of
 from aed.web.language import language_of
 from aed.web.learn.page import SessionLine, local_time, session_line

@@ -24,6 +24,7 @@ from aed.http.parameters import PublicAddress, RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.issuers.queries import manages_issuers
 from aed.issuers.rules import HolderIds
+from aed.signatures import TokenPurpose, signed, signing_keys
 from aed.training.assessments.queries import person_assessments
 from aed.training.assessments.rules import plan_of
 from aed.training.enrolments import actions as enrolment_actions
@@ -38,7 +39,6 @@ from aed.training.rosters.actions import MessageGroup
 from aed.training.rules import MarkedBy, SessionState
 from aed.training.sessions import actions as session_actions
 from aed.training.sessions.schemas import SessionAmend, SessionIn
-from aed.training.signatures import TokenPurpose, signed, signing_keys
 from aed.training.trainers.queries import trainers
 from aed.translation import detail_of
 from aed.web.form_fields import text_fields

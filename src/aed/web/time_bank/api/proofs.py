@@ -18,8 +18,8 @@ from aed.errors import AedError
 from aed.http.parameters import RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.settings import Settings
+from aed.signatures import TokenPurpose, signed, signing_keys
 from aed.timebank.permissions import require_person
-from aed.training.signatures import TokenPurpose, signed, signing_keys
 from aed.volunteering.certificates import actions
 from aed.volunteering.certificates import queries as proofs
 from aed.volunteering.certificates.schemas import ProofRequestIn

@@ -10,7 +10,9 @@ import base64
 import binascii
 import json
 import os
+import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -37,6 +39,9 @@ class TokenPurpose(StrEnum):
     CERTIFICATE = "aed-cert"
     PRESENCE = "aed-here"
     SERVICE = "aed-service"
+    CELL_TABLE = "aed-cell-table"
+    CELL_REQUEST = "aed-cell-request"
+    CELL_ANSWER = "aed-cell-answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,27 @@ def _is_canonical(token: str) -> bool:
 def public_keys(keys: SigningKeys) -> dict[str, Any]:
     """Return the public keys as a JWK set (RFC 7517), for third parties to verify tokens with."""
     return {"keys": [each.as_dict(private=False) for each in keys.keys]}
+
+
+def public_key_texts(keys: SigningKeys) -> tuple[str, ...]:
+    """Return the public keys as text of 43 characters each (`x` of a JWK), the one that signs first."""
+    return tuple(str(each.as_dict(private=False)["x"]) for each in keys.keys)
+
+
+def keys_of_others(public_keys: Sequence[str]) -> SigningKeys:
+    """Return the keys of these texts, which verify and cannot sign. Raises ValueError for other texts."""
+    return SigningKeys(tuple(_public_key(each) for each in public_keys))
+
+
+def _public_key(text: str) -> OKPKey:
+    try:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{43}", text) or len(base64.urlsafe_b64decode(text + "=")) != 32:
+            raise ValueError(text)
+        given: dict[str, str | list[str]] = {"kty": "OKP", "crv": ALGORITHM, "x": text}
+        key = OKPKey.import_key(given)
+        return OKPKey.import_key({**given, "kid": key.thumbprint()[:_ID_LENGTH]})
+    except JoseError as error:
+        raise ValueError(text) from error
 
 
 # --- storage of the keys --------------------------------------------------------------------------------
