@@ -519,6 +519,7 @@ def test_each_statement_that_reads_devices_for_a_stranger_is_limited_to_public_o
         "y": [6744],
     }
     query = {
+        "/v1/cells/nearest": [f"lat={PATIENT.lat}&lon={PATIENT.lon}&at=2026-09-22T02:00:00Z&limit=50"],
         "/v1/nearest": [f"lat={PATIENT.lat}&lon={PATIENT.lon}&route=true&responders=50&limit=50"],
         "/v1/devices": ["", f"bbox=119,29,121,31&estate_id={estate.id}", "audience=estate&state=in_service"],
         "/v1/export/{format}": ["", "bbox=119,29,121,31"],

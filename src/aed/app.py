@@ -19,6 +19,8 @@ from aed.accounts.roles import api as roles_api
 from aed.accounts.second_factors import api as second_factors_api
 from aed.accounts.sign_in import api as sign_in_api
 from aed.calendars import api as calendars_api
+from aed.cells.neighbours import NeighbourClient
+from aed.cells.table import cell_table
 from aed.certificates.awards import api as awards_api
 from aed.certificates.declarations import api as declarations_api
 from aed.certificates.duplicates import api as duplicates_api
@@ -162,6 +164,7 @@ SLOW_PATHS = (
 STANDBY_PATHS = (
     "/",
     "/v1/nearest",
+    "/v1/cells/nearest",
     "/v1/export/",
     "/embed",
     "/map",
@@ -191,6 +194,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             standbys.close()
         await app.state.live.close()
         await app.state.board.close()
+        if app.state.neighbours is not None:
+            await app.state.neighbours.close()
         app.state.database.close()
         if app.state.tracer_provider is not None:
             app.state.tracer_provider.shutdown()
@@ -227,6 +232,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.queues = {}  # see aed.http.concurrency_limits
     app.state.send = outbox.enqueue
     app.state.find_person = partial(keeper_to_register, country=settings.phone_country)
+    table = cell_table(settings)
+    app.state.neighbours = (
+        NeighbourClient(table, settings.cells.neighbour_seconds) if table is not None else None
+    )
     app.state.wechat = wechat_app(settings)
     app.state.wecom = wecom_app(settings)
     app.state.dingtalk = dingtalk_app(settings)
@@ -317,6 +326,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         worker_api,
     ):
         app.include_router(part.router, prefix="/v1")
+    app.include_router(lookup_api.cells_router, prefix="/v1")
     app.include_router(worker_api.monitoring)
     app.include_router(exports_api.router)
     app.include_router(checks_api.old_pages_router)

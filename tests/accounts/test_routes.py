@@ -64,6 +64,7 @@ ANSWERS = ("yes", "401", "403", "404")
 OTHERS = "everyone else"
 QUERIES = {
     "GET /v1/nearest": {"lat": "30.29", "lon": "120.1"},
+    "GET /v1/cells/nearest": {"lat": "30.29", "lon": "120.1", "at": "2026-10-01T02:00:00Z", "limit": "5"},
     "GET /map/devices": {"bbox": "120,30.2,120.2,30.4"},
     "GET /map/outlines": {"bbox": "120,30.2,120.2,30.4"},
     "POST /v1/imports/devices": {"dry_run": "true"},  # it runs in its own transaction

@@ -63,7 +63,7 @@ _PATHS: Final = tuple(
     (re.compile(pattern), urgency)
     for pattern, urgency in (
         (r"/(v1/(incidents|alerts|centres|cap|location)|a|healthz|readyz|metrics)(/|$)", Urgency.INCIDENT),
-        (r"/($|v1/nearest$|packs/|static/|offline$|worker\.js$)", Urgency.LOOKUP),
+        (r"/($|v1/nearest$|v1/cells/nearest$|packs/|static/|offline$|worker\.js$)", Urgency.LOOKUP),
         (r"/v1/devices/[^/]+/(checks|reports|form)$", Urgency.CHECK),
         (r"/v1/sessions/[^/]+/enrolments(/|$)", Urgency.CHECK),
         (r"/v1/(attendance|check|checks|enrolments|me|reports|sign-in)(/|$)", Urgency.CHECK),

@@ -8,6 +8,7 @@ walks.py       walking distances, with gates evaluated for the viewer and moment
 ranking.py     ranking by expected time, and how far the search must look
 responders.py  nearby responders
 answer.py      the search from question to answer
+neighbours.py  the same question to neighbouring cells, and the best of all answers
 schemas.py     the answer as JSON; reasons.py has its sentences in English and Chinese
 api.py         the route
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
 
 from aed.accounts.permissions import Viewer
+from aed.cells.rules import Cell
 from aed.lookup.arrival import Basis
 from aed.lookup.candidates import Candidates, NearbyDevice, QuarantinedDevice, quarantined_near
 from aed.lookup.question import LookupQuestion
@@ -41,6 +43,10 @@ class LookupAnswer:
     responders: list[NearbyResponder] | None
     """None if the viewer may not see responders or did not ask for any."""
     is_complete: bool
+    neighbour_reach_metres: float = 0.0
+    """Distance within which a device of another cell could be in the answer, if it is to be merged."""
+    missing_cells: Sequence[Cell] = ()
+    """Neighbouring cells whose devices are missing, because they did not answer."""
 
     @property
     def in_time(self) -> list[NearbyDevice]:
@@ -101,6 +107,7 @@ def answer_lookup(
             break
         about = min(MAX_CANDIDATES, 4 * max(about, len(candidates.rows)))
     candidates.remember(to_metres)
+    neighbour_reach_metres = ranking.neighbour_reach_metres(ranked) if question.is_for_merge else 0.0
     devices = [near for near in ranked if near.is_usable][: question.limit]
     unusable = ranking.unusable(ranked)
     ranking.describe([*devices, *unusable])
@@ -119,6 +126,7 @@ def answer_lookup(
         if shows_responders
         else None,
         is_complete=is_complete,
+        neighbour_reach_metres=neighbour_reach_metres,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Final
@@ -11,7 +11,7 @@ import h3
 import orjson
 import structlog
 from anyio import to_thread
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
@@ -20,13 +20,22 @@ from starlette.types import Receive, Scope, Send
 
 from aed import clock
 from aed.accounts.authentication import ViewerDep, current_viewer
-from aed.accounts.permissions import Viewer
+from aed.accounts.permissions import ANYONE, Viewer
+from aed.cells.neighbours import NeighbourClient
+from aed.cells.requests import ANSWER_HEADER, REQUEST_HEADER, require_cell, sign_answer
 from aed.database.dependencies import database_of
 from aed.database.recent_moments import RecentMoments
 from aed.database.session import read_session, retry_on_stale_connection
+from aed.errors import NotFound
 from aed.geo import Position, position_from
 from aed.http.query import refuse_unknown_parameters
-from aed.lookup.answer import answer_lookup
+from aed.lookup.answer import LookupAnswer, answer_lookup
+from aed.lookup.neighbours import (
+    NeighbourAnswerOut,
+    NeighbourQuestionIn,
+    neighbour_answer_out,
+    with_neighbours,
+)
 from aed.lookup.places import counts_ground_as_one_at
 from aed.lookup.question import LookupQuestion, require_valid_moment
 from aed.lookup.schemas import NearestIn, NearestOut, answer_out
@@ -55,10 +64,14 @@ class _LookupRoute(APIRoute):
             return await super().handle(scope, receive, send)
         request = Request(scope, receive, send)
         await refuse_unknown_parameters(request)
-        viewer = await current_viewer(request)
-        response = await to_thread.run_sync(
-            find_nearest, request, viewer, _parsed(request), limiter=request.app.state.lookup_limiter
-        )
+        viewer, query = await current_viewer(request), _parsed(request)
+        limiter, neighbours = request.app.state.lookup_limiter, request.app.state.neighbours
+        if neighbours is None:
+            response = await to_thread.run_sync(find_nearest, request, viewer, query, limiter=limiter)
+        else:  # no thread waits for another cell
+            found = await to_thread.run_sync(_look_up, request, viewer, query, limiter=limiter)
+            answer = await with_neighbours(neighbours, found.answer)
+            response = _response(request, viewer, query, replace(found, answer=answer))
         return await response(scope, receive, send)
 
 
@@ -71,11 +84,37 @@ def _parsed(request: Request) -> NearestIn:
 
 
 router = APIRouter(tags=["incidents"], route_class=_LookupRoute)
+cells_router = APIRouter(tags=["incidents"])
+MISSING_CELLS: Final = "AED-Missing-Cells"
 
 
-@router.get("/nearest", response_model=NearestOut)
+@router.get(
+    "/nearest",
+    response_model=NearestOut,
+    responses={
+        200: {
+            "headers": {
+                MISSING_CELLS: {
+                    "description": "Codes of neighbouring cells that did not answer in time, if any",
+                    "schema": {"type": "string", "examples": ["34"]},
+                }
+            }
+        }
+    },
+)
 def find_nearest(request: Request, viewer: ViewerDep, query: Annotated[NearestIn, Query()]) -> Response:
     """List the devices that can be at a patient soonest and, for dispatchers, the nearest responders."""
+    return _response(request, viewer, query, _look_up(request, viewer, query))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    answer: LookupAnswer
+    is_withheld: bool
+    """Whether responders are withheld after too many lookups."""
+
+
+def _look_up(request: Request, viewer: Viewer, query: NearestIn) -> _Found:
     state, database = request.app.state, database_of(request)
     question = LookupQuestion(
         here=position_from(query.lat, query.lon, query.datum),
@@ -84,6 +123,7 @@ def find_nearest(request: Request, viewer: ViewerDep, query: Annotated[NearestIn
         floor=query.floor or 0,
         with_routes=query.route,
         responders=query.responders,
+        is_for_merge=state.neighbours is not None,
     )
     if query.storey is not None or query.room is not None:
         with read_session(database) as session:
@@ -95,11 +135,60 @@ def find_nearest(request: Request, viewer: ViewerDep, query: Annotated[NearestIn
     lookup = partial(
         answer_lookup, viewer=viewer, question=question, network=state.network, settings=state.settings
     )
-    answer = retry_on_stale_connection(lookup, database.autocommit_engine.connect)
+    return _Found(retry_on_stale_connection(lookup, database.autocommit_engine.connect), is_withheld)
+
+
+def _response(request: Request, viewer: Viewer, query: NearestIn, found: _Found) -> Response:
+    answer = found.answer
     shown = answer_out(
-        answer, viewer, settings=state.settings, datum=query.answer_datum, responders_withheld=is_withheld
+        answer,
+        viewer,
+        settings=request.app.state.settings,
+        datum=query.answer_datum,
+        responders_withheld=found.is_withheld,
     )
-    return Response(orjson.dumps(shown), media_type="application/json")
+    missing = ", ".join(cell.code for cell in answer.missing_cells)
+    headers = {MISSING_CELLS: missing} if missing else None
+    return Response(orjson.dumps(shown), media_type="application/json", headers=headers)
+
+
+@cells_router.get("/cells/nearest", response_model=NeighbourAnswerOut)
+async def find_nearest_for_cell(
+    request: Request,
+    query: Annotated[NeighbourQuestionIn, Query()],
+    token: Annotated[
+        str | None, Header(alias=REQUEST_HEADER, description="Signature of the cell that asks")
+    ] = None,
+) -> Response:
+    """Answer a lookup of a neighbouring cell: our devices as a stranger sees them, asking nobody else."""
+    neighbours: NeighbourClient | None = request.app.state.neighbours
+    if neighbours is None:
+        raise NotFound("This installation has no neighbouring cells.")
+    path = f"{request.url.path}?{request.url.query}"
+    require_cell(neighbours.table, token, method="GET", path=path, at=clock.now())
+    content = await to_thread.run_sync(
+        _look_up_for_cell, request, query, limiter=request.app.state.lookup_limiter
+    )
+    signature = sign_answer(neighbours.table, token or "", content)
+    return Response(content, media_type="application/json", headers={ANSWER_HEADER: signature})
+
+
+def _look_up_for_cell(request: Request, query: NeighbourQuestionIn) -> bytes:
+    state = request.app.state
+    question = LookupQuestion(
+        here=position_from(query.lat, query.lon),
+        at=require_valid_moment(query.at),
+        limit=query.limit,
+        floor=query.floor,
+        with_routes=query.route,
+        responders=0,
+        is_for_merge=True,
+    )
+    lookup = partial(
+        answer_lookup, viewer=ANYONE, question=question, network=state.network, settings=state.settings
+    )
+    answer = retry_on_stale_connection(lookup, database_of(request).autocommit_engine.connect)
+    return neighbour_answer_out(answer, cell=state.neighbours.table.own.code).model_dump_json().encode()
 
 
 def with_storey(

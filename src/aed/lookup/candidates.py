@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from aed.accounts.permissions import Viewer
+from aed.cells.rules import Cell
 from aed.database.nearest import NearestQuery
 from aed.database.types import as_date
 from aed.geo import Position, in_mainland_china, metres_to_each
@@ -78,7 +79,9 @@ class NearbyDevice:
     """Set only for devices in the answer."""
     basis: Basis = Basis.STRAIGHT_LINE
     is_too_far: bool = False
-    """True if it cannot be fetched in time (`arrival.is_too_far`)."""
+    """True if it can neither be fetched (`arrival.is_too_far`) nor brought in time."""
+    is_fetch_too_far: bool = False
+    """True if it cannot be fetched in time. This ranks it, whether or not it can be brought."""
     bringing: Bringing | None = None
     """How staff on site bring it to the patient. Set only for devices in the answer."""
     is_measured: bool = True
@@ -86,6 +89,8 @@ class NearbyDevice:
     """True if every way passes a gate that is closed for this viewer."""
     gates: tuple[GatePassed, ...] = ()
     route: Walk | None = None
+    cell: Cell | None = None
+    """The cell of a device of another installation; None for our own."""
 
     @property
     def walk_metres(self) -> float:
@@ -109,6 +114,8 @@ class QuarantinedDevice(NamedTuple):
 
     row: OutOfService
     straight_metres: float
+    cell: Cell | None = None
+    """As in NearbyDevice."""
 
 
 class Candidates:

@@ -41,6 +41,8 @@ class LookupQuestion:
     """The patient's place in a plan; then only devices that people may be sent to fetch are candidates."""
     is_for_plan: bool = False
     """True for plans, where people start elsewhere, so that no device is too far from the patient."""
+    is_for_merge: bool = False
+    """True if the answer is merged with those of other cells (`aed.lookup.neighbours`)."""
 
 
 def require_valid_moment(at: datetime) -> datetime:

@@ -16,6 +16,7 @@ from typing import Final
 
 from aed.lookup.arrival import (
     Basis,
+    best_usable_probability,
     bringing,
     estimated_walk_metres,
     expected_seconds,
@@ -29,7 +30,14 @@ from aed.lookup.question import LookupQuestion
 from aed.lookup.walks import WalksFromPatient
 from aed.settings import Settings
 from aed.walking.snapping import SnappedPoint, SnappedPoints
-from aed.walking.travel import Leg, fetch_seconds, least_leg_seconds, leg_seconds
+from aed.walking.travel import (
+    Leg,
+    Pace,
+    fetch_seconds,
+    least_leg_seconds,
+    leg_seconds,
+    quickest_pace,
+)
 
 MAX_UNUSABLE: Final = 5
 _NO_SHORTER_THAN_STRAIGHT: Final = 1.001
@@ -92,7 +100,7 @@ class Ranking:
             expected = near.expected_seconds = expected_seconds(
                 near.fetch_seconds, probability_usable, numbers
             )
-            near.is_too_far = self._is_too_far(near)
+            near.is_too_far = near.is_fetch_too_far = self._is_too_far(near)
             found.append(near)
             if near.is_usable and (near.is_too_far, expected) < last:
                 insort(best, (near.is_too_far, expected))
@@ -105,9 +113,22 @@ class Ranking:
     def unusable(self, ranked: list[NearbyDevice]) -> list[NearbyDevice]:
         """Return the unusable devices that are nearer in time than the last usable one, soonest first."""
         usable = [near for near in ranked if near.is_usable][: self._question.limit]
-        latest = usable[-1].fetch_seconds if len(usable) >= self._question.limit else math.inf
+        latest = self._latest_fetch(usable[-1]) if len(usable) >= self._question.limit else math.inf
         sooner = [near for near in ranked if not near.is_usable and near.fetch_seconds <= latest]
         return sorted(sooner, key=lambda near: (near.fetch_seconds, near.row.id))[:MAX_UNUSABLE]
+
+    def _latest_fetch(self, last: NearbyDevice) -> float:
+        """Return the fetch up to which unusable devices are shown, given the last usable one.
+
+        In an answer to be merged, `last` may be displaced by any device that ranks before it: so this is the
+        longest fetch of such a device.
+        """
+        if not self._question.is_for_merge:
+            return last.fetch_seconds
+        numbers = self._settings.arrival
+        lost = (1 - best_usable_probability(numbers)) * numbers.failed_fetch_penalty_seconds
+        longest = last.expected_seconds - lost
+        return max(longest, self._latest_ambulance()) if last.is_too_far else longest
 
     def _walks_so_far(self) -> list[_WalkTo]:
         """Return the walk to each candidate as far as it is known, shortest first."""
@@ -172,6 +193,25 @@ class Ranking:
             return cost / self._settings.arrival.detour_factor
         return cost * _NO_SHORTER_THAN_STRAIGHT
 
+    def neighbour_reach_metres(self, ranked: Sequence[NearbyDevice]) -> float:
+        """Return the straight-line distance beyond which no device of another cell can be in the answer.
+
+        Its pace may be any that drills are believed for, and it may know streets where we know none.
+        """
+        settings = self._settings
+        usable = [near for near in ranked if near.is_usable]
+        if len(usable) < self._question.limit:
+            return settings.search_radius_metres
+        last = usable[self._question.limit - 1]
+        quickest = quickest_pace(
+            settings.arrival,
+            seconds_per_metre=settings.drills.quickest_seconds_per_metre,
+            pick_up_seconds=settings.drills.min_pick_up_seconds,
+        )
+        cost = self._cost_that_can_beat(last.expected_seconds, is_too_far=last.is_too_far, quickest=quickest)
+        useful = min(cost * _NO_SHORTER_THAN_STRAIGHT, settings.search_radius_metres)
+        return max(useful, settings.arrival.max_fetch_metres)  # within which devices out of service are shown
+
     def first_reach_metres(self) -> float | None:
         """Return the walking distance to search before ranking; None without streets or candidates.
 
@@ -208,19 +248,25 @@ class Ranking:
         further = enough if within < enough < 2.0 * within else 2.0 * within
         return min(max(further, within), self._settings.walking_reach_metres)
 
-    def _cost_that_can_beat(self, expected_seconds: float, *, is_too_far: bool) -> float:
+    def _cost_that_can_beat(
+        self, expected_seconds: float, *, is_too_far: bool, quickest: Pace | None = None
+    ) -> float:
         """Return the largest cost of a way, in metres, with which any device can beat a ranked device.
 
         `expected_seconds` and `is_too_far` are those of the device to beat. Devices in time rank before
-        devices that are too far.
+        devices that are too far. `quickest` is a lower bound on all paces; by default, of those in the
+        register.
         """
-        numbers, quickest = self._settings.arrival, self._candidates.quickest
+        numbers, quickest = self._settings.arrival, quickest or self._candidates.quickest
         sooner = max_useful_metres(expected_seconds, quickest, numbers)
         if not is_too_far:
             return sooner
+        return max(sooner, max_cost_in_time(self._latest_ambulance(), quickest, numbers))
+
+    def _latest_ambulance(self) -> float:
+        """Return the seconds until the ambulance arrives in the region where it takes longest."""
         planning = self._settings.planning
-        latest = max(planning.ambulance_seconds, *planning.ambulance_seconds_by_region.values(), 0.0)
-        return max(sooner, max_cost_in_time(latest, quickest, numbers))
+        return max(planning.ambulance_seconds, *planning.ambulance_seconds_by_region.values(), 0.0)
 
     # --- details of the answer ----------------------------------------------------------------------------
 

@@ -108,6 +108,14 @@ _BANDS: dict[HourBand, tuple[str, str]] = {
 }
 
 
+def missing_cell_words(name_en: str, name_zh: str) -> Words:
+    """Say that the devices of a neighbouring cell are missing from an answer."""
+    return {
+        "en": f"AEDs of {name_en} are missing here: its system does not respond.",
+        "zh": f"暂缺{name_zh}的 AED：对方系统没有响应。",
+    }
+
+
 def access_reason(found: AccessAt, at: datetime, time_zone: str) -> Reason:
     """Describe access and when it changes: "open now, until 22:00", with the date unless it is today."""
     access, until = found.access, found.until

@@ -23,7 +23,7 @@ from aed.lookup.answer import LookupAnswer
 from aed.lookup.arrival import Basis
 from aed.lookup.candidates import NearbyDevice, QuarantinedDevice
 from aed.lookup.responders import NearbyResponder
-from aed.registry.devices.rules import Access, Cabinet, Readiness
+from aed.registry.devices.rules import Access, Cabinet, Readiness, short_number
 from aed.registry.fields import Room, Storey
 from aed.registry.storeys import storey_words
 from aed.responders.rules import Availability, CertificateKind
@@ -112,6 +112,30 @@ class BringOut(WordsOut):
     )
 
 
+class OtherCellOut(Strict):
+    """The cell of a device of another province: an installation with devices and numbers of its own."""
+
+    code: str = Field(examples=["33"])
+    name: WordsOut
+    number: str = Field(
+        description="The device's number with its cell. `id` is the number in that cell, where another "
+        "device may have the same as here",
+        examples=["33:1234-4"],
+    )
+    link: str = Field(description="The device's page there", examples=["https://aed33.example.org/d/1234-4"])
+
+
+class MissingCellOut(WordsOut):
+    """A neighbouring cell that did not answer in time, so that its devices are missing."""
+
+    code: str = Field(examples=["33"])
+
+
+_CELL: Final = Field(
+    None, examples=[None], description="The cell of a device of another province; absent for our own devices"
+)
+
+
 class QuarantinedDeviceOut(Strict):
     """A nearby device that is out of service and must not be fetched."""
 
@@ -121,6 +145,7 @@ class QuarantinedDeviceOut(Strict):
     floor: int
     straight_metres: int
     reason: ReasonOut
+    cell: OtherCellOut | None = _CELL
 
 
 class NearbyDeviceOut(Strict):
@@ -154,6 +179,7 @@ class NearbyDeviceOut(Strict):
         description="URL for each map service that opens its map at this position",
         examples=[{"geo": "geo:30.2901,120.1003"}],
     )
+    cell: OtherCellOut | None = _CELL
 
 
 class UnusableDeviceOut(NearbyDeviceOut):
@@ -219,6 +245,11 @@ class NearestOut(Strict):
     is_complete: bool = Field(
         description="False if the search stopped early because too many devices were unusable"
     )
+    missing_cells: list[MissingCellOut] = Field(
+        examples=[[]],
+        description="Neighbouring provinces that did not answer in time, so that their devices are missing; "
+        "the header AED-Missing-Cells has their codes",
+    )
 
 
 def answer_out(
@@ -263,6 +294,10 @@ def answer_out(
         else [_responder(person, settings) for person in answer.responders],
         "responders_withheld": reasons.responders_withheld_words() if responders_withheld else None,
         "is_complete": answer.is_complete,
+        "missing_cells": [
+            {"code": cell.code, **reasons.missing_cell_words(cell.name_en, cell.name_zh)}
+            for cell in answer.missing_cells
+        ],
     }
     if datum is not Datum.WGS84:
         _move(shown, datum)
@@ -304,7 +339,7 @@ def _device(near: NearbyDevice, answer: LookupAnswer, viewer: Viewer, settings: 
     row, until = near.row, near.access.until
     needs_guard = near.access.access is Access.ASSISTED or near.by_closed_gate
     contacts = {"guard_phone": row.guard_phone if needs_guard else None}
-    if viewer.is_signed_in and is_insider(viewer, row.estate_id, row.region_id):
+    if near.cell is None and viewer.is_signed_in and is_insider(viewer, row.estate_id, row.region_id):
         contacts = {
             "guard_phone": row.guard_phone,
             "keeper_name": row.keeper_name,
@@ -316,7 +351,7 @@ def _device(near: NearbyDevice, answer: LookupAnswer, viewer: Viewer, settings: 
         "place": {"en": row.place_en, "zh": row.place_zh},
         "floor": row.floor,
         "storey": storey_words(row.floor, counts_ground_as_one=bool(row.counts_ground_as_one)),
-        "estate": {"en": row.estate_en, "zh": row.estate_zh} if row.estate_id is not None else None,
+        "estate": {"en": row.estate_en, "zh": row.estate_zh} if row.estate_en and row.estate_zh else None,
         "fetch_seconds": round(near.fetch.fetch_seconds),
         "expected_seconds": round(near.fetch.expected_seconds),
         "probability_usable": round(near.fetch.probability_usable, 3),
@@ -334,6 +369,21 @@ def _device(near: NearbyDevice, answer: LookupAnswer, viewer: Viewer, settings: 
         "bring": _how_to_bring(near),
         "reasons": _reasons(near, answer),
         "links": _links(row.lat, row.lon, row.place_zh or row.place_en or "AED"),
+        **_other_cell(near),
+    }
+
+
+def _other_cell(near: NearbyDevice | QuarantinedDevice) -> dict[str, Any]:
+    cell, number = near.cell, short_number(near.row.id)
+    if cell is None:
+        return {}
+    return {
+        "cell": {
+            "code": cell.code,
+            "name": {"en": cell.name_en, "zh": cell.name_zh},
+            "number": f"{cell.code}:{number}",
+            "link": f"{cell.address}/d/{number}",
+        }
     }
 
 
@@ -359,6 +409,7 @@ def _quarantined(near: QuarantinedDevice) -> dict[str, Any]:
         "floor": row.floor,
         "straight_metres": round(near.straight_metres),
         "reason": reasons.out_of_service_reason(row.reason),
+        **_other_cell(near),
     }
 
 

@@ -9,37 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from aed.errors import InvalidInput
+from aed.registry.devices.rules import device_id_of as device_id_of
+from aed.registry.devices.rules import short_number as short_number
 from aed.settings.upkeep import Returns, TrustSettings
-
-
-def short_number(device_id: int) -> str:
-    """Return the device's id with a check digit, such as 1234-4, as printed on its label.
-
-    The check digit detects one wrong digit and nearly all swaps of two adjacent digits.
-    """
-    return f"{device_id}-{_check_digit(device_id)}"
-
-
-def device_id_of(number: str) -> int:
-    """Return the device id of a short number, with or without the hyphen. Raises InvalidInput if mistyped."""
-    digits = number.strip().replace("-", "").replace(" ", "")
-    if digits.isascii() and digits.isdecimal() and 2 <= len(digits) <= 19:
-        device_id = int(digits[:-1])
-        if device_id >= 1 and str(_check_digit(device_id)) == digits[-1]:
-            return device_id
-    raise InvalidInput(
-        "This number is not valid: read it again from the label. 编号有误，请再核对标签。", field="number"
-    )
-
-
-def _check_digit(device_id: int) -> int:
-    """Return the Luhn check digit (ISO/IEC 7812-1, annex B)."""
-    total = 0
-    for place, digit in enumerate(reversed(str(device_id))):
-        doubled = int(digit) * (2 if place % 2 == 0 else 1)
-        total += doubled - 9 if doubled > 9 else doubled
-    return -total % 10
 
 
 class PolicyState(StrEnum):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from aed.errors import InvalidInput
 from aed.hours.evaluation import HoursAt, Opening
 from aed.settings.arrival import Arrival
 
@@ -192,3 +193,35 @@ def probability_ready(confidence_in_readiness: float, numbers: Arrival) -> float
     return numbers.probability_ready + (numbers.probability_ready_checked - numbers.probability_ready) * (
         confidence_in_readiness
     )
+
+
+# --- numbers on labels ---
+
+
+def short_number(device_id: int) -> str:
+    """Return the device's id with a check digit, such as 1234-4, as printed on its label.
+
+    The check digit detects one wrong digit and nearly all swaps of two adjacent digits.
+    """
+    return f"{device_id}-{_check_digit(device_id)}"
+
+
+def device_id_of(number: str) -> int:
+    """Return the device id of a short number, with or without the hyphen. Raises InvalidInput if mistyped."""
+    digits = number.strip().replace("-", "").replace(" ", "")
+    if digits.isascii() and digits.isdecimal() and 2 <= len(digits) <= 19:
+        device_id = int(digits[:-1])
+        if device_id >= 1 and str(_check_digit(device_id)) == digits[-1]:
+            return device_id
+    raise InvalidInput(
+        "This number is not valid: read it again from the label. 编号有误，请再核对标签。", field="number"
+    )
+
+
+def _check_digit(device_id: int) -> int:
+    """Return the Luhn check digit (ISO/IEC 7812-1, annex B)."""
+    total = 0
+    for place, digit in enumerate(reversed(str(device_id))):
+        doubled = int(digit) * (2 if place % 2 == 0 else 1)
+        total += doubled - 9 if doubled > 9 else doubled
+    return -total % 10

@@ -33,6 +33,7 @@ from aed.http.parameters import RowId
 from aed.http.query import ANY_PARAMETER
 from aed.lookup.answer import LookupAnswer, answer_lookup
 from aed.lookup.named_places import KnownPlace, places_named
+from aed.lookup.neighbours import with_neighbours_in_thread
 from aed.lookup.offline import AROUND_METRES, pack_of
 from aed.lookup.question import LookupQuestion
 from aed.registry.devices.rules import Mark
@@ -41,7 +42,7 @@ from aed.web import static
 from aed.web.basemap import has_own_basemap, kept_map_config, kept_map_files, map_config, map_policy
 from aed.web.basemap_extract import extract
 from aed.web.find_help import queries
-from aed.web.find_help.page import estates_in, sections_of
+from aed.web.find_help.page import estates_in, missing_lines, sections_of
 from aed.web.find_help.rules import MAX_TEXT, Show, Where, position_from_form
 from aed.web.find_help.schemas import NEAREST, EmergencyNumbersOut, HomeOut, WordsOut, pack_out
 from aed.web.language import language_of, languages
@@ -121,6 +122,7 @@ def _page(request: Request, viewer: Viewer) -> Response:
         docs=DOCS,
         openapi=OPENAPI,
         emergency_number=answer.emergency_number if answer is not None else None,
+        missing=missing_lines(answer) if answer is not None else [],
         packs=estates_in(answer)[:MAX_PACKS] if answer is not None else [],
         headers={"Content-Security-Policy": map_policy(request.app.state.settings, POLICY)},
         map=map_config(request.app.state.settings, where.here),
@@ -281,8 +283,15 @@ def _places(session: Session, viewer: Viewer, where: Where) -> list[KnownPlace]:
 def _look_up(request: Request, viewer: Viewer, where: Where) -> LookupAnswer:
     assert where.here is not None
     state = request.app.state
-    question = LookupQuestion(here=where.here, at=clock.now(), limit=MAX_DEVICES, responders=0)
+    question = LookupQuestion(
+        here=where.here,
+        at=clock.now(),
+        limit=MAX_DEVICES,
+        responders=0,
+        is_for_merge=state.neighbours is not None,
+    )
     lookup = partial(
         answer_lookup, viewer=viewer, question=question, network=state.network, settings=state.settings
     )
-    return retry_on_stale_connection(lookup, database_of(request).autocommit_engine.connect)
+    answer = retry_on_stale_connection(lookup, database_of(request).autocommit_engine.connect)
+    return with_neighbours_in_thread(state.neighbours, answer)

@@ -34,6 +34,10 @@ class DeviceLine:
     """One device of the list. Words are {"en", "zh"}."""
 
     code: str
+    link: str
+    """The device's page, in the cell that has the device."""
+    cell: Mapping[str, str] | None
+    """The name of the province, of a device of another cell."""
     mark: Mark
     place: Mapping[str, str | None]
     estate: Mapping[str, str | None]
@@ -60,6 +64,7 @@ def estates_in(answer: LookupAnswer) -> list[int]:
 @dataclass(frozen=True, slots=True)
 class OutOfServiceLine:
     code: str
+    link: str
     place: Mapping[str, str | None]
     metres: int
     reason: Mapping[str, str]
@@ -111,7 +116,9 @@ def _line(near: NearbyDevice, answer: LookupAnswer) -> DeviceLine:
     needs_guard = near.access.access is Access.ASSISTED or near.by_closed_gate
     bring = near.bringing
     return DeviceLine(
-        code=short_number(row.id),
+        code=_code(near),
+        link=_link(near),
+        cell=None if near.cell is None else {"en": near.cell.name_en, "zh": near.cell.name_zh},
         mark=mark_of(near.access, near.readiness),
         place={"en": row.place_en, "zh": row.place_zh},
         estate={"en": row.estate_en, "zh": row.estate_zh},
@@ -139,6 +146,21 @@ def _line(near: NearbyDevice, answer: LookupAnswer) -> DeviceLine:
     )
 
 
+def missing_lines(answer: LookupAnswer) -> list[Mapping[str, str]]:
+    """Return a line for each province whose devices are missing from an answer."""
+    return [reasons.missing_cell_words(cell.name_en, cell.name_zh) for cell in answer.missing_cells]
+
+
+def _code(near: NearbyDevice | QuarantinedDevice) -> str:
+    number = short_number(near.row.id)
+    return number if near.cell is None else f"{near.cell.code}:{number}"
+
+
+def _link(near: NearbyDevice | QuarantinedDevice) -> str:
+    address = near.cell.address if near.cell is not None else ""
+    return f"{address}/d/{short_number(near.row.id)}"
+
+
 def _storey(near: NearbyDevice) -> Mapping[str, str]:
     words = spoken_storey(near.row.floor, counts_ground_as_one=bool(near.row.counts_ground_as_one))
     return {"en": words["en"], "zh": words["zh"]}
@@ -147,7 +169,8 @@ def _storey(near: NearbyDevice) -> Mapping[str, str]:
 def _out_of_service(near: QuarantinedDevice) -> OutOfServiceLine:
     row = near.row
     return OutOfServiceLine(
-        code=short_number(row.id),
+        code=_code(near),
+        link=_link(near),
         place={"en": row.place_en, "zh": row.place_zh},
         metres=round(near.straight_metres),
         reason=reasons.out_of_service_reason(row.reason),
