@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -256,6 +256,25 @@ def test_a_summary_of_patients_who_all_had_cpr_has_no_time_to_compressions() -> 
 def test_impossible_assumptions_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(wrong))):
         Assumptions(**wrong)  # type: ignore[arg-type] # one of them
+
+
+def test_assumptions_are_the_numbers_of_their_sources() -> None:
+    assert asdict(Assumptions()) == {
+        "share_at_home": 0.7,  # CARES
+        "share_with_cpr": 0.4,  # CARES
+        "since_seconds": 120.0,
+        "since_spread": 0.5,
+        "ambulance_seconds": 426.0,  # Virginia Beach, doi 10.5281/zenodo.4079985
+        "ambulance_spread": 0.47,  # the same
+        "estimate_spread": 0.2,
+        "answer_seconds": 30.0,
+        "show_up": None,
+        "next_wave_seconds": 45.0,
+        "waves": 4,
+        "asked": 9,
+        "floors": 0,
+        "year": 2026,
+    }
 
 
 def test_the_limits_of_assumptions_are_possible() -> None:
