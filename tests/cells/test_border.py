@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -55,9 +56,10 @@ class Site:
     union: TestClient
 
 
-@pytest.fixture(scope="module", params=["spatialite+postgis", "postgis+postgis", "spatialite+spatialite"])
+@pytest.fixture(scope="module")
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    engines = request.param.split("+")
+    """Run a cell on SpatiaLite and one on PostGIS; both are asked, so that each asks the other."""
+    engines = ("spatialite", "postgis")
     folder = tmp_path_factory.mktemp("cells")
     network = folder / "walking.npz"
     save_network(street_grid(1_600), network)
@@ -138,7 +140,7 @@ def fill(urls: list[str]) -> None:
     with ExitStack() as stack:
         sessions = []
         for url in urls:
-            database = open_database(Settings(database_url=url))
+            database = open_database(Settings(database_url=url, statement_timeout_ms=600_000))
             stack.callback(database.close)
             sessions.append(stack.enter_context(database.write_sessions()))
         west, east, union = sessions
@@ -212,40 +214,51 @@ def without_numbers(answer: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]
     }
 
 
+def ask(address: str, question: dict[str, str | int | float]) -> dict[str, Any]:
+    """Ask a cell, again while a busy machine keeps the other one from answering in time."""
+    until = time.monotonic() + 300
+    while True:
+        answer = httpx2.get(f"{address}/v1/nearest", params=question, timeout=60)
+        found: dict[str, Any] = answer.json()
+        if answer.status_code == 200 and (found["missing_cells"] == [] or time.monotonic() > until):
+            return found
+        assert time.monotonic() < until, answer.text
+        time.sleep(0.5)  # a cell that failed thrice is not asked for 2 s
+
+
 def test_two_cells_give_the_answer_of_one_installation(site: Site) -> None:
     """The same devices in the same order with the same seconds, asked on both sides of the border."""
     chance = random.Random(7)
     across, fewer = 0, 0
-    with httpx2.Client() as http:
-        for _ in range(QUESTIONS):
-            limit = chance.randint(1, 10)
-            spread = chance.choice([0.004, 0.004, 0.02])
-            question: dict[str, str | int | float] = {
-                "lat": CENTRE.lat + chance.gauss(0, spread),
-                "lon": BORDER + chance.gauss(0, spread),
-                "at": chance.choice(MOMENTS).isoformat(),
-                "limit": limit,
-                "floor": chance.choice([0, 0, 3]),
-                "route": chance.choice(["true", "false"]),
-            }
-            expected = site.union.get("/v1/nearest", params=question).json()
-            for address, own in ((site.west, WEST), (site.east, EAST)):
-                answer = http.get(f"{address}/v1/nearest", params=question, timeout=60).json()
-                NearestOut.model_validate(answer)
-                assert answer["missing_cells"] == []
-                assert without_numbers(answer) == without_numbers(expected), question
-                across += any(each.get("cell") for each in answer["devices"])
-                fewer += len(answer["devices"]) + len(answer["too_far"]) < limit
-                for each in (each for name in NAMES for each in answer[name]):
-                    is_here = (each["position"]["lon"] < BORDER) == (own == WEST)
-                    assert is_here == ("cell" not in each)
+    for _ in range(QUESTIONS):
+        limit = chance.randint(1, 10)
+        spread = chance.choice([0.004, 0.004, 0.02])
+        question: dict[str, str | int | float] = {
+            "lat": CENTRE.lat + chance.gauss(0, spread),
+            "lon": BORDER + chance.gauss(0, spread),
+            "at": chance.choice(MOMENTS).isoformat(),
+            "limit": limit,
+            "floor": chance.choice([0, 0, 3]),
+            "route": chance.choice(["true", "false"]),
+        }
+        expected = site.union.get("/v1/nearest", params=question).json()
+        for address, own in ((site.west, WEST), (site.east, EAST)):
+            answer = ask(address, question)
+            NearestOut.model_validate(answer)
+            assert answer["missing_cells"] == []
+            assert without_numbers(answer) == without_numbers(expected), question
+            across += any(each.get("cell") for each in answer["devices"])
+            fewer += len(answer["devices"]) + len(answer["too_far"]) < limit
+            for each in (each for name in NAMES for each in answer[name]):
+                is_here = (each["position"]["lon"] < BORDER) == (own == WEST)
+                assert is_here == ("cell" not in each)
     assert across > QUESTIONS / 4, "the border matters in many of these questions"
     assert fewer, "and in some the radius cuts the answer"
 
 
 def test_a_device_across_the_border_is_named_and_linked_with_its_cell(site: Site) -> None:
-    here = {"lat": CENTRE.lat, "lon": BORDER - 0.0001, "limit": 10}
-    found = httpx2.get(f"{site.west}/v1/nearest", params=here, timeout=60).json()
+    here: dict[str, str | int | float] = {"lat": CENTRE.lat, "lon": BORDER - 0.0001, "limit": 10}
+    found = ask(site.west, here)
     there = next(each for name in NAMES for each in found[name] if "cell" in each)
     assert there["cell"]["code"] == EAST
     assert there["cell"]["number"].startswith(f"34:{there['id']}-")
@@ -258,7 +271,7 @@ def test_a_device_across_the_border_is_named_and_linked_with_its_cell(site: Site
 
 def test_far_from_the_border_nobody_is_asked(site: Site) -> None:
     """No device is in the radius, and the neighbour's outline is beyond it."""
-    here = {"lat": CENTRE.lat, "lon": BORDER - 0.05, "limit": 10}
-    found = httpx2.get(f"{site.west}/v1/nearest", params=here, timeout=60).json()
+    here: dict[str, str | int | float] = {"lat": CENTRE.lat, "lon": BORDER - 0.05, "limit": 10}
+    found = ask(site.west, here)
     assert [each for name in NAMES for each in found[name]] == []
     assert found["missing_cells"] == []

@@ -26,7 +26,7 @@ from aed.cells.rules import Cell
 from aed.geo import Position, distance_metres
 from aed.lookup.answer import LookupAnswer
 from aed.lookup.arrival import Basis, Bringing, Fetch
-from aed.lookup.candidates import NearbyDevice, QuarantinedDevice
+from aed.lookup.candidates import MAX_QUARANTINED, NearbyDevice, QuarantinedDevice
 from aed.lookup.question import LookupQuestion
 from aed.lookup.ranking import MAX_UNUSABLE
 from aed.lookup.walks import GatePassed
@@ -37,7 +37,6 @@ from aed.walking.path import Walk
 from aed.walking.travel import Leg, Pace
 
 PATH: Final = "/v1/cells/nearest"
-MAX_QUARANTINED: Final = 5
 _SAME_METRES: Final = 1.0
 """Two cells compute a distance from the same formula; a position may be rounded to 7 digits."""
 
