@@ -22,16 +22,18 @@ from aed.http.problems import (
 )
 from aed.http.routes import template_of
 from aed.translation import detail_of, title_of, translate
-from aed.web.errors import error_page, wants_error_page
+from aed.web.errors import SentForm, error_page, sent_form, wants_error_page
 from aed.web.render import HEADERS
 
 log = structlog.get_logger("aed")
 
 
-def error_response(request: Request, error: AedError, headers: dict[str, str]) -> Response:
+def error_response(
+    request: Request, error: AedError, headers: dict[str, str], *, form: SentForm | None = None
+) -> Response:
     """Return an error as a page to a browser, as a problem document to a program."""
     if wants_error_page(request):
-        return error_page(request, error.status, error=error, headers=headers)
+        return error_page(request, error.status, error=error, headers=headers, form=form)
     language = language_of_errors(request)
     return problem(
         request,
@@ -49,7 +51,7 @@ def add_error_handlers(app: FastAPI) -> None:
     """Map each kind of error to a page for browsers and a problem document for programs."""
 
     @app.exception_handler(AedError)
-    def expected(request: Request, error: AedError) -> Response:
+    async def expected(request: Request, error: AedError) -> Response:
         if getattr(request.state, EXPIRED_TOKEN, False) and error.status in (401, 403, 404):
             error = TokenExpired(
                 "The token has expired. Get a new one; without a token, only public data is available."
@@ -61,14 +63,16 @@ def add_error_handlers(app: FastAPI) -> None:
             headers["WWW-Authenticate"] = CHALLENGE
         if error.status >= 500:
             log.error("request failed", path=template_of(app, request.url.path), reason=error.detail)
-        return error_response(request, error, headers)
+        is_kept = isinstance(error, NotSignedIn) and wants_error_page(request)
+        form = await sent_form(request) if is_kept else None
+        return error_response(request, error, headers, form=form)
 
     @app.exception_handler(SQLAlchemyError)
-    def database_error(request: Request, error: SQLAlchemyError) -> Response:
+    async def database_error(request: Request, error: SQLAlchemyError) -> Response:
         unavailable = unavailability(error)
         if unavailable is None:
             raise error
-        return expected(request, unavailable)
+        return await expected(request, unavailable)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -231,3 +231,33 @@ def test_one_tap_opens_the_board_with_two_exercises(
         key = opened.cookies[SESSION_COOKIE]
         board = client.get("/board", headers=browser | {"Cookie": f"{SESSION_COOKIE}={key}"}).text
         assert board.count("<article") == 2, "those that run are joined"
+
+
+@pytest.mark.one_engine
+def test_no_desk_of_the_demo_is_empty(
+    client: TestClient, database: Database, settings: Settings, browser: dict[str, str]
+) -> None:
+    demo._load(database, demo.DISTRICT)
+    for _ in range(2):
+        demo._add_desk_work(database, None, settings)
+    demo._add_history(database)
+    desks = {
+        "manager": {
+            "/desk/1": r"2 wait for you",
+            "/desk/1/spares": r"2 left",
+            "/rounds": r"0 of 3 checked",
+            "/time-bank": r"Service to confirm: 1",
+        },
+        "keeper": {"/rounds": r"0 of 3 checked"},
+        "trainer": {"/training?month=": r'class="entry', "/issuer-batches/1": r"3 results"},
+        "region": {"/region": r"<rect"},
+        "administrator": {"/administration/outbox": r"Cancel"},
+    }
+    for part, pages in desks.items():
+        signed_in = client.post("/demo", data={"part": part}, headers=browser | FORM, follow_redirects=False)
+        mine = browser | {"Cookie": f"{SESSION_COOKIE}={signed_in.cookies[SESSION_COOKIE]}"}
+        home = client.get("/demo", headers=mine).text
+        assert f'href="/{next(iter(pages)).split("/")[1].partition("?")[0]}"' in home, part
+        for path, shown in pages.items():
+            page = client.get(path, headers=mine).text
+            assert re.search(shown, page), (part, path)

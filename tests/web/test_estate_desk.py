@@ -20,6 +20,7 @@ from aed import clock
 from aed.accounts.people.models import Account, Person
 from aed.accounts.permissions import Role
 from aed.accounts.role_grants import RoleGrant
+from aed.accounts.roles.actions import revoke_role
 from aed.accounts.viewers import viewer_of_person
 from aed.database.geometry import position_of
 from aed.imports.devices.models import Review
@@ -225,6 +226,48 @@ def test_two_people_at_one_device_lose_nothing(
     session.expire_all()
     now = session.get_one(Device, device.id)
     assert (now.place_en, keeper_of(session, now)) == ("Hall", "Chen")
+
+
+@pytest.mark.one_engine
+def test_a_form_sent_after_the_session_has_ended_is_kept_and_sent_again(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Person
+) -> None:
+    device = make.device(session, of=estate, place_en="Lobby")
+    browser, path = browser_of(manager.id), f"/desk/{estate.id}/devices/{device.id}"
+    typed = form_of(browser.get(path).text) | {"place_en": 'Hall "B" <2>'}
+    signed_out = browser_of(None)
+
+    refused = signed_out.post(path, data=typed | {"password": "secret"})
+    assert refused.status_code == 401
+    assert "nothing was saved yet" in refused.text
+    assert f'action="{path}"' in refused.text
+    kept = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', refused.text))
+    assert {name: html.unescape(value) for name, value in kept.items()} == typed
+    elsewhere = signed_out.post(path, data=typed, headers={"Sec-Fetch-Site": "cross-site"})
+    assert (elsewhere.status_code, "Hall" in elsewhere.text) == (403, False)
+
+    again = {name: html.unescape(value) for name, value in kept.items()}
+    assert browser.post(path, data=again).status_code == 303
+    session.expire_all()
+    assert session.get_one(Device, device.id).place_en == 'Hall "B" <2>'
+
+
+@pytest.mark.one_engine
+def test_a_role_that_ends_while_the_form_is_open_saves_nothing_and_says_so(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Person
+) -> None:
+    device = make.device(session, of=estate, place_en="Lobby")
+    browser, path = browser_of(manager.id), f"/desk/{estate.id}/devices/{device.id}"
+    typed = form_of(browser.get(path).text) | {"place_en": "Hall"}
+    for grant in session.scalars(select(RoleGrant).where(RoleGrant.person_id == manager.id)):
+        revoke_role(session, ADMINISTRATOR, grant.id, at=clock.now())
+    make.role(session, manager, Role.RESIDENT, estate=estate)
+    session.commit()
+
+    refused = browser.post(path, data=typed)
+    assert (refused.status_code, "ask your estate's manager" in refused.text) == (403, True)
+    session.expire_all()
+    assert session.get_one(Device, device.id).place_en == "Lobby"
 
 
 def test_a_manager_gives_and_ends_roles(

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.demo_people import DemoPerson, DemoRole, is_demo
+from aed.accounts.demo_people import DemoPerson, DemoRole, demo_people, is_demo
 from aed.accounts.people.actions import find_or_add_person, open_proved_account
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Audience, Role
@@ -23,6 +23,7 @@ from aed.accounts.regions.models import Region
 from aed.accounts.roles.actions import grant_role
 from aed.accounts.roles.schemas import RoleIn
 from aed.cli.context import cli_database, operator, viewer_as
+from aed.cli.demo_desks import add_desk_work, add_spares, has_desk_work
 from aed.cli.demo_history import add_history, has_history
 from aed.cli.demo_operations import add_operations
 from aed.cli.demo_training import add_demo_training
@@ -82,6 +83,7 @@ def demo(
         if history:
             _add_history(database)
         network = _network(folder / "streets.osm.pbf", settings.walking_network)
+        _add_desk_work(database, network, settings)
         compute_region_coverages(database, clock.now, network_of=lambda: network, settings=settings)
         _copy_basemap(folder / "basemap.pmtiles", settings.basemap)
         questions = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
@@ -186,6 +188,26 @@ def _add_demo_people(session: Session, *, at: datetime) -> None:
     add_demo_training(session, estate, trainer=_PARTS[DemoRole.TRAINER][0], at=at)
 
 
+def _add_desk_work(database: Database, network: WalkingNetwork | None, settings: Settings) -> None:
+    """Add something to do at each desk, once, and never to a database with people of its own.
+
+    visibility: for the operator.
+    """
+    with transaction(database) as session:
+        if not is_demo(session) or has_desk_work(session):
+            return
+        estate = session.scalars(select(Estate).where(Estate.source_id == "paper-crane")).one()
+        add_desk_work(
+            session,
+            estate,
+            demo_people(session),
+            trainer=_PARTS[DemoRole.TRAINER][0],
+            network=network,
+            settings=settings,
+            at=clock.now(),
+        )
+
+
 def _add_history(database: Database) -> None:
     """Add the history of the demo's region, once, and never to a database with people of its own.
 
@@ -196,6 +218,7 @@ def _add_history(database: Database) -> None:
             return
         estate = session.scalars(select(Estate).where(Estate.source_id == "paper-crane")).one()
         add_history(session, session.get_one(Region, estate.region_id), at=clock.now())
+        add_spares(session, estate, at=clock.now())
     say("history: a year of checks, drills, training sessions and incidents")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -20,6 +21,18 @@ from aed.notifications.rules import Channel
 
 LATER = timedelta(days=30)
 """Nothing of the demo is sent or fetched before."""
+BATCH_FORMAT: Final = {
+    "columns": [
+        {"field": "row", "heading": "序号"},
+        {"field": "name", "heading": "姓名"},
+        {"field": "phone", "heading": "联系电话"},
+        {"field": "passed_on", "heading": "考核日期"},
+        {"field": "certificate_number", "heading": "证书编号"},
+        {"field": "reason", "heading": "退回原因"},
+    ],
+    "date_format": "2027-05-31",
+}
+"""The file in which the Red Cross chapter of the demo takes results."""
 
 
 def add_operations(session: Session, who: Viewer, *, by: FetchLimits, at: datetime) -> None:
@@ -54,6 +67,7 @@ def add_operations(session: Session, who: Viewer, *, by: FetchLimits, at: dateti
                 "kind": "red_cross",
                 "region": "CN-3399",
                 "verified_by": "roster",
+                "batch_format": BATCH_FORMAT,
                 "courses": [
                     {
                         "code": "first-aid",

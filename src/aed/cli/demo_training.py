@@ -1,4 +1,4 @@
-"""The training of the demo: courses, a year of sessions with results, and sessions to come."""
+"""The training of the demo: courses, a year of sessions with results, sessions to come, results to send."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add_demo_training(session: Session, estate: Estate, *, trainer: str, at: dat
     for course in _COURSES:
         create_course(session, operator(), CourseIn.model_validate(course), at=at - timedelta(weeks=52))
     for number, weeks in enumerate(WEEKS_AGO):
-        training = _plan(session, estate, trainer, weeks=-weeks, number=number, at=at)
+        training = _plan(session, estate, trainer, weeks=-weeks, course=_course(number), at=at)
         ids = _enrol(session, training, number=number, count=4)
         marks = [AttendanceState.ATTENDED] * 3 + [AttendanceState.NO_SHOW]
         results = [
@@ -44,12 +44,25 @@ def add_demo_training(session: Session, estate: Estate, *, trainer: str, at: dat
         ]
         save_results(session, operator(), training, results, how=MarkedBy.HAND, at=training.ends_at)
     for number, weeks in enumerate(WEEKS_AHEAD):
-        training = _plan(session, estate, trainer, weeks=weeks, number=number, at=at)
+        training = _plan(session, estate, trainer, weeks=weeks, course=_course(number), at=at)
         _enrol(session, training, number=number, count=CAPACITY + 2 if number == 0 else 3)
 
 
+def add_demo_results(session: Session, estate: Estate, *, trainer: str, at: datetime) -> None:
+    """Add a course of the Red Cross with results that its chapter does not have yet.
+
+    visibility: for the operator.
+    """
+    course = CourseIn.model_validate(_RED_CROSS_COURSE)
+    create_course(session, operator(), course, at=at - timedelta(weeks=52))
+    training = _plan(session, estate, trainer, weeks=-2, course=course.code, at=at)
+    ids = _enrol(session, training, number=0, count=4)
+    results = [Result(id_, AttendanceState.ATTENDED, passed=place < 3) for place, id_ in enumerate(ids)]
+    save_results(session, operator(), training, results, how=MarkedBy.HAND, at=training.ends_at)
+
+
 def _plan(
-    session: Session, estate: Estate, trainer: str, *, weeks: int, number: int, at: datetime
+    session: Session, estate: Estate, trainer: str, *, weeks: int, course: str, at: datetime
 ) -> TrainingSession:
     """Plan a session on the Saturday of the week that is so many weeks away."""
     zone = ZoneInfo("Asia/Shanghai")
@@ -57,7 +70,7 @@ def _plan(
     day += timedelta(days=5 - day.weekday())
     starts_at = datetime.combine(day, time(9), zone)
     new = {
-        "course": _COURSES[number % len(_COURSES)]["code"],
+        "course": course,
         "estate_id": estate.id,
         "audience": "public",
         "trainer": {"name": trainer},
@@ -70,6 +83,11 @@ def _plan(
     }
     planned_at = min(at, starts_at - timedelta(days=21))
     return create_session(session, operator(), SessionIn.model_validate(new), at=planned_at)
+
+
+def _course(number: int) -> str:
+    """Return the code of the course of the session with this number: each in turn."""
+    return str(_COURSES[number % len(_COURSES)]["code"])
 
 
 def _enrol(session: Session, training: TrainingSession, *, number: int, count: int) -> list[int]:
@@ -96,3 +114,12 @@ _COURSES: Final = (
     },
     {"code": "REFRESH", "name_en": "CPR refresher", "name_zh": "心肺复苏复训", "hours": 2},
 )
+_RED_CROSS_COURSE: Final = {
+    "code": "FIRST-AID",
+    "name_en": "Red Cross first-aid course",
+    "name_zh": "红十字应急救护培训",
+    "hours": 16,
+    "certificate_kind": "first_aid",
+    "issuer": "Lake City Red Cross",
+    "validity_months": 36,
+}
