@@ -83,6 +83,14 @@ def test_two_incidents_at_once_by_the_keyboard_alone(
     page.context.set_offline(False)
     expect(page.locator("#stale")).to_be_hidden()
 
+    press(page, "1", "c")
+    expect(first.locator("select[name=outcome]")).to_be_focused()
+    press(page, "Tab", "Tab", "Enter")
+    expect(page.locator("#undo-bar")).to_be_visible()
+    press(page, "u")
+    expect(page.locator("#undo-bar")).to_be_hidden()
+    expect(first.locator("select[name=outcome]")).to_be_visible()  # open again, and not sent
+    press(page, "Escape")
     for left in (others + 1, others):
         press(page, "1", "c")
         expect(first.locator("select[name=outcome]")).to_be_focused()

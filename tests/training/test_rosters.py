@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
+from openpyxl import load_workbook
 from pydantic import ValidationError
 from python_calamine import CalamineWorkbook
 from sqlalchemy import select
@@ -120,6 +121,18 @@ def test_results_filled_in_by_hand_are_imported_once(
     export_roster(session, ADMINISTRATOR, training.id, sheet)
     shown = ["attended", "passed"] if sheet.suffix == ".csv" else ["到 present", "合格 passed"]
     assert read(sheet)[1][5:8] == [*shown, "很好"]
+
+
+@pytest.mark.one_engine
+def test_the_workbook_offers_the_answers_of_a_cell_in_both_languages(
+    session: Session, training: TrainingSession, tmp_path: Path
+) -> None:
+    export_roster(session, ADMINISTRATOR, training.id, tmp_path / "roster.xlsx")
+
+    found = load_workbook(tmp_path / "roster.xlsx").active
+    assert [found["F1"].value, found["G1"].value] == ["attendance", "result"]
+    offered = {str(each.sqref): each.formula1 for each in found.data_validations.dataValidation}
+    assert offered == {"F3:F6": '"到 present,缺 absent"', "G3:G6": '"合格 passed,不合格 failed"'}
 
 
 @pytest.mark.parametrize(

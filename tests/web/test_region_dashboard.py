@@ -26,6 +26,7 @@ from aed.web.region_dashboard.queries import Figures, figures
 from aed.web.region_dashboard.rules import FigureTable, year_until
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
+from tests.training.reading import words_on
 from tests.web.conftest import SignIn
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -172,7 +173,10 @@ def test_the_monthly_report_says_what_the_page_says(
     paper = signed_in.get("/region/report")
     assert paper.headers["content-type"] == "application/pdf"
     assert paper.headers["content-disposition"].endswith(f'-{NOW.astimezone(ZONE):%Y-%m}.pdf"')
-    assert paper.content.startswith(b"%PDF")
+    text = "".join("".join(words_on(paper.content)).split())
+    month = NOW.astimezone(ZONE)
+    for words in (f"{month.year}年{month.month}月", "AED现状", "电池已过期", "演练"):
+        assert words in text
     assert signed_in.get("/region/report", params={"month": "2999-01"}).status_code == 422
 
 

@@ -16,6 +16,7 @@ from aed.registry.estates.models import Estate
 from aed.upkeep.rules import short_number
 from tests import make
 from tests.make import PATIENT, north_of
+from tests.training.reading import codes_on, words_on
 from tests.web.conftest import SignIn
 
 
@@ -100,12 +101,15 @@ def test_a_manager_plans_and_assigns_a_round_and_the_inspector_walks_it(
     assert first.headers["X-Keep-Offline"] == "yes"
     assert "Next: Lobby 1" in first.text
     assert "X-Keep-Offline" not in desk.get(address).headers
+    numbers = {short_number(each.id) for each in (one, other)}
     check = make.check(session, one, at=clock.now(), who=viewer_of_person(session, inspector.id)).check
     session.commit()
     assert "Next: Club" in phone.get(address).text
     result = phone.get(f"/d/{short_number(one.id)}/check?sent={check.key}").text
     assert f'href="{address}"' in result
-    assert phone.get(f"{address}/pdf").content.startswith(b"%PDF")
+    paper = phone.get(f"{address}/pdf").content
+    assert {each.rpartition("/d/")[2] for each in codes_on(paper)} == numbers
+    assert all(each in "".join(words_on(paper)) for each in numbers)
     assert phone.post(f"{address}/cancel").status_code == 403
     assert desk.post(f"{address}/cancel").status_code == 303
     assert "cancelled" in phone.get(address).text

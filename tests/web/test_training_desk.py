@@ -20,6 +20,7 @@ from aed.training.models import AssessmentAttempt, Attendance, TrainingSession
 from aed.training.rules import AttendanceState, SessionState
 from tests import make
 from tests.apps import app_on
+from tests.training.reading import words_on
 
 HEADERS = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html", "Accept-Language": "en"}
 DAY = timedelta(days=1)
@@ -100,7 +101,11 @@ def test_an_officer_plans_a_session_at_the_usual_place_with_a_trainer_by_name(
     session.commit()
 
     month = desk.get("/training?month=2031-05").text
-    assert f'href="/training/{found.id}"' in month
+    calendar, _, listed = month.partition("</table>")
+    for part in (calendar, listed):
+        assert f'href="/training/{found.id}"' in part
+    (day,) = (each for each in calendar.split("<td") if f'/training/{found.id}"' in each)
+    assert '<span class="number">3</span>' in day
     assert "4 more are needed" in month
     assert desk.get("/training?month=99").status_code == 200
 
@@ -115,6 +120,9 @@ def test_an_officer_plans_a_session_at_the_usual_place_with_a_trainer_by_name(
 
     weekly = desk.post(f"/training/{found.id}", data={"do": "weekly", "weeks": "3"})
     assert weekly.headers["location"].endswith("done=copied&count=3")
+    starts = session.scalars(select(TrainingSession.starts_at).order_by(TrainingSession.starts_at)).all()
+    assert [each - starts[-4] for each in starts[-4:]] == [0 * DAY, 7 * DAY, 14 * DAY, 21 * DAY]
+    session.commit()
     again = desk.post(f"/training/{found.id}", data={"do": "weekly", "weeks": "3"})
     assert again.headers["location"].endswith("count=0")
 
@@ -186,10 +194,10 @@ def test_the_roster_records_results_and_notifies_absent_people(
     browser_of: SignIn, session: Session, officer: Person
 ) -> None:
     at = clock.now()
-    training = make.training(session, starts_at=at + timedelta(hours=1), planned_at=at - 9 * DAY, capacity=2)
-    came, absent, waits = (
+    training = make.training(session, starts_at=at + timedelta(hours=1), planned_at=at - 9 * DAY, capacity=3)
+    came, other, absent, waits = (
         make.enrolment(session, training, name, at=at - 5 * DAY)
-        for name in ("Wang Fang", "Li Lei", "Han Mei")
+        for name in ("Wang Fang", "Zhao Min", "Li Lei", "Han Mei")
     )
     desk = browser_of(officer)
     page = desk.get(f"/training/{training.id}")
@@ -202,19 +210,27 @@ def test_the_roster_records_results_and_notifies_absent_people(
         "do": "results",
         f"attendance-{came.id}": "attended",
         f"result-{came.id}": "passed",
+        f"attendance-{other.id}": "attended",
+        f"result-{other.id}": "passed",
         f"attendance-{absent.id}": "no_show",
         f"attendance-{waits.id}": "attended",
     }
     saved = desk.post(f"/training/{training.id}", data=sent)
     assert saved.status_code == 303, saved.text
-    assert saved.headers["location"].endswith("done=saved&count=2")
+    assert saved.headers["location"].endswith("done=saved&count=3")
     assert desk.post(f"/training/{training.id}", data=sent).headers["location"].endswith("done=saved&count=0")
     marked = {each.enrolment_id: each.state for each in session.scalars(select(Attendance))}
-    assert marked == {came.id: AttendanceState.ATTENDED, absent.id: AttendanceState.NO_SHOW}
+    assert marked == {
+        came.id: AttendanceState.ATTENDED,
+        other.id: AttendanceState.ATTENDED,
+        absent.id: AttendanceState.NO_SHOW,
+    }
     session.commit()
 
     papers = desk.get(f"/training/{training.id}/certificates")
-    assert papers.content.startswith(b"%PDF")
+    pages = sorted(words_on(papers.content))
+    assert len(pages) == 2, "a page for each"
+    assert all(any(name in page for page in pages) for name in ("Wang Fang", "Zhao Min"))
 
     empty = desk.post(f"/training/{training.id}", data={"do": "message", "group": "absent", "text": " "})
     assert empty.status_code == 422
