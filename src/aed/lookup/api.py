@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Final
@@ -15,6 +16,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 from starlette.types import Receive, Scope, Send
 
@@ -69,9 +71,11 @@ class _LookupRoute(APIRoute):
         if neighbours is None:
             response = await to_thread.run_sync(find_nearest, request, viewer, query, limiter=limiter)
         else:  # no thread waits for another cell
-            found = await to_thread.run_sync(_look_up, request, viewer, query, limiter=limiter)
-            answer = await with_neighbours(neighbours, found.answer)
-            response = _response(request, viewer, query, replace(found, answer=answer))
+            answer, is_withheld = await to_thread.run_sync(
+                _own_answer, request, viewer, query, limiter=limiter
+            )
+            answer = await with_neighbours(neighbours, answer)
+            response = _response(request, viewer, query, answer, is_withheld=is_withheld)
         return await response(scope, receive, send)
 
 
@@ -104,18 +108,37 @@ MISSING_CELLS: Final = "AED-Missing-Cells"
 )
 def find_nearest(request: Request, viewer: ViewerDep, query: Annotated[NearestIn, Query()]) -> Response:
     """List the devices that can be at a patient soonest and, for dispatchers, the nearest responders."""
-    return _response(request, viewer, query, _look_up(request, viewer, query))
+    question, is_withheld = _question(request, viewer, query)
+    answer = retry_on_stale_connection(
+        _lookup(request, viewer, question), database_of(request).autocommit_engine.connect
+    )
+    return _response(request, viewer, query, answer, is_withheld=is_withheld)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    answer: LookupAnswer
-    is_withheld: bool
-    """Whether responders are withheld after too many lookups."""
+def _own_answer(request: Request, viewer: Viewer, query: NearestIn) -> tuple[LookupAnswer, bool]:
+    """Return the answer without those of neighbouring cells, and whether responders are withheld."""
+    question, is_withheld = _question(request, viewer, query)
+    return _answer(request, viewer, question), is_withheld
 
 
-def _look_up(request: Request, viewer: Viewer, query: NearestIn) -> _Found:
-    state, database = request.app.state, database_of(request)
+def _answer(request: Request, viewer: Viewer, question: LookupQuestion) -> LookupAnswer:
+    return retry_on_stale_connection(
+        _lookup(request, viewer, question), database_of(request).autocommit_engine.connect
+    )
+
+
+def _lookup(
+    request: Request, viewer: Viewer, question: LookupQuestion
+) -> Callable[[Connection], LookupAnswer]:
+    state = request.app.state
+    return partial(
+        answer_lookup, viewer=viewer, question=question, network=state.network, settings=state.settings
+    )
+
+
+def _question(request: Request, viewer: Viewer, query: NearestIn) -> tuple[LookupQuestion, bool]:
+    """Return the question, and whether responders are withheld after too many lookups."""
+    state = request.app.state
     question = LookupQuestion(
         here=position_from(query.lat, query.lon, query.datum),
         at=require_valid_moment(query.at) if query.at is not None else clock.now(),
@@ -126,26 +149,24 @@ def _look_up(request: Request, viewer: Viewer, query: NearestIn) -> _Found:
         is_for_merge=state.neighbours is not None,
     )
     if query.storey is not None or query.room is not None:
-        with read_session(database) as session:
+        with read_session(database_of(request)) as session:
             question = with_storey(session, viewer, question, query)
     is_withheld = False
     if viewer.sees_responders and question.responders > 0:
         is_withheld = not _may_see_responders(state.responder_lookups, viewer, question.here)
         question = replace(question, responders=0) if is_withheld else question
-    lookup = partial(
-        answer_lookup, viewer=viewer, question=question, network=state.network, settings=state.settings
-    )
-    return _Found(retry_on_stale_connection(lookup, database.autocommit_engine.connect), is_withheld)
+    return question, is_withheld
 
 
-def _response(request: Request, viewer: Viewer, query: NearestIn, found: _Found) -> Response:
-    answer = found.answer
+def _response(
+    request: Request, viewer: Viewer, query: NearestIn, answer: LookupAnswer, *, is_withheld: bool
+) -> Response:
     shown = answer_out(
         answer,
         viewer,
         settings=request.app.state.settings,
         datum=query.answer_datum,
-        responders_withheld=found.is_withheld,
+        responders_withheld=is_withheld,
     )
     missing = ", ".join(cell.code for cell in answer.missing_cells)
     headers = {MISSING_CELLS: missing} if missing else None
@@ -174,7 +195,6 @@ async def find_nearest_for_cell(
 
 
 def _look_up_for_cell(request: Request, query: NeighbourQuestionIn) -> bytes:
-    state = request.app.state
     question = LookupQuestion(
         here=position_from(query.lat, query.lon),
         at=require_valid_moment(query.at),
@@ -184,11 +204,9 @@ def _look_up_for_cell(request: Request, query: NeighbourQuestionIn) -> bytes:
         responders=0,
         is_for_merge=True,
     )
-    lookup = partial(
-        answer_lookup, viewer=ANYONE, question=question, network=state.network, settings=state.settings
-    )
-    answer = retry_on_stale_connection(lookup, database_of(request).autocommit_engine.connect)
-    return neighbour_answer_out(answer, cell=state.neighbours.table.own.code).model_dump_json().encode()
+    code = request.app.state.neighbours.table.own.code
+    answer = _answer(request, ANYONE, question)
+    return neighbour_answer_out(answer, cell=code).model_dump_json().encode()
 
 
 def with_storey(
