@@ -71,9 +71,12 @@ def form_of(page: str) -> dict[str, str]:
         found[1]: found[2]
         for found in re.finditer(r'<input type="radio" name="(\w+)" value="(\w+)" checked', page)
     }
-    entry = re.search(r'<option value="(\w+)" selected', page)
-    assert entry is not None
-    return inputs | chosen | {"entry": entry[1], "do": "save"}
+    selected = {
+        found[1]: found[2]
+        for found in re.finditer(r'<select [^>]*name="(\w+)"(?:(?!</select>).)*value="(\w+)" selected', page)
+    }
+    assert selected.keys() >= {"entry", "holidays"}
+    return inputs | chosen | selected | {"do": "save"}
 
 
 def keeper_of(session: Session, device: Device) -> str | None:
@@ -327,6 +330,29 @@ def test_a_name_in_a_list_with_roles_gets_no_account_from_a_manager(
     fields = {"name": "Chen Wei", "phone": PHONE, "role": "keeper", "is_same_person": "true"}
     refused = browser_of(manager.id).post(f"/desk/{estate.id}/people", data=fields)
     assert (refused.status_code, "has no account" in refused.text) == (409, True)
+
+
+def test_hours_are_entered_by_day(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Person
+) -> None:
+    device = make.device(session, of=estate, opening_hours="24/7")
+    browser, path = browser_of(manager.id), f"/desk/{estate.id}/devices/{device.id}"
+    fields = form_of(browser.get(path).text)
+    times = {"opens_mo": "08:00", "closes_mo": "12:00", "opens_sa": "09:00", "closes_sa": "00:00"}
+    dropped = browser.post(path, data=fields | times)
+    assert (dropped.status_code, "not the ones chosen" in dropped.text) == (422, True)
+    half = browser.post(path, data=fields | times | {"hours_kind": "days", "closes_sa": ""})
+    assert (half.status_code, "both times" in half.text, 'value="12:00"' in half.text) == (422, True, True)
+
+    saved = browser.post(path, data=fields | times | {"hours_kind": "days"}, follow_redirects=False)
+    assert saved.status_code == 303
+    session.expire_all()
+    hours = session.get_one(Device, device.id).opening_hours
+    assert hours == "Mo 08:00-12:00; Sa 09:00-24:00; PH off"
+    session.commit()
+    shown = form_of(browser.get(path).text)
+    assert {name: shown[name] for name in ("hours_kind", *times)} == {"hours_kind": "days"} | times
+    assert (shown["opens_tu"], shown["holidays"]) == ("", "closed")
 
 
 def test_only_what_a_person_changed_is_sent() -> None:

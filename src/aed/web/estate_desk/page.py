@@ -10,6 +10,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from aed.accounts.permissions import Role
+from aed.errors import InvalidInput
 from aed.hours.evaluation import hours_at
 from aed.lookup import reasons
 from aed.registry.changes import RegistryChange
@@ -20,7 +21,9 @@ from aed.upkeep.due.rules import DUE_WORDS, Due
 from aed.upkeep.faults.queries import DeviceReadiness
 from aed.upkeep.faults.schemas import ReadinessOut
 from aed.upkeep.rules import ApprovalState, short_number
+from aed.web.estate_desk import rules
 from aed.web.estate_desk.queries import ListedDevice, ReadDevices
+from aed.web.estate_desk.rules import EMPTY, WeeklyHours
 from aed.web.signals import warnings_of
 from aed.web.words import noop
 
@@ -39,7 +42,7 @@ class Shown(StrEnum):
         return _SHOWN[self]
 
 
-MAX_VALUE: Final = 4_000
+MAX_VALUE: Final = 8_000
 """Characters of a field."""
 _SHOWN: Final = {
     Shown.ALL: noop("All"),
@@ -92,11 +95,13 @@ class HoursKind(StrEnum):
 
     ALWAYS = "always"
     OFFICE = "office"
+    DAYS = "days"
     TEXT = "text"
     UNKNOWN = "unknown"
 
 
 ALWAYS: Final = "24/7"
+OTHER_HOURS: Final = noop("You entered hours that are not the ones chosen. Choose which of them apply.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,15 +269,10 @@ _FORM_NAMES: Final = {"keeper_id": "keeper_name", "opening_hours": "hours", "out
 
 def fields_of(device: Device) -> dict[str, str]:
     """Return the device's values as the form holds them."""
-    hours = device.opening_hours
-    kind = HoursKind.UNKNOWN if hours is None else HoursKind.ALWAYS if hours == ALWAYS else HoursKind.TEXT
     return {
         "place_zh": device.place_zh or "",
         "place_en": device.place_en or "",
-        "hours_kind": kind.value,
-        "opens": "08:30",
-        "closes": "17:30",
-        "hours": hours if hours is not None and hours != ALWAYS else "",
+        **_hours_fields(device.opening_hours),
         "entry": device.entry.value,
         "access_instructions_zh": device.access_instructions_zh or "",
         "access_instructions_en": device.access_instructions_en or "",
@@ -289,6 +289,21 @@ def fields_of(device: Device) -> dict[str, str]:
         "udi_di": device.udi_di or "",
         "manufactured_on": device.manufactured_on.isoformat() if device.manufactured_on is not None else "",
         "end_of_life_on": device.end_of_life_on.isoformat() if device.end_of_life_on is not None else "",
+    }
+
+
+def _hours_fields(hours: str | None) -> dict[str, str]:
+    weekly = WeeklyHours.from_expression(hours) if hours is not None else None
+    if hours is None or hours == ALWAYS:
+        kind = HoursKind.UNKNOWN if hours is None else HoursKind.ALWAYS
+    else:
+        kind = HoursKind.TEXT if weekly is None else HoursKind.DAYS
+    return {
+        "hours_kind": kind.value,
+        "opens": "08:30",
+        "closes": "17:30",
+        "hours": hours if hours is not None and kind in (HoursKind.DAYS, HoursKind.TEXT) else "",
+        **(weekly or EMPTY).to_form(),
     }
 
 
@@ -322,13 +337,28 @@ def spare_of(device: Device) -> SpareDevice:
 
 
 def hours_in(fields: Mapping[str, str]) -> str | None:
-    """Return the expression that the form means, or None for unknown hours."""
+    """Return the expression that the form means, or None for unknown hours.
+
+    Raises InvalidInput for times of days that are missing or wrong.
+    """
     kind = fields.get("hours_kind", "")
     if kind == HoursKind.ALWAYS:
         return ALWAYS
     if kind == HoursKind.OFFICE:
         return f"Mo-Fr {fields.get('opens', '')}-{fields.get('closes', '')}; PH off"
+    if kind == HoursKind.DAYS:
+        return WeeklyHours.from_form(fields).expression()
     return fields.get("hours", "").strip() or None if kind == HoursKind.TEXT else None
+
+
+def require_one_kind_of_hours(typed: Mapping[str, str], changed: Set[str]) -> None:
+    """Raise InvalidInput if hours were entered beside the kind that is chosen, which would drop them."""
+    kind = typed["hours_kind"]
+    if "hours_kind" in changed:
+        return
+    for other, names in _FIELDS_OF_HOURS.items():
+        if other != kind and changed & names and not (changed & _FIELDS_OF_HOURS.get(HoursKind(kind), set())):
+            raise InvalidInput(OTHER_HOURS, field="hours")
 
 
 def typed_in(fields: Mapping[str, str], device: Device) -> dict[str, str]:
@@ -403,6 +433,11 @@ _TEXTS: Final = (
     "manufactured_on",
     "end_of_life_on",
 )
-_HOURS: Final = frozenset({"hours_kind", "opens", "closes", "hours"})
+_HOURS: Final = frozenset({"hours_kind", "opens", "closes", "hours", "holidays", *rules.FIELDS})
+_FIELDS_OF_HOURS: Final[Mapping[HoursKind, Set[str]]] = {
+    HoursKind.OFFICE: {"opens", "closes"},
+    HoursKind.DAYS: {"holidays", *rules.FIELDS},
+    HoursKind.TEXT: {"hours"},
+}
 _KEEPER: Final = frozenset({"keeper_name", "keeper_phone"})
 _STATE: Final = frozenset({"state", "out_of_service_reason"})

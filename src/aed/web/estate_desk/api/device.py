@@ -32,15 +32,16 @@ from aed.upkeep.signals.queries import monitors_of
 from aed.web.estate_desk import page, queries
 from aed.web.estate_desk.actions import require_person
 from aed.web.estate_desk.page import MAX_VALUE
+from aed.web.estate_desk.rules import DAYS
 from aed.web.form_fields import Text, fields_by_name, problem_in
 from aed.web.language import language_of
 from aed.web.render import NO_STORE, render, to_sign_in
 from aed.web.signals import signals_of
-from aed.web.week import week_of
+from aed.web.week import WEEKDAYS, week_of
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
 
-MAX_FIELDS: Final = 30
+MAX_FIELDS: Final = 50
 
 
 async def _fields(request: Request) -> dict[str, str]:
@@ -79,6 +80,7 @@ def amend_device(
     changed = page.changed_in(typed, was or now)
     version = int(fields["version"]) if fields.get("version", "").isdecimal() else 0
     try:
+        page.require_one_kind_of_hours(typed, changed.keys())
         if (hours := page.hours_in(typed)) is not None:
             parse_hours(hours)
         if fields.get("do") == "preview":
@@ -263,6 +265,7 @@ def _device_page(
         clashes=clashes,
         entries=page.ENTRIES,
         week=week_of(hours, today, queries.calendar_of(session, device)),
+        days=[(day.lower(), name) for day, name in zip(DAYS, WEEKDAYS, strict=True)],
         is_preview=is_preview,
         loan=loan,
         other_code=page.number_or_nothing(device.loaner_id or device.stands_in_for_id),
