@@ -24,6 +24,7 @@ from aed.incidents.rules import AlertState
 from aed.settings import Settings
 from aed.sharing.agreements.queries import agreements
 from aed.sharing.rules import AgreementState, PartyRole
+from aed.web.demo_roles.page import DESKS
 from aed.web.demo_roles.queries import party_to_decide
 from tests import make
 from tests.apps import app_on
@@ -224,7 +225,7 @@ def test_one_tap_opens_the_board_with_two_exercises(
     client: TestClient, people: dict[DemoRole, Person], browser: dict[str, str], session: Session
 ) -> None:
     session.commit()
-    form = {"part": "dispatcher", "go_to_board": "true"}
+    form = {"desk": "/board"}
     for _ in range(2):
         opened = client.post("/demo", data=form, headers=browser | FORM, follow_redirects=False)
         assert opened.headers["location"] == "/board"
@@ -253,6 +254,13 @@ def test_no_desk_of_the_demo_is_empty(
         "region": {"/region": r"<rect"},
         "administrator": {"/administration/outbox": r"Cancel"},
     }
+    for desk in DESKS:
+        opened = client.post(
+            "/demo", data={"desk": desk.path}, headers=browser | FORM, follow_redirects=False
+        )
+        assert opened.headers["location"] == desk.path
+        mine = browser | {"Cookie": f"{SESSION_COOKIE}={opened.cookies[SESSION_COOKIE]}"}
+        assert client.get(desk.path, headers=mine, follow_redirects=False).status_code in (200, 303), desk
     for part, pages in desks.items():
         signed_in = client.post("/demo", data={"part": part}, headers=browser | FORM, follow_redirects=False)
         mine = browser | {"Cookie": f"{SESSION_COOKIE}={signed_in.cookies[SESSION_COOKIE]}"}

@@ -45,7 +45,7 @@ from aed.incidents.rules import AlertReply, AlertState, IncidentKind, IncidentOu
 from aed.incidents.schemas import PatientReportIn
 from aed.sharing.decisions.actions import create_link
 from aed.sharing.decisions.schemas import LinkIn
-from aed.web.demo_roles.page import PARTS, alert_lines, part_of
+from aed.web.demo_roles.page import DESKS, PARTS, alert_lines, part_of
 from aed.web.demo_roles.queries import first_device, party_to_decide
 from aed.web.render import render
 
@@ -64,6 +64,7 @@ OTHER_PATIENT: Final = {"lat": 30.2918, "lon": 120.0982}
 """In Whale Song Residence, next to it."""
 SESSION_LASTS: Final = timedelta(hours=2)
 STRANGER: Final = "stranger"
+BOARD: Final = "/board"
 
 
 @router.get("/demo")
@@ -83,6 +84,7 @@ def show_demo(
         request,
         "demo_roles/demo_roles.html.jinja",
         parts=PARTS,
+        desks=[each for each in DESKS if each.part in people],
         part=part_of(viewer.person_id, people),
         names={role: session.get_one(Person, person_id).name for role, person_id in people.items()},
         is_switched=bool(switched),
@@ -95,24 +97,26 @@ def switch_person(
     request: Request,
     session: WriteSession,
     _viewer: FormViewerDep,
-    part: Annotated[str, Form(max_length=20)],
-    go_to_board: Annotated[bool, Form()] = False,
+    part: Annotated[str, Form(max_length=20)] = "",
+    desk: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:
-    """Sign in as one of the invented people, or sign out to be a stranger.
+    """Sign in as one of the invented people, or as the person of a desk; or sign out to be a stranger.
 
-    With `go_to_board` the dispatcher gets the board, on which exercises run.
+    `desk` is the path of a desk, which is opened. Exercises run on the board.
 
     visibility: invented people of a demo, for everybody.
     """
     people, now = demo_people(session), clock.now()
+    opens = next((each for each in DESKS if each.path == desk), None)
+    part = opens.part if opens is not None else part
     if part != STRANGER and part not in people:
         raise NotFound("There is no such person in the demo.", field="part")
     before = session_key_in_cookie(request)
     if before is not None:
         sign_out(session, before, at=now)
-    if go_to_board:
+    if desk == BOARD:
         _run_exercises(request, session)
-    response = RedirectResponse("/board" if go_to_board else "/demo?switched=1", 303)
+    response = RedirectResponse(opens.path if opens is not None else "/demo?switched=1", 303)
     if part == STRANGER:
         response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
         return response

@@ -47,6 +47,28 @@ PARTS: Final[Mapping[str, Part]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Desk:
+    """A desk that one tap opens as its person; the name is in English, to be translated."""
+
+    part: DemoRole
+    path: str
+    name: str
+
+
+DESKS: Final = (
+    Desk(DemoRole.MANAGER, "/desk", noop("Estate desk")),
+    Desk(DemoRole.MANAGER, "/lists", noop("Import a list")),
+    Desk(DemoRole.KEEPER, "/rounds", noop("Inspection rounds")),
+    Desk(DemoRole.TRAINER, "/training", noop("Training desk")),
+    Desk(DemoRole.TRAINER, "/issuer-batches", noop("Results for issuers")),
+    Desk(DemoRole.DISPATCHER, "/board", noop("Dispatcher's board")),
+    Desk(DemoRole.MANAGER, "/time-bank", noop("Time bank desk")),
+    Desk(DemoRole.REGION, "/region", noop("Region dashboard")),
+    Desk(DemoRole.ADMINISTRATOR, "/administration", noop("Administration")),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class AlertLine:
     """A person who was called; texts are in English, to be translated."""
 
