@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import zipfile
 from datetime import date
@@ -311,6 +312,31 @@ def test_the_points_of_a_map_service_are_read(tmp_path: Path, name: str) -> None
     assert found.battery_expires_on == date(2027, 5, 31)
     with pytest.raises(InvalidInput, match="is KML"):
         read_devices(path)
+
+
+def test_the_geojson_of_a_map_service_is_guessed_with_the_tables_in_its_descriptions(tmp_path: Path) -> None:
+    cells = {"开放时间": "24小时", "电池有效期": "2027年5月"}
+    rows = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in cells.items())
+    points = [
+        (120.0998, {"Name": "1号楼大堂", "description": f"<table>{rows}</table>"}),
+        (120.1005, {"Name": "会所一楼"}),
+    ]
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [lon, 30.2911]},
+            "properties": properties,
+        }
+        for lon, properties in points
+    ]
+    path = tmp_path / "map.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
+
+    first, second = devices_of(path)
+
+    assert (first.lat, first.lon, first.place_zh) == (30.2911, 120.0998, "1号楼大堂")
+    assert (first.opening_hours, first.battery_expires_on) == ("24/7", date(2027, 5, 31))
+    assert (second.lon, second.place_zh, second.opening_hours) == (120.1005, "会所一楼", None)
 
 
 @pytest.mark.parametrize(

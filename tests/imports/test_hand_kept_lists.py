@@ -13,9 +13,9 @@ from aed.geo import Datum
 from aed.imports.coordinates import is_swapped, usual_place
 from aed.imports.devices.boundaries import DatumCounts
 from aed.imports.devices.preview import preview_devices
+from aed.imports.formats.descriptions import described_values
 from aed.imports.formats.guess import Guess, guess_mapping
 from aed.imports.formats.headings import roles_of
-from aed.imports.formats.kml import described_values
 from aed.imports.formats.recognise import read_devices
 from aed.imports.formats.values import (
     date_of,
@@ -25,6 +25,7 @@ from aed.imports.formats.values import (
     name_of,
     pair,
     phone_of,
+    phones_of,
     spreadsheet_date,
     understood,
 )
@@ -53,6 +54,9 @@ def fields_of(path: Path) -> tuple[Guess, list[dict[str, object]]]:
         ("有效期至2027年5月", date(2027, 5, 31)),
         ("二〇二七年五月", date(2027, 5, 31)),
         ("Mai 2028", date(2028, 5, 31)),
+        ("enero de 2028", date(2028, 1, 31)),
+        ("giugno 2027", date(2027, 6, 30)),
+        ("okt 2027", date(2027, 10, 31)),
         ("déc. 2027", date(2027, 12, 31)),
         ("May-27", date(2027, 5, 31)),
         ("27.5", date(2027, 5, 31)),
@@ -84,6 +88,7 @@ def test_what_is_no_certain_month_is_none(written: str) -> None:
         ("4/1/26", False, date(2026, 4, 1)),
         ("26/5/3", True, date(2026, 5, 3)),
         ("27.05.28", True, None),  # 2027 or 2028
+        ("1 de marzo de 2028", True, date(2028, 3, 1)),
     ],
 )
 def test_a_day_is_read_only_if_it_is_certain(written: str, day_first: bool, day: date | None) -> None:
@@ -130,6 +135,9 @@ def test_a_cell_that_shows_a_month_lasts_the_month(tmp_path: Path) -> None:
         ("120度6分5.2秒，30度17分30.1秒", ("120.1014444", "30.2916944")),
         ("N 47° 39.870', E 9° 10.520'", ("47.6645", "9.1753333")),
         ("30.29N 120.1E", ("30.29", "120.1")),
+        ("120.1234°E 30.1234°N", ("120.1234", "30.1234")),
+        ("30.2911° 120.0998°", ("30.2911", "120.0998")),
+        ("30°17.5′", None),
         ("45,4397", None),
         ("2027.5 12345", None),
     ],
@@ -225,6 +233,17 @@ def test_a_remark_names_the_datum(tmp_path: Path) -> None:
         ("Gerätenummer", "id"),
         ("Jours d'ouverture", "days"),
         ("Horaires d'ouverture", "hours"),
+        ("Paed Pads Expiry", "child_pads_expire_on"),
+        ("AED型号", "model"),
+        ("管理单位", "keeper_name"),
+        ("Latitude/Longitude", "text"),
+        ("設置場所", "spot"),
+        ("利用可能時間", "hours"),
+        ("경도", "lon"),
+        ("패드 유효기간", "pads_expire_on"),
+        ("Caducidad parches", "pads_expire_on"),
+        ("Orari di accesso", "hours"),
+        ("Openingstijden", "hours"),
     ],
 )
 def test_headings_of_towns_and_companies(heading: str, role: str) -> None:
@@ -241,6 +260,22 @@ def test_a_cell_with_name_and_phone_is_split() -> None:
     assert name_of("M. Dupont") == "M. Dupont"
     assert phone_of("1.38E+10") is None
     assert phone_of("0571-8700 0002转8001") == "0571-8700 0002"
+    assert name_of("陈工：0571-85550001转801") == "陈工"
+
+
+@pytest.mark.parametrize(
+    ("written", "numbers"),
+    [
+        ("13800001111/13800002222", ["13800001111", "13800002222"]),
+        ("13800001111 13800002222", ["13800001111", "13800002222"]),
+        ("夜间：周13900005555；白天：吴13900006666", ["13900005555", "13900006666"]),
+        ("0170/0000002", ["0170/0000002"]),
+        ("+86 571 0555 0101", ["+86 571 0555 0101"]),
+        ("110", ["110"]),
+    ],
+)
+def test_the_numbers_of_two_people_in_one_cell_are_two(written: str, numbers: list[str]) -> None:
+    assert phones_of(written) == numbers
 
 
 def test_a_phone_that_a_spreadsheet_has_shortened_is_reported(tmp_path: Path) -> None:
@@ -256,6 +291,105 @@ def test_a_phone_that_a_spreadsheet_has_shortened_is_reported(tmp_path: Path) ->
     assert [each.wrong for each in record.findings if each.column == "电话"] == [
         "This is not a telephone number. It is left empty."
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "ground", "floor"),
+    [
+        ("负一层健身房门口", 1, -1),
+        ("负2楼", 1, -2),
+        ("-1F 停车场", 1, -1),
+        ("Ground", 0, 0),
+        ("First floor", 0, 1),
+        ("2ª planta", 0, 2),
+        ("Sótano 1", 0, -1),
+        ("Piano terra", 0, 0),
+        ("begane grond", 0, 0),
+    ],
+)
+def test_storeys_in_words(written: str, ground: int, floor: int) -> None:
+    assert floor_of(written, ground=ground) == floor
+
+
+def test_a_list_that_has_a_ground_floor_counts_from_it(tmp_path: Path) -> None:
+    rows = ["Hall,51.5072,-0.1276,Ground", "Library,51.5082,-0.1276,1st Floor"]
+
+    _, british = fields_of(table(tmp_path, "Location,Latitude,Longitude,Floor", *rows))
+    _, american = fields_of(table(tmp_path, "Location,Latitude,Longitude,Floor", rows[1]))
+
+    assert [row["floor"] for row in british] == [0, 1]
+    assert [row["floor"] for row in american] == [0]
+
+
+def test_a_device_that_its_list_says_is_stopped_is_out_of_service(tmp_path: Path) -> None:
+    rows = ["大堂,120.1,30.2,正常", "会所,120.1,30.3,维修中", "南门,120.1,30.4,待定"]
+    guess = guess_mapping(table(tmp_path, "安装位置,经度,纬度,设备状态", *rows))
+
+    records = list(read_devices(tmp_path / "list.csv", mapping=guess.mapping))
+
+    assert [record.fields.get("state") for record in records] == ["in_service", "out_of_service", None]
+    assert [record.fields.get("out_of_service_reason") for record in records] == [None, "维修中", None]
+    assert any("not one of the known words" in finding.wrong for finding in records[2].findings)
+
+
+def test_the_day_and_the_month_are_in_the_same_order_in_the_whole_list(tmp_path: Path) -> None:
+    header = "Location,Latitude,Longitude,Battery Expiry,Pad Expiry"
+
+    _, american = fields_of(table(tmp_path, header, "Hall,29.7,-95.3,12/31/2027,6/5/2027"))
+    _, german = fields_of(
+        table(tmp_path, header, "Hall,48.1,11.5,31.12.2027,6.5.2027", "B,48.2,11.5,15.11.26,")
+    )
+
+    assert american[0]["pads_expire_on"] == "2027-06-05"
+    assert [german[0]["pads_expire_on"], german[0]["battery_expires_on"]] == ["2027-05-06", "2027-12-31"]
+
+
+def test_an_o_beside_degrees_is_the_east_in_german_and_the_west_in_french(tmp_path: Path) -> None:
+    german = ["Standort;Breitengrad;Längengrad;Straße", "Rathaus;48,1351° N;11,5820° O;Markt 1"]
+    french = ["Emplacement;Latitude;Longitude;Adresse", "Mairie;48,1351° N;1,5820° O;Place 1"]
+
+    _, (east,) = fields_of(table(tmp_path, *german))
+    _, (west,) = fields_of(table(tmp_path, *french))
+
+    assert (east["lat"], east["lon"], west["lon"]) == ("48.1351", "11.582", "-1.582")
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "encoding"),
+    [
+        (
+            "施設名,設置場所,緯度,経度,利用可能時間,備考",
+            "市役所,1階案内,35.6895,139.6917,平日9:00～17:00,休館日あり",
+            "cp932",
+        ),
+        (
+            "시설 기관명,설치위치,위도,경도,이용시간",
+            "시청,1층 민원실,37.5665,126.9780,평일 09:00~17:00",
+            "cp949",
+        ),
+        (
+            "場所名稱,AED放置地點,緯度,經度,開放時間",
+            "圖書館,1樓服務台旁,25.0330,121.5650,平日09:00~17:00",
+            "big5",
+        ),
+    ],
+)
+def test_the_encoding_is_the_one_whose_headings_are_understood(
+    tmp_path: Path, header: str, row: str, encoding: str
+) -> None:
+    guess, (found,) = fields_of(table(tmp_path, header, row, encoding=encoding))
+
+    assert guess.mapping.encodings[0].startswith(encoding)
+    assert {found.get("place_zh"), found.get("place_en")} - {None} == {" · ".join(row.split(",")[:2])}
+    assert found["opening_hours"] == "Mo-Fr 09:00-17:00; PH off"
+
+
+def test_hours_in_words_that_are_not_understood_are_no_place(tmp_path: Path) -> None:
+    guess, _ = fields_of(
+        table(tmp_path, "Nom x,Latitude,Longitude,Zugang", "A,48.1,11.5,nach Absprache 8-18 Uhr")
+    )
+
+    assert {each.heading: each.field for each in guess.columns}["Zugang"] is None
 
 
 def test_german_storeys() -> None:

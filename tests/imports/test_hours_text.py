@@ -386,6 +386,18 @@ def test_hours_are_parsed_or_left_unknown(text: str, expression: str | None) -> 
     [
         ("Mar 10:00-12:00", "fr", "Tu 10:00-12:00"),
         ("mar 10h-12h", "fr-FR", "Tu 10:00-12:00"),
+        ("mar 9:00-12:00", "it", "Tu 09:00-12:00"),
+        ("ma 9:00-12:00", "nl", "Mo 09:00-12:00"),
+        ("horario de oficina", "es", None),
+        ("da lunedì a venerdì 15:00-22:00, sabato 9-13", "it", "Mo-Fr 15:00-22:00; Sa 09:00-13:00"),
+        (
+            "L-V de 8:00 a 22:00, sábados y domingos de 9:00 a 14:00",
+            "es",
+            "Mo-Fr 08:00-22:00; Sa-Su 09:00-14:00",
+        ),
+        ("de lunes a sábado de 9 a 21 h, festivos cerrado", "es", "Mo-Sa 09:00-21:00; PH off"),
+        ("ma t/m vr 8.00 - 23.00 uur, za en zo 9.00-18.00 uur", "nl", "Mo-Fr 08:00-23:00; Sa-Su 09:00-18:00"),
+        ("M-F 8am-5pm", "en", "Mo-Fr 08:00-17:00"),
         ("So 10-14", None, None),  # Sunday in German, Saturday in Polish
         ("So 10-14", "de", "Su 10:00-14:00"),
         ("So 10-14", "pl", "Sa 10:00-14:00"),

@@ -19,7 +19,7 @@ from aed.hours.week import (
     in_order,
     span_of,
 )
-from aed.hours.words import Clock, DaySet, Doubt, Half, Mark, Style, Token
+from aed.hours.words import LATIN, Clock, DaySet, Doubt, Half, Mark, Style, Token
 
 EARLIEST_BARE_HOUR: Final = 5
 """Earliest hour written as a bare number; "1-5" is more likely days, floors or the afternoon."""
@@ -315,7 +315,7 @@ def _span_of_24_hours(
     if of_24_hours:
         return span_of(first, last)
     if Style.UNIT in styles:
-        return span_of(first, last) if language in ("fr", "de", "pl") else None
+        return span_of(first, last) if language in LATIN - {"en"} else None
     return span_of(first, last) if first >= EARLIEST_PLAIN and Style.BARE not in styles else None
 
 

@@ -90,10 +90,11 @@ def understand_hours(text: str, *, language: str | None = None) -> UnderstoodHou
         return UnderstoodHours(None, written)
     languages = languages_of(tidy, language)
     already = _expression_already(text, tidy, whole=language == "osm")
-    may_be_french = language != "osm" and "fr" in languages and re.search(r"\bmar\b", tidy) is not None
-    if already is not None and not may_be_french:
+    has_mar = language != "osm" and re.search(r"\bmar\b", tidy) is not None
+    may_be_tuesday = has_mar and not {"fr", "es", "it"}.isdisjoint(languages)
+    if already is not None and not may_be_tuesday:
         return UnderstoodHours(already, written if _is_vague(already) else None)
-    if may_be_french and language is None:
+    if may_be_tuesday and language is None:
         return UnderstoodHours(None, written)
     readings = set[tuple[str, tuple[str, ...]]]()
     for each in languages:

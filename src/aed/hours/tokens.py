@@ -47,6 +47,7 @@ def _latin_clock(*words: str) -> re.Pattern[str]:
 
 _LATIN_CLOCK: Final = _latin_clock()
 _GERMAN_CLOCK: Final = _latin_clock("uhr")
+_DUTCH_CLOCK: Final = _latin_clock("uur", "u")
 _EASTERN_CLOCK: Final = re.compile(
     r"""(?<![0-9])(?<![0-9][:./])
     (?: (?P<four>[0-9]{4}) (?P<hours>(?!))?
@@ -241,7 +242,8 @@ type _Reader = Callable[[re.Match[str]], list[Token] | None]
 @lru_cache(maxsize=len(LANGUAGES))
 def _patterns(language: str) -> tuple[tuple[re.Pattern[str], _Reader], ...]:
     if language in LATIN:
-        return ((_GERMAN_CLOCK if language == "de" else _LATIN_CLOCK, _clock),)
+        clocks = {"de": _GERMAN_CLOCK, "nl": _DUTCH_CLOCK}
+        return ((clocks.get(language, _LATIN_CLOCK), _clock),)
     eastern: tuple[tuple[re.Pattern[str], _Reader], ...]
     eastern = (_EASTERN_CLOCK, _clock), (_EASTERN_DATES, _dates)
     match language:

@@ -14,7 +14,7 @@ from typing import Final
 
 from aed.hours.week import EVERY_DAY, HOLIDAY, PUBLIC_HOLIDAY, WEEKDAYS, WEEKEND, WORKING_WEEK, Dates, Day
 
-LANGUAGES: Final = ("zh", "ja", "ko", "en", "fr", "de", "pl")
+LANGUAGES: Final = ("zh", "ja", "ko", "en", "fr", "de", "pl", "es", "it", "nl")
 MAX_HOURS_TEXT_LENGTH: Final = 500
 
 
@@ -185,7 +185,7 @@ _ENGLISH: Final[Mapping[str, Token]] = {
     **_weekdays("monday mondays mon mons", "tuesday tuesdays tue tues", "wednesday wednesdays wed weds",
              "thursday thursdays thu thur thurs", "friday fridays fri", "saturday saturdays sat sats",
              "sunday sundays sun suns"),
-    **_alike(_WEEKDAYS, "weekday", "weekdays", "week days"),
+    **_alike(_WEEKDAYS, "weekday", "weekdays", "week days", "m-f"),
     **_alike(_WEEKEND, "weekend", "weekends", "week-ends"),
     **_alike(_HOLIDAYS, "public holiday", "public holidays", "bank holiday", "bank holidays", "ph", "phs",
                "p.h.", "holiday", "holidays", "national holidays", "statutory holidays",
@@ -278,6 +278,66 @@ _POLISH: Final[Mapping[str, Token]] = {
     **_alike(Mark.AND, "i", "oraz"),
     **_alike(Mark.NOTHING, "w", "we", "czynne", "otwarte", "dostępny", "dostępne", "dostęp", "czynny",
                "godziny otwarcia"),
+}  # fmt: skip
+
+_SPANISH: Final[Mapping[str, Token]] = {
+    **_weekdays("lunes lun", "martes mar", "miércoles miercoles mié mie", "jueves jue",
+             "viernes vie", "sábado sábados sabado sabados sáb sab", "domingo domingos dom"),
+    **_alike(_WEEKDAYS, "l-v", "l a v"),
+    **_alike(_WEEKEND, "fin de semana", "fines de semana"),
+    **_alike(_HOLIDAYS, "festivo", "festivos", "días festivos"),
+    **_alike(_ALL, "todos los días", "todos los dias", "diario", "diariamente", "cada día", "l-d", "l a d",
+               "7 días", "7 días a la semana", "365 días", "los 365 días del año"),
+    **_alike(Mark.WHOLE_DAY, "24 horas", "24 horas al día", "24horas", "las 24 horas", "24 h al día"),
+    **_alike(_NOON, "mediodía"),
+    **_alike(_MIDNIGHT, "medianoche"),
+    **_alike(Mark.TO, "a", "al", "hasta", "hasta las", "a las"),
+    **_alike(Mark.FROM, "de", "desde", "desde las", "del", "entre"),
+    **_alike(Mark.OFF, "cerrado", "cerrados", "cerrada"),
+    **_alike(Mark.OFF_NEXT, "excepto", "salvo", "menos"),
+    **_alike(Mark.ONLY, "solo", "sólo", "solamente"),
+    **_alike(Mark.AND, "y", "e"),
+    **_alike(Mark.NOTHING, "abierto", "horario", "horario de apertura", "horas", "los", "el", "las",
+               "disponible"),
+}  # fmt: skip
+
+_ITALIAN: Final[Mapping[str, Token]] = {
+    **_weekdays("lunedì lunedi lun", "martedì martedi mar", "mercoledì mercoledi mer", "giovedì giovedi gio",
+             "venerdì venerdi ven", "sabato sabati sab", "domenica domeniche dom"),
+    **_alike(_WEEKEND, "fine settimana", "weekend"),
+    **_alike(_HOLIDAYS, "giorni festivi"),
+    **_alike(_ALL, "tutti i giorni", "ogni giorno", "7 giorni su 7", "7/7", "365 giorni"),
+    **_alike(Mark.WHOLE_DAY, "h24", "h 24", "24 ore", "24 ore su 24", "24ore", "24h su 24",
+               "tutto il giorno"),
+    **_alike(_NOON, "mezzogiorno"),
+    **_alike(_MIDNIGHT, "mezzanotte"),
+    **_alike(Mark.TO, "a", "al", "alle", "alla", "fino a", "fino alle"),
+    **_alike(Mark.FROM, "da", "dal", "dalle", "dalla"),
+    **_alike(Mark.OFF, "chiuso", "chiusa"),
+    **_alike(Mark.OFF_NEXT, "escluso", "esclusi", "tranne", "eccetto"),
+    **_alike(Mark.ONLY, "solo", "soltanto"),
+    **_alike(Mark.AND, "e", "ed"),
+    **_alike(Mark.NOTHING, "ore", "aperto", "aperta", "orario", "orari", "orario di apertura", "il", "la",
+               "disponibile", "accessibile"),
+}  # fmt: skip
+
+_DUTCH: Final[Mapping[str, Token]] = {
+    **_weekdays("maandag maandags ma", "dinsdag dinsdags di", "woensdag woensdags wo",
+             "donderdag donderdags do", "vrijdag vrijdags vr", "zaterdag zaterdags za",
+             "zondag zondags zo"),
+    **_alike(_WEEKEND, "weekend", "weekeinde", "in het weekend"),
+    **_alike(_HOLIDAYS, "feestdag", "feestdagen", "op feestdagen"),
+    **_alike(_ALL, "dagelijks", "elke dag", "iedere dag", "alle dagen", "7 dagen per week", "7 dagen"),
+    **_alike(Mark.WHOLE_DAY, "24 uur", "24 uur per dag", "24-uurs", "24uur"),
+    **_alike(Mark.ALWAYS, "altijd", "dag en nacht"),
+    **_alike(_MIDNIGHT, "middernacht"),
+    **_alike(Mark.TO, "t/m", "tot", "tot en met", "t.m", "tm"),
+    **_alike(Mark.FROM, "van", "vanaf", "tussen"),
+    **_alike(Mark.OFF, "gesloten"),
+    **_alike(Mark.OFF_NEXT, "behalve", "uitgezonderd"),
+    **_alike(Mark.ONLY, "alleen"),
+    **_alike(Mark.AND, "en"),
+    **_alike(Mark.NOTHING, "open", "geopend", "openingstijden", "uur", "op", "om", "de", "toegankelijk"),
 }  # fmt: skip
 
 _CHINESE: Final[Mapping[str, Token]] = {
@@ -399,6 +459,7 @@ _KOREAN: Final[Mapping[str, Token]] = {
 
 LEXICONS: Final[Mapping[str, Mapping[str, Token]]] = {
     "en": _ENGLISH, "fr": _FRENCH, "de": _GERMAN, "pl": _POLISH,
+    "es": _SPANISH, "it": _ITALIAN, "nl": _DUTCH,
     "zh": _CHINESE, "ja": _JAPANESE, "ko": _KOREAN,
 }  # fmt: skip
-LATIN: Final = frozenset({"en", "fr", "de", "pl"})
+LATIN: Final = frozenset({"en", "fr", "de", "pl", "es", "it", "nl"})

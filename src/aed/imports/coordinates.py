@@ -41,7 +41,9 @@ _PLAIN_SEXAGESIMAL: Final = (
     r"[+-]?[0-9]{1,3}\s*[°º度]\s*(?:[0-9]{1,2}(?:[.,][0-9]+)?\s*['′’分]\s*"
     r"(?:[0-9]{1,2}(?:[.,][0-9]+)?\s*(?:[\"″”秒]|''|′′))?)?"
 )
-_ONE_SEXAGESIMAL: Final = re.compile(rf"[NSEW]\s*{_PLAIN_SEXAGESIMAL}|{_PLAIN_SEXAGESIMAL}\s*[NSEW]?")
+_ONE_SEXAGESIMAL: Final = re.compile(
+    rf"[NSEW]\s*{_PLAIN_SEXAGESIMAL}|(?<![0-9.])(?<![0-9],){_PLAIN_SEXAGESIMAL}\s*[NSEW]?"
+)
 _ONE_WITH_LETTER: Final = re.compile(r"[NSEW]\s*[0-9]{1,3}\.[0-9]+|[0-9]{1,3}\.[0-9]+\s*°?\s*[NSEW]")
 
 
@@ -190,8 +192,10 @@ def interpret_degrees(text: str) -> float | None:
     number = number_of(written)
     if number is not None:
         return number
-    if re.fullmatch(r"[+-]?[0-9]{1,3},[0-9]+", written):
-        return float(written.replace(",", "."))
+    written = re.sub(r"([0-9]),([0-9])", r"\1.\2", written)
+    number = number_of(written)
+    if number is not None:
+        return number
     if re.fullmatch(r"[+-]?[0-9]{1,3}(?:\.[0-9]+){2,}", written):
         whole, _, rest = written.partition(".")
         return float(f"{whole}.{rest.replace('.', '')}")
@@ -203,6 +207,17 @@ def interpret_degrees(text: str) -> float | None:
         )
         return _signed(-value if found["sign"] == "-" else value, found["first"] or found["last"])
     return None
+
+
+_LETTER_O: Final = {"de": "E", "fr": "W", "es": "W", "it": "W"}
+"""What an O beside degrees stands for: Ost, or Ouest, Oeste and Ovest."""
+_O_BESIDE_DEGREES: Final = re.compile(r"(?<=[0-9°'\"′″ ])O$|^O(?=[0-9 ])")
+
+
+def with_english_letters(text: str, language: str | None) -> str:
+    """Replace the O beside degrees, which is the east in German and the west in French, by E or W."""
+    letter = _LETTER_O.get(language or "")
+    return text if letter is None else _O_BESIDE_DEGREES.sub(letter, text.strip())
 
 
 def axis_of(text: str) -> Literal["lat", "lon"] | None:

@@ -168,26 +168,31 @@ def encoding_or_chinese(path: Path) -> str:
     )
 
 
-def likely_encoding(path: Path, encodings: Sequence[str] = ()) -> str:
-    """Return UTF-8, UTF-16 if the file says so, GB18030 if the text reads like Chinese, or else CP1252
-    (western European Windows).
+EASTERN: Final = (GB18030, "cp932", "cp949", "big5hkscs")
+"""The encodings of Chinese, Japanese, Korean and Taiwanese Windows."""
 
+
+def likely_encodings(path: Path, encodings: Sequence[str] = ()) -> list[str]:
+    """Return UTF-8, or UTF-16 if the file says so, or else the fitting encodings of Windows.
+
+    Bytes of one eastern encoding are often valid in another; only the headings show which is meant.
     `encodings` are those of the file's format, if it is known: the first that fits is returned. Raises
     InvalidInput if the file is binary.
     """
     head = head_of(path)
     require_supported_file(path, head, may_be_utf_16=True)
     if is_utf_16(head) and _first_undecodable(path, UTF_16) is None:
-        return UTF_16
+        return [UTF_16]
     bad = _first_undecodable(path, UTF_8)
     if bad is None:
-        return UTF_8
+        return [UTF_8]
     named = next((each for each in encodings if _first_undecodable(path, each) is None), None)
     if named is not None:
-        return named
-    if _first_undecodable(path, GB18030) is None and reads_like_chinese(bad[1]):
-        return GB18030
-    return encoding_of(path, (UTF_8, "cp1252"))
+        return [named]
+    fitting = [each for each in EASTERN if _first_undecodable(path, each) is None]
+    if GB18030 in fitting and reads_like_chinese(bad[1]):
+        return fitting
+    return [encoding_of(path, ("cp1252", *fitting)), *fitting]
 
 
 def reads_like_chinese(around: bytes) -> bool:

@@ -17,6 +17,7 @@ import yaml
 from aed.errors import InvalidInput
 from aed.geo import Datum
 from aed.imports.findings import ListNote
+from aed.imports.formats import values
 from aed.imports.formats.files import head_of
 from aed.imports.formats.guessed_table import (
     BLANK_WORDS,
@@ -36,7 +37,9 @@ from aed.imports.formats.headings import (
     COUNTS_FROM_ONE,
     DATES,
     DATUMS,
+    IN_SERVICE,
     NAMES_KEEPER,
+    OUT_OF_SERVICE,
     PLACE,
     SINGLE,
     ColumnRole,
@@ -50,6 +53,7 @@ from aed.imports.formats.mapping import Mapping, built_in_mappings
 from aed.imports.formats.recognise import is_json, read_devices
 from aed.imports.formats.workbook import is_workbook
 from aed.imports.rules import printable
+from aed.registry.devices.rules import DeviceState
 from aed.translation import noop
 
 CHOICES: Final[Map[str, ColumnRole]] = {
@@ -67,6 +71,7 @@ CHOICES: Final[Map[str, ColumnRole]] = {
     "battery_expires_on": "battery_expires_on",
     "cartridge_expires_on": "cartridge_expires_on",
     "last_checked_on": "last_checked_on",
+    "state": "state",
     "maker": "maker",
     "model": "model",
     "serial": "serial",
@@ -145,7 +150,7 @@ def guess_mapping(path: Path, *, source: str | None = None, chosen: Map[str, str
             "datum": datum,
             "position": position,
             "id": {"columns": [[each] for each in ids] or None, "content": content},
-            "fields": _fields(found, place, ground=1 if language in COUNTS_FROM_ONE else 0),
+            "fields": _fields(found, place, ground=_ground_of(found, language)),
             "hours": {"how": "text", "text": [[name] for name in hours]} if hours else None,
             "blank_words": list(BLANK_WORDS),
             "kept_by_hand": True,
@@ -197,10 +202,10 @@ def _chosen_roles(found: Columns, chosen: Map[str, str]) -> dict[int, ColumnRole
 
 def _find_by_value(found: Columns) -> None:
     """Give roles to the columns that hold the place and the opening hours, if no heading names them."""
-    if not found.named(*PLACE) and (words := wordiest_column(found)) is not None:
-        found.roles[words] = "spot"
     if not found.named("hours") and (hours := hours_by_value(found)) is not None:
         found.roles[hours] = "hours"
+    if not found.named(*PLACE) and (words := wordiest_column(found)) is not None:
+        found.roles[words] = "spot"
 
 
 def _fields(found: Columns, place: list[str], *, ground: int) -> dict[str, Any]:
@@ -229,11 +234,29 @@ def _fields(found: Columns, place: list[str], *, ground: int) -> dict[str, Any]:
             fields[role] = {
                 "columns": names[:1],
                 "transform": "date",
-                "day_first": is_day_first(found.cells[found.header.names.index(names[0])]),
+                "day_first": is_day_first(found, names[0]),
             }
+    if states := found.named("state"):
+        in_service = dict.fromkeys(IN_SERVICE, DeviceState.IN_SERVICE.value)
+        out = dict.fromkeys(OUT_OF_SERVICE, DeviceState.OUT_OF_SERVICE.value)
+        fields["state"] = {"columns": states[:1], "transform": "choice", "choices": in_service | out}
+        fields["out_of_service_reason"] = {
+            "columns": states[:1],
+            "transform": "choice",
+            "choices": {word: word for word in OUT_OF_SERVICE},
+            "otherwise": "",
+        }
     if remarks := found.named("access_instructions"):
         fields["access_instructions"] = {"columns": [[name] for name in remarks], "join": "\n"}
     return fields
+
+
+def _ground_of(found: Columns, language: str | None) -> int:
+    """Return the number of the floor at street level: 0 where the list calls it G/F or ground floor."""
+    floors = [found.cells[place] for place, role in found.roles.items() if role in ("floor", "spot", "name")]
+    if any(values.is_called_ground(cell) for cells in floors for cell in cells):
+        return 0
+    return 1 if language in COUNTS_FROM_ONE else 0
 
 
 def mapping_text(mapping: Mapping) -> str:

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from aed.errors import InvalidInput
-from aed.imports.coordinates import interpret_degrees
+from aed.imports.coordinates import interpret_degrees, with_english_letters
 from aed.imports.findings import ListNote
 from aed.imports.formats import values
+from aed.imports.formats.feature_table import feature_rows
 from aed.imports.formats.files import (
     FileLine,
     csv_rows,
     head_of,
-    likely_encoding,
+    likely_encodings,
 )
 from aed.imports.formats.headers import ROWS_BEFORE_THE_HEADER, Header, header_of
-from aed.imports.formats.headings import DATES, NUMBER, ColumnRole, plain_heading, roles_of
+from aed.imports.formats.headings import (
+    DATES,
+    IN_SERVICE,
+    NUMBER,
+    OUT_OF_SERVICE,
+    ColumnRole,
+    plain_heading,
+    roles_of,
+)
+from aed.imports.formats.json_stream import is_json
 from aed.imports.formats.kml import is_kml, kml_rows
 from aed.imports.formats.layers import is_layer_file, layer_rows
 from aed.imports.formats.mapped import is_remark
@@ -61,6 +71,10 @@ BLANK_WORDS: Final = (
 """What people write into a cell for which they have nothing."""
 _BLANK: Final = frozenset(map(values.plain, BLANK_WORDS))
 
+_TIME: Final = re.compile(
+    r"\b[0-9]{1,2} ?(?:[:：][0-9]{2}|[h点點时時시](?![a-z])|uhr\b|[ap]\.?m\b)|24 ?/ ?7", re.IGNORECASE
+)
+_STATES: Final = frozenset((*IN_SERVICE, *OUT_OF_SERVICE))
 _DEGREES: Final = re.compile(r"[+-]?[0-9]{1,3}[.,][0-9]{3,}")
 
 
@@ -104,13 +118,15 @@ def _tables(path: Path, encodings: Sequence[str]) -> Iterator[HandKeptTable]:
     if is_layer_file(path, head):
         yield HandKeptTable(None, "utf-8", ",", list(islice(layer_rows(path), ROWS_SAMPLED)))
         return
+    if is_json(head, path):
+        yield HandKeptTable(None, "utf-8", ",", list(islice(feature_rows(path), ROWS_SAMPLED)))
+        return
     if is_workbook(head):
         for name, found in sheets(path, fill_merged=True):
             rows = list(islice(found, ROWS_SAMPLED))
             yield HandKeptTable(name, "utf-8", ",", rows, hidden_columns(path, name))
         return
-    encoding = likely_encoding(path, encodings)
-    for delimiter in DELIMITERS:
+    for encoding, delimiter in product(likely_encodings(path, encodings), DELIMITERS):
         lines: list[FileLine] = []
         try:
             lines.extend(islice(csv_rows(path, encoding=encoding, delimiter=delimiter), ROWS_SAMPLED))
@@ -185,13 +201,14 @@ def checked_roles(found: Columns, notes: list[ListNote]) -> dict[int, ColumnRole
         "lon": _is_degrees,
         "text": lambda cell: values.pair(cell) is not None,
         "keeper_phone": lambda cell: values.phone_of(cell) is not None,
+        "state": lambda cell: values.plain(cell) in _STATES,
         **dict.fromkeys(DATES, _is_date),
     }
     roles: dict[int, ColumnRole] = {}
     for place, role in found.roles.items():
         cells = found.cells[place]
         check = checks.get(role)
-        if role in ("id", "serial", "lat", "lon", "keeper_phone", *DATES) and role in roles.values():
+        if role in ("id", "serial", "state", "lat", "lon", "keeper_phone", *DATES) and role in roles.values():
             continue  # the first column of its kind
         least = MIN_DATE_SHARE if role in DATES else MIN_SHARE
         if check is not None and cells and sum(map(check, cells)) < least * len(cells):
@@ -201,6 +218,10 @@ def checked_roles(found: Columns, notes: list[ListNote]) -> dict[int, ColumnRole
                 template = noop("The column {name} does not hold dates, so it is not used.")
             elif role == "keeper_phone":
                 template = noop("The column {name} does not hold telephone numbers, so it is not used.")
+            elif role == "state":
+                template = noop(
+                    "The column {name} does not say whether devices are in service, so it is not used."
+                )
             else:
                 continue
             notes.append(ListNote(template, {"name": found.header.names[place]}))
@@ -210,7 +231,7 @@ def checked_roles(found: Columns, notes: list[ListNote]) -> dict[int, ColumnRole
 
 
 def _is_degrees(cell: str) -> bool:
-    return interpret_degrees(cell) is not None or values.pair(cell) is not None
+    return interpret_degrees(with_english_letters(cell, "de")) is not None or values.pair(cell) is not None
 
 
 def _is_date(cell: str) -> bool:
@@ -221,9 +242,33 @@ def _is_date(cell: str) -> bool:
     )
 
 
-def is_day_first(cells: Sequence[str]) -> bool:
-    """Return whether 3/4/2027 is 3 April: unless a cell such as 4/30/2027 shows the opposite."""
-    return not any(values.date_of(cell) is None and values.date_of(cell, day_first=False) for cell in cells)
+def is_day_first(found: Columns, name: str) -> bool:
+    """Return whether 3/4/2027 is 3 April in a column.
+
+    A cell such as 4/30/2027 shows the opposite, and 30/4/2027 shows it; a column with neither is like the
+    other columns of dates.
+    """
+    own = _order_of_day_and_month(found.cells[found.header.names.index(name)])
+    if own is not None:
+        return own
+    others = {
+        _order_of_day_and_month(found.cells[place]) for place, role in found.roles.items() if role in DATES
+    }
+    return others - {None} != {False}
+
+
+def _order_of_day_and_month(cells: Sequence[str]) -> bool | None:
+    """Return whether the day comes first, by the cells that can only be read so; None if there are none."""
+    orders = set(map(_certain_order, cells))
+    return False if False in orders and True not in orders else True if True in orders else None
+
+
+def _certain_order(cell: str) -> bool | None:
+    first = int(found[0]) if (found := re.search("[0-9]{1,4}", cell)) else 0
+    as_day, as_month = values.date_of(cell), values.date_of(cell, day_first=False)
+    is_day = as_day is not None and as_day.day == first
+    is_month = as_month is not None and as_month.month == first
+    return is_day if is_day != is_month else None
 
 
 # --- Columns found by their values ---
@@ -308,11 +353,14 @@ def _position_by_value(found: Columns, notes: list[ListNote]) -> tuple[int | Non
 
 def wordiest_column(found: Columns) -> int | None:
     """Return the column with the longest words among those whose headings mean nothing else."""
-    known = roles_of(found.header.names)
+    known = {*roles_of(found.header.names), *found.roles}
     lengths = {
         place: sum(map(len, cells)) / len(cells)
         for place, cells in found.cells.items()
-        if cells and place not in known and all(any(map(str.isalpha, cell)) for cell in cells)
+        if cells
+        and place not in known
+        and all(any(map(str.isalpha, cell)) for cell in cells)
+        and sum(_TIME.search(cell) is not None for cell in cells) <= MIN_SHARE * len(cells)
     }
     best = max(lengths, key=lambda place: lengths[place], default=None)
     return best if best is not None and lengths[best] >= 3 else None

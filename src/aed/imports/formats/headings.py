@@ -1,4 +1,4 @@
-"""What the headings of lists that people keep by hand mean, in Chinese, English, French and German."""
+"""What the headings of lists that people keep by hand mean, in the languages of AED lists."""
 
 from __future__ import annotations
 
@@ -30,20 +30,35 @@ _HEADINGS: Final[tuple[tuple[ColumnRole, re.Pattern[str]], ...]] = tuple(
         ("number", r"序号|顺序|no\.?|nr\.?|n°|#|num(éro)?|lfd\.? ?nr\.?|pos\.?|item"),
         (
             "text",
-            r".*(经纬度|經緯度|坐标|座標|coordinates?|coordonnées|koordinaten|lat.{0,3}lon.*|geo ?point).*"
-            r"|gps",
+            r".*(经纬度|經緯度|坐标|座標|coordinates?|coordonnées|koordinaten|geo ?point"
+            r"|lat(itude)?.{0,3}lon.*).*|gps",
         ),
         ("days", r".*(开放|使用|营业|服务)(日|日期|天数)|jours? .*|.*öffnungstage|opening days|days"),
-        ("lon", r".*(经度|經度|东经|東經|经線|längengrad|longitude)|.*\b(lon|lng|long|länge)\b.*|x|x坐标"),
-        ("lat", r".*(纬度|緯度|北纬|北緯|breitengrad|latitude)|.*\b(lat|breite)\b.*|y|y坐标"),
+        (
+            "lon",
+            r".*(经度|經度|東經|东经|经線|経度|경도|längengrad|longitude?|longitudine|lengtegraad)"
+            r"|.*\b(lon|lng|long|länge)\b.*|x|x坐标",
+        ),
+        (
+            "lat",
+            r".*(纬度|緯度|北纬|北緯|위도|breitengrad|latitude?|latitudine|breedtegraad)"
+            r"|.*\b(lat|breite)\b.*|y|y坐标",
+        ),
         (
             "child_pads_expire_on",
             _PAST
-            + r".*(儿童|小儿|child|pediatric|pédiatri|enfant|kinder).*"
+            + r".*(儿童|小儿|child|infant|pa?edi|\bpa?eds?\b|pédi|enfant|kinder).*"
             + r"(电极|贴片|pads?|[ée]lectrode|elektrode).*"
-            r"|" + _PAST + r".*([ée]lectrode|elektrode|pads?).*(child|pediatric|pédiatri|enfant|kinder).*",
+            r"|"
+            + _PAST
+            + r".*([ée]lectrode|elektrode|pads?).*(child|infant|pa?edi|\bpa?eds?\b|pédi|enfant|kinder).*",
         ),
         ("registration_number", r".*(注册证|注册号|备案号|registration (no|number)).*"),
+        (
+            "state",
+            r"(aed|设备|設備|仪器|运行|使用|当前|目前)*状[态況况]|(current |aed )?(status|condition)"
+            r"|état( de fonctionnement)?|(betriebs)?(zustand|status)|estado|stato",
+        ),
         ("udi_di", r".*(\budi\b|唯一标识|\bgtin\b).*"),
         (
             "manufactured_on",
@@ -59,24 +74,35 @@ _HEADINGS: Final[tuple[tuple[ColumnRole, re.Pattern[str]], ...]] = tuple(
             "cartridge_expires_on",
             _PAST + r".*(一体盒|一体包|电极电池盒|pad-?pak|cartridge|cartouche|kartusche).*",
         ),
-        ("battery_expires_on", _PAST + r".*(电池|電池|batter|akku|\bpile).*"),
-        ("pads_expire_on", _PAST + r".*(电极|電極|贴片|\bpads?\b|[ée]lectrode|elektrode|耗材).*"),
+        (
+            "battery_expires_on",
+            _PAST + r".*(电池|電池|batter|batería|バッテリ|배터리|akku|\bpile).*",
+        ),
+        (
+            "pads_expire_on",
+            _PAST + r".*(电极|電極|贴片|\bpads?\b|[ée]lectrod|elektrode|elettrod|parches|パッド|패드|耗材).*",
+        ),
         (
             "last_checked_on",
             r"(?!.*(下次|next|prochain|nächste)).*(巡检|检查|点检|检测|维护|last check|inspection"
             r"|vérification|maintenance|prüfung|wartung"
-            r"|kontrolle).*",
+            r"|kontrolle|last inspected|点検日|점검일|revisión|revisione|laatste controle).*",
         ),
-        ("keeper_phone", r".*(电话|電話|手机|联系方式|phone|mobile|mobil|telefon|téléphone|\bt[ée]l\b).*"),
+        (
+            "keeper_phone",
+            r".*(电话|電話|手机|联系方式|phone|mobile|mobil|telefo|teléfono|téléphone|\bt[ée]l\b|rufnummer|連絡先"
+            r"|연락처|전화).*",
+        ),
         (
             "keeper_name",
-            r".*(负责人|责任|管理员|管理人|联系人|保管|keeper|contact|responsable|référent|verantwort|ansprechpartner"
-            r"|kontakt).*",
+            r".*(负责人|责任|管理员|管理人|管理者|管理单位|管理部门|联系人|保管|店长|站长|관리책임자|관리자|keeper|contact"
+            r"|responsable|référent|referente|verantwort|ansprechpartner|kontakt|beheerder|coordinator).*|姓名",
         ),
         (
             "hours",
-            r".*(开放|使用|营业|服务|可用|取用|对外|开门).*(时间|时段).*|.*(\bhours\b|horaires|öffnungszeit|verfügbarkeit"
-            r"|availability|disponibilit).*",
+            r".*(开放|使用|营业|服务|可用|取用|对外|开门|利用).*(时间|时段).*"
+            r"|.*((이용|사용|개방|운영) ?(가능)? ?시간|\bhours\b|horaires|horario|\borari\b|öffnungszeit"
+            r"|openingstijden|verfügbarkeit|availability|disponibilit).*",
         ),
         (
             "serial",
@@ -84,31 +110,38 @@ _HEADINGS: Final[tuple[tuple[ColumnRole, re.Pattern[str]], ...]] = tuple(
         ),
         (
             "id",
-            r".*(设备|点位|资产|aed|device).{0,2}(编号|编码|号|id)|编号|编码|.*\bid|identifiant|kennung|inventarn.*"
+            r".*(设备|点位|场所|门店|资产|aed|device).{0,2}(编号|编码|(?<!型)号|id)|编号|编码|.*\bid|identifiant|kennung|inventarn.*"
             r"|ger[äa]te-?(nummer|nr\.?)|(n°|numéro) (de l'|du |de )?(appareil|dae|défibrillateur)",
         ),
         (
             "maker",
-            r".*(品牌|厂家|厂商|制造商|maker|manufacturer|brand|marque|fabricant|hersteller)(?!.*型号).*",
+            r".*(品牌|厂家|厂商|制造商|maker|manufacturer|brand|marque|fabricant|hersteller|제조사|メーカー)(?!.*型号).*"
+            r"|make|marca|merk",
         ),
-        ("model", r".*(型号|規格|规格|机型|model|modèle|modell|typ\b).*"),
-        ("floor", r".*(楼层|層|层数|所在层|floor|étage|stockwerk|etage|geschoss).*"),
+        ("model", r".*(型号|規格|规格|机型|機種|model|modèle|typ\b|모델).*"),
+        (
+            "floor",
+            r".*(楼层|層|层数|所在层|floor|étage|stockwerk|etage|geschoss|verdieping|설치층).*|planta|piso|piano|設置階",
+        ),
         (
             "access_instructions",
-            r".*(备注|说明|取用|description|remark|notes?\b|remarque|observation|bemerkung|hinweis|comment).*",
+            r".*(备注|说明|取用|description|remark|notes?\b|remarque|observa[tc]ion|bemerkung|hinweis|comment|opmerking|비고"
+            r"|备考).*",
         ),
         (
             "spot",
-            r".*(位置|放置|摆放|安放|location|localisation|emplacement|standort|placement|position|\bplace\b|lieu).*",
+            r".*(位置|放置|摆放|安放|location|localisation|emplacement|standort|placement|position|\bplace\b|lieu"
+            r"|設置场所|설치 ?(장소|위치)|ubicación|ubicazione|locatie aed|aed.locatie).*",
         ),
         (
             "address",
-            r".*(地址|住址|address|adresse|straße|strasse|\brue\b|\bplz\b|\bort\b|ville|commune|\bcity\b|postcode).*",
+            r".*(地址|住址|address|adresse|straße|strasse|\brue\b|\bplz\b|\bort\b|ville|commune|\bcity\b|postcode"
+            r"|住所|所在地|주소|dirección|indirizzo|adres|plaats|\bcomune\b).*",
         ),
         (
             "name",
             r".*(项目|小区|楼盘|园区|单位|名称|场所|建筑|楼栋|地点|\bsite\b|\bname\b|\bnom\b|établissement|bezeichnung"
-            r"|gebäude|objekt|building).*",
+            r"|gebäude|objekt|building|facility|施設名|기관명|nombre|denominazione|\bnaam\b).*",
         ),
     )
 )
@@ -131,6 +164,83 @@ SINGLE: Final[tuple[ColumnRole, ...]] = (
     "udi_di",
     "keeper_name",
 )
+IN_SERVICE: Final = (
+    *(
+        "正常",
+        "在用",
+        "使用中",
+        "正常使用",
+        "在使用",
+        "启用",
+        "已启用",
+        "良好",
+        "完好",
+        "可用",
+        "运行中",
+        "正常运行",
+    ),
+    *(
+        "啟用",
+        "正常使用中",
+        "ok",
+        "good",
+        "active",
+        "in service",
+        "in use",
+        "working",
+        "operational",
+        "ready",
+    ),
+    *("en service", "en fonctionnement", "fonctionnel", "in betrieb", "einsatzbereit", "aktiv"),
+    *("operativo", "en servicio", "activo", "attivo", "in servizio", "in gebruik"),
+)
+"""What lists say of a device that can be used."""
+OUT_OF_SERVICE: Final = (
+    *(
+        "停用",
+        "已停用",
+        "暂停使用",
+        "禁用",
+        "故障",
+        "损坏",
+        "维修",
+        "维修中",
+        "送修",
+        "待维修",
+        "待修",
+        "检修",
+        "检修中",
+    ),
+    *(
+        "报废",
+        "已报废",
+        "待报废",
+        "失效",
+        "过期",
+        "已过期",
+        "缺失",
+        "丢失",
+        "异常",
+        "不可用",
+        "不能使用",
+        "未启用",
+    ),
+    *("已拆除", "拆除", "停機", "停止使用", "暫停使用", "故障中", "維修中"),
+    *(
+        "out of service",
+        "out of order",
+        "not in service",
+        "inactive",
+        "broken",
+        "faulty",
+        "missing",
+        "expired",
+    ),
+    *("in repair", "under repair", "removed", "retired", "hors service", "en panne", "en maintenance"),
+    *("außer betrieb", "ausser betrieb", "defekt", "in reparatur", "fuera de servicio", "averiado"),
+    *("fuori servizio", "guasto", "buiten gebruik", "defect"),
+)
+"""What lists say of a device that must not be relied on."""
 DATUMS: Final = {
     Datum.BD09: re.compile(r"百度|bd-?09|baidu"),
     Datum.GCJ02: re.compile(r"高德|腾讯|火星|gcj-?02|amap"),
@@ -144,6 +254,13 @@ _LANGUAGES: Final = {
     "fr": re.compile(r"étage|électrode|batterie|adresse|horaires|nom\b|emplacement|téléphone|responsable"),
     "de": re.compile(
         r"breite|länge|standort|straße|stockwerk|elektrode|öffnungs|ansprech|hersteller|batterie"
+    ),
+    "es": re.compile(
+        r"longitud\b|latitud\b|ubicación|dirección|horario\b|teléfono|planta\b|caducidad|nombre|batería"
+    ),
+    "it": re.compile(r"latitudine|longitudine|ubicazione|indirizzo|orari|telefono|scadenza|piano\b|comune\b"),
+    "nl": re.compile(
+        r"breedtegraad|lengtegraad|locatie|adres\b|openingstijden|verdieping|vervaldatum|naam|merk\b"
     ),
 }
 COUNTS_FROM_ONE: Final = ("ja", "ko", "zh", None)
@@ -196,6 +313,7 @@ def language_of_headings(headings: Sequence[str]) -> str | None:
         pattern.search(words) for language, pattern in _LANGUAGES.items() if language in ("ja", "ko", "zh")
     ):
         return next(language for language, pattern in _LANGUAGES.items() if pattern.search(words))
-    counts = {each: len(set(_LANGUAGES[each].findall(words))) for each in ("fr", "de")}
+    counts = {each: len(set(_LANGUAGES[each].findall(words))) for each in ("fr", "de", "es", "it", "nl")}
     best = max(counts, key=lambda each: counts[each])
-    return best if counts[best] >= 1 and len(set(counts.values())) > 1 else None
+    is_clear = list(counts.values()).count(counts[best]) == 1
+    return best if counts[best] >= 1 and is_clear else None

@@ -258,7 +258,9 @@ class _RowReader:
                 cell, column = self._cell(header, names)
                 if cell:
                     self.fields[name] = (
-                        values.degrees_by_hand(cell) if mapping.kept_by_hand else values.degrees(cell)
+                        values.degrees_by_hand(cell, language=mapping.language)
+                        if mapping.kept_by_hand
+                        else values.degrees(cell)
                     )
                     written[name] = cell
                 if column:
@@ -324,10 +326,18 @@ class _RowReader:
                         known,
                     )
             case Transform.PHONE:
-                phone = values.phone_of(given[0])
-                if phone is not None:
-                    self._put(name, phone, column)
-                elif any(map(str.isdigit, given[0])):
+                phones = values.phones_of(given[0])
+                if phones:
+                    self._put(name, phones[0], column)
+                if len(phones) > 1:
+                    self.find(
+                        FindingKind.VALUE_CUT,
+                        Severity.NOTE,
+                        column,
+                        f"Of {len(phones)} telephone numbers, the first is read.",
+                        phones[0],
+                    )
+                elif not phones and any(map(str.isdigit, given[0])):
                     self.find(
                         FindingKind.VALUE_NOT_UNDERSTOOD,
                         Severity.WARNING,

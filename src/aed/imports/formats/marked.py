@@ -17,6 +17,7 @@ from typing import Any, Final, TextIO
 
 from aed.errors import InvalidInput
 from aed.files.spreadsheets import escape_formula, workbook
+from aed.imports.formats.feature_table import feature_rows
 from aed.imports.formats.files import UTF_8, FileLine, csv_rows, head_of
 from aed.imports.formats.geojson import features, may_be_features
 from aed.imports.formats.headers import header_of
@@ -99,8 +100,12 @@ def write_set_aside(
     row's number. Raises InvalidInput if it cannot be written.
     """
     head = head_of(path)
-    if is_kml(path, head) or is_layer_file(path, head):
-        name, rows = "list", kml_rows(path) if is_kml(path, head) else layer_rows(path)
+    if is_kml(path, head):
+        name, rows = "list", kml_rows(path)
+    elif is_layer_file(path, head):
+        name, rows = "list", layer_rows(path)
+    elif is_json(head, path):
+        name, rows = "list", feature_rows(path)
     elif is_workbook(head):
         found = _sheets(path, first, fill_merged=fill_merged)
         name, rows = next(((name, rows) for name, rows, is_list in found if is_list), ("list", iter(())))

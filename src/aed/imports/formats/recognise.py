@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from aed.errors import InvalidInput
 from aed.imports.formats import headers, json_stream, mapped, osm
+from aed.imports.formats.feature_table import feature_rows
 from aed.imports.formats.files import (
     UTF_8,
     UTF_16,
@@ -21,7 +22,14 @@ from aed.imports.formats.files import (
     head_text,
     require_supported_file,
 )
-from aed.imports.formats.geojson import features, may_be_features, members_of, not_geojson, raw_of, read_own
+from aed.imports.formats.geojson import (
+    features,
+    may_be_features,
+    members_of,
+    not_geojson,
+    raw_of,
+    read_own,
+)
 from aed.imports.formats.json_stream import JsonShape, json_object, objects, shape_of
 from aed.imports.formats.kml import is_kml, kml_rows
 from aed.imports.formats.layers import is_layer_file, layer_rows
@@ -414,6 +422,8 @@ def _of_json(
         if not isinstance(recognised, Mapping):
             raise not_geojson(path, shape)
         mapping = recognised
+    if mapping.kept_by_hand and FileKind.JSON not in mapping.kinds and is_geojson:
+        return _of_points(path, feature_rows(path), mapping, source)
     if FileKind.JSON not in mapping.kinds:
         raise InvalidInput(
             "{name} is JSON, but the format {name_2} must be {names}.",

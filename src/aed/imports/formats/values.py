@@ -14,7 +14,12 @@ from typing import Final
 
 from aed.hours.columns import hours_of_geodae, hours_of_japan, hours_of_taiwan, hours_of_week
 from aed.hours.text import UnderstoodHours, understand_hours
-from aed.imports.coordinates import interpret_degrees, number_of, written_degrees
+from aed.imports.coordinates import (
+    interpret_degrees,
+    number_of,
+    with_english_letters,
+    written_degrees,
+)
 from aed.imports.findings import FindingKind, Severity
 from aed.imports.formats.mapping import HoursRule, Names
 from aed.imports.rules import printable
@@ -95,14 +100,17 @@ def pair(text: str) -> tuple[str, str] | None:
     if len(numbers) == 4 and "." not in written:
         numbers = [each.replace(",", ".") for each in re.findall(r"[+-]?[0-9]{1,3},[0-9]{3,20}", written)]
     if re.search(r"[0-9]\s*[°º度]", written) or len(numbers) != 2:
-        meant = (interpret_degrees(each) for each in written_degrees(text))
-        numbers = [str(round(each, 7)) for each in meant if each is not None]
+        meant = [interpret_degrees(each) for each in written_degrees(text)]
+        are_whole = len(numbers) == 2 and all("." in each for each in numbers)
+        if meant or not are_whole or re.search("['′’分]", written):
+            numbers = [str(round(each, 7)) for each in meant if each is not None]
     is_on_earth = all(abs(float(number)) <= 180 for number in numbers)
     return (numbers[0], numbers[1]) if len(numbers) == 2 and is_on_earth else None
 
 
-def degrees_by_hand(text: str) -> str:
+def degrees_by_hand(text: str, *, language: str | None = None) -> str:
     """Normalise a coordinate that a person wrote: also degrees and minutes, with letters or words."""
+    text = with_english_letters(text, language)
     number = interpret_degrees(text) if number_of(text) is None else None
     return degrees(text) if number is None else str(round(number, 7))
 
@@ -119,7 +127,7 @@ _ERAS: Final = {"令和": 2018, "平成": 1988, "民國": 1911, "民国": 1911, 
 
 
 _MONTH: Final = re.compile(
-    r"(?P<year>[0-9]{4})\s*[-/.年]\s*(?P<month>[0-9]{1,2})\s*[月월]?"
+    r"(?P<year>[0-9]{4})\s*[-/.年년]\s*(?P<month>[0-9]{1,2})\s*[月월]?"
     r"|(?P<month_>[0-9]{1,2})\s*[-/.]\s*(?P<year_>[0-9]{4})"
 )
 _SHORT: Final = re.compile(r"([0-9]{1,2})\s*[-/.年]\s*([0-9]{1,2})\s*月?")
@@ -141,25 +149,25 @@ _MONTH_NAMES: Final[Mapping[str, int]] = {
     name: number
     for number, names in enumerate(
         (
-            "jan january janvier janv januar jänner",
-            "feb february février fevrier févr fév februar",
-            "mar march mars märz mär",
-            "apr april avril avr",
-            "may mai",
-            "jun june juin juni",
-            "jul july juillet juil juli",
-            "aug august août aout",
-            "sep sept september septembre",
-            "oct october octobre okt oktober",
-            "nov november novembre",
-            "dec december décembre decembre déc dez dezember",
+            "jan january janvier janv januar jänner enero ene gennaio gen januari",
+            "feb february février fevrier févr fév februar febrero febbraio februari",
+            "mar march mars märz mär marzo maart mrt",
+            "apr april avril avr abril abr aprile",
+            "may mai mayo maggio mag mei",
+            "jun june juin juni junio giugno giu",
+            "jul july juillet juil juli julio luglio lug",
+            "aug august août aout agosto ago augustus",
+            "sep sept september septembre septiembre settembre set",
+            "oct october octobre okt oktober octubre ottobre ott",
+            "nov november novembre noviembre",
+            "dec december décembre decembre déc dez dezember diciembre dic dicembre",
         ),
         start=1,
     )
     for name in names.split()
 }
 _NAMED_MONTH: Final = re.compile(
-    r"(?:(?P<day>[0-9]{1,2})(?:\.|er|st|nd|rd|th)?[\s-]+)?(?P<name>[a-zà-ÿ]{3,9})\.?(?:\s+(?P<day_>[0-9]{1,2}),)?[\s-]+"
+    r"(?:(?P<day>[0-9]{1,2})(?:\.|er|st|nd|rd|th)?[\s-]+)?(?:de\s+)?(?P<name>[a-zà-ÿ]{3,10})\.?(?:\s+del?(?=\s))?(?:\s+(?P<day_>[0-9]{1,2}),)?[\s-]+"
     r"'?(?P<year>[0-9]{4}|[0-9]{2})"
 )
 
@@ -259,25 +267,32 @@ _N: Final = r"(?:[0-9]{1,3}|[一二三四五六七八九]?十[一二三四五六
 _UNIT: Final = r"(?:階(?!建|段)|樓(?!梯)|楼(?!梯)|层|層|층)"
 _BETWEEN: Final = r"\s*(?:[・,、/~〜\-–&+]|和|及|與|与|から)\s*"
 _UNDERGROUND: Final = re.compile(
-    rf"(?:地下|지하)\s*(?P<a>{_N})\s*(?:{_UNIT}|f)|(?<![a-z0-9])b\s*(?P<b>[0-9]{{1,2}})\s*(?:f|{_UNIT})?(?![a-z0-9])"
+    rf"(?:地下|지하)\s*(?P<a>{_N})\s*(?:{_UNIT}|f)|[负負]\s*(?P<d>{_N})\s*(?:{_UNIT}|f)?"
+    rf"|(?:^|(?<=[\s(,;]))-\s*(?P<e>[0-9]{{1,2}})\s*(?:{_UNIT}|f(?![a-z0-9]))|(?<![a-z0-9])b\s*(?P<b>[0-9]{{1,2}})\s*(?:f|{_UNIT})?(?![a-z0-9])"
     r"|(?<![a-z0-9.])(?P<c>[0-9]{1,2})\s*\.?\s*(?:ug|untergeschoss)(?![a-z])"
+    r"|(?:s[óo]tano|planta|piano|verdieping)\s*-\s*(?P<f>[0-9])(?![0-9])|s[óo]tano\s*(?P<g>[0-9])(?![0-9])"
 )
 _ABOVE: Final = re.compile(
     rf"(?P<many>{_N}(?:{_UNIT}|f)?(?:{_BETWEEN}{_N}(?:{_UNIT}|f)?)*{_BETWEEN}{_N}\s*(?:{_UNIT}|f(?![a-z0-9])))"
     rf"|(?<![0-9.・,、/~〜\-–])(?P<a>{_N})\s*{_UNIT}"
     r"|(?<![a-z0-9.])(?P<b>[0-9]{1,3})\s*/?\s*f(?![a-z0-9])"
-    r"|(?<![a-z0-9.])(?P<c>[0-9]{1,3})(?:st|nd|rd|th)\s+floor"
+    r"|(?<![a-z0-9.])(?P<c>[0-9]{1,3})(?:st|nd|rd|th)\s+floor|^(?P<h>[0-9]{1,3})(?:st|nd|rd|th|[ao]|°|e)\.?$"
+    r"|(?<![a-z0-9.])(?P<i>[0-9]{1,3})\s*(?:[ao°e]\.?)?\s*(?:planta|piso|piano|verdieping)(?![a-z])"
+    r"|(?<![a-z])(?:planta|piso|piano|verdieping)\s*(?P<j>[0-9]{1,3})(?![0-9.])"
     r"|(?<![a-z0-9.])(?P<d>[0-9]{1,3})\s*(?:er|ère|e|ème|eme|è|nd|nde)\.?\s*(?:étage|etage|etg)"
     r"|(?<![a-z0-9.])(?P<g>[0-9]{1,3})\s*\.?\s*(?:og|obergeschoss|stock)(?![a-z])"
     r"|(?<![a-z0-9])r\s*\+\s*(?P<e>[0-9]{1,3})|(?:étage|etage|niveau|level|floor)\s*(?P<f>-?[0-9]{1,3})(?![0-9.])"
 )
 _GROUND: Final = re.compile(
-    r"(?<![a-z])(?:g\s*/\s*f|ground\s+floor|rez[\s-]*de[\s-]*chauss[ée]{1,2}e?|r\.?d\.?c\.?|erdgeschoss|eg|parterre"
+    r"^(?:ground(?:\s+level)?|g|baja|pb|t|pt)$"
+    r"|(?<![a-z])(?:g\s*/\s*f|ground\s+floor|planta\s+baja|piano\s+terra|pianterreno|begane\s+grond|rez[\s-]*de[\s-]*chauss[ée]{1,2}e?|r\.?d\.?c\.?|erdgeschoss|eg|parterre"
     r"|parter)(?![a-z])"
 )
+_ORDINALS: Final = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
+_FLOOR_IN_WORDS: Final = re.compile(rf"({'|'.join(_ORDINALS)})\s+floor")
 _BETWEEN_FLOORS: Final = re.compile(r"中[0-9二三]+階|mezzanine|entresol|m[0-9]f|夾層|夹层")
 _SOME_FLOOR: Final = re.compile(
-    r"地下|지하|地庫|sous[\s-]*sol|basement|underground|untergeschoss|(?<![a-z])ug(?![a-z])|keller"
+    r"地下|지하|地庫|sous[\s-]*sol|basement|underground|untergeschoss|(?<![a-z])ug(?![a-z])|keller|s[óo]tano|interrato|kelder"
 )
 
 
@@ -290,6 +305,7 @@ def floor_of(text: str, *, ground: int) -> int | str | None:
     Europe). B1 and 地下1階 are always one floor below it.
     """
     written = unicodedata.normalize("NFKC", text).casefold().strip()[:300]
+    written = _FLOOR_IN_WORDS.sub(lambda found: f"{_ORDINALS[found[1]]}th floor", written)
     if re.fullmatch(r"[+-]?[0-9]{1,3}", written):
         return _counted(int(written), ground)
     if _BETWEEN_FLOORS.search(written):
@@ -297,7 +313,7 @@ def floor_of(text: str, *, ground: int) -> int | str | None:
     found = {
         -number
         for each in _UNDERGROUND.finditer(written)
-        if (number := _number(each["a"] or each["b"] or each["c"]))
+        if (number := _number(next(part for part in each.groups() if part is not None)))
     }
     rest = _UNDERGROUND.sub(" ", written)
     if _GROUND.search(rest):
@@ -313,6 +329,16 @@ def floor_of(text: str, *, ground: int) -> int | str | None:
     if found:
         return found.pop()
     return "the number of the floor below ground is missing" if _SOME_FLOOR.search(rest) else None
+
+
+_CALLED_GROUND: Final = re.compile(
+    r"^(?:ground(?:\s+level)?|g)$|(?<![a-z])(?:g\s*/\s*f(?![a-z])|ground\s+floor)"
+)
+
+
+def is_called_ground(text: str) -> bool:
+    """Return whether a floor is called ground floor or G/F, so that 1/F of the same list is above it."""
+    return _CALLED_GROUND.search(unicodedata.normalize("NFKC", text[:300]).casefold().strip()) is not None
 
 
 def _counted(number: int, ground: int) -> int:
@@ -337,6 +363,10 @@ def choice_of(text: str, choices: Mapping[str, str]) -> str | None:
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ()/.\-]{0,30}[0-9]|\([0-9]{1,5}\)[0-9 ().\-]{1,26}[0-9]")
 
 
+_MIN_PHONE_DIGITS: Final = 7
+_MAX_PHONE_DIGITS: Final = 15
+"""The most digits that a telephone number has anywhere (ITU-T E.164)."""
+
 _SHORTENED: Final = re.compile(r"[0-9](?:[.,][0-9]+)?e\+[0-9]{1,3}", re.IGNORECASE)
 
 
@@ -345,14 +375,37 @@ def phone_of(text: str) -> str | None:
 
     A number that a spreadsheet has shortened (1.38E+10) is none.
     """
+    found = phones_of(text)
+    return found[0] if found else None
+
+
+def phones_of(text: str) -> list[str]:
+    """Return the telephone numbers in a text, such as both of `13800000001/13800000002`."""
     if _SHORTENED.search(text[:200]):
-        return None
-    found = _PHONE.search(unicodedata.normalize("NFKC", text).replace("\u2010", "-")[:200])
-    return found[0].strip()[:32] if found else None
+        return []
+    written = unicodedata.normalize("NFKC", text).replace("\u2010", "-")[:200]
+    found = [phone for each in _PHONE.findall(written) for phone in _separate_phones(each.strip())]
+    whole = [phone for phone in found if _count_digits(phone) >= _MIN_PHONE_DIGITS]
+    return [phone[:32] for phone in whole or found[:1]]
+
+
+def _separate_phones(written: str) -> list[str]:
+    """Return the numbers of a text that has only a stroke or a space between them."""
+    parts = [part.strip() for part in written.split("/")]
+    if len(parts) == 1 and _count_digits(written) > _MAX_PHONE_DIGITS:
+        parts = written.split()
+    if len(parts) > 1 and all(_count_digits(part) >= _MIN_PHONE_DIGITS for part in parts):
+        return parts
+    return [written] if _count_digits(written) <= _MAX_PHONE_DIGITS else []
+
+
+def _count_digits(text: str) -> int:
+    return sum(map(str.isdigit, text))
 
 
 _AROUND_A_NAME: Final = re.compile(
-    r"电话|電話|手机|联系方式|phone|tel\.?|mobil|[()（）\[\]/、,，;；:：|]", re.IGNORECASE
+    r"电话|電話|手机|联系方式|phone|tel\.?|mobil|转|轉|分机|分機|\bext\b\.?|[()（）\[\]/、,，;；:：|]",
+    re.IGNORECASE,
 )
 
 
