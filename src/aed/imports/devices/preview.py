@@ -242,7 +242,8 @@ def _notes_of_guess(
         template = noop("The headings are in row {row} of the sheet {sheet}.")
     datum, evidence = _datum(boundaries, guess, pairs, is_guessed=is_guessed)
     where = ListNote(template, {"row": guess.header_row, "sheet": guess.sheet})
-    return [where, *guess.notes, evidence], guess.mapping.model_copy(update={"datum": datum})
+    headings = [where] if guess.header_row > 0 else []
+    return [*headings, *guess.notes, evidence], guess.mapping.model_copy(update={"datum": datum})
 
 
 def _datum(

@@ -19,6 +19,8 @@ MAX_LISTED: Final = 100_000
 def feature_rows(path: Path) -> Iterator[FileLine]:
     """Yield a header and a row for each feature of a map service: its properties, description and position.
 
+    The header has the number 0, and each row that of its feature.
+
     Raises InvalidInput if the file is no GeoJSON, or has more than `MAX_LISTED` features.
     """
     found: list[dict[str, str]] = []
@@ -29,8 +31,9 @@ def feature_rows(path: Path) -> Iterator[FileLine]:
         row = members_of({"Longitude": point.get("lon"), "Latitude": point.get("lat")})
         for name, value in properties.items():
             described, rest = described_values(value) if name.casefold() == "description" else ({}, value)
-            row |= {name[:200]: rest[:MAX_CELL_LENGTH]} if rest else {}
-            row |= {label: text for label, text in described.items() if label not in properties}
+            if rest:
+                row.setdefault(name[:200], rest[:MAX_CELL_LENGTH])
+            row = described | row
         found.append(row)
         if len(found) > MAX_LISTED:
             raise InvalidInput(
@@ -40,6 +43,6 @@ def feature_rows(path: Path) -> Iterator[FileLine]:
                 max_listed=MAX_LISTED,
             )
     names = list(dict.fromkeys(name for row in found for name in row))[:MAX_COLUMNS]
-    yield FileLine(1, names)
-    for number, row in enumerate(found, start=2):
+    yield FileLine(0, names)
+    for number, row in enumerate(found, start=1):
         yield FileLine(number, [row.get(name, "") for name in names])

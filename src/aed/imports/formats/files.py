@@ -192,7 +192,8 @@ def likely_encodings(path: Path, encodings: Sequence[str] = ()) -> list[str]:
     fitting = [each for each in EASTERN if _first_undecodable(path, each) is None]
     if GB18030 in fitting and reads_like_chinese(bad[1]):
         return fitting
-    return [encoding_of(path, ("cp1252", *fitting)), *fitting]
+    first = encoding_of(path, (UTF_8, "cp1252", *fitting))
+    return list(dict.fromkeys((first, *fitting)))
 
 
 def reads_like_chinese(around: bytes) -> bool:
