@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from aed.imports.formats.descriptions import COLUMNS as KML_COLUMNS
 from aed.imports.formats.files import FileLine
-from aed.imports.formats.kml import COLUMNS as KML_COLUMNS
 from aed.imports.formats.layers import LATITUDE, LONGITUDE
 from aed.imports.schemas import DeviceRow, columns
 
