@@ -46,7 +46,7 @@ other_columns: keep
 LIST = """Lijst van AED's;;;;;;
 nummer;naam;adres;locatie;verdieping;status;pads;sleutel
 1;Stadhuis;Plein 1;(52,37 4.89);2;Actief;31-05-2027;bij de balie
-2;Café;Straat 2;52.38, 4.90;begane grond;kapot;01-01-1900;
+2;Café;Straat 2;52.38, 4.90;kelder;kapot;01-01-1900;
 3;Zaal;Straat 3;52.38;;no;;
 """
 

@@ -72,7 +72,8 @@ async def sent_form(request: Request) -> SentForm | None:
         return None
     try:
         require_same_origin(request)
-        found = (await request.form(max_fields=MAX_KEPT_FIELDS)).multi_items()
+        async with request.form(max_fields=MAX_KEPT_FIELDS) as form:  # which closes its files
+            found = form.multi_items()
     except (NotAllowed, StarletteHTTPException):  # of another site, or not readable
         return None
     texts = [(name, value) for name, value in found if isinstance(value, str) and "password" not in name]
