@@ -35,7 +35,7 @@ from aed.personal_data import actions as personal_data_actions
 from aed.personal_data.schemas import OwnDataOut
 from aed.responders.actions import consents, offering
 from aed.responders.actions.live import LocationReport, delete_live_location, take_live_locations
-from aed.responders.live import LivePlaces, close_live_places, live_places
+from aed.responders.live import LivePlaces, close_live_places, in_valkey, live_places
 from aed.responders.models import Certificate, Consent, LiveLocationRow, Responder
 from aed.responders.rules import (
     LIVE_LOCATION_LIFETIME,
@@ -72,8 +72,11 @@ def cluster_of_the_run() -> Iterator[Cluster]:
 
 
 @pytest.fixture(params=("database", "cluster"))
-def settings(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[Settings]:
-    """Return settings for each storage of locations."""
+def settings(
+    request: pytest.FixtureRequest, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Settings]:
+    """Return settings for each storage of locations, with patience for a busy machine."""
+    monkeypatch.setattr(in_valkey, "ANSWERS_WITHIN_SECONDS", 5.0)
     url = ""
     if request.param == "cluster":
         cluster = request.getfixturevalue("cluster_of_the_run")
