@@ -38,7 +38,7 @@ ASKED_BEFORE: Final = noop("It was asked for within the last day.")
 
 
 def require_person(viewer: Viewer) -> None:
-    """Raise NotSignedIn for a form whose session has ended; the browser still has what was typed."""
+    """Raise NotSignedIn for a form whose session has ended; the error page keeps what was typed."""
     if viewer.person_id is None:
         raise NotSignedIn(
             "You are no longer signed in. Sign in on another page, go back to the form, and send it again."
