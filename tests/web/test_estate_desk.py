@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import html
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -41,7 +42,7 @@ from aed.upkeep.signals.rules import ReadingKind, Readings
 from aed.web.estate_desk import queries
 from aed.web.estate_desk.page import amendment_of, changed_in, hours_in
 from tests import make
-from tests.make import ADMINISTRATOR
+from tests.make import ADMINISTRATOR, PATIENT, north_of
 from tests.web.conftest import SignIn
 
 PHONE = "+8613800132001"
@@ -330,6 +331,28 @@ def test_a_name_in_a_list_with_roles_gets_no_account_from_a_manager(
     fields = {"name": "Chen Wei", "phone": PHONE, "role": "keeper", "is_same_person": "true"}
     refused = browser_of(manager.id).post(f"/desk/{estate.id}/people", data=fields)
     assert (refused.status_code, "has no account" in refused.text) == (409, True)
+
+
+def test_the_map_of_the_desk_has_the_devices_of_the_table(
+    browser_of: SignIn, session: Session, estate: Estate, manager: Person
+) -> None:
+    one, other = (make.device(session, of=estate, at=at) for at in (PATIENT, north_of(PATIENT, metres=40.0)))
+    one.place_en = "Lobby"
+    session.commit()
+    browser = browser_of(manager.id)
+
+    def points(query: str) -> list[list[float]]:
+        found = re.search(r'data-points="([^"]*)"', browser.get(f"/desk/{estate.id}?{query}").text)
+        assert found is not None
+        return sorted(json.loads(html.unescape(found[1])))
+
+    expected = [
+        [each.id, pytest.approx(here.lon, abs=1e-6), pytest.approx(here.lat, abs=1e-6)]
+        for each, here in ((one, PATIENT), (other, north_of(PATIENT, metres=40.0)))
+    ]
+    assert points("") == expected
+    assert points("q=lobby") == expected[:1]
+    assert browser.get(f"/desk/{estate.id}?q=nowhere").text.count("data-points") == 0
 
 
 def test_hours_are_entered_by_day(

@@ -9,13 +9,18 @@ from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from shapely.geometry import mapping
+
 from aed.accounts.permissions import Role
+from aed.database.geometry import position_of, shape_of
 from aed.errors import InvalidInput
+from aed.geo import Datum, Position, from_wgs84
 from aed.hours.evaluation import hours_at
 from aed.lookup import reasons
 from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device
 from aed.registry.devices.rules import DeviceState, EntryMode, Mark, access_at, mark_of
+from aed.registry.estates.models import Estate
 from aed.registry.storeys import spoken_storey
 from aed.upkeep.due.rules import DUE_WORDS, Due
 from aed.upkeep.faults.queries import DeviceReadiness
@@ -138,6 +143,7 @@ class DeviceLine:
     """The number of the AED that stands in for it, or nothing."""
     stands_in_for_code: str
     """The number of the AED for which it stands in, or nothing."""
+    here: Position
 
     @property
     def is_overdue(self) -> bool:
@@ -200,7 +206,31 @@ def _line(found: DeviceReadiness, dues: list[Due], read: ReadDevices, *, at: dat
         awaits_approval=approval is not None and approval.state is ApprovalState.WAITING,
         loaner_code=number_or_nothing(device.loaner_id),
         stands_in_for_code=number_or_nothing(device.stands_in_for_id),
+        here=position_of(device.position),
     )
+
+
+def outline_of(estate: Estate, datum: Datum) -> dict[str, Any]:
+    """Return the boundary as GeoJSON in the datum of the map."""
+
+    def moved(nested: Any) -> Any:
+        if isinstance(nested[0], int | float):
+            return _on_map(Position(nested[1], nested[0]), datum)
+        return [moved(each) for each in nested]
+
+    shape = mapping(shape_of(estate.boundary))
+    return {"type": shape["type"], "coordinates": moved(shape["coordinates"])}
+
+
+def points_of(rows: Sequence[DeviceLine], datum: Datum) -> list[tuple[int, float, float]]:
+    """Return id, longitude and latitude of each device in the datum of the map."""
+    return [(row.id, *_on_map(row.here, datum)) for row in rows]
+
+
+def _on_map(here: Position, datum: Datum) -> tuple[float, float]:
+    """Return longitude and latitude in the datum of the map."""
+    lat, lon = from_wgs84(here, datum)
+    return lon, lat
 
 
 def number_or_nothing(device_id: int | None) -> str:

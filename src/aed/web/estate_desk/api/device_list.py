@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import batched
@@ -27,13 +28,14 @@ from aed.registry.estates.models import Estate
 from aed.registry.estates.saved_filters import delete_filter, save_filter, saved_filters
 from aed.settings import Settings
 from aed.translation import detail_of
+from aed.web.basemap import datum_of_map, map_config, map_policy
 from aed.web.estate_desk import actions, page, queries, queue, report
 from aed.web.estate_desk.actions import BulkChange, require_person
 from aed.web.estate_desk.page import MAX_VALUE, Shown
 from aed.web.estate_desk.report import ListForm
 from aed.web.form_fields import Text
 from aed.web.language import language_of
-from aed.web.render import NO_STORE, render, to_sign_in
+from aed.web.render import NO_STORE, POLICY, render, to_sign_in
 from aed.web.words import translator
 
 router = APIRouter(include_in_schema=False, dependencies=[ANY_PARAMETER])
@@ -166,14 +168,18 @@ def _desk_page(
         checked_within_days=settings.arrival.checked_within_days,
     )
     waiting = queue.items_of(session, viewer, estate)
+    rows, datum = page.lines_of(read, at=at), datum_of_map(settings)
     return render(
         request,
         "estate_desk/desk.html.jinja",
         status=status,
-        headers=NO_STORE,
+        headers={**NO_STORE, "Content-Security-Policy": map_policy(settings, POLICY)},
         estate=estate,
         summary=page.summary_of(listed, waiting=len(waiting)),
-        rows=page.lines_of(read, at=at),
+        rows=rows,
+        map=map_config(settings),
+        outline=json.dumps(page.outline_of(estate, datum)),
+        points=json.dumps(page.points_of(rows, datum)),
         found=len(ids),
         part=part,
         parts=-(-len(ids) // SHOWN_AT_ONCE),

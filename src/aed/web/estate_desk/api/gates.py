@@ -10,29 +10,28 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
-from shapely.geometry import mapping
 from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.database.geometry import position_of, shape_of
+from aed.database.geometry import position_of
 from aed.errors import AedError, ChangedMeanwhile, InvalidInput, NotFound
-from aed.geo import Datum, Position, coordinates_in, from_wgs84
+from aed.geo import Datum, coordinates_in, from_wgs84
 from aed.hours.evaluation import parse_hours
 from aed.http.parameters import RowId, SettingsDep
 from aed.http.query import ANY_PARAMETER
 from aed.registry.estates import actions as estate_actions
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.gate_codes import GateCodeIn, codes_of_gates, set_gate_code
-from aed.registry.estates.models import Estate, Gate
+from aed.registry.estates.models import Gate
 from aed.registry.estates.rules import GateState, Passage
 from aed.registry.estates.schemas import GateAmend, GateIn
 from aed.settings import Settings
 from aed.translation import detail_of
 from aed.web.basemap import datum_of_map, has_own_basemap, map_config, map_policy
-from aed.web.estate_desk import queries
+from aed.web.estate_desk import page, queries
 from aed.web.estate_desk.actions import require_person
 from aed.web.form_fields import fields_by_name
 from aed.web.language import language_of
@@ -256,7 +255,7 @@ def _gates_page(
         problem=problem,
         problem_of=typed[0] if typed is not None else "",
         map=map_config(settings),
-        outline=json.dumps(_outline(estate, datum)),
+        outline=json.dumps(page.outline_of(estate, datum)),
         has_basemap=has_own_basemap(settings) or bool(settings.other_basemap.url),
     )
 
@@ -275,16 +274,3 @@ def _form_of(gate: Gate, code: str, datum: Datum) -> dict[str, str]:
         "key": "",
         "version": str(gate.version),
     }
-
-
-def _outline(estate: Estate, datum: Datum) -> dict[str, Any]:
-    """Return the boundary as GeoJSON in the datum of the map."""
-
-    def moved(nested: Any) -> Any:
-        if isinstance(nested[0], int | float):
-            lat, lon = from_wgs84(Position(nested[1], nested[0]), datum)
-            return [lon, lat]
-        return [moved(each) for each in nested]
-
-    shape = mapping(shape_of(estate.boundary))
-    return {"type": shape["type"], "coordinates": moved(shape["coordinates"])}

@@ -1,5 +1,5 @@
 // The gates of an estate: a tap on the map writes the coordinates of the chosen gate into its form.
-import { createMap, palette } from "./map.js";
+import { addArea, boundsOf, createMap, palette } from "./map.js";
 
 const place = document.getElementById("gate-map");
 const status = document.getElementById("gate-status");
@@ -32,17 +32,14 @@ function choose(form, draw) {
 
 async function open() {
   const config = JSON.parse(place.dataset.config), words = place.dataset;
-  const { map } = await createMap(place, config, ({ maplibre }) => {
-    const bounds = new maplibre.LngLatBounds();
-    for (const point of outline.coordinates.flat(outline.type === "Polygon" ? 1 : 2)) bounds.extend(point);
-    return { bounds, fitBoundsOptions: { padding: 40 } };
-  }, { devices: false });
+  const { map } = await createMap(place, config, ({ maplibre }) => (
+    { bounds: boundsOf(maplibre, outline), fitBoundsOptions: { padding: 40 } }
+  ), { devices: false });
   const draw = () => map.getSource("gates").setData(shapes());
   map.once("load", () => {
     const colour = palette().estate;
     map.addSource("gates", { type: "geojson", data: shapes() });
-    map.addLayer({ id: "area", type: "fill", source: "gates", filter: ["!=", ["geometry-type"], "Point"], paint: { "fill-color": colour, "fill-opacity": 0.15 } });
-    map.addLayer({ id: "edge", type: "line", source: "gates", filter: ["!=", ["geometry-type"], "Point"], paint: { "line-color": colour, "line-width": 3 } });
+    addArea(map, "gates");
     map.addLayer({
       id: "dots", type: "circle", source: "gates", filter: ["==", ["geometry-type"], "Point"],
       paint: { "circle-radius": ["case", ["get", "chosen"], 11, 7], "circle-color": colour, "circle-stroke-color": "#fff", "circle-stroke-width": 3 },

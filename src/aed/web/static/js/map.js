@@ -225,6 +225,19 @@ export async function createMap(place, config, optionsOf, { devices = true, foll
   return { map, maplibre };
 }
 
+export function boundsOf(maplibre, { type, coordinates }) {
+  const bounds = new maplibre.LngLatBounds();
+  for (const point of coordinates.flat(type === "Polygon" ? 1 : 2)) bounds.extend(point);
+  return bounds;
+}
+
+// Draws the areas of a source, with their edges.
+export function addArea(map, source) {
+  const colour = palette().estate, filter = ["!=", ["geometry-type"], "Point"];
+  map.addLayer({ id: "area", type: "fill", source, filter, paint: { "fill-color": colour, "fill-opacity": 0.15 } });
+  map.addLayer({ id: "edge", type: "line", source, filter, paint: { "line-color": colour, "line-width": 3 } });
+}
+
 // Where to look: at the bounds of the base map, or at China.
 export const lookAtBounds = (bounds, fitBoundsOptions) => (bounds ? { bounds, ...(fitBoundsOptions && { fitBoundsOptions }) } : { center: [105, 34], zoom: 3 });
 
