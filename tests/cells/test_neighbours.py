@@ -318,7 +318,7 @@ def test_a_slow_neighbour_is_not_waited_for(
         for _ in range(int(LONG * 10)):
             to.wfile.write(b" ")
             to.wfile.flush()
-            time.sleep(0.1)
+            time.sleep(0.1)  # a byte now and then keeps the connection alive
 
     neighbour.behave = drip
     with border(settings, source.url(""), seconds=0.3) as found:

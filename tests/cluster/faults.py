@@ -148,7 +148,7 @@ def haproxy_killed(hosts: Inventory) -> Callable[[], object]:
     """HAProxy of the balancer dies; its unit has Restart=always, which starts it again after 100 ms."""
     host = _holder(hosts)
     send(host, signal.SIGKILL, "haproxy.cfg")
-    time.sleep(0.1)
+    time.sleep(0.1)  # RestartSec of Debian's unit
     start(host, "haproxy")
     return _nothing
 

@@ -86,13 +86,13 @@ def _break_at_random(
         at = time.monotonic()
         mend = fault.begin(hosts)
         broken_at = time.monotonic()
-        time.sleep(max(0.0, at + fault.seconds - broken_at))
+        time.sleep(max(0.0, at + fault.seconds - broken_at))  # the load goes on in threads
         mend()
         seconds = eventually("a whole cluster again", lambda: is_whole(hosts))
         if fault.loses_connections:
             cut += history.cut_off(load.history, at=broken_at)
         say(f"{at - began:5.0f} s  {fault.name}; whole {seconds:.0f} s after it was mended")
-        time.sleep(random_numbers.uniform(*PAUSE_SECONDS))
+        time.sleep(random_numbers.uniform(*PAUSE_SECONDS))  # a healthy cluster under load
     return cut
 
 

@@ -102,7 +102,7 @@ def site() -> Iterator[Site]:
             for program in programs:
                 program.wait()
             for namespace_name in (*(namespace(each) for each in (*run_here, CLIENT)), SWITCH):
-                ip("netns", "delete", namespace_name, check=False)
+                ip("netns", "delete", namespace_name, check=False)  # it may not have been made
 
 
 def _prepare(inventory: Inventory, folder: Path) -> str:
@@ -152,9 +152,9 @@ def _break_both(site: Site) -> Load:
         one, other = sorted(site.inventory.with_role("balancer"), key=site.holds_address)
         send(other, signal.SIGKILL, "haproxy.cfg")
         eventually("the address at the other balancer", lambda: site.holds_address(one))
-        time.sleep(LOAD_SECONDS)
+        time.sleep(LOAD_SECONDS)  # requests go on at the other balancer
         send(first, signal.SIGKILL)
-        time.sleep(LOAD_SECONDS)
+        time.sleep(LOAD_SECONDS)  # and at the other host of the API
     return load
 
 

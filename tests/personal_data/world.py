@@ -481,7 +481,7 @@ def _service_of(session: Session, person: Person, estate: Estate) -> None:
 
 def _mentioned_in_lists(session: Session, kept: Device) -> None:
     for number, (name, phone) in enumerate(
-        [(NAME, "139 0013 9123"), (NAME, None), (NAME, "+86 10 0000 0000"), ("Somebody Else", PHONE)], 1
+        [(NAME, "139 0013 9123"), (NAME, None), (NAME, "+86 10 0000 0000"), ("Another Person", PHONE)], 1
     ):
         fields: dict[str, Any] = {
             "lat": PATIENT.lat,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
@@ -13,6 +14,7 @@ from aed.accounts.permissions import Role
 from aed.accounts.viewers import viewer_of_person
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
+from aed.upkeep.rounds.models import InspectionRound, RoundStop
 from aed.upkeep.rules import short_number
 from tests import make
 from tests.make import PATIENT, north_of
@@ -113,3 +115,32 @@ def test_a_manager_plans_and_assigns_a_round_and_the_inspector_walks_it(
     assert phone.post(f"{address}/cancel").status_code == 403
     assert desk.post(f"{address}/cancel").status_code == 303
     assert "cancelled" in phone.get(address).text
+
+
+def test_two_inspectors_share_the_devices_of_a_round(session: Session, browser_of: SignIn) -> None:
+    estate, one, other = estate_with_two(session)
+    for each in (one, other):
+        each.last_checked_on = date(2020, 1, 1)
+    inspectors = [person_as(session, Role.KEEPER, estate, name).id for name in ("Wang Fang", "Li Na")]
+    desk = browser_of(person_as(session, Role.ESTATE_MANAGER, estate, "Manager Zhou").id)
+    form: dict[str, Any] = {
+        "place": f"estate-{estate.id}",
+        "inspector": [str(each) for each in inspectors],
+        "day": str(make.clock_today()),
+        "starts": "08:30",
+        "ends_by": "17:30",
+        "check_minutes": "60",
+        "due_within_days": "7",
+        "start": "middle",
+        "end": "last",
+    }
+
+    assert desk.post("/rounds/new", data=form | {"assign": "1"}).status_code == 303
+
+    stops = session.execute(
+        select(InspectionRound.inspector_id, RoundStop.device_id).join(
+            RoundStop, RoundStop.round_id == InspectionRound.id
+        )
+    ).all()
+    assert sorted(inspector for inspector, _ in stops) == sorted(inspectors)
+    assert {device for _, device in stops} == {one.id, other.id}

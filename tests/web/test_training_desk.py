@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
@@ -16,7 +18,8 @@ from aed.accounts.permissions import Role
 from aed.accounts.sessions import SESSION_COOKIE
 from aed.notifications.models import OutboxMessage
 from aed.settings import Settings
-from aed.training.models import AssessmentAttempt, Attendance, TrainingSession
+from aed.training.enrolments.actions import withdraw
+from aed.training.models import AssessmentAttempt, Attendance, Enrolment, TrainingSession
 from aed.training.rules import AttendanceState, SessionState
 from tests import make
 from tests.apps import app_on
@@ -188,6 +191,27 @@ def test_an_identity_number_is_shown_masked_to_those_who_run_the_session_alone(
     assert "110105********002X" in page
     assert "1949" not in page
     assert desk.get(elsewhere).status_code == 409
+
+
+def test_the_waiting_list_says_until_when_a_place_is_kept(
+    browser_of: SignIn, session: Session, officer: Person
+) -> None:
+    at = clock.now()
+    training = make.training(session, starts_at=at + 9 * DAY, planned_at=at - 9 * DAY, capacity=1)
+    first, waits = (make.enrolment(session, training, name, at=at - DAY) for name in ("Wang Fang", "Han Mei"))
+    desk = browser_of(officer)
+    assert "none yet" in desk.get(f"/training/{training.id}").text.partition("Waiting list")[2]
+    session.rollback()
+
+    withdraw(session, make.ADMINISTRATOR, first.id, version=first.version, at=at)
+    session.commit()
+
+    until = session.get_one(Enrolment, waits.id, populate_existing=True).offer_expires_at
+    assert until is not None
+    shown = desk.get(f"/training/{training.id}").text.partition("Waiting list")[2]
+    kept = re.search(r"a place is kept until ([^<]+)<", shown)
+    assert kept is not None
+    assert f"{until.astimezone(ZoneInfo('Asia/Shanghai')):%H:%M}" in kept[1]
 
 
 def test_the_roster_records_results_and_notifies_absent_people(

@@ -87,8 +87,8 @@ def checked(content: bytes, expected: Cells) -> tuple[list[Cell], list[InvalidIn
     if expected.signed_by and not is_signed_by(content, file.signature, expected.signed_by):
         problems.append(
             InvalidInput(
-                "The signature is missing or wrong: have the table signed again by those whose public key "
-                "is in AED_CELLS__SIGNED_BY (`aed cells sign`).",
+                "The signature is missing or wrong: have the table signed again with the key of "
+                "AED_CELLS__SIGNED_BY (`aed cells sign`).",
                 field="signature",
             )
         )

@@ -16,8 +16,16 @@ ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 MOMENT = sa.DateTime(timezone=True)
 OPEN = sa.text("returned_at IS NULL")
 DUE_KINDS = (
-    "glance", "check", "service", "pads", "child_pads", "battery", "cartridge", "return", "end_of_life",
-)  # fmt: skip
+    "glance",
+    "check",
+    "service",
+    "pads",
+    "child_pads",
+    "battery",
+    "cartridge",
+    "return",
+    "end_of_life",
+)
 
 
 def upgrade() -> None:
@@ -39,7 +47,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint("device_id <> loaner_id", name=op.f("ck_loans_two_devices")),
         sa.CheckConstraint(
-            "(returned_at IS NULL) = (returned_by IS NULL)", name=op.f("ck_loans_returned_by_somebody")
+            "(returned_at IS NULL) = (returned_by IS NULL)", name=op.f("ck_loans_return_is_complete")
         ),
         sa.ForeignKeyConstraint(["device_id"], ["devices.id"], name=op.f("fk_loans_device_id_devices")),
         sa.ForeignKeyConstraint(["loaner_id"], ["devices.id"], name=op.f("fk_loans_loaner_id_devices")),
@@ -48,7 +56,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_loans")),
     )
-    for name, column in (("uq_loans_away", "device_id"), ("uq_loans_standing_in", "loaner_id")):
+    for name, column in (("uq_loans_device", "device_id"), ("uq_loans_loaner", "loaner_id")):
         op.create_index(name, "loans", [column], unique=True, postgresql_where=OPEN, sqlite_where=OPEN)
     op.create_index(op.f("ix_loans_loaner_keeper_id"), "loans", ["loaner_keeper_id"])
     allow_values("reminders", "due_kind", "due_kind", (*DUE_KINDS, "loan"))
@@ -59,8 +67,10 @@ def downgrade() -> None:
 
     visibility: it shows nothing to anybody.
     """
-    op.execute("DELETE FROM reminder_recipients WHERE reminder_id IN "
-               "(SELECT id FROM reminders WHERE due_kind = 'loan')")  # fmt: skip
+    op.execute(
+        "DELETE FROM reminder_recipients WHERE reminder_id IN "
+        "(SELECT id FROM reminders WHERE due_kind = 'loan')"
+    )
     op.execute("DELETE FROM reminders WHERE due_kind = 'loan'")
     allow_values("reminders", "due_kind", "due_kind", DUE_KINDS)
     op.drop_table("loans")

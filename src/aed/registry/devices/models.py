@@ -144,16 +144,16 @@ class Loan(Versioned, Table):
     __tablename__ = "loans"
     __table_args__ = (
         CheckConstraint("device_id <> loaner_id", name="two_devices"),
-        CheckConstraint("(returned_at IS NULL) = (returned_by IS NULL)", name="returned_by_somebody"),
+        CheckConstraint("(returned_at IS NULL) = (returned_by IS NULL)", name="return_is_complete"),
         Index(
-            "uq_loans_away",
+            "uq_loans_device",
             "device_id",
             unique=True,
             postgresql_where=text("returned_at IS NULL"),
             sqlite_where=text("returned_at IS NULL"),
         ),
         Index(
-            "uq_loans_standing_in",
+            "uq_loans_loaner",
             "loaner_id",
             unique=True,
             postgresql_where=text("returned_at IS NULL"),

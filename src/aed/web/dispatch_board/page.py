@@ -22,7 +22,7 @@ from aed.incidents.rules import (
     IncidentKind,
     IncidentOutcome,
 )
-from aed.incidents.schemas import AlertOut
+from aed.incidents.schemas import AlertOut, PatientReportOut
 from aed.registry.devices.models import Device
 from aed.registry.storeys import spoken_storey, storey_sign
 from aed.upkeep.rules import short_number
@@ -147,6 +147,15 @@ class IncidentCard:
         """Devices that volunteers fetch, by id."""
         found = {each.alert.device_id: each.device for each in self.people if each.group != "not-coming"}
         return [(key, words) for key, words in found.items() if key is not None]
+
+    def name_of(self, report: PatientReportOut) -> str:
+        """Return the case number of a report or, without one, who made it."""
+        return report.case_number or self.running.reporters.get(report.reported_by, report.reported_by)
+
+    @property
+    def reported_by(self) -> list[str]:
+        """Case numbers and people, each once."""
+        return list(dict.fromkeys(self.name_of(each) for each in self.running.shown.reports))
 
 
 def cards_of(running: Sequence[RunningIncident], datum: Datum) -> list[IncidentCard]:
