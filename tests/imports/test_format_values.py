@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aed.imports.formats import values
+from aed.imports.formats.floors import floor_of
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_floors_are_read_in_many_notations(
     text: str, where_1f_is_the_street: int | str | None, where_it_is_not: int | str | None
 ) -> None:
     for ground, expected in ((1, where_1f_is_the_street), (0, where_it_is_not)):
-        found = values.floor_of(text, ground=ground)
+        found = floor_of(text, ground=ground)
         assert (UNCLEAR if isinstance(found, str) else found) == expected
 
 
@@ -138,7 +139,7 @@ def test_telephone_numbers_are_read_in_many_notations(text: str, expected: str |
 @given(st.text(max_size=300))
 def test_any_text_is_read_as_a_value_or_none(text: str) -> None:
     values.date_of(text)
-    values.floor_of(text, ground=1)
+    floor_of(text, ground=1)
     values.pair(text)
     values.degrees(text)
     values.phone_of(text)

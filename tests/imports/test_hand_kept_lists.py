@@ -14,13 +14,13 @@ from aed.imports.coordinates import is_swapped, usual_place
 from aed.imports.devices.boundaries import DatumCounts
 from aed.imports.devices.preview import preview_devices
 from aed.imports.formats.descriptions import described_values
+from aed.imports.formats.floors import floor_of
 from aed.imports.formats.guess import Guess, guess_mapping
 from aed.imports.formats.headings import roles_of
 from aed.imports.formats.recognise import read_devices
 from aed.imports.formats.values import (
     date_of,
     degrees_by_hand,
-    floor_of,
     month_of,
     name_of,
     pair,

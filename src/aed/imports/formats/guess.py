@@ -17,8 +17,8 @@ import yaml
 from aed.errors import InvalidInput
 from aed.geo import Datum
 from aed.imports.findings import ListNote
-from aed.imports.formats import values
 from aed.imports.formats.files import head_of
+from aed.imports.formats.floors import is_called_ground
 from aed.imports.formats.guessed_table import (
     BLANK_WORDS,
     Columns,
@@ -254,7 +254,7 @@ def _fields(found: Columns, place: list[str], *, ground: int) -> dict[str, Any]:
 def _ground_of(found: Columns, language: str | None) -> int:
     """Return the number of the floor at street level: 0 where the list calls it G/F or ground floor."""
     floors = [found.cells[place] for place, role in found.roles.items() if role in ("floor", "spot", "name")]
-    if any(values.is_called_ground(cell) for cells in floors for cell in cells):
+    if any(is_called_ground(cell) for cells in floors for cell in cells):
         return 0
     return 1 if language in COUNTS_FROM_ONE else 0
 

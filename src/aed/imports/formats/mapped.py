@@ -15,6 +15,7 @@ from aed.imports.coordinates import axis_of, written_degrees
 from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.formats import values
 from aed.imports.formats.files import FileLine
+from aed.imports.formats.floors import floor_of
 from aed.imports.formats.headers import Header, header_of, spelled
 from aed.imports.formats.mapping import WORDS, FieldRule, Mapping, Names, Transform
 from aed.imports.formats.records import Record
@@ -430,7 +431,7 @@ class _RowReader:
 
     def _floor(self, name: str, given: Sequence[str], rule: FieldRule, column: str | None) -> None:
         assert rule.ground is not None
-        floors = {found for cell in given if (found := values.floor_of(cell, ground=rule.ground)) is not None}
+        floors = {found for cell in given if (found := floor_of(cell, ground=rule.ground)) is not None}
         numbers = {floor for floor in floors if isinstance(floor, int)}
         reason = next((floor for floor in floors if isinstance(floor, str)), None)
         if reason is None and len(numbers) > 1:
