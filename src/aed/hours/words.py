@@ -180,6 +180,7 @@ EVERYWHERE: Final[Mapping[str, Token]] = {
 }  # fmt: skip
 _OSM_NAMES: Final = _weekdays("mo", "tu", "we", "th", "fr", "sa", "su")
 
+# The tables below are not formatted (`fmt: skip`), so that each meaning has one entry with all its words.
 _ENGLISH: Final[Mapping[str, Token]] = {
     **_OSM_NAMES,
     **_weekdays("monday mondays mon mons", "tuesday tuesdays tue tues", "wednesday wednesdays wed weds",
