@@ -52,7 +52,7 @@ from aed.training.models import Assessment, Attendance, Enrolment, TrainingSessi
 from tests import make
 from tests.accounts.conftest import Browser
 from tests.encryption.test_columns import everything
-from tests.make import ADMINISTRATOR, NOW
+from tests.make import ADMINISTRATOR, NOW, PATIENT
 from tests.personal_data import world
 from tests.personal_data.world import NAME, NOTE, OLD_NAME, PHONE, TELLING, oneself, person_with_every_row
 from tests.responders.test_offers import from_a_list
