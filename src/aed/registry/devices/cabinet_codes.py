@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Self
+from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.fields import FreeText
 from aed.accounts.permissions import Viewer, require_keeper
 from aed.errors import Conflict
+from aed.registry.access_codes import AccessCode, AccessCodeOut
 from aed.registry.changes import record_note
 from aed.registry.devices import queries as device_queries
 from aed.registry.devices.models import CabinetCode, Device
@@ -32,21 +31,11 @@ class CabinetCodeIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "4711#"}]})
 
-    code: Annotated[FreeText, Field(min_length=1, max_length=50)] | None
+    code: AccessCode | None
 
 
-class CabinetCodeOut(BaseModel):
+class CabinetCodeOut(AccessCodeOut):
     """The code that opens the cabinet, when it was set, and by whom; null if no code is known."""
-
-    code: str | None
-    set_at: datetime | None
-    set_by: str | None
-
-    @classmethod
-    def of(cls, kept: CabinetCode | None) -> Self:
-        if kept is None:
-            return cls(code=None, set_at=None, set_by=None)
-        return cls(code=kept.code, set_at=kept.set_at.astimezone(UTC), set_by=kept.set_by)
 
 
 def set_cabinet_code(

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from datetime import UTC, datetime
-from typing import Annotated, Final, Self
+from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.fields import FreeText, Id
+from aed.accounts.fields import Id
 from aed.accounts.permissions import Viewer, require_can_see_history, require_estate_manager, require_keeper
 from aed.database.geometry import position_of
 from aed.errors import Conflict
+from aed.registry.access_codes import AccessCode, AccessCodeOut
 from aed.registry.changes import record_note
 from aed.registry.estates import queries as estate_queries
 from aed.registry.estates.models import Gate, GateCode
 from aed.registry.estates.rules import GateState
 from aed.registry.fields import PositionOut
-
-MAX_CODE_LENGTH: Final = 50
 
 
 class GateCodeIn(BaseModel):
@@ -29,21 +27,11 @@ class GateCodeIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "2580#"}]})
 
-    code: Annotated[FreeText, Field(min_length=1, max_length=MAX_CODE_LENGTH)] | None
+    code: AccessCode | None
 
 
-class GateCodeOut(BaseModel):
+class GateCodeOut(AccessCodeOut):
     """The code that opens the gate, when it was set, and by whom; null if no code is known."""
-
-    code: str | None
-    set_at: datetime | None
-    set_by: str | None
-
-    @classmethod
-    def of(cls, kept: GateCode | None) -> Self:
-        if kept is None:
-            return cls(code=None, set_at=None, set_by=None)
-        return cls(code=kept.code, set_at=kept.set_at.astimezone(UTC), set_by=kept.set_by)
 
 
 class GateAndCodeOut(BaseModel):
