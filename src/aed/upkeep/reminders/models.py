@@ -86,7 +86,7 @@ class ReminderRecipient(Table):
     __table_args__ = (
         CheckConstraint("(answer IS NULL) = (answered_at IS NULL)", name="answered_at_a_moment"),
         Index(
-            "ix_reminder_recipients_untold",
+            "ix_reminder_recipients_unsent",
             "person_id",
             postgresql_where=text("message_id IS NULL"),
             sqlite_where=text("message_id IS NULL"),
