@@ -450,6 +450,21 @@ def test_french_paediatric_pads_are_read(tmp_path: Path) -> None:
     assert str(french(tmp_path, c_dtpr_lcped="2027-08-31")[1].child_pads_expire_on) == "2027-08-31"
 
 
+@pytest.mark.parametrize("written_udi", ["06901234567892", "6901234567892", "(01)06901234567892(21)A1"])
+def test_the_french_udi_is_read_whole_or_in_part(tmp_path: Path, written_udi: str) -> None:
+    assert french(tmp_path, c_id_euro=written_udi)[1].udi_di == "06901234567892"
+
+
+def test_a_french_udi_that_is_none_is_left_empty_with_a_warning(tmp_path: Path) -> None:
+    record, device = french(tmp_path, c_id_euro="1234567890")  # the example of the schema
+    assert device.udi_di is None
+    (finding,) = [each for each in record.findings if each.column == "c_id_euro"]
+    assert (finding.kind, finding.wrong) == (
+        FindingKind.VALUE_NOT_UNDERSTOOD,
+        "A UDI-DI of digits alone has 8, 12, 13 or 14 of them, such as 06901234567892. It is left empty.",
+    )
+
+
 def test_doubtful_french_rows_have_warnings(tmp_path: Path) -> None:
     record, _ = french(tmp_path, c_doublon="t", c_etat_valid="en attente de validation", c_etat_fonct="?")
     assert {
