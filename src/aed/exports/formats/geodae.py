@@ -1,9 +1,9 @@
 """France's national schema (GeoDAE) as CSV; columns that the register cannot fill are empty.
 
-The columns are those of the schema of the ARS (gitlab.com/arsante/atlasante/schema-dae, 1.0.2), with the `c_`
-that the published file puts before each name. It has no combined cartridges: their date stands for both pads
-and battery. Its `id_euro` is the "identifiant unique du dispositif (IUD européen)", the UDI of regulation (EU)
-2017/745, article 27; the register keeps the device identifier (UDI-DI, IUD-ID) of it.
+The columns are those of the schema of the ARS (gitlab.com/arsante/atlasante/schema-dae, 1.0.2), with the
+`c_` that the published file puts before each name. It has no combined cartridges: their date stands for both
+pads and battery. Its `id_euro` is the "identifiant unique du dispositif (IUD européen)", the UDI of
+regulation (EU) 2017/745, article 27; the register keeps the device identifier (UDI-DI, IUD-ID) of it.
 """
 
 from __future__ import annotations
