@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from aed import clock
 from aed.accounts.demo_people import DemoRole, demo_people
+from aed.accounts.sessions import sign_out
 from tests import make
 from tests.browser.checks import check
 from tests.browser.conftest import OpenPage, Site, View
+from tests.make import PATIENT, north_of
+
+REMEMBER_TONES = """
+const tones = [], Original = OscillatorNode;
+window.OscillatorNode = class extends Original {
+  constructor(audio, options) {
+    super(audio, options);
+    tones.push(options.frequency);
+    document.documentElement.dataset.tones = tones;
+  }
+};
+"""
+SEND = (
+    "([to, form]) => fetch(to, {method: 'POST', body: new URLSearchParams(form)}).then(answer => answer.ok)"
+)
+SIGNED_OUT = {
+    "en": r"^You are no longer signed in\. What you see is from \d{1,2}:\d\d:\d\d",
+    "zh-CN": r"^您的登录已失效。当前画面是 \d{1,2}:\d\d:\d\d 的。",
+}
 
 
 @pytest.fixture
@@ -97,3 +120,41 @@ def test_two_incidents_at_once_by_the_keyboard_alone(
         press(page, "Tab", "Tab", "Enter")
         expect(page.locator("#undo-bar")).to_be_visible()
         expect(page.locator("#board article")).to_have_count(left)
+
+
+def test_a_new_incident_sounds_and_flashes_and_the_end_of_the_session_is_said(
+    open_page: OpenPage, view: View, dispatcher: str, site: Site
+) -> None:
+    page = open_page(session_key=dispatcher)
+    page.add_init_script(REMEMBER_TONES)
+    page.goto("/board")
+    root = page.locator("html")
+    expect(root).to_have_attribute("data-ready", "true")
+    title, sound = page.title(), page.locator("#sound")
+    silent = sound.inner_text()
+    sound.click()
+    expect(sound).to_have_attribute("aria-pressed", "true")
+    expect(sound).not_to_have_text(silent)
+    expect(root).to_have_attribute("data-tones", "660")
+
+    far = north_of(PATIENT, metres=3_000)
+    assert page.evaluate(SEND, ["/board", {"place": f"{far.lat}, {far.lon}", "kind": "test"}])
+    expect(root).to_have_attribute("data-tones", "660,880,660,880")
+    expect(page.locator("#news")).not_to_be_empty()
+    news = page.locator("#news").inner_text()
+    expect(page).to_have_title(f"● {news}")
+    expect(page).not_to_have_title(f"● {news}")  # it flashes
+    press(page, "Shift")
+    incident = page.locator("#board article").first.get_attribute("id")
+    assert incident is not None
+    close = {"do": "close", "outcome": "false_alarm"}
+    assert page.evaluate(SEND, [f"/board/{incident.removeprefix('incident-')}", close])
+    expect(page.locator(f"#{incident}")).to_have_count(0)
+    expect(page).to_have_title(title)
+
+    # The live stream is refused from now on; a status of 204 keeps that out of the console.
+    page.route("**/v1/incidents/live", lambda route: route.fulfill(status=204))
+    with site.database.write_sessions() as session, session.begin():
+        sign_out(session, dispatcher, at=clock.now())
+    expect(page.locator("#stale")).to_have_text(re.compile(SIGNED_OUT[view.language]))
+    check(page, view, "board-signed-out")
