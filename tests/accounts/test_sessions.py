@@ -220,6 +220,15 @@ def test_a_common_password_is_refused(common: str) -> None:
         passwords.require_strong_password(common, field="password")
 
 
+def test_a_password_has_10_to_200_characters() -> None:
+    words = "Otter lamp gravel quince " * 9
+    for length in (10, 200):
+        passwords.require_strong_password(words[:length], field="password")
+    for length in (9, 201):
+        with pytest.raises(InvalidInput, match="must have 10 to 200 characters"):
+            passwords.require_strong_password(words[:length], field="password")
+
+
 def test_a_password_made_of_the_persons_name_and_number_is_refused(session: Session, person_id: int) -> None:
     passwords.require_strong_password("Ouyangnana1987", field="password")
     with pytest.raises(InvalidInput):

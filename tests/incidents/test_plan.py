@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any, NamedTuple
@@ -409,3 +409,23 @@ def test_a_plan_that_was_kept_with_the_settings_old_names_is_planned_again() -> 
         assert f'"{new}":' in text
         text = text.replace(f'"{new}":', f'"{old}":')
     assert load_inputs(text) == inputs
+
+
+@pytest.mark.parametrize("evaluations", [1, 2, 3, 7])
+def test_improving_an_arrangement_ends_after_its_number_of_evaluations(
+    evaluations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    class Counting(search.ArrangementSearch):
+        def _with_change(
+            self, chosen: search.Arrangement, change: Iterable[tuple[int, TaskOffer | None]]
+        ) -> search.Arrangement | None:
+            tried.append(change)
+            return super()._with_change(chosen, change)
+
+    monkeypatch.setattr(search, "MAX_EXHAUSTIVE_ARRANGEMENTS", 0)
+    monkeypatch.setattr(search, "_MAX_EVALUATIONS_SMALL_GROUP", evaluations)
+    case = scattered(1, people=6, devices=3)
+    Counting(case.patient, case.asked, case.offers, PLANNING, SURVIVAL).best([])
+    assert len(tried) == evaluations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -143,6 +144,17 @@ def test_walks_are_longer_than_straight_lines() -> None:
     ):
         assert line.size
         assert (walk >= line * 0.999).all()
+
+
+def test_incidents_are_on_any_day_of_the_year() -> None:
+    world = grid_world()
+    local = [
+        draw_incident(number, world, 1, NUMBERS.assumptions, seed=3).at.astimezone(ZoneInfo(world.time_zone))
+        for number in range(400)
+    ]
+
+    assert {each.year for each in local} == {NUMBERS.assumptions.year}
+    assert {each.month for each in local} == set(range(1, 13))
 
 
 def test_incidents_follow_the_published_distribution_by_hour() -> None:

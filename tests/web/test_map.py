@@ -197,6 +197,19 @@ def test_a_box_of_a_chinese_map_covers_what_is_moved_into_it() -> None:
         box_on_earth(0, 0, MAX_SIDE_DEGREES * 2, 0, Datum.WGS84, at_most=MAX_SIDE_DEGREES)
 
 
+@pytest.mark.parametrize("datum", [Datum.GCJ02, Datum.BD09])
+def test_a_box_of_another_datum_has_a_margin_of_20_metres_at_each_side(datum: Datum) -> None:
+    lat, lon = from_wgs84(PATIENT, datum)
+    box = box_on_earth(lon, lat, lon, lat, datum, at_most=0.1)
+    margins = (
+        PATIENT.lon - box.west,
+        PATIENT.lat - box.south,
+        box.east - PATIENT.lon,
+        box.north - PATIENT.lat,
+    )
+    assert margins == pytest.approx([0.0002] * 4, abs=1e-6)
+
+
 @pytest.mark.parametrize("box", [(-180, -90, -179, -89), (179, 89, 180, 90), (5, 5, 5, 5)])
 def test_a_box_may_reach_the_edge_of_the_world_and_be_a_point(box: tuple[float, float, float, float]) -> None:
     found = box_on_earth(*box, Datum.WGS84, at_most=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -26,9 +26,10 @@ from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import CertificateTrust, ResponderState
 from aed.settings import Settings
 from aed.settings.messages import WebPush
+from aed.web.my_page.rules import pause_end
 from tests import make
 from tests.apps import app_on
-from tests.make import PATIENT
+from tests.make import NOW, PATIENT
 
 HEADERS = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html", "Accept-Language": "en"}
 
@@ -70,6 +71,12 @@ def test_a_stranger_is_led_to_sign_in(phone_of: SignIn) -> None:
     assert (refused.status_code, 'href="/sign-in?next=/me/data.json"' in refused.text) == (401, True)
     for path in ("/me/offer", "/me/offer/withdrawal", "/me/estate", "/me/certificate", "/me/erasure"):
         assert stranger.post(path, data={"consent": "yes", "is_sure": "yes"}).status_code == 401
+
+
+@pytest.mark.parametrize("days", [1, 7, 30])
+def test_a_pause_lasts_as_many_days_as_its_choice_says(days: int) -> None:
+    assert pause_end(days, at=NOW) == NOW + timedelta(days=days)
+    assert pause_end(days + 1, at=NOW) is None, "no choice of the page"
 
 
 def test_one_offers_to_help_pauses_and_withdraws(phone_of: SignIn, session: Session) -> None:
