@@ -158,3 +158,5 @@ def test_a_new_incident_sounds_and_flashes_and_the_end_of_the_session_is_said(
         sign_out(session, dispatcher, at=clock.now())
     expect(page.locator("#stale")).to_have_text(re.compile(SIGNED_OUT[view.language]))
     check(page, view, "board-signed-out")
+    page.locator("#stale a").click()
+    expect(page).to_have_url(re.compile(r"/sign-in\?next=/board$"))

@@ -37,12 +37,15 @@ function showStale() {
     stale.hidden = true;
     return;
   }
-  if (stale.hidden) {
+  const why = isSignedOut ? "signedOut" : "lost";
+  if (stale.hidden || stale.dataset.why !== why) {
     const time = new Date(seenAt + offset).toLocaleTimeString(document.documentElement.lang);
-    const [before, after = ""] = (isSignedOut ? stale.dataset.signedOut : stale.dataset.lost).replace("TIME", time).split("AGE");
+    const [before, after = ""] = stale.dataset[why].replace("TIME", time).split("AGE");
     const age = Object.assign(document.createElement("span"), { id: "stale-age" });
     age.setAttribute("aria-hidden", "true"); // a screen reader would read every second
-    stale.replaceChildren(before, age, after);
+    const signIn = Object.assign(document.createElement("a"), { href: "/sign-in?next=/board", textContent: stale.dataset.signIn });
+    stale.replaceChildren(...isSignedOut ? [before, " ", signIn] : [before, age, after]);
+    stale.dataset.why = why;
     stale.hidden = false;
   }
   if (!isSignedOut) at("stale-age").textContent = clockText(Date.now() - seenAt);
