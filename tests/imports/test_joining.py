@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import TokenRole
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
-from aed.imports.devices import queries
+from aed.imports.devices import reviews
 from aed.imports.devices.actions import import_devices
 from aed.imports.devices.decisions import decide, merge_two_devices
 from aed.imports.devices.report import DeviceReport
@@ -97,7 +97,7 @@ def test_a_merge_decision_can_be_changed(session: Session, tmp_path: Path) -> No
     take(session, tmp_path, THEIRS)
     join(session, 1, 2)
 
-    (review,) = queries.reviews_of_devices(session, [1], ReviewKind.DUPLICATE)
+    (review,) = reviews.reviews_of_devices(session, [1], ReviewKind.DUPLICATE)
     assert (review.source, review.decision, review.decided_by) == ("theirs", Decision.SAME, "test")
     decide(session, ADMINISTRATOR, review.id, Decision.DIFFERENT, thresholds=Thresholds(), at=NOW)
     session.commit()
@@ -116,7 +116,7 @@ def test_a_device_merged_while_out_of_service_is_out_of_service_when_restored(
     take(session, tmp_path, OURS)
     take(session, tmp_path, THEIRS | {"state": "out_of_service", "out_of_service_reason": "lent"})
     join(session, 1, 2)
-    (review,) = queries.reviews_of_devices(session, [1], ReviewKind.DUPLICATE)
+    (review,) = reviews.reviews_of_devices(session, [1], ReviewKind.DUPLICATE)
 
     decide(session, ADMINISTRATOR, review.id, Decision.DIFFERENT, thresholds=Thresholds(), at=NOW)
     session.commit()
@@ -140,7 +140,7 @@ def test_a_review_of_the_merged_device_becomes_one_of_the_kept_device(
     join(session, kept.id, other.id)
 
     session.expire_all()
-    (review,) = queries.reviews(session, is_open=True, limit=10)
+    (review,) = reviews.reviews(session, is_open=True, limit=10)
     assert ((review.source, review.source_id), review.device_id) == (record, kept.id)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import TokenRole
 from aed.errors import InvalidInput, NotSignedIn
-from aed.imports.devices import queries
+from aed.imports.devices import queries, reviews
 from aed.imports.devices.actions import import_devices
 from aed.imports.devices.decisions import decide, update_source
 from aed.imports.devices.models import Review, SourceRecord
@@ -54,7 +54,7 @@ def devices(session: Session) -> list[Device]:
 
 def open_reviews(session: Session) -> list[Review]:
     session.expire_all()
-    return list(queries.reviews(session, is_open=True, limit=100))
+    return list(reviews.reviews(session, is_open=True, limit=100))
 
 
 def answer(session: Session, review: Review, decision: Decision) -> None:
@@ -203,7 +203,7 @@ def test_a_changed_decision_merges_and_withdraws_the_duplicate(session: Session,
 def test_an_automatic_match_can_be_separated_by_hand(session: Session, tmp_path: Path) -> None:
     take(session, tmp_path, OURS)
     take(session, tmp_path, THEIRS)
-    (review,) = queries.reviews(session, is_open=False, limit=10)
+    (review,) = reviews.reviews(session, is_open=False, limit=10)
     assert (review.decision, review.decided_by) == (Decision.SAME, f"score {review.evidence['score']:.3f}")
 
     answer(session, review, Decision.DIFFERENT)

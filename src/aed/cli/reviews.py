@@ -11,6 +11,7 @@ from aed import clock
 from aed.cli.context import cli_read_session, long_cli_transaction, operator
 from aed.cli.screen import counting, say, table
 from aed.imports.devices import queries
+from aed.imports.devices import reviews as stored_reviews
 from aed.imports.devices.decisions import decide, update_source
 from aed.imports.devices.models import Review
 from aed.imports.devices.rules import DECISIONS, HAND_RANK, Decision, ReviewKind, rank_of, thresholds_in
@@ -30,7 +31,7 @@ def show_all(
 ) -> None:
     """List the open reviews, the oldest first."""
     with cli_read_session() as session:
-        found = queries.reviews(session, is_open=not decided, limit=limit + 1, after_id=after)
+        found = stored_reviews.reviews(session, is_open=not decided, limit=limit + 1, after_id=after)
         rows = [(each.id, each.kind, _subject(each), _summary(each), each.decision) for each in found[:limit]]
     if not rows:
         say("There is nothing to decide.")
@@ -44,7 +45,7 @@ def show_all(
 def show(review_id: ReviewId) -> None:
     """Show a review with its evidence and the possible decisions."""
     with cli_read_session() as session:
-        review = queries.review(session, review_id)
+        review = stored_reviews.review(session, review_id)
         say(f"{review.kind} {review.id}, asked {review.opened_at:%Y-%m-%d %H:%M} UTC: {_subject(review)}")
         if review.decision is not None:
             say(f"decided: {review.decision}, {review.decided_at:%Y-%m-%d %H:%M} UTC by {review.decided_by}")

@@ -14,7 +14,7 @@ from aed.accounts.permissions import Viewer, require_administrator
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.database.session import dry_run, open_database
 from aed.http.parameters import one_at_a_time
-from aed.imports.devices import queries
+from aed.imports.devices import reviews
 from aed.imports.devices.decisions import decide, merge_two_devices
 from aed.imports.devices.permissions import require_importer
 from aed.imports.devices.preview import preview_devices
@@ -117,7 +117,7 @@ def list_reviews(
 ) -> list[ReviewOut]:
     """List the open questions about imported lists, the oldest first. Requires an administrator."""
     require_administrator(viewer)
-    found = queries.reviews(session, is_open=not decided, limit=limit, after_id=after)
+    found = reviews.reviews(session, is_open=not decided, limit=limit, after_id=after)
     return [ReviewOut.of(each) for each in found]
 
 
@@ -125,7 +125,7 @@ def list_reviews(
 def get_review(session: ReadSession, viewer: ViewerDep, review_id: ReviewId, response: Response) -> ReviewOut:
     """Return a question about imported lists with its evidence. Requires an administrator."""
     require_administrator(viewer)
-    return _with_etag(response, ReviewOut.of(queries.review(session, review_id)))
+    return _with_etag(response, ReviewOut.of(reviews.review(session, review_id)))
 
 
 @router.post("/reviews/{review_id}/decision")

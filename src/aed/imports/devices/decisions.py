@@ -15,7 +15,7 @@ from aed.accounts.permissions import Role, Viewer, require_administrator, requir
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.imports.batches import ROWS_AT_ONCE, EstateIds, Progress, offset_progress
-from aed.imports.devices import queries
+from aed.imports.devices import queries, reviews
 from aed.imports.devices.import_rows import ListEntry, RegisterBefore, RowImporter
 from aed.imports.devices.matching import likeness_to
 from aed.imports.devices.merging import apply_claims, likeness_as_json, open_review
@@ -56,7 +56,7 @@ def decide(
     if not who.is_administrator and not _is_manager(who):
         require_administrator(who)  # first, so that others do not learn which reviews exist
     exclusive_lock(session, "import")
-    review = queries.review(session, review_id)
+    review = reviews.review(session, review_id)
     require_decider(session, who, review)
     if decision not in DECISIONS[review.kind]:
         answers = " or ".join(DECISIONS[review.kind])
@@ -106,7 +106,7 @@ def keep_answers(
     `answers`: pairs of an imported row and a device. Raises what `decide` raises.
     """
     identities = [identity for identity, _, _ in answers]
-    known = queries.reviews_of_records(session, identities, ReviewKind.DUPLICATE)
+    known = reviews.reviews_of_records(session, identities, ReviewKind.DUPLICATE)
     decided = {(each.source, each.source_id, each.device_id): each.decision for each in known}
     states = queries.record_states(session, identities)
     for identity, device_id, decision in answers:
@@ -147,7 +147,7 @@ def require_decider(session: Session, who: Viewer, review: Review) -> None:
 
     Raises NotSignedIn, NotAllowed.
     """
-    estate = None if who.is_administrator else queries.estate_of_review(session, review)
+    estate = None if who.is_administrator else reviews.estate_of_review(session, review)
     if estate is None:
         require_administrator(who)
     else:
@@ -317,7 +317,7 @@ def merge_two_devices(session: Session, who: Viewer, kept_id: int, other_id: int
             )
     records = queries.records_of(session, [other_id])
     identities = [(record.source, record.source_id) for record in records]
-    known = queries.reviews_of_records(session, identities, ReviewKind.DUPLICATE)
+    known = reviews.reviews_of_records(session, identities, ReviewKind.DUPLICATE)
     for record in records:
         evidence: dict[str, Any] = {"score": 1.0, "signs": UNASKED, "record": record.fields}
         asked = open_review(
@@ -354,7 +354,7 @@ def merge_device_into(
         .execution_options(synchronize_session=False)
     )
     withdraw_duplicate(session, who, other_id, same_as=kept_id, at=at)
-    for review in queries.reviews_of_devices(session, [other_id], ReviewKind.CONFLICT):
+    for review in reviews.reviews_of_devices(session, [other_id], ReviewKind.CONFLICT):
         if review.decision is None:
             session.delete(review)
     _move_reviews_to_kept_device(session, other_id, kept_id)
@@ -365,9 +365,9 @@ def _move_reviews_to_kept_device(session: Session, other_id: int, kept_id: int) 
     """Move open reviews about the other device to the kept one, without duplicates."""
     of_kept = {
         (review.source, review.source_id): review
-        for review in queries.reviews_of_devices(session, [kept_id], ReviewKind.DUPLICATE)
+        for review in reviews.reviews_of_devices(session, [kept_id], ReviewKind.DUPLICATE)
     }
-    for review in queries.reviews_of_devices(session, [other_id], ReviewKind.DUPLICATE):
+    for review in reviews.reviews_of_devices(session, [other_id], ReviewKind.DUPLICATE):
         if review.decision is not None:
             continue
         asked = of_kept.get((review.source, review.source_id))

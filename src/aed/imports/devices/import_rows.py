@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.database.bulk import insert_many
 from aed.imports.batches import EstateIds, ImportStopped
-from aed.imports.devices import queries
+from aed.imports.devices import queries, reviews
 from aed.imports.devices.matching import Match, likeness_to, match_entries
 from aed.imports.devices.merging import (
     MergeResult,
@@ -229,7 +229,7 @@ class RowImporter:
         A match that was decided by its score is stored as a decision too, which a person may change."""
         fields = {entry.identity: entry.fields for entry in entries}
         waited = {each for each, record in known.items() if record.device_id is None and each in fields}
-        among = queries.reviews_of_records(self.session, found.keys() | waited, ReviewKind.DUPLICATE)
+        among = reviews.reviews_of_records(self.session, found.keys() | waited, ReviewKind.DUPLICATE)
         for (source, source_id), match in found.items():
             asked = open_review(
                 self.session,

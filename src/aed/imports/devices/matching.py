@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from aed.geo import Position
-from aed.imports.devices import queries
+from aed.imports.devices import queries, reviews
 from aed.imports.devices.likeness import FAR_METRES, ComparedEntry, DeviceLikeness, likeness
 from aed.imports.devices.queries import Identity, RegisteredDevice
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds, metres_apart
@@ -50,7 +50,7 @@ def match_entries(
     devices = queries.registered_devices(session, {device_id for _, device_id in near})
     decided = set(different) | {
         (review.source, review.source_id, review.device_id)
-        for review in queries.reviews_of_records(session, entries, ReviewKind.DUPLICATE)
+        for review in reviews.reviews_of_records(session, entries, ReviewKind.DUPLICATE)
         if review.decision is Decision.DIFFERENT
     }
     scored = []

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.errors import InvalidInput
 from aed.imports.batches import EstateIds
-from aed.imports.devices import queries
+from aed.imports.devices import queries, reviews
 from aed.imports.devices.likeness import DeviceLikeness
 from aed.imports.devices.models import Review
 from aed.imports.devices.queries import RegisteredDevice, StoredRecord
@@ -325,7 +325,7 @@ def open_conflict_reviews(
     session: Session, conflicts: Mapping[int, Sequence[ClaimConflict]], *, at: datetime
 ) -> None:
     """Open reviews about these conflicts, and close those about conflicts that no longer exist."""
-    known = queries.reviews_of_devices(session, list(conflicts), ReviewKind.CONFLICT)
+    known = reviews.reviews_of_devices(session, list(conflicts), ReviewKind.CONFLICT)
     still_open: set[int] = set()
     for device_id, found in conflicts.items():
         for conflict in found:
@@ -350,7 +350,7 @@ def open_conflict_reviews(
 def decided_conflicts(session: Session, device_ids: Collection[int]) -> dict[int, list[DecidedConflict]]:
     """Return people's decisions about attributes of these devices."""
     found: dict[int, list[DecidedConflict]] = {}
-    for review in queries.reviews_of_devices(session, device_ids, ReviewKind.CONFLICT):
+    for review in reviews.reviews_of_devices(session, device_ids, ReviewKind.CONFLICT):
         if review.decision is None:
             continue
         present, offered = _claim_from(review.evidence["present"]), _claim_from(review.evidence["offered"])

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.database.bulk import in_array, insert_many
 from aed.imports.batches import EstateIds, Progress, offset_progress
-from aed.imports.devices import queries
+from aed.imports.devices import queries, reviews
 from aed.imports.devices.merging import NO_LONGER_LISTED, apply_claims, open_review
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.queries import Identity
@@ -133,7 +133,7 @@ def mark_missing(
     done = 0
     for source in sorted(listed.sources):
         missing = listed.missing(source)
-        known = queries.shrink_review(session, source)
+        known = reviews.shrink_review(session, source)
         if not missing:
             if known is not None and known.decision is None:
                 session.delete(known)
@@ -211,7 +211,7 @@ def mark_gone(
         left, kept = queries.devices_left(session, some)
         _take_out(session, who, source, left, at=at)
         apply_claims(session, who, kept, ranks=ranks, estates=estates, at=at)
-        for review in queries.open_reviews_raised_by(session, some):
+        for review in reviews.open_reviews_raised_by(session, some):
             session.delete(review)
         session.flush()
         count(number * AT_ONCE + len(some))

@@ -14,7 +14,7 @@ from aed.accounts.permissions import Viewer
 from aed.errors import InvalidInput
 from aed.geo import Datum, Position, position_from
 from aed.imports.batches import ROWS_AT_ONCE
-from aed.imports.devices import queries
+from aed.imports.devices import queries, reviews
 from aed.imports.devices.answers import OF_DEVICE, OF_ROW, Answers
 from aed.imports.devices.import_rows import ListEntry, RegisterBefore
 from aed.imports.devices.matching import Match
@@ -279,7 +279,7 @@ def _undecided(
     different = {
         (review.source, review.source_id, review.device_id)
         for some in batched(identities.values(), ROWS_AT_ONCE)
-        for review in queries.reviews_of_records(session, some, ReviewKind.DUPLICATE)
+        for review in reviews.reviews_of_records(session, some, ReviewKind.DUPLICATE)
         if review.decision is Decision.DIFFERENT
     }
     rest: dict[tuple[int, str], DuplicateQuestion] = {}

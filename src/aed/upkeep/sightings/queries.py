@@ -16,7 +16,7 @@ from aed.database.boxes import inside_box, window_around
 from aed.database.geometry import position_of
 from aed.errors import NotFound
 from aed.geo import Position, distance_metres
-from aed.imports.devices.queries import reviews_of_records
+from aed.imports.devices.reviews import reviews_of_records
 from aed.imports.devices.rules import ReviewKind
 from aed.registry.devices.models import Device
 from aed.upkeep.models import Sighting

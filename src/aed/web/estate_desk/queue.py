@@ -14,7 +14,7 @@ from aed.accounts.masking import mask_phone
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.errors import InvalidInput, NotAllowed, NotFound
-from aed.imports.devices import queries as list_queries
+from aed.imports.devices import reviews
 from aed.imports.devices.decisions import decide, require_decider
 from aed.imports.devices.models import Review
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
@@ -131,16 +131,14 @@ def items_of(session: Session, viewer: Viewer, estate: Estate) -> list[QueueItem
     waiting = waiting_approvals(session, viewer, DeviceFilter(estate_id=estate.id), limit=MAX_ITEMS)
     names = names_of_people(session, [each.check.by_id for each in waiting])
     found += [_of_approval(each, names, zone) for each in waiting if each.check.by_id != viewer.person_id]
-    for review in list_queries.open_reviews_of_estate(session, estate, limit=MAX_ITEMS):
+    for review in reviews.open_reviews_of_estate(session, estate, limit=MAX_ITEMS):
         found.append(_of_review(review, may_decide=_may_decide(session, viewer, review)))
     return sorted(found, key=lambda each: (each.at, each.value))
 
 
 def decided_items(session: Session, viewer: Viewer, estate: Estate, *, at: datetime) -> list[QueueItem]:
     """Return what the viewer decided lately about lists, each with the other answer, which undoes it."""
-    found = list_queries.reviews_decided_by(
-        session, viewer.name, estate, since=at - UNDO_FOR, limit=MAX_ITEMS
-    )
+    found = reviews.reviews_decided_by(session, viewer.name, estate, since=at - UNDO_FOR, limit=MAX_ITEMS)
     items = []
     for review in found:
         item = _of_review(review, may_decide=_may_decide(session, viewer, review))
@@ -277,13 +275,13 @@ def _answer_review(
 
     visibility: of a review about a device of the estate, or about a place in it.
     """
-    review = list_queries.review(session, id_)
+    review = reviews.review(session, id_)
     if review.kind not in REVIEW_ANSWERS:
         raise NotFound("The estate has no such question.", field="item")
     _require_offered(REVIEW_ANSWERS[review.kind], answer)
     if review.device_id is not None:
         queries.device_of_estate(session, who, estate, review.device_id)
-    elif list_queries.estate_of_review(session, review) is not estate:
+    elif reviews.estate_of_review(session, review) is not estate:
         raise NotFound("The estate has no such question.", field="item")
     decide(session, who, id_, Decision(answer), thresholds=thresholds, at=at)
 
