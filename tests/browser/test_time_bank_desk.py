@@ -16,6 +16,7 @@ from aed.registry.estates.models import Estate
 from aed.sharing.rules import PartyRole
 from aed.volunteering.appeals import actions as appeal_actions
 from aed.volunteering.records import actions as service_actions
+from aed.volunteering.records import flags
 from tests import make
 from tests.browser.checks import check
 from tests.browser.conftest import OpenPage, Site, View
@@ -37,7 +38,7 @@ def test_flagged_records_and_appeals_are_listed_as_waiting(
             record = make.service(session, volunteer, estate, ended_at=now - timedelta(hours=hours), at=now)
             records.append(service_actions.confirm_record(session, first, record.id, rating=None, at=now))
         flagged, void = records
-        service_actions.object_to_record(session, objector, flagged.id, reason="他当晚在外地", at=now)
+        flags.object_to_record(session, objector, flagged.id, reason="他当晚在外地", at=now)
         service_actions.void_record(session, first, void.id, reason="无人看到", at=now)
         who = viewer_of_person(session, void.person_id)
         appeal = appeal_actions.open_appeal(session, who, void.id, reason="门岗可以证明", at=now)

@@ -45,7 +45,8 @@ from aed.timebank.rules import (
 )
 from aed.timebank.services import actions as services
 from aed.volunteering.models import ServiceRecord
-from aed.volunteering.records.actions import confirm_record, dispute_record, record_service, void_record
+from aed.volunteering.records.actions import confirm_record, record_service, void_record
+from aed.volunteering.records.flags import dispute_record
 from aed.volunteering.records.schemas import ServiceIn
 from tests import make
 from tests.make import NOW

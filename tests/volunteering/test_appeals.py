@@ -15,6 +15,7 @@ from aed.sharing.rules import PartyRole
 from aed.volunteering.appeals import actions, queries
 from aed.volunteering.models import ServiceAppeal, ServiceRecord
 from aed.volunteering.records import actions as record_actions
+from aed.volunteering.records import flags
 from aed.volunteering.rules import AppealState, ServiceState, last_day_to_appeal, outcome_of_votes
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
@@ -97,7 +98,7 @@ def test_two_of_three_parties_dismiss(session: Session, panel: Panel) -> None:
 def test_an_appeal_against_a_hold_releases_it(session: Session, panel: Panel) -> None:
     record_actions.confirm_record(session, panel.manager, panel.record.id, rating=None, at=NOW)
     objector = make.person_with_role(session, Role.RESIDENT, estate=panel.estate)
-    record_actions.object_to_record(session, objector, panel.record.id, reason="No", at=NOW)
+    flags.object_to_record(session, objector, panel.record.id, reason="No", at=NOW)
     appeal = panel.appeal()
     for who in list(panel.members.values())[:2]:
         panel.vote(appeal, who, is_granted=True)

@@ -25,6 +25,7 @@ from aed.volunteering.certificates.pdf import proof_pdf
 from aed.volunteering.certificates.schemas import ServiceCertificateIn
 from aed.volunteering.models import ServiceCertificate
 from aed.volunteering.records import actions as record_actions
+from aed.volunteering.records import flags
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 
@@ -72,7 +73,7 @@ def test_only_service_that_was_posted_for_seven_days_and_is_not_held_counts(sess
     record_actions.confirm_record(session, manager, late.id, rating=None, at=NOW + timedelta(days=3))
     held = make.service(session, li, estate, ended_at=NOW - timedelta(hours=8))
     record_actions.confirm_record(session, manager, held.id, rating=None, at=NOW)
-    record_actions.object_to_record(session, objector, held.id, reason="No", at=NOW)
+    flags.object_to_record(session, objector, held.id, reason="No", at=NOW)
 
     made = make.service_certificate(session, of=person, on=estate)
 

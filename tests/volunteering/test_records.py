@@ -19,7 +19,7 @@ from aed.timebank.families.actions import declare_relative, end_relative
 from aed.timebank.ledger.posting import balance_of, find_person_account
 from aed.timebank.rules import Currency, Relation
 from aed.volunteering.models import ServiceEvent, ServiceRecord
-from aed.volunteering.records import actions, queries
+from aed.volunteering.records import actions, flags, queries
 from aed.volunteering.records.schemas import ServiceCorrectionIn
 from aed.volunteering.rules import RULES, FlagKind, ServiceEventKind, ServiceState
 from aed.volunteering.volunteers import actions as volunteer_actions
@@ -190,8 +190,8 @@ def test_a_long_day_is_held_and_a_manager_who_did_not_confirm_releases_it(
     assert second.is_held
     assert second.state is ServiceState.CONFIRMED
     with pytest.raises(NotAllowed):
-        actions.release_record(session, cast.manager, second.id, reason="checked", at=NOW)
-    released = actions.release_record(session, cast.second, second.id, reason="checked", at=NOW)
+        flags.release_record(session, cast.manager, second.id, reason="checked", at=NOW)
+    released = flags.release_record(session, cast.second, second.id, reason="checked", at=NOW)
     assert not released.is_held
     assert first.minutes == second.minutes == 250
 
@@ -252,8 +252,8 @@ def test_a_member_of_the_team_objects_and_the_points_are_held(session: Session, 
     record = cast.confirm(make.service(session, cast.li, cast.estate))
 
     with pytest.raises(NotFound):
-        actions.object_to_record(session, cast.stranger, record.id, reason="No", at=NOW)
-    actions.object_to_record(session, cast.wu, record.id, reason="He was at home", at=NOW)
+        flags.object_to_record(session, cast.stranger, record.id, reason="No", at=NOW)
+    flags.object_to_record(session, cast.wu, record.id, reason="He was at home", at=NOW)
 
     assert cast.flags(record) == {FlagKind.OBJECTION}
     assert record.is_held
@@ -262,11 +262,11 @@ def test_a_member_of_the_team_objects_and_the_points_are_held(session: Session, 
 def test_a_disputed_record_is_upheld_or_voided_and_then_corrected_once(session: Session, cast: Cast) -> None:
     record = cast.confirm(make.service(session, cast.li, cast.estate))
 
-    disputed = actions.dispute_record(session, cast.second, record.id, reason="Nobody saw it", at=NOW)
+    disputed = flags.dispute_record(session, cast.second, record.id, reason="Nobody saw it", at=NOW)
     assert disputed.is_held
     with pytest.raises(NotAllowed):
-        actions.uphold_record(session, cast.manager, record.id, reason="I did", at=NOW)
-    upheld = actions.uphold_record(session, cast.second, record.id, reason="The guard did", at=NOW)
+        flags.uphold_record(session, cast.manager, record.id, reason="I did", at=NOW)
+    upheld = flags.uphold_record(session, cast.second, record.id, reason="The guard did", at=NOW)
     assert (upheld.state, upheld.is_held) == (ServiceState.CONFIRMED, False)
 
     actions.void_record(session, cast.second, record.id, reason="Half an hour only", at=NOW)
@@ -289,14 +289,14 @@ def test_managers_decide_nothing_about_service_that_they_did_recorded_or_confirm
     )
     make.registered(session, doer, cast.estate)
     record = cast.confirm(make.service(session, doer, cast.estate, who=recorder), confirmer)
-    actions.dispute_record(session, another, record.id, reason="Nobody saw it", at=NOW)
+    flags.dispute_record(session, another, record.id, reason="Nobody saw it", at=NOW)
 
     for who in (doer, recorder, confirmer):
         with pytest.raises(NotAllowed):
-            actions.uphold_record(session, who, record.id, reason="It is right", at=NOW)
+            flags.uphold_record(session, who, record.id, reason="It is right", at=NOW)
         with pytest.raises(NotAllowed):
-            actions.release_record(session, who, record.id, reason="It is right", at=NOW)
-    upheld = actions.uphold_record(session, another, record.id, reason="The guard saw it", at=NOW)
+            flags.release_record(session, who, record.id, reason="It is right", at=NOW)
+    upheld = flags.uphold_record(session, another, record.id, reason="The guard saw it", at=NOW)
     assert upheld.state is ServiceState.CONFIRMED
 
 
@@ -340,12 +340,12 @@ def test_points_are_credited_on_confirmation_held_by_a_flag_and_reversed_when_vo
     credited = points()
     assert credited > 0
 
-    actions.object_to_record(session, cast.wu, record.id, reason="He was at home", at=NOW)
+    flags.object_to_record(session, cast.wu, record.id, reason="He was at home", at=NOW)
     assert points() == 0
-    actions.release_record(session, cast.second, record.id, reason="He was not", at=NOW)
+    flags.release_record(session, cast.second, record.id, reason="He was not", at=NOW)
     assert points() == credited
 
-    actions.dispute_record(session, cast.second, record.id, reason="Nobody saw it", at=NOW)
+    flags.dispute_record(session, cast.second, record.id, reason="Nobody saw it", at=NOW)
     assert points() == 0
     actions.void_record(session, cast.second, record.id, reason="It was another day", at=NOW)
     assert points() == 0

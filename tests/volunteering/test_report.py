@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Role
 from aed.errors import NotAllowed
 from aed.volunteering.records import actions as record_actions
+from aed.volunteering.records import flags
 from aed.volunteering.report.formats import csv_of, lines_of, xlsx_of
 from aed.volunteering.report.queries import ServiceReport, service_report
 from aed.volunteering.rules import hidden_counts
@@ -55,7 +56,7 @@ def report_of_seven(session: Session) -> ServiceReport:
             record_actions.void_record(session, managers[1], record.id, reason="No", at=NOW)
         if number == 1:
             objector = make.person_with_role(session, Role.RESIDENT, estate=estate)
-            record_actions.object_to_record(session, objector, record.id, reason="No", at=NOW)
+            flags.object_to_record(session, objector, record.id, reason="No", at=NOW)
     return service_report(session, ADMINISTRATOR, make.region(session), first=FIRST, last=LAST)
 
 

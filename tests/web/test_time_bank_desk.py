@@ -25,6 +25,7 @@ from aed.volunteering.models import PlatformBatch, PlatformRow, ServiceAppeal, S
 from aed.volunteering.platforms import actions as platform_actions
 from aed.volunteering.platforms.schemas import RowAnswer
 from aed.volunteering.records import actions as service_actions
+from aed.volunteering.records import flags
 from aed.volunteering.rules import RowState, ServiceState
 from aed.web.time_bank_desk.regional_rules import NUMBERS
 from tests import make
@@ -56,9 +57,7 @@ def flagged(session: Session, estate: Estate, by: Viewer) -> ServiceRecord:
     """Return a confirmed record to which a member of the team objects."""
     record = confirmed(session, estate, by)
     objector = make.person_with_role(session, Role.RESIDENT, estate=estate)
-    return service_actions.object_to_record(
-        session, objector, record.id, reason="He was abroad <b>", at=clock.now()
-    )
+    return flags.object_to_record(session, objector, record.id, reason="He was abroad <b>", at=clock.now())
 
 
 def held_order(session: Session, estate: Estate) -> GoodsOrder:

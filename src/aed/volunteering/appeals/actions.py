@@ -17,6 +17,7 @@ from aed.volunteering.appeals import queries
 from aed.volunteering.models import AppealVote, PanelMember, ServiceAppeal, ServiceRecord
 from aed.volunteering.permissions import own_person_id
 from aed.volunteering.records import actions as record_actions
+from aed.volunteering.records import flags
 from aed.volunteering.records import queries as record_queries
 from aed.volunteering.rules import (
     RULES,
@@ -73,7 +74,7 @@ def open_appeal(session: Session, who: Viewer, record_id: int, *, reason: str, a
     made = ServiceAppeal(record_id=found.id, opened_at=at, reason=reason, state=AppealState.OPEN)
     session.add(made)
     session.flush()
-    record_actions.add_event(session, found, ServiceEventKind.APPEALED, at=at, by=who.name)
+    flags.add_event(session, found, ServiceEventKind.APPEALED, at=at, by=who.name)
     return queries.appeal(session, who, made.id)
 
 
@@ -130,7 +131,7 @@ def vote_on_appeal(
 
 def _grant(session: Session, record: ServiceRecord, *, at: datetime) -> None:
     if record.state is not ServiceState.VOID:
-        record_actions.settle(session, record, at=at, by=PANEL)
+        flags.settle(session, record, at=at, by=PANEL)
         return
     record_actions.lock_service_of(session, record.person_id)
     made = record_actions.add_correction(

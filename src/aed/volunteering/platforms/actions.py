@@ -22,7 +22,8 @@ from aed.volunteering.platforms.adapters import Submission
 from aed.volunteering.platforms.mapping import SubmittedRow, imported_rows
 from aed.volunteering.platforms.schemas import BatchIn, HoursIn, HoursOut, RejectedRow, RowAnswer
 from aed.volunteering.records import queries as record_queries
-from aed.volunteering.records.actions import add_event, add_record, lock_service_of
+from aed.volunteering.records.actions import add_record, lock_service_of
+from aed.volunteering.records.flags import add_event
 from aed.volunteering.rules import (
     RULES,
     BatchState,

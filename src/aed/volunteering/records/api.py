@@ -15,7 +15,7 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, OfEstate, cursor_id, next_cursor, set_created
 from aed.volunteering.models import ServiceRecord
 from aed.volunteering.permissions import require_manager, require_signed_in
-from aed.volunteering.records import actions, queries
+from aed.volunteering.records import actions, flags, queries
 from aed.volunteering.records.schemas import (
     PostedOut,
     PostedPage,
@@ -129,7 +129,7 @@ def object_to_service_record(
     session: WriteSession, viewer: ViewerDep, record_id: RecordId, given: ServiceReasonIn
 ) -> None:
     """Object to service that is posted within your team. Its points are held until a manager has looked."""
-    actions.object_to_record(session, viewer, record_id, reason=given.reason, at=clock.now())
+    flags.object_to_record(session, viewer, record_id, reason=given.reason, at=clock.now())
 
 
 @router.post("/service-records/{record_id}/release")
@@ -137,7 +137,7 @@ def release_service_record(
     session: WriteSession, viewer: ViewerDep, record_id: RecordId, given: ServiceReasonIn
 ) -> ServiceOut:
     """Clear the flags of a record. For a manager who neither did, recorded nor confirmed it."""
-    found = actions.release_record(session, viewer, record_id, reason=given.reason, at=clock.now())
+    found = flags.release_record(session, viewer, record_id, reason=given.reason, at=clock.now())
     return _out(session, viewer, found)[0]
 
 
@@ -146,7 +146,7 @@ def dispute_service_record(
     session: WriteSession, viewer: ViewerDep, record_id: RecordId, given: ServiceReasonIn
 ) -> ServiceOut:
     """Dispute a confirmed record. Its points are held until it is upheld or voided. For managers."""
-    found = actions.dispute_record(session, viewer, record_id, reason=given.reason, at=clock.now())
+    found = flags.dispute_record(session, viewer, record_id, reason=given.reason, at=clock.now())
     return _out(session, viewer, found)[0]
 
 
@@ -155,7 +155,7 @@ def uphold_service_record(
     session: WriteSession, viewer: ViewerDep, record_id: RecordId, given: ServiceReasonIn
 ) -> ServiceOut:
     """End a dispute: the record stands. For a manager who neither did, recorded nor confirmed it."""
-    found = actions.uphold_record(session, viewer, record_id, reason=given.reason, at=clock.now())
+    found = flags.uphold_record(session, viewer, record_id, reason=given.reason, at=clock.now())
     return _out(session, viewer, found)[0]
 
 

@@ -27,7 +27,8 @@ from aed.upkeep.rules import ApprovalState
 from aed.volunteering import rules
 from aed.volunteering.models import ServiceRecord, Volunteer
 from aed.volunteering.records import queries
-from aed.volunteering.records.actions import PROGRAM, add_record, confirm_by_program, lock_service_of
+from aed.volunteering.records.actions import add_record, confirm_by_program, lock_service_of
+from aed.volunteering.records.flags import PROGRAM
 from aed.volunteering.rules import CHECK_MINUTES, OF_CALLS, RULES, Period, ServiceSource
 
 MAX_AT_ONCE = 2_000

@@ -28,7 +28,7 @@ from aed.translation import detail_of
 from aed.volunteering.appeals import queries as appeal_queries
 from aed.volunteering.models import ServiceRecord
 from aed.volunteering.permissions import require_manager, require_signed_in
-from aed.volunteering.records import actions
+from aed.volunteering.records import actions, flags
 from aed.volunteering.records import queries as record_queries
 from aed.volunteering.records.schemas import ServiceCorrectionIn, ServiceReasonIn
 from aed.volunteering.rules import OF_CALLS, ServiceState
@@ -54,9 +54,9 @@ class Decision(StrEnum):
 
 
 DECISIONS: Final[Mapping[Decision, Callable[..., ServiceRecord]]] = {
-    Decision.RELEASE: actions.release_record,
-    Decision.DISPUTE: actions.dispute_record,
-    Decision.UPHOLD: actions.uphold_record,
+    Decision.RELEASE: flags.release_record,
+    Decision.DISPUTE: flags.dispute_record,
+    Decision.UPHOLD: flags.uphold_record,
     Decision.VOID: actions.void_record,
 }
 LABELS: Final = {
