@@ -14,7 +14,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from aed import geo
+from aed import mainland_china
 from aed.errors import InvalidInput
 from aed.geo import (
     Datum,
@@ -187,7 +187,7 @@ def test_gcj02_leaves_other_places_untouched(place: str) -> None:
 @example(Position(90.0, 180.0))
 @example(Position(-90.0, -180.0))
 def test_the_cell_grid_agrees_with_the_polygon(here: Position) -> None:
-    area = geo._mainland().area
+    area = mainland_china.mainland_china().area
     point = shapely.Point(here.lon, here.lat)
     assume(shapely.dwithin(area, point, 1e-9) == shapely.contains(area, point))  # not exactly on the boundary
 
@@ -200,8 +200,8 @@ def test_nan_and_infinity_lie_outside_mainland_china() -> None:
 
 
 def test_the_polygon_is_valid_and_small() -> None:
-    assert shapely.is_valid(geo._mainland().area)
-    assert Path(geo.__file__).with_name("mainland_china.json").stat().st_size < 150_000
+    assert shapely.is_valid(mainland_china.mainland_china().area)
+    assert Path(mainland_china.__file__).with_suffix(".json").stat().st_size < 150_000
 
 
 # --- Datums ---
@@ -285,7 +285,7 @@ def test_a_gcj02_pair_outside_survives_the_round_trip_beyond_700_metres_of_the_m
     here = Position(*OUTSIDE[place])
     metres_off = distance_metres(to_wgs84(here.lat, here.lon, Datum.GCJ02), here)
 
-    area, point = geo._mainland().area, shapely.Point(here.lon, here.lat)
+    area, point = mainland_china.mainland_china().area, shapely.Point(here.lon, here.lat)
     assert metres_off == 0 or (metres_off < 700 and shapely.dwithin(area, point, 0.008))
 
 
