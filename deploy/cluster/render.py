@@ -28,12 +28,12 @@ DRAIN_SECONDS: Final = 3
 """Time in which both balancers notice that the API of a host is about to stop: they ask each second."""
 FILES: Final[Mapping[str, Mapping[str, str]]] = {
     "database": {
-        "etc/default/etcd": "etcd.env",
         "etc/patroni/config.yml": "patroni.yml",
         "etc/patroni/create-database.sh": "create-database.sh",
         "etc/pgbackrest.conf": "pgbackrest-database.conf",
         **{f"etc/valkey/valkey-{port}.conf": "valkey.conf" for port in VALKEY_PORTS},
     },
+    "etcd": {"etc/default/etcd": "etcd.env"},
     "application": {
         "etc/haproxy/haproxy.cfg": "haproxy-application.cfg",
         "etc/aed/aed.env": "aed.env",

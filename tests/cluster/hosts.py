@@ -80,7 +80,6 @@ def services_of(host: Host) -> list[Service]:
     match host.role:
         case "database":
             return [
-                Service("etcd", ["/usr/bin/etcd"], environment="etc/default/etcd"),
                 backrest,
                 Service("patroni", ["/usr/bin/patroni", f"{etc}/patroni/config.yml"], user="postgres"),
                 *(
@@ -92,6 +91,8 @@ def services_of(host: Host) -> list[Service]:
                     for port in VALKEY_PORTS
                 ),
             ]
+        case "etcd":
+            return [Service("etcd", ["/usr/bin/etcd"], environment="etc/default/etcd")]
         case "application":
             return [
                 Service("serve", [str(AED), "serve"], environment="etc/aed/aed.env", marks="aed serve"),

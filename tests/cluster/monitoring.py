@@ -50,10 +50,10 @@ def check_monitoring(hosts: Inventory) -> None:
     )
     if checked.returncode:
         raise ClusterError(checked.stdout + checked.stderr)
-    database, balancer = hosts.with_role("database")[0], hosts.with_role("balancer")[0]
+    database, etcd, balancer = (hosts.with_role(role)[0] for role in ("database", "etcd", "balancer"))
     addresses = (
         f"{database.address}:8008",
-        f"{database.address}:2379",
+        f"{etcd.address}:2379",
         f"{balancer.address}:8405",
         web(hosts),
     )

@@ -43,7 +43,7 @@ def up() -> None:
     """
     hosts = inventory()
     passwords = make_hosts(hosts)
-    for role in ("database", "repository", "balancer"):
+    for role in ("etcd", "database", "repository", "balancer"):
         for host in hosts.with_role(role):
             start(host)
     say("waiting for a leader with a synchronous standby")

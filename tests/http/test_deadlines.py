@@ -26,6 +26,7 @@ from tests.waiting import eventually
 from aed.accounts.permissions import TokenRole
 from aed.app import create_app
 from aed.cli.server import bring_up_to_date
+from aed.database.postgres import connect_in_time
 from aed.database.session import open_database, read_session
 from aed.deadlines import answer_within, seconds_left
 from aed.errors import DatabaseUnavailable
@@ -220,6 +221,13 @@ def test_a_server_that_accepts_connections_and_stays_silent_is_answered_503_in_t
             assert_unavailable(client.get(NEAREST))
             assert_unavailable(client.get("/v1/me", headers={"Authorization": "Bearer x"}))
             assert time.monotonic() - started < PATIENCE_SECONDS
+
+
+def test_connecting_ends_at_the_deadline_also_before_the_two_seconds_that_psycopg_takes_at_least() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        options = {"host": "127.0.0.1", "port": silent.getsockname()[1], "connect_timeout": 3600}
+        with answer_within(0.3), pytest.raises(psycopg.OperationalError, match="before the deadline"):
+            connect_in_time(options, max_silence_seconds=3600)
 
 
 def test_work_after_the_response_has_no_deadline() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -22,9 +23,11 @@ from tests.waiting import eventually
 from aed.accounts.permissions import TokenRole
 from aed.app import create_app
 from aed.cli.server import bring_up_to_date
+from aed.database.failover import FailoverWatch
 from aed.database.session import open_database
 from aed.database.standby_requests import LAG_HEADER
-from aed.database.standbys import Server, ServerState, ServerStates
+from aed.database.standbys import Server, ServerState, ServerStates, StandbyReads
+from aed.deadlines import answer_within
 from aed.errors import InvalidInput
 from aed.registry.devices.models import Device
 from aed.settings import Settings
@@ -240,6 +243,23 @@ def test_the_standby_answers_on_without_a_primary(
         finally:
             primary.start()
     assert eventually(lambda: 0 <= (lag(client) or 0) < MAX_LAG_SECONDS)
+
+
+def test_a_read_tries_the_standby_when_the_primary_accepts_no_connection(standby: PostgresServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = Settings(
+            database_url=f"postgresql+psycopg://aed:x@127.0.0.1:{silent.getsockname()[1]}/aed",
+            database_read_url=standby.url,
+        )
+        database = open_database(settings)
+        reads = StandbyReads(settings, database, FailoverWatch(settings))  # nothing is known of either
+        assert reads.server() is Server.PRIMARY
+
+        with answer_within(60), reads.engine.connect() as connection:
+            assert connection.scalar(select(func.pg_is_in_recovery()))
+        assert reads.server() is Server.STANDBY, "the next read begins there"
+        reads.close()
+        database.close()
 
 
 def test_a_deposed_primary_does_not_answer(client: TestClient, standby: PostgresServer, key: Key) -> None:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import psycopg
 from psycopg import IsolationLevel
-from psycopg.abc import PQGen
+from psycopg.abc import PQGen, PQGenConn
 from psycopg.errors import OperationalError, _WaitTimeout
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Dialect, ExceptionContext
@@ -35,8 +35,6 @@ NETWORK_DEFAULTS: Final[Mapping[str, str | int]] = {
 }
 """A lost host is noticed after 5 s while data is under way, 11 s on an idle connection. The URL may say
 otherwise."""
-MIN_CONNECT_SECONDS: Final = 2
-"""psycopg takes no shorter connect timeout."""
 _READ_ONLY: Final = "25006"
 _SETTINGS_OF_SESSION: Final = "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)"
 
@@ -47,6 +45,19 @@ class BoundedConnection(psycopg.Connection[Any]):
     max_silence_seconds: float = 6.0
     max_repeatable_seconds: float = inf
     """The same for a read that another server can answer, too."""
+
+    @classmethod
+    def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:
+        """Connect, or give up at the deadline: psycopg takes no connect timeout of less than two seconds."""
+        connecting = super()._connect_gen(conninfo)
+        try:
+            wanted = next(connecting)
+            while seconds_left() != 0:
+                wanted = connecting.send((yield wanted))
+        except StopIteration as connected:
+            opened: Self = connected.value
+            return opened
+        raise OperationalError("the server did not accept a connection before the deadline")
 
     def wait[R](self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
         """Wait until the deadline of `aed.deadlines`, and at most `max_silence_seconds`."""
@@ -94,11 +105,6 @@ def bound_waits(engine: Engine, *, max_silence_seconds: float) -> None:
 
 def connect_in_time(options: Mapping[str, Any], *, max_silence_seconds: float) -> BoundedConnection:
     """Open a connection with the options of libpq. Raises OperationalError, at the deadline at the latest."""
-    left = seconds_left()
-    if left is not None:
-        if left < MIN_CONNECT_SECONDS:
-            raise OperationalError("no time is left to connect")
-        options = {**options, "connect_timeout": int(min(left, int(options["connect_timeout"])))}
     connection = BoundedConnection.connect(**options)
     connection.max_silence_seconds = max_silence_seconds
     return connection

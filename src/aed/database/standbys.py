@@ -50,11 +50,11 @@ limit, so that a dead primary is known before the standby's data becomes too old
 CHECK_SECONDS: Final = 0.5
 """Time within which a server says where it stands."""
 REPEATABLE_SECONDS: Final = 0.6
-"""Time that a lookup gives a standby before it is repeated elsewhere."""
-MAX_CONNECT_SECONDS: Final = 2
-"""Time to connect to a standby, so that time is left to connect to the primary; psycopg takes no less."""
+"""Time that a lookup gives a server before it is repeated elsewhere."""
+CONNECT_SECONDS: Final = (0.6, 2.0)
+"""Time to open a connection: each server is tried with the shorter one before any with the longer one."""
 WATCH_SECONDS: Final = 2.5
-"""Deadline of one look at a server; opening a connection needs 2 s of it."""
+"""Deadline of one look at a server."""
 
 _STATE: Final = """
     SELECT timeline, CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END,
@@ -202,7 +202,7 @@ class StandbyReads:
         self._max_silence_seconds = max_silence_seconds(settings)
         self._options = {
             Server.PRIMARY: connect_options(primary.engine.url, settings),
-            Server.STANDBY: {**connect_options(url, settings), "connect_timeout": MAX_CONNECT_SECONDS},
+            Server.STANDBY: connect_options(url, settings),
         }
         self._failover = failover
         self._states = ServerStates()
@@ -286,27 +286,38 @@ class StandbyReads:
         event.listen(engine, "invalidate", self._note_lost)
 
     def _open(self, _dialect: Dialect, entry: ConnectionPoolEntry, _arguments: Any, _options: Any) -> Any:
-        """Connect to the server that answers reads; to the other one if that fails."""
+        """Connect to the server that answers reads; to the other one if that fails or takes long."""
         import psycopg  # SQLite does not need the driver
 
-        server = self.server()
-        while True:
-            try:
-                connection = self._connect(server)
-                state = _state_of(connection)
-                if self._may_answer(server, state):
-                    break
-                connection.close()
-                raise psycopg.OperationalError(f"the {server} is another server now, or its data is too old")
-            except psycopg.Error:
-                self._note(server, None)
-                if self.server() is server:
-                    raise
-                server = self.server()
-        if server is Server.STANDBY:
+        first = self.server()
+        others = [each for each in Server if each is not first]
+        failures: list[psycopg.Error] = []
+        for seconds in CONNECT_SECONDS:
+            for server in (first, *others):
+                try:
+                    connection, state = self._connect_within(seconds, server)
+                except psycopg.Error as error:
+                    failures.append(error)
+                    self._note(server, None)
+                else:
+                    self._note(server, state)
+                    entry.info.update(server=server, state=state)
+                    return connection
+        raise failures[-1]
+
+    def _connect_within(self, seconds: float, server: Server) -> tuple[Any, ServerState]:
+        """Return a connection and its server's state. Raises psycopg.Error, also if it may not answer."""
+        import psycopg  # SQLite does not need the driver
+
+        left = seconds_left()
+        with answer_within(seconds if left is None else min(left, seconds)):
+            connection = self._connect(server)
             connection.max_repeatable_seconds = REPEATABLE_SECONDS
-        entry.info.update(server=server, state=state)
-        return connection
+            state = _state_of(connection)
+        if self._may_answer(server, state):
+            return connection, state
+        connection.close()
+        raise psycopg.OperationalError(f"the {server} is another server now, or its data is too old")
 
     def _check(
         self, connection: DBAPIConnection, entry: ConnectionPoolEntry, _lent: PoolProxiedConnection
@@ -316,13 +327,16 @@ class StandbyReads:
 
         server, state, now = entry.info["server"], entry.info["state"], time.monotonic()
         if now - state.at > HEARTBEAT_SECONDS or not self._may_answer(server, state):
+            if self.server() is not server:
+                raise DisconnectionError  # without asking: a server that was lost would not answer
             try:
                 state = entry.info["state"] = _state_of(connection)
             except psycopg.Error as error:
                 self._note(server, None)
                 raise DisconnectionError from error
+            self._note(server, state)
             is_trusted = server is Server.STANDBY or self.is_primary_confirmed()
-            if self.server() is not server or not is_trusted or not self._may_answer(server, state):
+            if not is_trusted or not self._may_answer(server, state):
                 raise DisconnectionError
         lag = _lag_of_request.get()
         if server is Server.STANDBY and lag is not None:
