@@ -47,12 +47,19 @@ HEARTBEAT_SECONDS: Final = 0.5
 CONFIRMED_SECONDS: Final = 2.0
 """Time without a heartbeat after which a server no longer counts as reachable. It is shorter than every lag
 limit, so that a dead primary is known before the standby's data becomes too old."""
+HEARD_SECONDS: Final = 1.0
+"""Time since a server's last word after which a new connection to it is doubted."""
 CHECK_SECONDS: Final = 0.5
 """Time within which a server says where it stands."""
-REPEATABLE_SECONDS: Final = 0.6
-"""Time that a lookup gives a server before it is repeated elsewhere."""
-CONNECT_SECONDS: Final = (0.6, 2.0)
-"""Time to open a connection: each server is tried with the shorter one before any with the longer one."""
+REPEATABLE_SECONDS: Final = 0.8
+"""Time that a lookup gives a standby before it is repeated elsewhere."""
+CONNECT_SECONDS: Final = 2.0
+"""Time to open a connection to a server."""
+DOUBTED_SECONDS: Final = 0.6
+"""The same for a server that is doubted: the other one is tried before this one gets more time."""
+KEPT_SECONDS: Final = 10.0
+"""Time for which a connection to the primary is used, also when a standby could answer again. After a
+failover all processes are busy with opening connections: to open each of them twice would delay lookups."""
 WATCH_SECONDS: Final = 2.5
 """Deadline of one look at a server."""
 
@@ -131,6 +138,11 @@ class ServerStates:
             and self.primary.lag_at(now) <= CONFIRMED_SECONDS
             and self.is_of_primary(self.primary)
         )
+
+    def is_heard_from(self, server: Server, now: float) -> bool:
+        """True if the server has said within the last second where it stands."""
+        state = self.primary if server is Server.PRIMARY else self.standby
+        return state is not None and now - state.at <= HEARD_SECONDS
 
     def is_of_primary(self, state: ServerState) -> bool:
         """True for the state of a primary that was not deposed."""
@@ -292,8 +304,10 @@ class StandbyReads:
         first = self.server()
         others = [each for each in Server if each is not first]
         failures: list[psycopg.Error] = []
-        for seconds in CONNECT_SECONDS:
+        for is_last_time in (False, True):
             for server in (first, *others):
+                is_known = self._states.is_heard_from(server, time.monotonic())
+                seconds = CONNECT_SECONDS if is_known or is_last_time else DOUBTED_SECONDS
                 try:
                     connection, state = self._connect_within(seconds, server)
                 except psycopg.Error as error:
@@ -301,7 +315,7 @@ class StandbyReads:
                     self._note(server, None)
                 else:
                     self._note(server, state)
-                    entry.info.update(server=server, state=state)
+                    entry.info.update(server=server, state=state, opened_at=state.at)
                     return connection
         raise failures[-1]
 
@@ -312,7 +326,8 @@ class StandbyReads:
         left = seconds_left()
         with answer_within(seconds if left is None else min(left, seconds)):
             connection = self._connect(server)
-            connection.max_repeatable_seconds = REPEATABLE_SECONDS
+            if server is Server.STANDBY:
+                connection.max_repeatable_seconds = REPEATABLE_SECONDS
             state = _state_of(connection)
         if self._may_answer(server, state):
             return connection, state
@@ -327,7 +342,7 @@ class StandbyReads:
 
         server, state, now = entry.info["server"], entry.info["state"], time.monotonic()
         if now - state.at > HEARTBEAT_SECONDS or not self._may_answer(server, state):
-            if self.server() is not server:
+            if not self._is_wanted(server, opened_at=entry.info["opened_at"]):
                 raise DisconnectionError  # without asking: a server that was lost would not answer
             try:
                 state = entry.info["state"] = _state_of(connection)
@@ -341,6 +356,13 @@ class StandbyReads:
         lag = _lag_of_request.get()
         if server is Server.STANDBY and lag is not None:
             lag.seconds = max(lag.seconds or 0.0, state.lag_at(time.monotonic()))
+
+    def _is_wanted(self, server: Server, *, opened_at: float) -> bool:
+        """True for a connection to the server that answers reads, and to the primary for a while."""
+        if self.server() is server:
+            return True
+        is_kept = server is Server.PRIMARY and time.monotonic() - opened_at < KEPT_SECONDS
+        return is_kept and self.is_primary_confirmed()
 
     def _may_answer(self, server: Server, state: ServerState) -> bool:
         states, now = self._states.noting(server, state), time.monotonic()
