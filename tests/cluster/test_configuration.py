@@ -65,6 +65,17 @@ def test_a_commit_needs_a_standby_and_a_lost_leader_is_replaced_within_25_second
     assert cluster["ttl"] >= cluster["loop_wait"] + 2 * cluster["retry_timeout"]  # as Patroni requires
 
 
+def test_a_lost_host_cannot_take_the_leaders_of_etcd_and_of_postgresql() -> None:
+    inventory = read_inventory()
+    files = render(inventory, PASSWORDS)
+
+    assert [name for name, texts in files.items() if "etc/default/etcd" in texts] == [
+        host.name for host in inventory.with_role("etcd")
+    ]
+    hosts = yaml.safe_load(files["db1"]["etc/patroni/config.yml"])["etcd3"]["hosts"]
+    assert hosts == [f"{host.address}:2379" for host in inventory.with_role("etcd")]
+
+
 def test_the_shared_patroni_configuration_has_no_path_of_one_host() -> None:
     inventory = read_inventory()
     patroni = yaml.safe_load(render(inventory, PASSWORDS)["db1"]["etc/patroni/config.yml"])
