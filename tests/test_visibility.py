@@ -154,6 +154,9 @@ OPEN_TO_ALL = {
     "replication_heartbeat",  # a moment; read by connections only
     "sharing_rules",  # numbers; shown without who set them
     "time_bank_rules",
+    "imported_estates",  # numbers in two cells; read by the command line only
+    "imported_rows",
+    "moved_devices",  # where a label leads, for whoever scans it
     "goods",
     "goods_photos",
     "sponsors",

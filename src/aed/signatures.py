@@ -1,4 +1,4 @@
-"""Signed short texts (JWS with Ed25519), and the keys that sign them.
+"""Signed short texts (JWS with Ed25519), contents encrypted for other installations, and the keys.
 
 The keys are a JWK set: the first one signs, all of them verify. `add_key` puts a new key first, so that
 texts signed with older keys stay valid.
@@ -19,7 +19,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from joserfc import jws
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from joserfc import jwe, jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
@@ -29,6 +32,7 @@ from aed.settings import Settings
 ALGORITHM: Final = "Ed25519"
 MAX_TOKEN_LENGTH: Final = 1_000
 """Longest accepted token, in characters."""
+MAX_ENCRYPTED_BYTES: Final = 200_000_000
 _ID_LENGTH: Final = 12
 """72 bits of the key's thumbprint (RFC 7638): enough to tell keys apart, and short, for a smaller QR code."""
 
@@ -42,6 +46,8 @@ class TokenPurpose(StrEnum):
     CELL_TABLE = "aed-cell-table"
     CELL_REQUEST = "aed-cell-request"
     CELL_ANSWER = "aed-cell-answer"
+    CELL_ESTATE = "aed-cell-estate"
+    CELL_RECEIPT = "aed-cell-receipt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +111,71 @@ def keys_of_others(public_keys: Sequence[str]) -> SigningKeys:
     return SigningKeys(tuple(_public_key(each) for each in public_keys))
 
 
-def _public_key(text: str) -> OKPKey:
+def _public_key(text: str, curve: str = ALGORITHM) -> OKPKey:
     try:
         if not re.fullmatch(r"[A-Za-z0-9_-]{43}", text) or len(base64.urlsafe_b64decode(text + "=")) != 32:
             raise ValueError(text)
-        given: dict[str, str | list[str]] = {"kty": "OKP", "crv": ALGORITHM, "x": text}
+        given: dict[str, str | list[str]] = {"kty": "OKP", "crv": curve, "x": text}
         key = OKPKey.import_key(given)
         return OKPKey.import_key({**given, "kid": key.thumbprint()[:_ID_LENGTH]})
     except JoseError as error:
         raise ValueError(text) from error
+
+
+# --- encryption for other installations -----------------------------------------------------------------
+
+
+def encryption_key_texts(keys: SigningKeys) -> tuple[str, ...]:
+    """Return the public keys with which others encrypt for this installation, that of the first key first."""
+    return tuple(str(each.as_dict(private=False)["x"]) for each in _decryption_keys(keys))
+
+
+def encryption_key_of(text: str) -> OKPKey:
+    """Return the key of such a text, which encrypts and cannot decrypt. Raises ValueError for other texts."""
+    return _public_key(text, _CURVE)
+
+
+def encrypt(key: OKPKey, content: bytes) -> str:
+    """Encrypt for the installation that has the private key (JWE: ECDH-ES with X25519, AES-256-GCM)."""
+    header = {"alg": _ENCRYPTION[0], "enc": _ENCRYPTION[1], "kid": str(key.kid)}
+    return jwe.encrypt_compact(header, content, key, registry=_large_contents())
+
+
+def decrypt(keys: SigningKeys, text: str) -> bytes | None:
+    """Return the content that was encrypted for one of the keys; None for anything else."""
+    mine = _decryption_keys(keys)
+    try:
+        return jwe.decrypt_compact(text, KeySet(list(mine)), registry=_large_contents()).plaintext
+    except (JoseError, ValueError):
+        return None
+
+
+_CURVE: Final = "X25519"
+_ENCRYPTION: Final = ("ECDH-ES", "A256GCM")
+
+
+def _large_contents() -> jwe.JWERegistry:
+    registry = jwe.JWERegistry(algorithms=list(_ENCRYPTION))
+    registry.max_ciphertext_length = MAX_ENCRYPTED_BYTES
+    return registry
+
+
+def _decryption_keys(keys: SigningKeys) -> tuple[OKPKey, ...]:
+    """Return the private keys that decrypt, each derived from a signing key, so that one file has both."""
+    return tuple(_decryption_key(str(each.as_dict(private=True)["d"])) for each in keys.keys)
+
+
+def _decryption_key(signing_key: str) -> OKPKey:
+    secret = base64.urlsafe_b64decode(signing_key + "=")
+    derived = HKDF(SHA256(), 32, salt=None, info=b"aed encryption between cells").derive(secret)
+    public = X25519PrivateKey.from_private_bytes(derived).public_key().public_bytes_raw()
+    given: dict[str, str | list[str]] = {"kty": "OKP", "crv": _CURVE, "x": _text(public), "d": _text(derived)}
+    key = OKPKey.import_key(given)
+    return OKPKey.import_key({**given, "kid": key.thumbprint()[:_ID_LENGTH]})
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 # --- storage of the keys --------------------------------------------------------------------------------

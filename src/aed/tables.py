@@ -36,6 +36,7 @@ import aed.timebank.goods.models
 import aed.timebank.models
 import aed.timebank.services.models
 import aed.training.models
+import aed.transfers.models
 import aed.upkeep.models
 import aed.upkeep.reminders.models
 import aed.upkeep.rounds.models

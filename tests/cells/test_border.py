@@ -43,7 +43,7 @@ CENTRE = Position(SOUTH_WEST.lat + 0.0108, SOUTH_WEST.lon + 0.0125)
 BORDER = CENTRE.lon
 RADIUS = 2_500.0
 """AED_SEARCH_RADIUS_METRES of all three, so that some places have fewer devices than were asked for."""
-QUESTIONS = 40
+QUESTIONS = 20
 _numbers = count(1)
 
 
@@ -140,7 +140,9 @@ def fill(urls: list[str]) -> None:
     with ExitStack() as stack:
         sessions = []
         for url in urls:
-            database = open_database(Settings(database_url=url, statement_timeout_ms=600_000))
+            database = open_database(
+                Settings(database_url=url, statement_timeout_ms=600_000, lock_timeout_ms=600_000)
+            )
             stack.callback(database.close)
             sessions.append(stack.enter_context(database.write_sessions()))
         west, east, union = sessions

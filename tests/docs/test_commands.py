@@ -24,7 +24,7 @@ NOT_RUN = {
     "docs/run/accounts.md": 1,
     "docs/run/estate.md": 3,
     "docs/run/index.md": 1,
-    "docs/run/provinces.md": 1,
+    "docs/run/provinces.md": 2,
     "docs/run/upgrades.md": 2,
     "docs/run/web-server.md": 2,
     "docs/use/training-rosters.md": 2,

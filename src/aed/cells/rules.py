@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import orjson
 import shapely
+from joserfc.jwk import OKPKey
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shapely.errors import ShapelyError
@@ -26,7 +27,7 @@ from shapely.geometry.base import BaseGeometry
 
 from aed.errors import InvalidInput
 from aed.geo import METRES_PER_DEGREE, Position
-from aed.signatures import SigningKeys, keys_of_others
+from aed.signatures import SigningKeys, encryption_key_of, keys_of_others
 
 BORDER_METRES: Final = 200.0
 """Outlines are drawn with this accuracy: a device may stand as far outside, and two outlines overlap as
@@ -51,6 +52,8 @@ class CellProperties(Strict):
     address: str = Field(max_length=300)
     regions: list[Annotated[str, Field(min_length=1, max_length=50)]] = Field(min_length=1)
     public_keys: list[str] = Field(min_length=1, max_length=5)
+    encryption_key: str | None = None
+    """What others encrypt for it; needed to move an estate to this cell."""
 
 
 class CellFeature(Strict):
@@ -82,6 +85,8 @@ class Cell:
     public_keys: tuple[str, ...]
     keys: SigningKeys
     """The same as objects, which verify."""
+    encryption_key: OKPKey | None
+    """With which others encrypt for it (X25519)."""
     outline: BaseGeometry
     """Degrees of longitude and latitude."""
 
@@ -211,6 +216,18 @@ def _cell(feature: CellFeature) -> Cell | list[InvalidInput]:
                 cell=given.code,
             )
         )
+    encryption_key = None
+    try:
+        encryption_key = encryption_key_of(given.encryption_key) if given.encryption_key is not None else None
+    except ValueError:
+        problems.append(
+            InvalidInput(
+                "Cell {cell}: the encryption key must have 43 characters, as `aed cells key --encryption` "
+                "prints it there.",
+                field="encryption_key",
+                cell=given.code,
+            )
+        )
     outline = _outline(feature.geometry)
     if outline is None:
         problems.append(
@@ -231,6 +248,7 @@ def _cell(feature: CellFeature) -> Cell | list[InvalidInput]:
         regions=tuple(given.regions),
         public_keys=tuple(given.public_keys),
         keys=keys,
+        encryption_key=encryption_key,
         outline=outline,
     )
 

@@ -84,7 +84,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "people": ("people.people", "Manage people and their accounts; export and erase personal data."),
     "roles": ("people.roles", "Grant, revoke and list roles."),
     "regions": ("regions.regions", "Manage provinces and cities."),
-    "cells": ("cells.cells", "Check and sign the table of installations that form one network."),
+    "cells": ("cells.cells", "Check and sign the table of cells; move an estate to another cell."),
     "estates": ("estates.estates_group", "Manage estates."),
     "gates": ("estates.gates_group", "Manage the gates of estates."),
     "devices": ("devices.devices_group", "Manage devices."),

@@ -354,7 +354,7 @@ def create_policy(session: Session, who: Viewer, new: PolicyIn, *, at: datetime)
     _require_policy_editor_of(session, who, new.estate_id)
     policy = Policy(
         **new.model_dump(),
-        scope=_scope(new.estate_id, new.maker, new.model),
+        scope=scope_key(new.estate_id, new.maker, new.model),
         state=PolicyState.IN_FORCE,
     )
     session.add(policy)
@@ -403,6 +403,6 @@ def _require_policy_editor_of(session: Session, who: Viewer, estate_id: int | No
     require_policy_editor(who, estate_id, region_id)
 
 
-def _scope(estate_id: int | None, maker: str | None, model: str | None) -> str:
+def scope_key(estate_id: int | None, maker: str | None, model: str | None) -> str:
     """Return the estate, maker and model as one case-insensitive key, for `Policy.scope`."""
     return "|".join((str(estate_id or ""), (maker or "").casefold(), (model or "").casefold()))
