@@ -19,7 +19,7 @@ from aed.database.boxes import index_table, inside_box, window_around
 from aed.database.geometry import latitude, longitude, point
 from aed.database.session import Database
 from aed.errors import InvalidInput
-from aed.geo import Datum, Position
+from aed.geo import Datum, Position, mercator_degrees
 from aed.lookup.answer import answer_lookup
 from aed.lookup.question import LookupQuestion
 from aed.registry import nearby as nearby_queries
@@ -329,6 +329,24 @@ def test_the_index_of_public_devices_is_looked_at_first_whatever_is_known_of_the
     session.execute(text("ANALYZE sqlite_schema"))
     session.commit()
     assert first_step().startswith(f"SCAN {PUBLIC_NEAREST} VIRTUAL TABLE")
+
+
+@pytest.mark.parametrize("database_url", ["postgis"], indirect=True)
+def test_the_nearest_devices_out_of_service_are_read_from_the_index_without_sorting_all(
+    session: Session, database: Database
+) -> None:
+    """With a wrong estimate of the public ones, PostgreSQL would sort every device out of service."""
+    register(session, clustered(2_000))
+    reason = {"state": DeviceState.OUT_OF_SERVICE, "out_of_service_reason": "Recalled"}
+    session.execute(update(Device).where(Device.id % 7 == 0).values(reason))
+    session.execute(text("ANALYZE devices"))
+    asked = nearby_queries.nearest_out_of_service(database.engine.dialect, ANYONE)
+    x, y = mercator_degrees(PATIENT)
+    sql = asked.sql.replace("nearest_limit", "8")
+    steps = session.connection().exec_driver_sql(f"EXPLAIN {sql}", {"nearest_x": x, "nearest_y": y}).all()
+    plan = "\n".join(str(step[0]) for step in steps)
+    assert f"Index Scan using {nearby_queries.OUT_OF_SERVICE_NEAREST}" in plan
+    assert "Sort" not in plan
 
 
 # --- a box ----------------------------------------------------------------------------------------------

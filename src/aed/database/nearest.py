@@ -55,8 +55,10 @@ _CELLS_PER_DEGREE: Final = 100
 _MORE_THAN_NEARBY: Final = 1.12
 """Factor on the radius of earlier searches in the same cell, so that few searches need a second ring."""
 _MAX_CELLS: Final = 20_000
-_COUNTS: Final = sorted(2**power * part // 4 for power in range(3, 13) for part in (4, 5, 6, 7))
-"""Numbers of rows to request: 8, 10, 12, 14, 16, 20 …; few, since each is a separate prepared statement."""
+_COUNTS: Final = sorted(2**power * part // 2 for power in range(3, 13) for part in (2, 3))
+"""Numbers of rows to request: 8, 12, 16, 24, 32, 48 …; few, since each is a separate prepared statement.
+
+PostgreSQL plans it anew for its first ten uses on each connection; that takes longer than to run it."""
 
 
 @dataclass(frozen=True)

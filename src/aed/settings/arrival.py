@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -39,7 +40,7 @@ class UnknownHours(BaseModel):
         found: ByHour = getattr(self, place)
         return found
 
-    @property
+    @cached_property
     def best(self) -> float:
         """Return the highest of all probabilities."""
         return max(max(self.of(name)) for name in type(self).model_fields)

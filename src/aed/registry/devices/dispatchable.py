@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
     Select,
-    String,
     and_,
     case,
-    cast,
     column,
     func,
     or_,
@@ -24,8 +23,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
 from aed.accounts.permissions import Audience, Viewer
-from aed.accounts.visibility import visible_to
-from aed.database.compiled import inline_ints, inline_text
+from aed.accounts.visibility import has_audience, visible_to
+from aed.database.compiled import inline_ints
 from aed.registry.devices.models import Device
 from aed.registry.estates.models import Estate
 from aed.registry.estates.rules import EstateState
@@ -72,22 +71,19 @@ def dispatchable_to(place: PatientPlace, *, outside_sharing_hours: bool = False)
 
     visibility: for the plan; responders are only shown the device that they are to fetch.
     """
-    audience: Any = Device.audience
-    if outside_sharing_hours:
-        audience = func.coalesce(Device.audience_outside_hours, cast(Device.audience, String))
-    shared = [inline_text(step) for step in (Audience.DISPATCH, Audience.PUBLIC)]
+    has = partial(has_audience, Device, outside_sharing_hours=outside_sharing_hours)
     opened = select(Estate.id).where(Estate.emergency_override.is_(true()))
     allowed: list[ColumnElement[bool]] = [
         Device.estate_id.is_(None),
-        audience.in_(shared),
+        has([Audience.DISPATCH, Audience.PUBLIC]),
         Device.emergency_override.is_(true()),
         Device.estate_id.in_(opened),
     ]
     if place.estate_id is not None:
         allowed.append(Device.estate_id.in_(inline_ints([place.estate_id])))
     if place.neighbour_ids:
-        with_neighbours = audience == inline_text(Audience.NEIGHBOURS)
-        allowed.append(and_(with_neighbours, Device.estate_id.in_(inline_ints(place.neighbour_ids))))
+        theirs = Device.estate_id.in_(inline_ints(place.neighbour_ids))
+        allowed.append(and_(has([Audience.NEIGHBOURS]), theirs))
     return or_(*allowed)
 
 
