@@ -17,12 +17,10 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
 
-from aed.cli import COMMANDS
-
-_processes: Final = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(
-    ["aed.app", *{f"aed.cli.{place.rpartition('.')[0]}" for place, _ in COMMANDS.values()}]
-)
+PRELOADED: Final = "tests.preloaded"
+FORKING: Final = multiprocessing.get_context("forkserver")
+"""Forks processes for all tests of a worker from one: multiprocessing has one list of what it imports."""
+FORKING.set_forkserver_preload([PRELOADED])
 
 
 class Forked:
@@ -73,7 +71,7 @@ def start(
     `prepare` is called in the process before the command. It is pickled: give a function of a module, or
     `functools.partial` of one.
     """
-    process = _processes.Process(
+    process = FORKING.Process(
         target=_run, args=(list(arguments), cwd, dict(env), output, errors or output, prepare), daemon=True
     )
     process.start()
@@ -109,6 +107,7 @@ def _run(
 ) -> None:
     from aed.cli import main
 
+    assert PRELOADED in sys.modules, "it failed to be imported, which multiprocessing does not say"
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -353,7 +353,7 @@ def test_a_database_server_that_stops_is_answered_503_and_is_used_again_once_it_
             make.device(session)
             key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)
         database.close()
-        with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        with TestClient(app_on(settings), raise_server_exceptions=False) as client:
             assert len(client.get(NEAREST).json()["devices"]) == 1
             assert client.get("/v1/devices", headers=key).status_code == 200
 
@@ -386,7 +386,7 @@ def test_an_unreachable_database_server_is_answered_503(tmp_path: Path) -> None:
         walking_network=tmp_path / "none",
         access_log=False,
     )
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(app_on(settings), raise_server_exceptions=False) as client:
         down_everywhere(client, {"Authorization": "Bearer x"})
 
 
@@ -433,7 +433,7 @@ def test_when_every_connection_is_busy_the_answer_is_503(
         threads=1,
         lock_timeout_ms=200,
     )
-    application = create_app(settings)
+    application = app_on(settings)
     with TestClient(application, raise_server_exceptions=False) as client, contextlib.ExitStack() as held:
         for _ in range(5):  # one of the pool, and four more
             held.enter_context(application.state.database.engine.connect())
@@ -470,7 +470,7 @@ def on_sqlite(path: Path) -> TestClient:
     settings = Settings(
         database_url=f"sqlite:///{path}", walking_network=path / "none", access_log=False, lock_timeout_ms=200
     )
-    return TestClient(create_app(settings), raise_server_exceptions=False)
+    return TestClient(app_on(settings), raise_server_exceptions=False)
 
 
 def test_a_missing_database_file_is_answered_503_with_advice(tmp_path: Path) -> None:

@@ -278,12 +278,10 @@ def body_limits() -> dict[str, int]:
 
 
 def test_every_path_with_a_larger_body_limit_is_listed_in_the_tests() -> None:
-    from aed.app import create_app
     from aed.http.bodies import BodyLimits
-    from aed.settings import Settings
+    from tests.apps import ready_app
 
-    app = create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none"))
-    (limits,) = (each.kwargs["limits"] for each in app.user_middleware if "limits" in each.kwargs)
+    (limits,) = (each.kwargs["limits"] for each in ready_app().user_middleware if "limits" in each.kwargs)
     assert isinstance(limits, BodyLimits)
     files = {path: limit.bytes for path, limit in limits.files.items()}
 
@@ -627,10 +625,9 @@ def test_no_nginx_log_holds_a_patient_position(front: Front) -> None:
 
 def secret_paths() -> list[str]:
     """Return the path of every route with a text parameter, filled with a secret, and some unknown paths."""
-    from aed.app import create_app
-    from aed.settings import Settings
+    from tests.apps import ready_app
 
-    app = create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none"))
+    app = ready_app()
     paths = []
     for path, item in app.openapi()["paths"].items():
         parameters = [each for one in item.values() for each in one.get("parameters", [])]

@@ -16,11 +16,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import make_url
 
 from aed.accounts.permissions import TokenRole
-from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.database.session import open_database, transaction
 from aed.settings import Settings
 from tests import make
+from tests.apps import app_on
 from tests.http.test_deadlines import DEVICE, NEAREST, assert_unavailable, settings_for
 from tests.throwaway_postgres import Server, free_port, throwaway_server
 from tests.waiting import eventually
@@ -103,7 +103,7 @@ def test_limits_that_the_pooler_drops_are_refused_and_those_of_the_role_serve(se
     direct.close()
     with pgbouncer(server) as url:
         settings = settings_for(url, answer_seconds=120)
-        with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        with TestClient(app_on(settings), raise_server_exceptions=False) as client:
             detail = assert_unavailable(client.get("/readyz"))
             assert "statement_timeout" in detail
             assert "ALTER ROLE CURRENT_USER SET lock_timeout" in detail
@@ -111,12 +111,12 @@ def test_limits_that_the_pooler_drops_are_refused_and_those_of_the_role_serve(se
     limit_role(server, settings)
     with pgbouncer(server) as url:
         settings = settings_for(url, answer_seconds=120)
-        with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        with TestClient(app_on(settings), raise_server_exceptions=False) as client:
             assert client.get("/readyz").status_code == 200
             for _ in range(10):  # more often than psycopg's threshold for preparing a statement
                 assert client.get(NEAREST).status_code == 200
                 assert client.post("/v1/devices", json=DEVICE, headers=key).status_code == 201
-        with TestClient(create_app(settings_for(url)), raise_server_exceptions=False) as client:
+        with TestClient(app_on(settings_for(url)), raise_server_exceptions=False) as client:
             assert eventually(lambda: client.get(NEAREST).status_code == 200)
             with server.frozen():
                 assert_unavailable(client.get(NEAREST))

@@ -23,7 +23,6 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.app import create_app
 from aed.database import dependencies
 from aed.database import session as db
 from aed.database.dependencies import database_of
@@ -35,7 +34,7 @@ from aed.settings.messages import WebPush
 from tests import make
 from tests.accounts import everyone
 from tests.accounts.everyone import PASSWORD, PHONE, Everyone
-from tests.apps import served_document
+from tests.apps import app_on, overriding, served_document
 from tests.make import PATIENT
 from tests.throwaway_postgres import copy_database, drop_database
 
@@ -335,9 +334,10 @@ def asking(
     with database.write_sessions.begin() as session:
         made = everyone.build(session)
     database.close()
-    app = create_app(settings)
-    app.dependency_overrides[dependencies._writing] = rolled_back
-    with TestClient(app, base_url="https://testserver", raise_server_exceptions=False) as client:
+    with (
+        overriding(dependencies._writing, rolled_back),
+        TestClient(app_on(settings), base_url="https://testserver", raise_server_exceptions=False) as client,
+    ):
         yield client, made
     if request.param == "postgis":
         drop_database(url)

@@ -19,12 +19,12 @@ import uvicorn
 from fastapi.testclient import TestClient
 from sqlalchemy import make_url, text
 from tests import make
+from tests.apps import app_on
 from tests.make import PATIENT
 from tests.throwaway_postgres import Server, throwaway_server
 from tests.waiting import eventually
 
 from aed.accounts.permissions import TokenRole
-from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.database.postgres import connect_in_time
 from aed.database.session import open_database, read_session
@@ -78,7 +78,7 @@ def key(server: Server) -> Key:
 
 @pytest.fixture
 def client(server: Server) -> Iterator[TestClient]:
-    with TestClient(create_app(settings_for(server.url)), raise_server_exceptions=False) as client:
+    with TestClient(app_on(settings_for(server.url)), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -180,7 +180,7 @@ def test_a_commit_that_waits_is_answered_503_and_a_repetition_with_the_key_count
 def test_a_server_that_became_read_only_is_answered_503_and_its_connections_are_dropped(
     server: Server, key: Key
 ) -> None:
-    app = create_app(settings_for(server.url))
+    app = app_on(settings_for(server.url))
     with TestClient(app, raise_server_exceptions=False) as client:
         assert given(lambda: client.post("/v1/devices", json=DEVICE, headers=key)).status_code == 201
         with read_session(app.state.database) as session:
@@ -216,7 +216,7 @@ def test_errors_that_pass_are_database_unavailable(server: Server, code: str) ->
 def test_a_server_that_accepts_connections_and_stays_silent_is_answered_503_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql+psycopg://aed:x@127.0.0.1:{silent.getsockname()[1]}/aed"
-        with TestClient(create_app(settings_for(url)), raise_server_exceptions=False) as client:
+        with TestClient(app_on(settings_for(url)), raise_server_exceptions=False) as client:
             started = time.monotonic()
             assert_unavailable(client.get(NEAREST))
             assert_unavailable(client.get("/v1/me", headers={"Authorization": "Bearer x"}))
@@ -239,7 +239,7 @@ def test_work_after_the_response_has_no_deadline() -> None:
 
 def test_too_many_connections_are_answered_with_a_problem_document() -> None:
     config = uvicorn.Config(
-        create_app(settings_for("postgresql+psycopg://aed:x@127.0.0.1:1/aed")),
+        app_on(settings_for("postgresql+psycopg://aed:x@127.0.0.1:1/aed")),
         http=protocol_for(Settings()),
         limit_concurrency=1,  # the request itself is one
         port=0,

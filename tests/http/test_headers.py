@@ -15,13 +15,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 from tests import make
+from tests.apps import app_on
 from tests.make import PATIENT
 from tests.test_app import assert_problem
 
 from aed import clock
 from aed.accounts.permissions import TokenRole
 from aed.accounts.tokens import Token
-from aed.app import create_app
 from aed.http.headers import DEFAULT_HEADERS
 from aed.http.routes import PathTemplates
 from aed.settings import Settings
@@ -39,7 +39,7 @@ PUBLISHED = {
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
     """Return the application without a database."""
-    return create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
+    return app_on(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
 
 
 def test_responses_are_not_cached_and_run_nothing_in_a_browser(app: FastAPI) -> None:

@@ -9,9 +9,9 @@ import time
 import pytest
 from fastapi import Request
 from fastapi.testclient import TestClient
+from tests.apps import app_on
 from tests.test_app import assert_problem
 
-from aed.app import create_app
 from aed.errors import InvalidInput
 from aed.http.bodies import LIST, MAX_NESTING, SMALL, JsonLimits, check_json_shape
 from aed.http.problems import MAX_ERRORS, problem
@@ -24,7 +24,7 @@ JSON = {"Content-Type": "application/json"}
 def stranger() -> TestClient:
     """Return a client without a token; the application has no database."""
     settings = Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False)
-    return TestClient(create_app(settings))
+    return TestClient(app_on(settings))
 
 
 def test_twenty_errors_are_named_and_the_others_counted(stranger: TestClient) -> None:

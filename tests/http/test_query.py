@@ -8,10 +8,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from tests.apps import app_on
 from tests.make import PATIENT
 from tests.test_app import assert_problem
 
-from aed.app import create_app
 from aed.http.query import known_parameters
 from aed.settings import Settings
 
@@ -34,7 +34,7 @@ def is_page(path: str, route: APIRoute) -> bool:
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
     """Return the application without a database: rejection happens before any query."""
-    return create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
+    return app_on(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
 
 
 def routes_of(routes: Any, prefix: str = "") -> list[tuple[str, str, APIRoute]]:

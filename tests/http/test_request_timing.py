@@ -15,9 +15,9 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.orm import Session
 from tests import make
+from tests.apps import app_on
 
 from aed.accounts.permissions import TokenRole
-from aed.app import create_app
 from aed.http.request_timing import METRICS_FOLDER
 from aed.settings import Settings
 
@@ -47,7 +47,7 @@ def counts_in(text: str) -> dict[tuple[str, str, str], float]:
 @pytest.fixture
 def served() -> Iterator[Served]:
     """Serve the application without a database."""
-    app = create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
+    app = app_on(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Served(app, client)
 

@@ -15,13 +15,13 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, make_url, select
 from tests import make
+from tests.apps import app_on
 from tests.http.test_deadlines import DEVICE, NEAREST, Key, assert_unavailable, run
 from tests.throwaway_postgres import Server as PostgresServer
 from tests.throwaway_postgres import throwaway_server
 from tests.waiting import eventually
 
 from aed.accounts.permissions import TokenRole
-from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.database.failover import FailoverWatch
 from aed.database.session import open_database
@@ -92,7 +92,7 @@ def test_sqlite_has_no_standbys(tmp_path: Path) -> None:
         database_url=f"sqlite:///{tmp_path}/aed.sqlite", database_read_url="postgresql://127.0.0.1/aed"
     )
     with pytest.raises(InvalidInput, match="a SQLite database has none"):
-        create_app(settings)
+        app_on(settings)
 
 
 # --- servers --------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def client(primary: PostgresServer, standby: PostgresServer) -> Iterator[TestCli
         threads=4,
         answer_seconds=4.5,
     )
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(app_on(settings), raise_server_exceptions=False) as client:
         assert eventually(lambda: is_from_standby(client)), "once it has said where it stands"
         yield client
 
@@ -305,7 +305,7 @@ def test_without_standbys_for_reads_a_process_moves_to_the_new_primary(
         access_log=False,
         threads=4,
     )
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(app_on(settings), raise_server_exceptions=False) as client:
         before = len(client.get(NEAREST).json()["devices"])
         standby.promote()
         database = open_database(Settings(database_url=standby.url))

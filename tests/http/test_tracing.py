@@ -11,8 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from tests.apps import app_on
 
-from aed.app import create_app
 from aed.settings import Settings
 
 SECRET = "9f86d081884c7d659a2feaa0c55ad015"
@@ -59,7 +59,7 @@ def collector() -> Iterator[Collector]:
 
 def ask(settings: Settings, collector: Collector, *paths: str) -> None:
     traced = settings.model_copy(update={"traces_url": collector.url})
-    with TestClient(create_app(traced), raise_server_exceptions=False) as client:
+    with TestClient(app_on(traced), raise_server_exceptions=False) as client:
         for path in paths:
             client.get(path)
 
@@ -96,7 +96,7 @@ def test_spans_contain_no_location_or_person(settings: Settings, collector: Coll
 
 def test_a_statement_that_fails_ends_its_span(settings: Settings, collector: Collector) -> None:
     traced = settings.model_copy(update={"traces_url": collector.url})
-    app = create_app(traced)
+    app = app_on(traced)
     with TestClient(app), app.state.database.engine.connect() as connection:
         with pytest.raises(Exception, match="no_such_table"):
             connection.exec_driver_sql("SELECT 1 FROM no_such_table")

@@ -5,7 +5,6 @@ The environment variable KILLS is the number of kills; `make soak` sets it to 20
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import time
@@ -32,6 +31,7 @@ from aed.timebank.ledger.verification import verify_ledger
 from aed.timebank.models import LedgerAccount, LedgerEntry
 from aed.timebank.rules import UNITS_PER_POINT, AccountKind, Currency, LedgerKind, Relation, ServiceKind
 from tests import make
+from tests.forked import FORKING
 from tests.make import NOW
 from tests.timebank.callers import manager_of, oneself
 from tests.worker.processes import end
@@ -41,7 +41,6 @@ pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("KILLS", "3"))
 STEPS = 24 + 4 * KILLS
 POINT = UNITS_PER_POINT
-_FORKING = multiprocessing.get_context("forkserver")
 
 
 def run_step(session: Session, number: int, people: tuple[int, int], estate_id: int, goods_id: int) -> None:
@@ -95,8 +94,8 @@ def work(is_working: Event, url: str, people: tuple[int, int], estate_id: int, g
 
 
 def start(url: str, *given: object) -> tuple[BaseProcess, Event]:
-    is_working = _FORKING.Event()
-    process = _FORKING.Process(target=work, args=(is_working, url, *given))
+    is_working = FORKING.Event()
+    process = FORKING.Process(target=work, args=(is_working, url, *given))
     process.start()
     return process, is_working
 

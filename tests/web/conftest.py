@@ -10,7 +10,6 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.sessions import SESSION_COOKIE
-from aed.app import create_app
 from aed.settings import Settings
 from tests import make
 from tests.apps import app_on
@@ -22,7 +21,7 @@ HEADERS = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html", "Accept-Langu
 @pytest.fixture(scope="session")
 def app() -> FastAPI:
     """Return the application without a database."""
-    return create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
+    return app_on(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
 
 
 @pytest.fixture

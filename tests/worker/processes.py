@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import sys
@@ -21,7 +20,6 @@ from sqlalchemy.orm import Session
 
 from aed import clock, schedule
 from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
-from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database, transaction
 from aed.logs import set_up_logs
@@ -30,11 +28,11 @@ from aed.settings import Settings
 from aed.upkeep.jobs import remind_of_expiry, send_reminders
 from aed.worker.jobs import Job, Now
 from aed.worker.rules import Counts, every
+from tests.apps import app_on
+from tests.forked import FORKING
 from tests.throwaway_postgres import Server, throwaway_server
 
 AT_A_TIME: Final = 25
-_FORKING = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload(["tests.worker.processes"])
 
 
 def make_notices(session: Session, people: list[int], count: int) -> None:
@@ -137,12 +135,12 @@ def _write_to(log: Path) -> None:
 def _serve(settings: Settings, port: int, log: Path) -> None:
     _write_to(log)
     set_up_logs(settings)
-    uvicorn.run(create_app(settings), host="127.0.0.1", port=port, log_config=None, access_log=False)
+    uvicorn.run(app_on(settings), host="127.0.0.1", port=port, log_config=None, access_log=False)
 
 
 def start_server(settings: Settings, port: int, log: Path) -> BaseProcess:
     """Start the API in a separate process."""
-    process = _FORKING.Process(target=_serve, args=(settings, port, log), daemon=True)
+    process = FORKING.Process(target=_serve, args=(settings, port, log), daemon=True)
     process.start()
     return process
 
@@ -163,6 +161,6 @@ def start_worker(
     timetable: Sequence[Job] = TIMETABLE,
 ) -> BaseProcess:
     """Start a worker in a separate process, with its clock shifted by `off`."""
-    process = _FORKING.Process(target=_work, args=(settings, off, log, timetable), daemon=True)
+    process = FORKING.Process(target=_work, args=(settings, off, log, timetable), daemon=True)
     process.start()
     return process
