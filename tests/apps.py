@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ def app_on(settings: Settings | None = None) -> FastAPI:
     FastAPI prepares included routers when it matches an app's first request. For 650 routes this takes
     2 s of CPU time, and writing the OpenAPI document 3 s, longer than most tests. Both hold neither
     settings nor a database: handlers find these through the app of the request. Routes do hold the first
-    app's `dependency_overrides`: use `overriding`.
+    app's `dependency_overrides`, so use `create_app` if a test overrides a dependency.
     """
     app = create_app(settings)
     ready = ready_app().routes
@@ -40,15 +38,6 @@ def app_on(settings: Settings | None = None) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation does
     return app
-
-
-@contextmanager
-def overriding(dependency: Callable[..., Any], replacement: Callable[..., Any]) -> Iterator[None]:
-    """Let every app of `app_on` call `replacement` in place of the dependency, within the block."""
-    overrides = ready_app().dependency_overrides
-    overrides[dependency] = replacement
-    yield
-    del overrides[dependency]
 
 
 @cache

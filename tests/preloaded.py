@@ -13,7 +13,7 @@ for _place, _ in COMMANDS.values():
 import_module("tests.worker.processes")
 
 ready_app()
-server_processes.create_app = app_on  # `aed serve` in one process takes the routes that are prepared here
+vars(server_processes)["create_app"] = app_on  # so `aed serve` takes the routes that are prepared here
 
 gc.collect()
 gc.freeze()  # so that collections do not copy these objects into each process

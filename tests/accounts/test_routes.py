@@ -10,13 +10,14 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -25,8 +26,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.database import dependencies
 from aed.database import session as db
-from aed.database.dependencies import database_of
-from aed.database.session import open_database
+from aed.database.session import Database, open_database
 from aed.incidents.cap.api import EXAMPLE
 from aed.incidents.cap.writing import written
 from aed.settings import Settings
@@ -34,7 +34,7 @@ from aed.settings.messages import WebPush
 from tests import make
 from tests.accounts import everyone
 from tests.accounts.everyone import PASSWORD, PHONE, Everyone
-from tests.apps import app_on, overriding, served_document
+from tests.apps import app_on, served_document
 from tests.make import PATIENT
 from tests.throwaway_postgres import copy_database, drop_database
 
@@ -334,17 +334,21 @@ def asking(
     with database.write_sessions.begin() as session:
         made = everyone.build(session)
     database.close()
+    app = app_on(settings)
     with (
-        overriding(dependencies._writing, rolled_back),
-        TestClient(app_on(settings), base_url="https://testserver", raise_server_exceptions=False) as client,
+        pytest.MonkeyPatch.context() as patch,
+        TestClient(app, base_url="https://testserver", raise_server_exceptions=False) as client,
     ):
+        patch.setattr(dependencies, "transaction", rolled_back)
         yield client, made
     if request.param == "postgis":
         drop_database(url)
 
 
-def rolled_back(request: Request) -> Iterator[Session]:
-    with db.translate_database_errors(), database_of(request).write_sessions() as session:
+@contextmanager
+def rolled_back(database: Database) -> Iterator[Session]:
+    """Roll back after the block in place of committing."""
+    with db.translate_database_errors(), database.write_sessions() as session:
         yield session
         session.flush()
         session.rollback()
