@@ -449,3 +449,8 @@ def test_only_usable_claims_of_a_provider_are_taken() -> None:
     found = identity_from_claims(claims | odd, country="CN")
     assert found is not None
     assert (found.name, found.phone, found.email) == (None, None, None)
+    for length, is_taken in ((254, True), (255, False)):
+        email = "x@estate.example".rjust(length, "x")
+        found = identity_from_claims(claims | {"email": email, "email_verified": True}, country="CN")
+        assert found is not None
+        assert found.email == (email if is_taken else None)

@@ -80,6 +80,18 @@ def test_a_field_that_is_unknown_or_wrong_is_named(change: dict[str, Any], named
         checked(json.dumps(content).encode(), Cells())
 
 
+@pytest.mark.parametrize("name", ["name_en", "name_zh"])
+def test_a_cell_has_names_of_1_to_100_characters(name: str, public: str) -> None:
+    content = json.loads(table(cell("33", WEST, keys=[public])))
+    for length in (1, 100):
+        content["features"][0]["properties"][name] = "京" * length
+        assert problems(json.dumps(content).encode()) == []
+    for length in (0, 101):
+        content["features"][0]["properties"][name] = "京" * length
+        with pytest.raises(InvalidInput, match=name):
+            checked(json.dumps(content).encode(), Cells())
+
+
 @pytest.mark.parametrize(
     "coordinates",
     [

@@ -162,8 +162,8 @@ def test_a_split_report_gets_its_own_incident_and_is_never_joined_again(
 ) -> None:
     first, report_id = joined(session, settings)
     out = {each.person_id for each in queries.alerts(session, first.id)}
-    who, told_now = dispatcher(session), SplitReportIn.model_validate({"floor": 9})
-    second = corrections.split_report(session, who, first.id, report_id, told_now, now=now(settings, 60))
+    who, correction = dispatcher(session), SplitReportIn.model_validate({"floor": 9})
+    second = corrections.split_report(session, who, first.id, report_id, correction, now=now(settings, 60))
 
     assert second.id != first.id
     assert (second.state, second.floor, second.address) == (IncidentState.OPEN, 9, "Flat 902")
@@ -175,7 +175,7 @@ def test_a_split_report_gets_its_own_incident_and_is_never_joined_again(
     assert queries.plans(session, second.id)
     assert "split" in [each.kind for each in queries.events(session, first.id)]
 
-    again = corrections.split_report(session, who, first.id, report_id, told_now, now=now(settings, 61))
+    again = corrections.split_report(session, who, first.id, report_id, correction, now=now(settings, 61))
     assert again.id == second.id, "sent twice"
     case = report(session, settings, case_number="2", at=NOW + timedelta(seconds=90))
     assert case.id == second.id, "the case is found where it is now"

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aed.incidents.plan.rules import search
-from aed.incidents.plan.rules.offers import TaskOffer
+from aed.incidents.plan.rules.offers import Guide, TaskOffer
 from aed.incidents.plan.rules.planner import (
     NotAsked,
     NotAskedReason,
@@ -411,21 +411,30 @@ def test_a_plan_that_was_kept_with_the_settings_old_names_is_planned_again() -> 
     assert load_inputs(text) == inputs
 
 
-@pytest.mark.parametrize("evaluations", [1, 2, 3, 7])
+class CountingSearch(search.ArrangementSearch):
+    """A search that counts the changes that it evaluates."""
+
+    evaluated = 0
+
+    def _with_change(
+        self, chosen: search.Arrangement, change: Iterable[tuple[int, TaskOffer | None]]
+    ) -> search.Arrangement | None:
+        self.evaluated += 1
+        return super()._with_change(chosen, change)
+
+
+@pytest.mark.parametrize(
+    ("people", "has_guide", "small_group", "evaluations"),
+    [(6, False, 1, 1), (6, False, 2, 2), (12, False, 7, 7), (13, False, 7, 40), (13, True, 7, 10)],
+)
 def test_improving_an_arrangement_ends_after_its_number_of_evaluations(
-    evaluations: int, monkeypatch: pytest.MonkeyPatch
+    people: int, has_guide: bool, small_group: int, evaluations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried = []
-
-    class Counting(search.ArrangementSearch):
-        def _with_change(
-            self, chosen: search.Arrangement, change: Iterable[tuple[int, TaskOffer | None]]
-        ) -> search.Arrangement | None:
-            tried.append(change)
-            return super()._with_change(chosen, change)
-
     monkeypatch.setattr(search, "MAX_EXHAUSTIVE_ARRANGEMENTS", 0)
-    monkeypatch.setattr(search, "_MAX_EVALUATIONS_SMALL_GROUP", evaluations)
-    case = scattered(1, people=6, devices=3)
-    Counting(case.patient, case.asked, case.offers, PLANNING, SURVIVAL).best([])
-    assert len(tried) == evaluations
+    monkeypatch.setattr(search, "_MAX_EVALUATIONS_SMALL_GROUP", small_group)
+    monkeypatch.setattr(search, "_MAX_EVALUATIONS", 40)
+    case = scattered(1, people=people, devices=3)
+    guide = Guide(TaskOffer(900, Task.GUIDE, 120.0, 0.3), 60.0) if has_guide else None
+    found = CountingSearch(case.patient, case.asked, case.offers, PLANNING, SURVIVAL, guide)
+    found.best()
+    assert found.evaluated == evaluations

@@ -111,12 +111,12 @@ def test_no_keeper_is_sent_the_text_of_a_stranger(session: Session) -> None:
         report = ReportIn(kind=FaultKind.OTHER, note=f"SECRETWORD {lure}"[:500])
         report_device(session, ANYONE, device.id, report, from_key=f"{number:064}", at=NOW)
         make.recall(session, maker=f"Maker {number}", text_en=lure[:300], text_zh=lure[:300])
-    texts_told = [
+    texts_sent = [
         *session.scalars(select(OutboxMessage.text_en)),
         *session.scalars(select(OutboxMessage.text_zh)),
     ]
-    assert len(texts_told) >= 2 * 2 * len(LURES)
-    for text in texts_told:
+    assert len(texts_sent) >= 2 * 2 * len(LURES)
+    for text in texts_sent:
         assert text is not None
         check(text, longest=500)
         assert "SECRETWORD" not in text

@@ -146,7 +146,7 @@ class Life(RuleBasedStateMachine):
             assert self.offered[-1] < waiting[0], "nobody who enrolled later was offered a place earlier"
 
     @invariant()
-    def the_record_tells_the_same_as_the_roster(self) -> None:
+    def the_record_agrees_with_the_roster(self) -> None:
         kept = self.session.scalars(
             select(RegistryChange).where(RegistryChange.subject == "enrolments").order_by(RegistryChange.id)
         )

@@ -32,7 +32,7 @@ BY = Reminding()
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-def told_today(session: Session) -> tuple[Estate, Person, str, int]:
+def reminded_today(session: Session) -> tuple[Estate, Person, str, int]:
     """Return an estate, its keeper, the key of the keeper's message of today, and the reminder in it."""
     estate, today = make.estate(session), clock.now().date()
     device = make.device(session, of=estate, audience="estate", place_zh="<大堂>", pads_expire_on=today)
@@ -44,7 +44,7 @@ def told_today(session: Session) -> tuple[Estate, Person, str, int]:
 
 
 def test_a_tap_answers_a_reminder_but_opening_the_page_does_not(session: Session, nobody: Desk) -> None:
-    _, _, key, reminder_id = told_today(session)
+    _, _, key, reminder_id = reminded_today(session)
     path = f"/v1/reminders/{key}"
     assert nobody.get("/v1/reminders/no-such-key").status_code == 404
     assert nobody.put(f"/v1/reminders/no-such-key/{reminder_id}", {"answer": "done"}).status_code == 404
@@ -64,7 +64,7 @@ def test_a_tap_answers_a_reminder_but_opening_the_page_does_not(session: Session
 def test_the_reminder_page_is_in_the_readers_language_and_loads_nothing_external(
     session: Session, client: TestClient
 ) -> None:
-    *_, key, reminder_id = told_today(session)
+    *_, key, reminder_id = reminded_today(session)
 
     page = client.get(f"/v1/reminders/{key}", headers=PAGE)
     english = client.get(f"/reminders/{key}?from=singlemessage", headers=PAGE | {"Accept-Language": "en"})
@@ -88,7 +88,7 @@ def test_the_reminder_page_is_in_the_readers_language_and_loads_nothing_external
 
 
 def test_a_reminder_is_answered_by_a_form_of_its_page(session: Session, client: TestClient) -> None:
-    *_, key, reminder_id = told_today(session)
+    *_, key, reminder_id = reminded_today(session)
 
     for given in ("later", "done", "done"):
         page = client.post(
@@ -107,7 +107,7 @@ def test_a_reminder_is_answered_by_a_form_of_its_page(session: Session, client: 
 def test_an_estate_sees_the_reminders_of_its_people_and_strangers_do_not(
     session: Session, nobody: Desk, office: Desk, desk_of: Callable[..., Desk]
 ) -> None:
-    estate, _, key, reminder_id = told_today(session)
+    estate, _, key, reminder_id = reminded_today(session)
     other = make.estate(session, around=make.east_of(make.PATIENT, metres=2_000))
     session.commit()
     nobody.put(f"/v1/reminders/{key}/{reminder_id}", {"answer": "later"})
@@ -127,7 +127,7 @@ def test_the_key_of_a_message_is_in_no_log(
     settings: Settings,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    *_, key, _ = told_today(session)
+    *_, key, _ = reminded_today(session)
     client = client_on(settings.model_copy(update={"access_log": True}))
     capsys.readouterr()
     assert client.get(f"/v1/reminders/{key}").status_code == 200
@@ -138,7 +138,7 @@ def test_the_key_of_a_message_is_in_no_log(
 
 
 def test_people_set_when_they_are_reminded(session: Session, client: TestClient) -> None:
-    _, keeper, *_ = told_today(session)
+    _, keeper, *_ = reminded_today(session)
     headers = signed_in(session, keeper)
     session.commit()
     path, given = "/v1/reminders/preferences", {"from_hour": 9, "until_hour": 18, "days_before": 30}

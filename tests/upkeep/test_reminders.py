@@ -81,8 +81,8 @@ def test_each_threshold_is_reminded_once_and_escalates_while_nothing_happens(
     database: Database, cast: tuple[int, int]
 ) -> None:
     """Runs the job twice on each day of a threshold, and on the days before and after it."""
-    for told_on in (0, 30, 60, 83, 90, 97, 104, 111):
-        for day in (told_on - 1, told_on, told_on + 1):
+    for reminded_on in (0, 30, 60, 83, 90, 97, 104, 111):
+        for day in (reminded_on - 1, reminded_on, reminded_on + 1):
             run(database, MORNING + timedelta(days=max(day, 0)))
             run(database, MORNING + timedelta(days=max(day, 0), hours=3))
 

@@ -183,9 +183,9 @@ def _place_gates(extract: Extract, pieces: _Pieces, say: Callable[[str], None]) 
 
 
 def _assemble(pieces: _Pieces, gates: _GateEdges, say: Callable[[str], None]) -> WalkingNetwork:
-    standing_for = np.arange(pieces.node_count)
-    standing_for[list(gates.same_node)] = list(gates.same_node.values())
-    edge_u, edge_v = standing_for[np.array(pieces.u)], standing_for[np.array(pieces.v)]
+    representatives = np.arange(pieces.node_count)
+    representatives[list(gates.same_node)] = list(gates.same_node.values())
+    edge_u, edge_v = representatives[np.array(pieces.u)], representatives[np.array(pieces.v)]
     gate_u, gate_v = np.array(gates.u, dtype=np.int64), np.array(gates.v, dtype=np.int64)
     point_start = np.array(pieces.point_start)
     point_lat, point_lon = np.array(pieces.lat, dtype=np.int32), np.array(pieces.lon, dtype=np.int32)
