@@ -137,7 +137,7 @@ class Enrolment(Versioned, Table):
         Index("ix_enrolments_in_order", "session_id", "state", "id"),
         Index("ix_enrolments_offers", "state", "offer_expires_at"),
         Index(  # at most one active enrolment per person and session
-            "uq_enrolments_standing",
+            "uq_enrolments_active",
             "session_id",
             "person_id",
             unique=True,
