@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
 from aed.certificates.models import CertificateCheck, IssuerLine
-from aed.certificates.rules import FAILURES_IN_A_ROW, MAX_RETRY_PAUSE, PAUSED_FOR, CheckState, pause_after
+from aed.certificates.rules import FAILURES_IN_A_ROW, PAUSED_FOR, CheckState, pause_after
 from aed.certificates.verification.actions import begin_checks, claim
 from aed.certificates.verification.issuer_checks import (
     MAX_ANSWER_BYTES,
@@ -250,7 +250,8 @@ def test_a_failing_check_is_retried_at_growing_intervals(
         at = again_at
 
     assert pauses == [5, 10, 20, 40]
-    assert pause_after(100) == MAX_RETRY_PAUSE
+    assert pause_after(9) == timedelta(minutes=5 * 2**8)
+    assert pause_after(10) == pause_after(100) == timedelta(days=1)
 
 
 @pytest.mark.parametrize(("given", "minutes"), [("3600", 60), ("1", 5), ("9999999", 24 * 60), ("soon", 5)])

@@ -27,7 +27,7 @@ from aed.notifications.jobs import Outages, Sent, delete_messages, send_channel,
 from aed.notifications.models import EndpointRow, OutboxMessage
 from aed.notifications.outbox import Notice, enqueue, enqueue_body, enqueue_to_endpoint, notify_person
 from aed.notifications.rules import (
-    MAX_WAIT,
+    MAX_TRIES,
     OWN_CHANNELS,
     RATES,
     Channel,
@@ -258,8 +258,14 @@ def test_retry_delays_double_up_to_half_an_hour_with_a_jitter_of_a_fifth(
     tries: int, random_fraction: float
 ) -> None:
     wait, plain = wait_after(tries, random_fraction=random_fraction), wait_after(tries, random_fraction=0.5)
-    assert plain == min(timedelta(seconds=15) * 2 ** min(tries - 1, 20), MAX_WAIT)
-    assert plain * 0.79 <= wait <= plain * 1.21
+    assert plain == min(timedelta(seconds=15) * 2 ** min(tries - 1, 20), timedelta(minutes=30))
+    assert wait / plain == pytest.approx(0.8 + 0.4 * random_fraction)
+
+
+def test_a_message_is_tried_for_nearly_a_day() -> None:
+    waits = [wait_after(tries, random_fraction=0.5) for tries in range(1, MAX_TRIES)]
+    assert timedelta(hours=21) < sum(waits, timedelta()) < timedelta(hours=22)
+    assert sum(waits[:7], timedelta()) < timedelta(minutes=32)
 
 
 def test_a_temporary_failure_is_retried_with_the_same_key_and_a_permanent_one_is_not(

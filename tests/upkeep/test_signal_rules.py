@@ -99,8 +99,9 @@ def test_an_opened_door_is_asked_about_after_a_while_even_if_it_was_closed_again
     alarms = alarms_after(alarms, then, Limits(), at=NOW + MINUTE)
 
     assert kinds_to_notify(alarms, now=NOW + MINUTE) == []
-    assert next_evaluation_at(alarms, NOW, Limits(), now=NOW + MINUTE) == NOW + DOOR_GRACE
-    assert kinds_to_notify(alarms, now=NOW + DOOR_GRACE) == [AlarmKind.DOOR]
+    assert next_evaluation_at(alarms, NOW, Limits(), now=NOW + MINUTE) == NOW + 5 * MINUTE
+    assert kinds_to_notify(alarms, now=NOW + 5 * MINUTE - MOMENT) == []
+    assert kinds_to_notify(alarms, now=NOW + 5 * MINUTE) == [AlarmKind.DOOR]
 
 
 def test_a_late_signal_does_not_overwrite_newer_readings_and_ends_no_silence() -> None:
