@@ -438,3 +438,15 @@ def test_improving_an_arrangement_ends_after_its_number_of_evaluations(
     found = CountingSearch(case.patient, case.asked, case.offers, PLANNING, SURVIVAL, guide)
     found.best()
     assert found.evaluated == evaluations
+
+
+@pytest.mark.parametrize(("people", "evaluations"), [(12, 7), (13, 0)])
+def test_two_of_up_to_twelve_people_change_their_tasks_together(
+    people: int, evaluations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MAX_EXHAUSTIVE_ARRANGEMENTS", 0)
+    monkeypatch.setattr(search, "_MAX_EVALUATIONS_SMALL_GROUP", 7)
+    case = scattered(1, people=people, devices=3)
+    found = CountingSearch(case.patient, case.asked, case.offers, PLANNING, SURVIVAL)
+    found.best([])  # nobody is asked yet, so that no one person alone changes
+    assert found.evaluated == evaluations
