@@ -12,9 +12,11 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
 import pytest
+import typer
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from aed import clock
 from aed.cells import neighbours
@@ -22,7 +24,9 @@ from aed.cells.neighbours import FAILURES_BEFORE_PAUSE, MAX_ANSWER_BYTES
 from aed.cells.requests import ANSWER_HEADER, REQUEST_HEADER, sign_answer, sign_request
 from aed.cells.rules import Cell
 from aed.cells.table import CellTable, cell_table
+from aed.cli.nearest import nearest_command
 from aed.geo import Position, distance_metres
+from aed.lookup.reasons import missing_cell_words
 from aed.registry.devices.rules import short_number
 from aed.settings import Settings
 from aed.settings.cells import Cells
@@ -189,6 +193,35 @@ def at_border(settings: Settings, session: Session, neighbour: Neighbour, source
     with border(settings, source.url("")) as found:
         neighbour.table = found.neighbour
         yield found
+
+
+def test_the_command_asks_the_neighbour_too(
+    at_border: Border, neighbour: Neighbour, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = settings.signing_keys.parent
+    for name, value in (
+        ("DATABASE_URL", settings.database_url),
+        ("WALKING_NETWORK", settings.walking_network),
+        ("SIGNING_KEYS", folder / "33-keys.json"),
+        ("CELLS__FILE", folder / "cells.json"),
+        ("CELLS__CODE", "33"),
+        ("CELLS__SIGNED_BY", public_key_texts(keys_in(folder, "signer"))[0]),
+        ("CELLS__NEIGHBOUR_SECONDS", "3"),
+    ):
+        monkeypatch.setenv(f"AED_{name}", str(value))
+    app = typer.Typer()
+    app.command()(nearest_command)
+
+    def run() -> str:
+        done = CliRunner().invoke(app, [str(PATIENT.lat), str(PATIENT.lon)])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert f"34 省 Province 34 34:{short_number(7)}" in run()
+    neighbour.behave = lambda to, it: send(to, b"", "", status=503)
+    alone = run()
+    assert all(words in alone for words in missing_cell_words("Province 34", "34 省").values())
+    assert short_number(7) not in alone
 
 
 def test_a_neighbours_device_is_ranked_among_our_own(at_border: Border, source: Source) -> None:

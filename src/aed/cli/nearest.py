@@ -14,6 +14,7 @@ import typer
 
 from aed import clock
 from aed.accounts.permissions import ANYONE, Viewer, is_insider
+from aed.cells.table import CellTable, cell_table
 from aed.cli.context import cli_database, viewer_as
 from aed.cli.screen import Entry, entries, heading, paragraph, say, warn
 from aed.database.session import read_session
@@ -30,11 +31,12 @@ from aed.lookup.reasons import (
     first_aid_words,
     floor_reason,
     gate_reason,
+    missing_cell_words,
     out_of_service_reason,
     readiness_reason,
 )
 from aed.lookup.walks import GatePassed
-from aed.registry.devices.rules import Access
+from aed.registry.devices.rules import Access, short_number
 from aed.registry.storeys import floor_from_storey
 from aed.responders.rules import Availability, CertificateKind
 from aed.settings import Settings, load_settings
@@ -72,15 +74,18 @@ def nearest_command(
 ) -> None:
     """Find the devices that can be brought to a patient soonest.
 
-    Also lists the responders who may be called, for a viewer who may see them.
+    Also lists the responders who may be called, for a viewer who may see them. Near a border of the table of
+    cells it asks the neighbouring cells too.
     """
     settings = load_settings()
+    cells = cell_table(settings)
     question = LookupQuestion(
         here=position_from(lat, lon, datum),
         at=parse_moment(at) if at is not None else clock.now(),
         limit=limit,
         floor=floor or 0,
         with_routes=route,
+        is_for_merge=cells is not None,
     )
     with cli_database(settings) as database, read_session(database) as session:
         viewer = viewer_as(session, as_)
@@ -90,6 +95,8 @@ def nearest_command(
             question = replace(question, floor=meant or 0, counts_ground_as_one=counts)
         network, missing_reason = network_if_any(settings)
         answer = answer_lookup(session.connection(), viewer, question, network=network, settings=settings)
+        if cells is not None:
+            answer = _with_neighbours(cells, answer, settings)
         if missing_reason is not None:
             warn(f"{missing_reason} Distances are estimated from straight lines.")
         if as_json:
@@ -101,6 +108,23 @@ def nearest_command(
             say(json.dumps(json.loads(orjson.dumps(shown)), ensure_ascii=False, indent=2))
         else:
             print_answer(answer, settings, viewer)
+
+
+def _with_neighbours(cells: CellTable, answer: LookupAnswer, settings: Settings) -> LookupAnswer:
+    """Return the answer with the devices of neighbouring cells."""
+    import anyio  # imported here, like the client: only a network of several cells needs them
+
+    from aed.cells.neighbours import NeighbourClient
+    from aed.lookup.neighbours import with_neighbours
+
+    async def ask() -> LookupAnswer:
+        client = NeighbourClient(cells, settings.cells.neighbour_seconds)
+        try:
+            return await with_neighbours(client, answer)
+        finally:
+            await client.close()
+
+    return anyio.run(ask)
 
 
 def network_if_any(settings: Settings) -> tuple[WalkingNetwork | None, str | None]:
@@ -127,6 +151,9 @@ def print_answer(answer: LookupAnswer, settings: Settings, viewer: Viewer = ANYO
             if answer.too_far
             else "No device can be used now. 目前没有可用设备。"
         )
+    for cell in answer.missing_cells:
+        words = missing_cell_words(cell.name_en, cell.name_zh)
+        say(f"{words['zh']} {words['en']}")
     if not answer.is_complete:
         say("There may be more devices: the search stopped after too many that cannot be used.")
     unusable = [near for near in answer.unusable if not near.is_last_resort]
@@ -208,6 +235,7 @@ def _entry(number: str, near: NearbyDevice, at: datetime, viewer: Viewer) -> Ent
         " · ".join(whether),
         [
             *_brought(near),
+            *_cell(near),
             *_place(near),
             *_without_repeats(row.access_instructions_zh, row.access_instructions_en),
             *(_through(gate) for gate in near.gates),
@@ -221,6 +249,14 @@ def _brought(near: NearbyDevice) -> list[str]:
         return []
     words = bringing_words(near.bringing.phone, near.bringing.seconds)
     return [f"☎  {words['zh']} {words['en']}"]
+
+
+def _cell(near: NearbyDevice) -> list[str]:
+    """Return the cell of a device of another cell, and its number there."""
+    cell = near.cell
+    if cell is None:
+        return []
+    return [f"{cell.name_zh} {cell.name_en} {cell.code}:{short_number(near.row.id)}"]
 
 
 def _place(near: NearbyDevice) -> list[str]:
