@@ -16,7 +16,7 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test quick screens fuzz mutants bench boards soak attack cluster cluster-down cluster-drill cluster-faults cluster-soak cluster-upgrade year clients check lint types contracts docs docs-catalogues words vendor lighthouse release lock clean
+.PHONY: help demo serve test quick screens fuzz mutants bench boards soak attack cluster cluster-cells cluster-down cluster-drill cluster-faults cluster-soak cluster-upgrade year clients check lint types contracts docs docs-catalogues words vendor lighthouse release lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-23s%s\n", $$1, $$2 }'
@@ -80,6 +80,10 @@ attack: ## attack a server of its own on loopback, on each database, and print h
 cluster: ## bring up a whole cluster on test hosts, which are network namespaces (needs root)
 	@$(SETUP) cluster
 	$(BIN)/python -m tests.cluster up
+
+cluster-cells: ## run two cells on test hosts: lookups at their border, and with one cut off for 30 s (needs root)
+	@$(SETUP) test
+	$(BIN)/python -m tests.cluster cells
 
 cluster-down: ## end every process of the test hosts and remove them, also after a crash
 	$(BIN)/python -m tests.cluster down

@@ -1,9 +1,10 @@
-"""`make cluster`, and what begins so: `-down`, `-faults`, `-drill`, `-soak`, `-upgrade`."""
+"""`make cluster`, and what begins so: `-cells`, `-down`, `-faults`, `-drill`, `-soak`, `-upgrade`."""
 
 from __future__ import annotations
 
 import sys
 
+from tests.cluster.cells import cells
 from tests.cluster.drill import drill
 from tests.cluster.faults import faults
 from tests.cluster.hosts import ClusterError, down, inventory
@@ -21,6 +22,8 @@ def main() -> None:
                 check_monitoring(inventory())
             case ["down"]:
                 down()
+            case ["cells"]:
+                cells()
             case ["drill"]:
                 drill()
             case ["soak"]:
@@ -30,7 +33,9 @@ def main() -> None:
             case ["faults", *names]:
                 faults(names)
             case _:
-                sys.exit("usage: python -m tests.cluster up|down|drill|faults [NAME…]|soak|upgrade [COMMIT]")
+                sys.exit(
+                    "usage: python -m tests.cluster up|down|cells|drill|faults [NAME…]|soak|upgrade [COMMIT]"
+                )
     except ClusterError as error:
         sys.exit(str(error))
 
