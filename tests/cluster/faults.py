@@ -7,6 +7,7 @@ import os
 import platform
 import signal
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -144,6 +145,12 @@ def standbys_dead(hosts: Inventory) -> Callable[[], object]:
     return mend
 
 
+def etcds_leader_dead(hosts: Inventory) -> Callable[[], object]:
+    host = next(each for each in hosts.with_role("etcd") if _leads_etcd(each))
+    kill(host)
+    return lambda: _come_back(host)
+
+
 def haproxy_killed(hosts: Inventory) -> Callable[[], object]:
     """HAProxy of the balancer dies; its unit has Restart=always, which starts it again after 100 ms."""
     host = _holder(hosts)
@@ -197,6 +204,7 @@ FAULTS: Final = (
     Fault("Patroni killed, postgres alive", patroni_killed, 35),
     Fault("both standbys dead 25 s", standbys_dead, 25),
     Fault("leader cut off 90 s", leader_cut_off, 90),
+    Fault("host of etcd's leader dead", etcds_leader_dead, 25),
     Fault("HAProxy killed", haproxy_killed, 15),
     Fault("HAProxy gone 15 s", haproxy_gone, 15),
     Fault("balancer's host dead", balancers_host_dead, 15, loses_connections=True),
@@ -209,6 +217,12 @@ FAULTS: Final = (
 def _come_back(host: Host) -> None:
     reconnect(host)
     start(host)
+
+
+def _leads_etcd(host: Host) -> bool:
+    address = f"https://{host.address}:2379/metrics"
+    with urllib.request.urlopen(address, timeout=5, context=tls_of(host)) as answer:
+        return b"\netcd_server_is_leader 1\n" in answer.read()
 
 
 def _patronictl(host: Host) -> list[str]:

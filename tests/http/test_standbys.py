@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -85,6 +86,18 @@ def test_a_deposed_primary_is_known_by_its_timeline() -> None:
     assert not known.is_of_primary(PRIMARY)
     assert chosen(known) is Server.STANDBY, "which is the primary now"
     assert chosen(states(standby=state(successor, timeline=1))) is Server.PRIMARY, "the same server"
+
+
+def test_a_primary_that_cannot_write_is_trusted_while_new_connections_lead_to_it() -> None:
+    waiting = state(PRIMARY, lag_seconds=30.0)
+    known = replace(states(primary=waiting), newest_connection=waiting)
+
+    assert not known.is_primary_confirmed(NOW)
+    assert known.is_trusted_primary(state(waiting, at=NOW + 0.9))
+    assert not known.is_trusted_primary(state(waiting, at=NOW + 1.1))
+    assert not known.is_trusted_primary(replace(waiting, server_id="another"))
+    assert not states(primary=waiting).is_trusted_primary(waiting), "an old connection alone"
+    assert states().is_trusted_primary(PRIMARY), "it writes"
 
 
 def test_sqlite_has_no_standbys(tmp_path: Path) -> None:

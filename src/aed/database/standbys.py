@@ -47,6 +47,9 @@ HEARTBEAT_SECONDS: Final = 0.5
 CONFIRMED_SECONDS: Final = 2.0
 """Time without a heartbeat after which a server no longer counts as reachable. It is shorter than every lag
 limit, so that a dead primary is known before the standby's data becomes too old."""
+NEW_SECONDS: Final = 1.0
+"""Time for which a new connection shows where the primary's URL leads, for others that lead there, too. Where
+commits wait because there is no standby, no heartbeat can show it."""
 HEARD_SECONDS: Final = 1.0
 """Time since a server's last word after which a new connection to it is doubted."""
 CHECK_SECONDS: Final = 0.5
@@ -65,7 +68,8 @@ WATCH_SECONDS: Final = 2.5
 
 _STATE: Final = """
     SELECT timeline, CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END,
-        extract(epoch FROM clock_timestamp() - at)::float8
+        extract(epoch FROM clock_timestamp() - at)::float8,
+        concat(inet_server_addr(), '/', inet_server_port(), '/', pg_postmaster_start_time())
     FROM replication_heartbeat
 """
 # Skip the row if another process is renewing it: its age shows whether that succeeds.
@@ -107,6 +111,8 @@ class ServerState:
     in_recovery: bool
     timeline: int
     lag_seconds: float
+    server_id: str = ""
+    """Address, port and start of the server."""
 
     def lag_at(self, now: float) -> float:
         """Return the greatest age that the server's data can have, in seconds."""
@@ -121,6 +127,8 @@ class ServerStates:
     standby: ServerState | None = None
     primary_timeline: int = 0
     """The last known timeline of the server at the primary's URL."""
+    newest_connection: ServerState | None = None
+    """The primary to which the newest connection was opened."""
     newest_timeline: int = 0
 
     def noting(self, server: Server, state: ServerState | None) -> ServerStates:
@@ -137,6 +145,18 @@ class ServerStates:
             self.primary is not None
             and self.primary.lag_at(now) <= CONFIRMED_SECONDS
             and self.is_of_primary(self.primary)
+        )
+
+    def is_trusted_primary(self, state: ServerState) -> bool:
+        """True for the state of a primary that writes, or to which a connection was opened just before.
+
+        Others may be of a primary that was deposed and has not noticed.
+        """
+        if self.is_primary_confirmed(state.at):
+            return True
+        newest = self.newest_connection
+        return (
+            newest is not None and newest.server_id == state.server_id and state.at - newest.at <= NEW_SECONDS
         )
 
     def is_heard_from(self, server: Server, now: float) -> bool:
@@ -158,7 +178,7 @@ class ServerStates:
         1. A standby whose data is new enough.
         2. The primary, if it is known to write.
         3. A standby whose data is older: there is no primary, so nobody can write newer data.
-        4. Otherwise the primary, on a new connection.
+        4. Otherwise the primary, if a new connection leads there.
         """
         standby = self.standby
         is_standby_there = (
@@ -316,6 +336,9 @@ class StandbyReads:
                 else:
                     self._note(server, state)
                     entry.info.update(server=server, state=state, opened_at=state.at)
+                    if server is Server.PRIMARY:
+                        with self._lock:
+                            self._states = replace(self._states, newest_connection=state)
                     return connection
         raise failures[-1]
 
@@ -350,7 +373,7 @@ class StandbyReads:
                 self._note(server, None)
                 raise DisconnectionError from error
             self._note(server, state)
-            is_trusted = server is Server.STANDBY or self.is_primary_confirmed()
+            is_trusted = server is Server.STANDBY or self._states.is_trusted_primary(state)
             if not is_trusted or not self._may_answer(server, state):
                 raise DisconnectionError
         lag = _lag_of_request.get()
@@ -390,10 +413,10 @@ def _state_of(connection: Any) -> ServerState:
             connection.rollback()
     if row is None:
         raise psycopg.OperationalError("the heartbeat is missing")
-    timeline, wal_file, lag_seconds = row
+    timeline, wal_file, lag_seconds, server_id = row
     if wal_file is not None:  # a primary: the name begins with its own timeline
         timeline = timeline_in(wal_file)
-    return ServerState(asked_at, wal_file is None, timeline, max(0.0, lag_seconds))
+    return ServerState(asked_at, wal_file is None, timeline, max(0.0, lag_seconds), server_id)
 
 
 def standby_reads(settings: Settings, primary: Database, failover: FailoverWatch) -> StandbyReads | None:
