@@ -32,6 +32,8 @@ FILES: Final[Mapping[str, Mapping[str, str]]] = {
         "etc/patroni/create-database.sh": "create-database.sh",
         "etc/pgbackrest.conf": "pgbackrest-database.conf",
         **{f"etc/valkey/valkey-{port}.conf": "valkey.conf" for port in VALKEY_PORTS},
+        "etc/valkey/take-back.sh": "valkey-take-back.sh",
+        "etc/systemd/system/valkey-take-back.service": "valkey-take-back.service",
     },
     "etcd": {"etc/default/etcd": "etcd.env"},
     "application": {

@@ -37,7 +37,7 @@ from tests.cluster.hosts import (
     send,
     start,
 )
-from tests.cluster.up import TOKENS, get, is_safe, leader, members, say, tls_of, web
+from tests.cluster.up import TOKENS, each_holds_a_primary, get, is_safe, leader, members, say, tls_of, web
 from tests.cluster.workload import Load
 
 RESULTS: Final = Path(".state/cluster-faults.txt")
@@ -294,7 +294,7 @@ def _message_gap(hosts: Inventory, since: datetime) -> float:
 
 
 def is_whole(hosts: Inventory) -> bool:
-    return is_safe(hosts) and get(web(hosts), "/readyz")[0] == 200
+    return is_safe(hosts) and each_holds_a_primary(hosts) and get(web(hosts), "/readyz")[0] == 200
 
 
 def run(fault: Fault, hosts: Inventory) -> Row:

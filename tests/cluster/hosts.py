@@ -90,6 +90,7 @@ def services_of(host: Host) -> list[Service]:
                     )
                     for port in VALKEY_PORTS
                 ),
+                Service("valkey-take-back", [f"{etc}/valkey/take-back.sh"]),
             ]
         case "etcd":
             return [Service("etcd", ["/usr/bin/etcd"], environment="etc/default/etcd")]

@@ -117,6 +117,19 @@ def test_each_service_reads_a_file_that_is_rendered() -> None:
         assert {each.removeprefix(f"{host.root}/") for each in read} <= set(files[host.name])
 
 
+@pytest.mark.parametrize("path", ["etc/valkey/take-back.sh", "etc/patroni/create-database.sh"])
+def test_scripts_are_without_faults(path: str) -> None:
+    checked = subprocess.run(
+        [_require("shellcheck"), "-"],
+        input=render(read_inventory(), PASSWORDS)["db1"][path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert checked.returncode == 0, checked.stdout
+
+
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
     """Yield a folder with a short path: that of a socket of HAProxy has at most 97 characters."""

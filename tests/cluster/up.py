@@ -154,6 +154,16 @@ def _join_valkey(hosts: Inventory, password: str) -> None:
     )
 
 
+def each_holds_a_primary(hosts: Inventory) -> bool:
+    """True if the first node of Valkey on each host is a primary, so that no host holds two of them."""
+    password = json.loads((STATE / "secrets.json").read_text("ascii"))["valkey"]
+    asked = [*valkey_cli(hosts, password), "-p", str(VALKEY_PORTS[0])]
+    return all(
+        run_on(host, [*asked, "-h", host.address, "ROLE"]).startswith("master")
+        for host in hosts.with_role("database")
+    )
+
+
 def valkey_cli(hosts: Inventory, password: str) -> list[str]:
     tls = Path(hosts.hosts[0].root, FOLDER, "ca.crt")
     return ["valkey-cli", "--tls", "--cacert", str(tls), "--no-auth-warning", "-a", password]
