@@ -75,20 +75,19 @@ def test_migrating_an_empty_database_twice_changes_nothing_the_second_time(empty
     assert revision(empty) == migrations.head()
 
 
-def test_downgrading_to_nothing_and_upgrading_again_leaves_a_working_database(empty: Database) -> None:
-    migrations.upgrade(empty)
-    migrations.downgrade(empty, "base")
-    assert own_tables(empty) == {"alembic_version"}
-    with empty.engine.connect() as connection:
+def test_downgrading_to_nothing_and_upgrading_again_leaves_a_working_database(database: Database) -> None:
+    migrations.downgrade(database, "base")
+    assert own_tables(database) == {"alembic_version"}
+    with database.engine.connect() as connection:
         names = inspect(connection).get_table_names()
         leftovers = [name for name in names if name.startswith(("idx_", "ix_"))]
         assert leftovers == []
 
-    bring_up_to_date(empty)
+    bring_up_to_date(database)
 
-    with empty.write_sessions.begin() as session:
+    with database.write_sessions.begin() as session:
         made = make.device(session, of=make.estate(session))
-    with empty.read_sessions() as session:
+    with database.read_sessions() as session:
         assert session.scalars(select(Device.id)).all() == [made.id]
 
 
@@ -213,23 +212,24 @@ def test_a_new_file_that_another_process_writes_to_is_waited_for(tmp_path: Path)
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
         with ThreadPoolExecutor(1) as pool:
-            done = pool.submit(upgrade_at, f"sqlite:///{path}")
+            done = pool.submit(upgrade_at, f"sqlite:///{path}", "0001")  # it waits before the first migration
             with pytest.raises(TimeoutError):
                 done.result(0.2)
             other.execute("COMMIT")
             done.result()
 
 
-def upgrade_at(url: str) -> None:
+def upgrade_at(url: str, revision: str = "head") -> None:
     database = open_database(Settings(database_url=url))
-    migrations.upgrade(database)
+    migrations.upgrade(database, revision)
     database.close()
 
 
-def test_an_upgrade_waits_for_a_table_in_use_and_goes_on_from_the_last_revision(postgres_url: str) -> None:
-    url = copy_database(postgres_url.rsplit("/", 1)[0] + "/template1", "in_use")
+def test_an_upgrade_waits_for_a_table_in_use_and_goes_on_from_the_last_revision(
+    postgis_template: str,
+) -> None:
+    url = copy_database(postgis_template, "in_use")
     database = open_database(Settings(database_url=url, lock_timeout_ms=100))
-    migrations.upgrade(database)
     migrations.downgrade(database, "0052")
     holder = database.engine.connect()
     holder.execute(text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))

@@ -22,7 +22,7 @@ from aed.notifications.models import OutboxMessage
 from tests.browser.checks import check
 from tests.browser.conftest import VIEWS, OpenPage, View
 from tests.browser.site import Site, site_at
-from tests.conftest import ENGINES
+from tests.fixtures import ENGINES
 from tests.make import PATIENT, east_of, north_of
 
 MORNING = datetime(2026, 10, 13, 8, 5, tzinfo=ZoneInfo("Asia/Shanghai"))

@@ -34,7 +34,7 @@ from tests.browser.checks import check
 from tests.browser.conftest import HEIGHT, VIEWS, OpenPage, View
 from tests.browser.moved_clock import MovedClock
 from tests.browser.site import Site, site_at
-from tests.conftest import ENGINES
+from tests.fixtures import ENGINES
 from tests.make import ADMINISTRATOR
 
 CHINA = ZoneInfo("Asia/Shanghai")

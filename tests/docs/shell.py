@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import socket
 import subprocess
 import time
@@ -115,7 +114,3 @@ class Shell:
             if self._server.poll() is not None:
                 raise AssertionError(log.read_text(encoding="utf-8"))
             time.sleep(0.05)  # between attempts: a server does not signal that it listens
-
-    def copy_state_to(self, other: Path) -> None:
-        """Copy the state created by earlier commands: the database, its keys, the walking network."""
-        shutil.copytree(self.folder / ".state", other / ".state")

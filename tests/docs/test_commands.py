@@ -11,6 +11,7 @@ import pytest
 
 from tests.docs.blocks import ROOT, blocks, name_of, pages
 from tests.docs.shell import Shell
+from tests.shared_files import shared_by_workers
 
 RUNNABLE = [page for page in pages() if any(block.reason is None for block in blocks(page))]
 NOT_RUN = {
@@ -35,17 +36,21 @@ NOT_RUN = {
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """Return a shell with the state after `make demo`."""
-    shell = Shell(tmp_path_factory.mktemp("demo") / "checkout")
-    shell.run("make demo")
-    return shell
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the state after `make demo`: the database, its keys, the walking network."""
+    with shared_by_workers(tmp_path_factory, "demo") as folder:
+        state = folder / "state"
+        if not state.exists():
+            shell = Shell(folder / "checkout")
+            shell.run("make demo")
+            (shell.folder / ".state").rename(state)
+    return state
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
-def test_the_commands_of_a_page_work_in_the_order_shown(page: Path, demo: Shell, tmp_path: Path) -> None:
+def test_the_commands_of_a_page_work_in_the_order_shown(page: Path, demo: Path, tmp_path: Path) -> None:
     with Shell(tmp_path / "checkout") as shell:
-        demo.copy_state_to(shell.folder)
+        shutil.copytree(demo, shell.folder / ".state")
         for block in blocks(page):
             for command in block.commands if block.reason is None else ():
                 if command == "make demo" or (command.startswith("node ") and not shutil.which("node")):
@@ -68,9 +73,9 @@ def test_every_command_shown_is_in_a_shell_block(page: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-def test_the_worked_examples_in_python_and_javascript_print_the_same(demo: Shell, tmp_path: Path) -> None:
+def test_the_worked_examples_in_python_and_javascript_print_the_same(demo: Path, tmp_path: Path) -> None:
     with Shell(tmp_path / "checkout") as shell:
-        demo.copy_state_to(shell.folder)
+        shutil.copytree(demo, shell.folder / ".state")
         shell.run("make serve")
         shown = [
             shell.run(f"{program} docs/connect/examples/nearest.{ending} http://127.0.0.1:8000")

@@ -1,0 +1,208 @@
+"""Fixtures for all tests; a test that uses `database` runs on SpatiaLite and on PostGIS."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+import structlog
+from fastapi.testclient import TestClient
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+from sqlalchemy import make_url
+from sqlalchemy.orm import Session
+
+from aed.accounts.sign_in import passwords
+from aed.cli import screen
+from aed.cli.server import bring_up_to_date
+from aed.database.session import Database, open_database
+from aed.settings import Settings
+from tests.apps import app_on
+from tests.commands import KEY
+from tests.compiled_sql import share_compiled_statements
+from tests.examples import load_profile
+from tests.shared_files import shared_by_workers
+from tests.throwaway_postgres import (
+    copy_database,
+    drop_database,
+    throwaway_postgres,
+)
+
+os.environ["AED_ENCRYPTION_KEYS"] = KEY
+os.environ["AED_ANSWER_SECONDS"] = "120"  # a busy machine is slow; tests of the deadline set their own
+os.environ["AED_LIVE_SECONDS"] = "0.2"  # keep streams short in tests that call every route
+screen.console.width = screen.UNKNOWN_WIDTH  # as when writing to a file, also under pytest-xdist
+
+load_profile()
+
+ENGINES = ("spatialite", "postgis")
+
+# Log as `aed serve` does: structlog's default prints all local variables, which takes seconds.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_statements() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        share_compiled_statements(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _spatialite_stays_loaded() -> Iterator[None]:
+    """Keep a connection with SpatiaLite, which is unloaded with its last one; loading it takes 3 ms."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.enable_load_extension(True)
+        connection.load_extension("mod_spatialite")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_password_hashes() -> Iterator[None]:
+    """Hash passwords at the lowest cost; a test of the cost itself uses `real_password_hashes`."""
+    cheap = PasswordHash((Argon2Hasher(memory_cost=8, time_cost=1, parallelism=1),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "HASHER", cheap)
+        patch.setattr(passwords, "DUMMY_HASH", cheap.hash("nobody's"))
+        yield
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect, on PostGIS, tests marked as independent of the database."""
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        is_left_out = item.get_closest_marker("one_engine") is not None and "postgis" in params
+        (left_out if is_left_out else kept).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
+
+
+def pytest_collection_finish() -> None:
+    """Exclude imported modules and collected tests from garbage collection, which needn't scan them again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Yield the URL of an empty PostgreSQL database with PostGIS, shared by the whole run."""
+    with throwaway_postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgis_template(postgres_url: str) -> str:
+    """Return a PostGIS database with the schema and the holidays, used as a template for copies.
+
+    Of PostGIS's 8,500 reference systems only the two in use are kept: the others are 7 MB and take two
+    thirds of the time of a copy.
+    """
+    _prepare(postgres_url)
+    plain = make_url(postgres_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute("DELETE FROM spatial_ref_sys WHERE srid NOT IN (4326, 3857)")
+        connection.execute("VACUUM FULL spatial_ref_sys")
+    return postgres_url
+
+
+@pytest.fixture(scope="session")
+def spatialite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a SpatiaLite file with the schema and the holidays, used as a template for copies.
+
+    The first worker of a run makes it, in 3 s of CPU time; the others wait for it.
+    """
+    with shared_by_workers(tmp_path_factory, "spatialite") as folder:
+        path = folder / "template.sqlite"
+        if not path.exists():
+            unfinished = folder / "unfinished.sqlite"
+            _prepare(f"sqlite:///{unfinished}")
+            unfinished.rename(path)
+    return path
+
+
+def _prepare(url: str) -> None:
+    database = open_database(Settings(database_url=url))
+    try:
+        bring_up_to_date(database)
+    finally:
+        database.close()
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of a new database with the schema and the holidays, on each engine in turn."""
+    if request.param == "spatialite":
+        path = tmp_path / "aed.sqlite"
+        shutil.copyfile(request.getfixturevalue("spatialite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    url = copy_database(request.getfixturevalue("postgis_template"), f"test_{next(_numbers)}")
+    yield url
+    drop_database(url)
+
+
+_numbers = iter(range(1, 1_000_000))
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Return settings for the test's database; its walking network and base map do not exist yet."""
+    return Settings(
+        database_url=database_url,
+        walking_network=tmp_path / "walking.npz",
+        basemap=tmp_path / "basemap.pmtiles",
+        signing_keys=tmp_path / "signing-keys.json",
+        access_log=False,
+        threads=4,
+    )
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    opened = open_database(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def session(database: Database) -> Iterator[Session]:
+    """Yield a session that commits only when the test does."""
+    with database.write_sessions() as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    """Yield a client of the application, without a token."""
+    with TestClient(app_on(settings), raise_server_exceptions=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def client_on(database_url: str) -> Iterator[Callable[[Settings], TestClient]]:
+    """Yield a function that starts the application with other settings or a new walking network."""
+    opened: list[TestClient] = []
+
+    def make(settings: Settings) -> TestClient:
+        client = TestClient(app_on(settings), raise_server_exceptions=False)
+        client.__enter__()
+        opened.append(client)
+        return client
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)
