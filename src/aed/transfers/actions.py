@@ -24,6 +24,7 @@ from aed.errors import Conflict, InvalidInput
 from aed.geo import Position
 from aed.registry.changes import flush_or_conflict, record_amendment, record_creation, record_note
 from aed.registry.devices.actions import withdraw_device
+from aed.registry.devices.models import Device
 from aed.registry.devices.queries import device as device_by_id
 from aed.registry.estates.actions import withdraw_estate
 from aed.registry.estates.models import Estate
@@ -408,6 +409,9 @@ def release_estate(
     moved = set(session.scalars(select(MovedDevice.device_id).where(MovedDevice.cell == receipt.from_cell)))
     if estate.state is EstateState.WITHDRAWN and moved.issuperset(receipt.devices):
         return receipt, 0
+    session.execute(  # a check that is sent now waits until the devices are withdrawn
+        select(Device.id).where(Device.estate_id == estate.id).order_by(Device.id).with_for_update()
+    )
     rows = estate_rows(session, who, estate.id, cell=table.own.code, with_keepers=receipt.with_keepers)
     if rows.digest() != receipt.rows_digest:
         raise Conflict(
