@@ -156,7 +156,7 @@ OPEN_TO_ALL = {
     "time_bank_rules",
     "imported_estates",  # numbers in two cells; read by the command line only
     "imported_rows",
-    "moved_devices",  # where a label leads, for whoever scans it
+    "moved_devices",  # where a label leads, for anyone who scans it
     "goods",
     "goods_photos",
     "sponsors",
