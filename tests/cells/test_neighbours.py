@@ -391,6 +391,23 @@ def test_only_a_cell_of_the_table_may_ask(at_border: Border, session: Session, s
     assert source.asked == [], "a cell that is asked asks nobody: there are no loops"
 
 
+def test_a_device_outside_our_outline_is_not_in_our_answer_to_a_neighbour(
+    at_border: Border, session: Session
+) -> None:
+    """It would refuse the whole answer, which lacks a device at the border while an estate moves."""
+    make.device(session, at=east_of(PATIENT, metres=400.0))
+    session.commit()
+    ours = at_border.neighbour.other("33")
+    assert ours is not None
+    path = question()
+    token = sign_request(at_border.neighbour, ours, method="GET", path=path, at=clock.now())
+    answer = at_border.client.get(path, headers={REQUEST_HEADER: token}).json()
+    found = at_border.ask()
+    assert len(found["devices"]) + len(found["too_far"]) == 3, "two of ours, and the neighbour's"
+    assert [each["lon"] < BORDER for each in answer["devices"]] == [True]
+    assert answer["is_complete"] is False
+
+
 def test_a_neighbour_sees_what_a_stranger_sees(at_border: Border, session: Session) -> None:
     make.device(session, at=east_of(PATIENT, metres=-50.0), audience="dispatch")
     session.commit()

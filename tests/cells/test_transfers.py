@@ -242,6 +242,9 @@ def test_an_estate_moves_exactly_and_its_labels_lead_to_the_new_cell(move: Move)
         here = {"lat": PATIENT.lat, "lon": PATIENT.lon}
         found = client.get("/v1/nearest", params=here).json()
         assert [found[name] for name in ("devices", "too_far", "unusable_now", "quarantined")] == [[]] * 4
+    unreachable = {"database_url": "postgresql+psycopg://nobody@127.0.0.1:1/none"}
+    with TestClient(app_on(move.old_settings.model_copy(update=unreachable))) as client:
+        assert 'href="tel:120"' in client.get(f"/d/{labels[lobby_id]}").text
     assert move.old.get_one(Estate, estate.id).state is EstateState.WITHDRAWN
     states = {each.state for each in move.old.scalars(select(Device))}
     assert states == {DeviceState.WITHDRAWN}

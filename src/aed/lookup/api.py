@@ -204,9 +204,9 @@ def _look_up_for_cell(request: Request, query: NeighbourQuestionIn) -> bytes:
         responders=0,
         is_for_merge=True,
     )
-    code = request.app.state.neighbours.table.own.code
+    own = request.app.state.neighbours.table.own
     answer = _answer(request, ANYONE, question)
-    return neighbour_answer_out(answer, cell=code).model_dump_json().encode()
+    return neighbour_answer_out(answer, own=own).model_dump_json().encode()
 
 
 def with_storey(

@@ -23,7 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from aed.cells.neighbours import AnswerRefused, NeighbourClient
 from aed.cells.rules import Cell
-from aed.geo import Position, distance_metres
+from aed.geo import Placed, Position, distance_metres
 from aed.lookup.answer import LookupAnswer
 from aed.lookup.arrival import Basis, Bringing, Fetch
 from aed.lookup.candidates import MAX_QUARANTINED, NearbyDevice, QuarantinedDevice
@@ -252,27 +252,39 @@ def _code(near: NearbyDevice | QuarantinedDevice) -> str:
 # --- from and to the exchanged form -----------------------------------------------------------------------
 
 
-def neighbour_answer_out(answer: LookupAnswer, *, cell: str) -> NeighbourAnswerOut:
-    """Return an answer for another cell; it must be the answer to a stranger."""
+def neighbour_answer_out(answer: LookupAnswer, *, own: Cell) -> NeighbourAnswerOut:
+    """Return an answer for another cell; it must be the answer to a stranger.
+
+    Devices outside the outline of `own`, the cell that answers, are left out, since the other cell would
+    refuse the whole answer. There are such devices while an estate moves: the table has changed, and the
+    estate is not released yet.
+    """
+
+    def is_ours(row: Placed) -> bool:
+        return own.has(Position(row.lat, row.lon))
+
+    devices = [_exchanged(near) for near in answer.devices if is_ours(near.row)]
     return NeighbourAnswerOut(
         version=1,
-        cell=cell,
-        devices=[_exchanged(near) for near in answer.devices],
-        unusable=[_exchanged(near) for near in answer.unusable],
-        quarantined=[
-            QuarantinedExchanged(
-                id=near.row.id,
-                lat=near.row.lat,
-                lon=near.row.lon,
-                floor=near.row.floor,
-                place_en=near.row.place_en,
-                place_zh=near.row.place_zh,
-                reason=near.row.reason,
-                straight_metres=near.straight_metres,
-            )
-            for near in answer.quarantined
-        ],
-        is_complete=answer.is_complete,
+        cell=own.code,
+        devices=devices,
+        unusable=[_exchanged(near) for near in answer.unusable if is_ours(near.row)],
+        quarantined=[_quarantined_exchanged(near) for near in answer.quarantined if is_ours(near.row)],
+        is_complete=answer.is_complete and len(devices) == len(answer.devices),
+    )
+
+
+def _quarantined_exchanged(near: QuarantinedDevice) -> QuarantinedExchanged:
+    row = near.row
+    return QuarantinedExchanged(
+        id=row.id,
+        lat=row.lat,
+        lon=row.lon,
+        floor=row.floor,
+        place_en=row.place_en,
+        place_zh=row.place_zh,
+        reason=row.reason,
+        straight_metres=near.straight_metres,
     )
 
 

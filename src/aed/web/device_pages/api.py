@@ -47,9 +47,9 @@ def get_device_page(request: Request, viewer: ViewerDep, code: Code) -> Response
     settings: Settings = request.app.state.settings
     if not queries.is_code(code):
         return render(request, "device_pages/unknown.html.jinja", status=404, code=code, is_mistyped=True)
-    if (address := _moved_to(request, code)) is not None:
-        return RedirectResponse(address, status_code=303)
     try:
+        if (address := _moved_to(request, code)) is not None:
+            return RedirectResponse(address, status_code=303)
         card = _card(request, viewer, code, at=clock.now(), settings=settings)
     except AedError as error:
         log.error("device page without its device", reason=error.detail)
