@@ -100,7 +100,7 @@ gdal_is_there() { command -v ogrinfo >/dev/null && command -v ogr2ogr >/dev/null
 
 # Programs that check the files of this folder, or that an optional feature needs. Without them their tests are
 # skipped, so a missing one does not stop the set-up.
-INSPECTORS="nginx caddy shellcheck valkey-server chromium tilemaker pgbouncer mosquitto"
+INSPECTORS="nginx caddy shellcheck valkey-server chromium-headless-shell tilemaker pgbouncer mosquitto"
 
 # What the hosts of a cluster run; a program is named as in program:package where the names differ.
 CLUSTER="etcd:etcd-server etcdctl:etcd-client patroni haproxy keepalived curl pgbackrest valkey-server valkey-cli:valkey-tools

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import Any, Final
 import httpx2
 
 from aed.upkeep.rules import short_number
+from tests.chromium import PROGRAM
 
 ROOT: Final = Path(__file__).parents[1]
 LIGHTHOUSE: Final = ROOT / "deploy/lighthouse/node_modules/.bin/lighthouse"
@@ -33,18 +33,17 @@ PAGES: Final = {"find-help": "/?lang=zh-CN", "device": f"/d/{short_number(23)}?l
 MIN_SCORE: Final = 95
 MAX_SECONDS: Final = 1.5
 MAX_KILOBYTES: Final = 60
-CHROMIUM_FLAGS: Final = "--headless=new --no-sandbox --disable-gpu --disable-background-networking"
+CHROMIUM_FLAGS: Final = "--headless --no-sandbox --disable-gpu --disable-background-networking"
 
 
 def main() -> int:
-    chromium = shutil.which("chromium")
-    if chromium is None or not LIGHTHOUSE.exists():
+    if PROGRAM is None or not LIGHTHOUSE.exists():
         sys.exit("Chromium or Lighthouse is missing: run make lighthouse.")
     REPORTS.mkdir(parents=True, exist_ok=True)
     is_good = True
     with demo_server() as address:
         for name, path in PAGES.items():
-            report = run(f"{address}{path}", REPORTS / f"{name}.json", chromium)
+            report = run(f"{address}{path}", REPORTS / f"{name}.json", PROGRAM)
             is_good = judge(path, report) and is_good
     return 0 if is_good else 1
 

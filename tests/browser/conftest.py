@@ -18,11 +18,11 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from aed.accounts.sessions import SESSION_COOKIE
 from tests.browser.site import Site, running_site
+from tests.chromium import PROGRAM
 from tests.throwaway_postgres import copy_database, drop_database
 
 __all__ = ["OpenPage", "Site", "View"]
 
-CHROMIUM: Final = shutil.which("chromium")
 ARGUMENTS: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -89,10 +89,10 @@ def site(request: pytest.FixtureRequest, view: View) -> Site:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Start Chromium, once for each worker."""
-    if CHROMIUM is None:
+    if PROGRAM is None:
         pytest.skip("Chromium is not installed: run sh deploy/setup.sh test")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=PROGRAM, args=list(ARGUMENTS))
         yield browser
         browser.close()
 
