@@ -197,13 +197,13 @@ def _best_plan(
 ) -> tuple[TaskOffer | None, list[TaskOffer]]:
     """Choose the guide, and the best arrangement beside them.
 
-    A person guides who is not needed otherwise. If all who could are asked for something else, one of them
-    guides if the arrangement of the others is better for it.
+    A person guides who can do nothing else in time, if there is one; otherwise the one who does most good by
+    guiding instead of what they were to do. Nobody guides if that is no better.
     """
     if current_guide is not None:
         return current_guide, _best_beside(case, from_now, current_guide, planning, survival)
     alone = _best_beside(case, from_now, None, planning, survival)
-    guide = _free_guide(case, from_now, alone) or _free_guide(case, from_now, ())
+    guide = _best_guide(case, from_now, alone, planning, survival)
     if guide is None:
         return None, alone
     is_free = all(each.person_id != guide.person_id for each in alone)
@@ -304,16 +304,21 @@ def _guide_adds(
     return with_guide.score(beside) - alone.score(beside)
 
 
-def _free_guide(
-    case: PlanCase, from_now: Sequence[TaskOffer], chosen: Sequence[TaskOffer]
+def _best_guide(
+    case: PlanCase,
+    from_now: Sequence[TaskOffer],
+    alone: Sequence[TaskOffer],
+    planning: Planning,
+    survival: Survival,
 ) -> TaskOffer | None:
-    """Return a person who could guide, if there is anything to save; preferably one who can do nothing else
-    in time.
+    """Return who should guide beside the arrangement `alone`, which they leave; None if nobody can.
+
+    The first who can do nothing else in time, since that costs nothing.
     """
     if not _can_save(case, from_now):
         return None
-    busy = {each.person_id for each in (*case.asked, *chosen)}
-    free = [
+    busy = {each.person_id for each in case.asked}
+    possible = [
         each
         for each in case.guides
         if each.person_id not in busy
@@ -321,7 +326,13 @@ def _free_guide(
         and each.seconds < case.patient.ambulance_seconds
     ]
     useful = {each.person_id for each in from_now}
-    return next((each for each in free if each.person_id not in useful), free[0] if free else None)
+    idle = [each for each in possible if each.person_id not in useful]
+
+    def worth(guide: TaskOffer) -> float:
+        others = [each for each in alone if each.person_id != guide.person_id]
+        return _search_beside(case, guide, planning, survival).worth(others)
+
+    return idle[0] if idle else max(possible, key=worth, default=None)
 
 
 def _can_save(case: PlanCase, coming: Sequence[TaskOffer]) -> bool:
