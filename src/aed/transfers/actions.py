@@ -24,10 +24,10 @@ from aed.errors import Conflict, InvalidInput
 from aed.geo import Position
 from aed.registry.changes import flush_or_conflict, record_amendment, record_creation, record_note
 from aed.registry.devices.actions import withdraw_device
-from aed.registry.devices.models import Device
+from aed.registry.devices.models import Consumable, Device
 from aed.registry.devices.queries import device as device_by_id
 from aed.registry.estates.actions import withdraw_estate
-from aed.registry.estates.models import Estate
+from aed.registry.estates.models import Estate, Gate
 from aed.registry.estates.queries import estate as estate_by_id
 from aed.registry.estates.rules import EstateState
 from aed.sharing.shares.actions import record_by_register
@@ -43,9 +43,9 @@ from aed.transfers.schemas import (
     receipt_file,
 )
 from aed.upkeep.checks.actions import scope_key
-from aed.upkeep.models import Recall
+from aed.upkeep.models import Policy, Recall
 
-_RECORDED: Final = frozenset({"estates", "gates", "devices", "consumables", "policies"})
+_RECORDED: Final = (Estate, Gate, Device, Consumable, Policy)
 """Tables whose changes are in the history of the register."""
 
 
@@ -247,10 +247,10 @@ class _Importing:
             self._set(carried, found, row)
             self.session.add(found)
             self._flush(carried)
-            if carried.name in _RECORDED:
-                record_creation(self.session, self.who, found, at=self.at)  # type: ignore[arg-type] # has an id
+            if isinstance(found, _RECORDED):
+                record_creation(self.session, self.who, found, at=self.at)
                 moved = {"moved_from": [None, f"{self.file.from_cell}:{row['id']}"]}
-                record_note(self.session, self.who, found, moved, at=self.at)  # type: ignore[arg-type] # the same
+                record_note(self.session, self.who, found, moved, at=self.at)
             imported = ImportedRow(
                 cell=self.file.from_cell,
                 table_name=carried.name,
@@ -263,7 +263,7 @@ class _Importing:
         elif imported.digest != digest:
             found = self._unchanged_row(carried, imported)
             self._set(carried, found, row)
-            if carried.name in _RECORDED:
+            if isinstance(found, _RECORDED):
                 record_amendment(self.session, self.who, found, at=self.at)
             self._flush(carried)
             self.changed += 1
