@@ -119,6 +119,14 @@ def test_a_device_moves_where_more_people_live(session: Session) -> None:
     assert found.lines[1].cost == 1_500
 
 
+def test_the_least_that_the_limits_cost_is_said_to_the_cent(session: Session) -> None:
+    street(session, 2)
+    prices = {"years": 1, "buy": 1_000.126, "upkeep_per_year": 0}
+    with pytest.raises(InvalidInput) as refused:
+        ask(session, every_building=True, floor_minutes=6, prices=prices, budget=10)
+    assert refused.value.values["least"] == 2_000.25
+
+
 def test_every_building_is_served_before_the_gain(session: Session) -> None:
     towers = street(session, 4, apart=1_000.0)
     towers[3].floors = 1

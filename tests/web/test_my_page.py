@@ -21,12 +21,14 @@ from aed.accounts.role_grants import RoleGrant
 from aed.accounts.sessions import CSRF_HEADER, SESSION_COOKIE, csrf_token
 from aed.certificates.models import CertificateDeclaration
 from aed.geo import coordinates_in
+from aed.incidents.models import Alert
+from aed.incidents.rules import AlertState
 from aed.notifications.models import OutboxMessage
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import CertificateTrust, ResponderState
 from aed.settings import Settings
 from aed.settings.messages import WebPush
-from aed.web.my_page.rules import pause_end
+from aed.web.my_page.rules import call_words, pause_end
 from tests import make
 from tests.apps import app_on
 from tests.make import NOW, PATIENT
@@ -53,6 +55,26 @@ def phone_of(settings: Settings, session: Session) -> Iterator[SignIn]:
             return client
 
         yield new
+
+
+@pytest.mark.parametrize(
+    ("state", "accepted", "there", "words"),
+    [
+        (AlertState.THERE, True, True, "You were with the patient"),
+        (AlertState.STOPPED, True, True, "You were with the patient"),
+        (AlertState.DECLINED, True, False, "You could not come"),
+        (AlertState.ON_THE_WAY, True, False, "You said that you come"),
+        (AlertState.SEEN, False, False, "Not answered"),
+        (AlertState.STOOD_DOWN, True, False, "Enough others came"),
+        (AlertState.STOPPED, True, False, "The call ended while you were on your way"),
+        (AlertState.STOPPED, False, False, "The call ended before you answered"),
+    ],
+)
+def test_the_end_of_a_call_is_said_as_it_was_for_the_person(
+    state: AlertState, accepted: bool, there: bool, words: str
+) -> None:
+    alert = Alert(state=state, accepted_at=NOW if accepted else None, there_at=NOW if there else None)
+    assert call_words(alert) == words
 
 
 def links_sent(session: Session) -> list[str]:
