@@ -24,6 +24,7 @@ from tests.cluster.history import Exchange, Work
 from tests.cluster.hosts import (
     CLIENT,
     STATE,
+    ClusterError,
     cut_off,
     enter,
     eventually,
@@ -294,7 +295,15 @@ def _message_gap(hosts: Inventory, since: datetime) -> float:
 
 
 def is_whole(hosts: Inventory) -> bool:
-    return is_safe(hosts) and each_holds_a_primary(hosts) and get(web(hosts), "/readyz")[0] == 200
+    """Return True for a cluster that could bear the next fault. Raises ClusterError with what it lacks."""
+    if not is_safe(hosts):
+        raise ClusterError(f"Patroni's members are {members(hosts)}")
+    if not each_holds_a_primary(hosts):
+        raise ClusterError("a host holds no primary of Valkey")
+    status, *_ = get(web(hosts), "/readyz")
+    if status != 200:
+        raise ClusterError(f"/readyz is {status}")
+    return True
 
 
 def run(fault: Fault, hosts: Inventory) -> Row:
