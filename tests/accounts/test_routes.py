@@ -339,7 +339,7 @@ def asking(
         pytest.MonkeyPatch.context() as patch,
         TestClient(app, base_url="https://testserver", raise_server_exceptions=False) as client,
     ):
-        patch.setattr(dependencies, "transaction", rolled_back)
+        patch.setattr(dependencies, "transaction", rolled_back)  # so each cell finds the same data
         yield client, made
     if request.param == "postgis":
         drop_database(url)

@@ -430,6 +430,7 @@ class CountingSearch(search.ArrangementSearch):
 def test_improving_an_arrangement_ends_after_its_number_of_evaluations(
     people: int, has_guide: bool, small_group: int, evaluations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Limits that a small case reaches; its few arrangements would otherwise all be tried.
     monkeypatch.setattr(search, "MAX_EXHAUSTIVE_ARRANGEMENTS", 0)
     monkeypatch.setattr(search, "_MAX_EVALUATIONS_SMALL_GROUP", small_group)
     monkeypatch.setattr(search, "_MAX_EVALUATIONS", 40)
@@ -444,6 +445,7 @@ def test_improving_an_arrangement_ends_after_its_number_of_evaluations(
 def test_two_of_up_to_twelve_people_change_their_tasks_together(
     people: int, evaluations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # As above: a limit that a small case reaches.
     monkeypatch.setattr(search, "MAX_EXHAUSTIVE_ARRANGEMENTS", 0)
     monkeypatch.setattr(search, "_MAX_EVALUATIONS_SMALL_GROUP", 7)
     case = scattered(1, people=people, devices=3)
