@@ -114,6 +114,8 @@ def export_estate(
     ] = False,
 ) -> None:
     """Write an estate to a file that only the other cell can read. Nothing changes here."""
+    import aed.tables  # noqa: F401 - so that every table which refers to an estate is known
+
     settings = load_settings()
     known = _require_table(settings)
     with cli_read_session(settings) as session:
