@@ -233,20 +233,23 @@ def test_an_estate_moves_exactly_and_its_labels_lead_to_the_new_cell(move: Move)
     assert by_check
 
     with TestClient(app_on(move.old_settings), follow_redirects=False) as client:
-        assert client.get(f"/d/{labels[lobby_id]}").status_code == 200
+        for page in ("", "/report"):
+            assert client.get(f"/d/{labels[lobby_id]}{page}").status_code == 200
         assert move.release(newer.receipt) == 2
         move.old.commit()
         assert move.release(newer.receipt) == 0
         for number, label in labels.items():
-            led = client.get(f"/d/{label}")
-            link = f"https://aed34.example.org/d/{short_number(numbers[number])}"
-            assert (led.status_code, led.headers["location"]) == (303, link)
+            for page in ("", "/check", "/report"):
+                led = client.get(f"/d/{label}{page}")
+                link = f"https://aed34.example.org/d/{short_number(numbers[number])}{page}"
+                assert (led.status_code, led.headers["location"]) == (303, link)
         here = {"lat": PATIENT.lat, "lon": PATIENT.lon}
         found = client.get("/v1/nearest", params=here).json()
         assert [found[name] for name in ("devices", "too_far", "unusable_now", "quarantined")] == [[]] * 4
     unreachable = {"database_url": "postgresql+psycopg://nobody@127.0.0.1:1/none"}
     with TestClient(app_on(move.old_settings.model_copy(update=unreachable))) as client:
         assert 'href="tel:120"' in client.get(f"/d/{labels[lobby_id]}").text
+        assert client.get(f"/d/{labels[lobby_id]}/report").status_code == 200
     assert move.old.get_one(Estate, estate.id).state is EstateState.WITHDRAWN
     states = {each.state for each in move.old.scalars(select(Device))}
     assert states == {DeviceState.WITHDRAWN}

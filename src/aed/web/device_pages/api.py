@@ -13,17 +13,16 @@ from fastapi.responses import RedirectResponse
 from aed import clock
 from aed.accounts.authentication import FormViewerDep, ViewerDep
 from aed.accounts.permissions import Viewer
-from aed.cells.neighbours import NeighbourClient
 from aed.database.dependencies import WriteSession, database_of
 from aed.database.session import read_session
 from aed.errors import AedError, InvalidInput
 from aed.settings import Settings
-from aed.transfers.queries import address_after_move
 from aed.upkeep.checks import actions
 from aed.upkeep.confirmations.actions import KEY_PREFIX
 from aed.upkeep.rules import device_id_of
 from aed.web.device_pages import queries
 from aed.web.device_pages.page import DeviceCard, card_of
+from aed.web.moved_devices import redirect_after_move
 from aed.web.render import render
 
 log = structlog.get_logger("aed")
@@ -47,9 +46,9 @@ def get_device_page(request: Request, viewer: ViewerDep, code: Code) -> Response
     settings: Settings = request.app.state.settings
     if not queries.is_code(code):
         return render(request, "device_pages/unknown.html.jinja", status=404, code=code, is_mistyped=True)
+    if (moved := redirect_after_move(request, device_id_of(code))) is not None:
+        return moved
     try:
-        if (address := _moved_to(request, code)) is not None:
-            return RedirectResponse(address, status_code=303)
         card = _card(request, viewer, code, at=clock.now(), settings=settings)
     except AedError as error:
         log.error("device page without its device", reason=error.detail)
@@ -77,15 +76,6 @@ def choose_place_photo(
     chosen = int(photo) if photo else None
     actions.choose_place_photo(session, viewer, device_id_of(code), chosen, at=clock.now())
     return RedirectResponse(f"/d/{quote(code, safe='')}", 303)
-
-
-def _moved_to(request: Request, code: str) -> str | None:
-    """Return the page of a device that another cell has taken over."""
-    neighbours: NeighbourClient | None = request.app.state.neighbours
-    if neighbours is None:
-        return None
-    with read_session(database_of(request)) as session:
-        return address_after_move(session, neighbours.table, device_id_of(code))
 
 
 def _card(

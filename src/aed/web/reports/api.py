@@ -34,6 +34,7 @@ from aed.upkeep.sightings import queries as sighting_queries
 from aed.upkeep.sightings.rules import MAX_WORDS, SightingState
 from aed.web.basemap import MANY, extent, map_config, map_policy
 from aed.web.language import language_of
+from aed.web.moved_devices import redirect_after_move
 from aed.web.photo_form import receive_photo_form
 from aed.web.render import POLICY, render
 from aed.web.reports.rules import MAX_NOTE, OFFERED, SIGHTING_STATES, STATES, kind_chosen, place_typed
@@ -73,7 +74,9 @@ def show_report_form(
     """
     if again.strip():
         return RedirectResponse(f"/d/{quote(again.strip(), safe='')}/report", 303)
-    return _form(request, code) if number is not None else _mistyped(request, code)
+    if number is None:
+        return _mistyped(request, code)
+    return redirect_after_move(request, number, page="/report") or _form(request, code)
 
 
 @router.post("/d/{code}/report")

@@ -34,6 +34,7 @@ from aed.web.checks.requests import Code, Fields, device_id_in
 from aed.web.checks.responses import GLANCED, PASSED, WAITS, form_page, refusal_page, result_of, sign_in_page
 from aed.web.checks.rules import BadForm, check_in_form
 from aed.web.language import language_of
+from aed.web.moved_devices import redirect_after_move
 from aed.web.render import NO_STORE, render
 from aed.web.words import noop, translator
 
@@ -78,6 +79,8 @@ def show_check(
     device_id = device_id_in(code)
     if device_id is None:
         return render(request, "checks/check_unknown.html.jinja", status=404, code=code, is_mistyped=True)
+    if (moved := redirect_after_move(request, device_id, page="/check")) is not None:
+        return moved
     with read_session(database) as session:
         try:
             found = queries.device_form(session, viewer, device_id, at=at, settings=settings)
