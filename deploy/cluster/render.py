@@ -30,6 +30,8 @@ FILES: Final[Mapping[str, Mapping[str, str]]] = {
     "database": {
         "etc/patroni/config.yml": "patroni.yml",
         "etc/patroni/create-database.sh": "create-database.sh",
+        "etc/patroni/OpenSSL.py": "no-pyopenssl.py",
+        "etc/patroni_env.conf": "patroni.env",
         "etc/pgbackrest.conf": "pgbackrest-database.conf",
         **{f"etc/valkey/valkey-{port}.conf": "valkey.conf" for port in VALKEY_PORTS},
         "etc/valkey/take-back.sh": "valkey-take-back.sh",

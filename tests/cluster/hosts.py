@@ -81,7 +81,12 @@ def services_of(host: Host) -> list[Service]:
         case "database":
             return [
                 backrest,
-                Service("patroni", ["/usr/bin/patroni", f"{etc}/patroni/config.yml"], user="postgres"),
+                Service(
+                    "patroni",
+                    ["/usr/bin/patroni", f"{etc}/patroni/config.yml"],
+                    user="postgres",
+                    environment="etc/patroni_env.conf",
+                ),
                 *(
                     Service(
                         f"valkey-{port}",

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -53,6 +54,29 @@ def test_real_hosts_have_the_paths_of_debians_packages() -> None:
         path for texts in files.values() for path, text in texts.items() if "//var" in text or "{{" in text
     ]
     assert not re.search(r"/var/tmp", "".join(text for texts in files.values() for text in texts.values()))
+
+
+def test_patroni_does_not_use_pyopenssl_which_writes_into_files_of_others(tmp_path: Path) -> None:
+    inventory = _below(tmp_path)
+    write(render(inventory, PASSWORDS), tmp_path)
+    host = inventory.with_role("database")[0]
+    name, _, value = (
+        Path(host.root, "etc/patroni_env.conf").read_text("utf-8").splitlines()[-1].partition("=")
+    )
+    assert (
+        next(each for each in services_of(host) if each.name == "patroni").environment
+        == "etc/patroni_env.conf"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import OpenSSL"],
+        env={name: value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "ImportError: Patroni must not use pyOpenSSL" in done.stderr
 
 
 def test_a_commit_needs_a_standby_and_a_lost_leader_is_replaced_within_25_seconds() -> None:
