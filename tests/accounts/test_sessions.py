@@ -88,7 +88,7 @@ def test_people_list_their_own_sessions_and_end_one(
     other.sign_in("+86 138 0013 8001", password=PASSWORD)
 
     listed = own.client.get("/v1/sign-in/sessions").json()
-    assert [(each["user_agent"], each["is_this"]) for each in listed] == [
+    assert [(each["user_agent"], each["is_current"]) for each in listed] == [
         ("A lost telephone", False),
         ("testclient", True),
     ]

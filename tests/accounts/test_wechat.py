@@ -116,7 +116,7 @@ def test_a_bearer_session_needs_no_csrf_token_and_ends_by_signing_out(
     )
     assert amended.status_code == 200, amended.text
     sessions = phone.get("/v1/sign-in/sessions", headers=own).json()
-    assert [each["is_this"] for each in sessions] == [True]
+    assert [each["is_current"] for each in sessions] == [True]
 
     assert phone.delete("/v1/sign-in", headers=own).status_code == 204
     read = phone.get("/v1/me", headers=own)

@@ -142,7 +142,7 @@ def test_a_false_alarm_recorded_as_an_arrest_counts_as_one() -> None:
 def test_recorded_and_later_reported_shocks_are_separate_intervals() -> None:
     found = statistics_of([case(SHE_LIVES, shock_at=300)], is_coarse=False)
     medians = {each.until: each.median for each in found.intervals}
-    assert (medians["shock_at"], medians["first_shock_told"]) == (300, 360)
+    assert (medians["shock_at"], medians["first_shock_recorded"]) == (300, 360)
 
 
 def test_missing_items_are_counted_by_item() -> None:

@@ -182,13 +182,13 @@ def test_the_export_has_rows_of_every_table_and_nothing_of_others(session: Sessi
         "service_events",
         "service_exchanges",
     }
-    listed = found["told_by_lists"]
+    listed = found["mentioned_in_lists"]
     assert [(each["source_id"], each["says"]["keeper_phone"]) for each in listed] == [
         ("1", "139 0013 9123"),
         ("2", None),
         ("1", PHONE),
     ]
-    (vouched,) = found["told_by_issuers"]
+    (vouched,) = found["mentioned_by_issuers"]
     assert (vouched["name"], vouched["phone"], vouched["holder_id"]) == (NAME, PHONE, world.HOLDER_ID)
     assert rows["certificates"][0]["holder_id"] == world.HOLDER_ID
     assert [each["name"] for each in rows["people"]] == [NAME, OLD_NAME], (

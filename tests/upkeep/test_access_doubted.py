@@ -82,10 +82,14 @@ def test_access_not_as_described_is_unknown_until_a_check_confirms_it(session: S
 def test_a_signed_in_person_denies_and_confirms_access_without_a_check(session: Session) -> None:
     device = make.device(session)
 
-    confirm_fact(session, ADMINISTRATOR, device.id, ConfirmIn(fact=Fact.HOURS, is_so=False), at=NOW)
+    confirm_fact(
+        session, ADMINISTRATOR, device.id, ConfirmIn(fact=Fact.HOURS, is_as_registered=False), at=NOW
+    )
     assert access(session, device) is Access.UNKNOWN
 
-    confirm_fact(session, ADMINISTRATOR, device.id, ConfirmIn(fact=Fact.HOURS, is_so=True), at=LATER)
+    confirm_fact(
+        session, ADMINISTRATOR, device.id, ConfirmIn(fact=Fact.HOURS, is_as_registered=True), at=LATER
+    )
     assert access(session, device) is Access.OPEN
 
 

@@ -102,7 +102,7 @@ def test_a_passer_by_confirms_or_denies_a_fact(session: Session) -> None:
     home = make.estate(session)
     device = make.device(session, of=home)
     resident = make.person_with_role(session, Role.RESIDENT, estate=home)
-    new = ConfirmIn(fact=Fact.HOURS, is_so=True)
+    new = ConfirmIn(fact=Fact.HOURS, is_as_registered=True)
     with pytest.raises(NotSignedIn):
         confirm_fact(session, ANYONE, device.id, new, at=NOW)
     stranger = make.person_with_role(session, Role.RESIDENT, estate=make.estate(session))
@@ -110,7 +110,7 @@ def test_a_passer_by_confirms_or_denies_a_fact(session: Session) -> None:
         confirm_fact(session, stranger, device.id, new, at=NOW)
 
     confirm_fact(session, resident, device.id, new, at=NOW)
-    confirm_fact(session, resident, device.id, ConfirmIn(fact=Fact.POSITION, is_so=False), at=NOW)
+    confirm_fact(session, resident, device.id, ConfirmIn(fact=Fact.POSITION, is_as_registered=False), at=NOW)
 
     assert [each.fact for each in session.scalars(select(Confirmation))] == [Fact.HOURS]
     report = session.scalars(select(FaultReport)).one()

@@ -73,7 +73,7 @@ def confirm(
             field="fact",
         )
     with cli_transaction() as session:
-        new = ConfirmIn(fact=fact, is_so=not no, note=note)
+        new = ConfirmIn(fact=fact, is_as_registered=not no, note=note)
         confirm_fact(session, operator(), device_id, new, at=clock.now())
     show_trust(device_id)
 

@@ -91,7 +91,7 @@ MOMENT_LABELS: Final[dict[str, Label]] = {
     "device_there_at": ("First AED on scene", "首台AED到场"),
     "attached_at": ("Pads attached", "贴上电极片"),
     "shock_at": ("First shock", "首次除颤"),
-    "first_shock_told": ("First shock, recorded afterwards", "首次除颤（事后告知）"),
+    "first_shock_recorded": ("First shock, recorded afterwards", "首次除颤（事后告知）"),
     "ambulance_there_at": ("Ambulance on scene", "救护车到场"),
     "closed_at": ("Closed", "结束"),
 }

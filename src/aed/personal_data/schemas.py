@@ -58,8 +58,8 @@ class OwnDataOut(BaseModel):
     made_at: datetime
     held: list[TableRowsOut]
     done: list[ActionDoneOut]
-    told_by_lists: list[KeeperMentionOut]
-    told_by_issuers: list[IssuerMentionOut]
+    mentioned_in_lists: list[KeeperMentionOut]
+    mentioned_by_issuers: list[IssuerMentionOut]
 
     @classmethod
     def of(cls, session: Session, person: Person, *, at: datetime) -> OwnDataOut:
@@ -82,7 +82,7 @@ class OwnDataOut(BaseModel):
                 for each in queries.rows_about(session, ids, at=at)
             ],
             done=[ActionDoneOut.model_validate(each) for each in queries.actions_of(session, ids)],
-            told_by_lists=[
+            mentioned_in_lists=[
                 KeeperMentionOut(
                     source=each.row.source,
                     source_id=each.row.source_id,
@@ -91,7 +91,7 @@ class OwnDataOut(BaseModel):
                 for entry in entries
                 for each in queries.mentions_in_lists(session, entry)
             ],
-            told_by_issuers=[
+            mentioned_by_issuers=[
                 IssuerMentionOut.model_validate(each, from_attributes=True)
                 for each in queries.mentions_by_issuers(session, ids)
             ],

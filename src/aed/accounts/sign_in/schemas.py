@@ -147,7 +147,7 @@ class SignInOut(BaseModel):
     expires_at: datetime
     address: str | None = Field(description="IP address at sign-in")
     user_agent: str | None = Field(description="User-Agent of the browser")
-    is_this: bool = Field(description="True for the session of this request")
+    is_current: bool = Field(description="True for the session of this request")
 
     @classmethod
     def of(cls, row: SignIn, *, own_id: int) -> Self:
@@ -158,7 +158,7 @@ class SignInOut(BaseModel):
             expires_at=row.expires_at,
             address=row.address,
             user_agent=row.user_agent,
-            is_this=row.id == own_id,
+            is_current=row.id == own_id,
         )
 
 

@@ -100,12 +100,12 @@ def _timings(about: AfterAction, zone: ZoneInfo) -> Iterator[_Row]:
         "device_there_at": min(fetched, default=None),
         "attached_at": measured.attached_at,
         "shock_at": measured.shock_at,
-        "first_shock_told": about.items.first_shock_at,
+        "first_shock_recorded": about.items.first_shock_at,
         "ambulance_there_at": measured.ambulance_there_at,
         "closed_at": incident.closed_at,
     }
     for name, moment in at.items():
-        if name == "first_shock_told" and moment is None:
+        if name == "first_shock_recorded" and moment is None:
             continue
         planned: datetime | None = getattr(expected, name, None)
         yield {

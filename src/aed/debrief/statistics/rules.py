@@ -195,7 +195,7 @@ GROUPS: Final[dict[str, Callable[[CoreItems], bool]]] = {
     "ems_witnessed": lambda items: items.witnessed is Witnessed.EMS,
     "bystander_aed_shock": lambda items: items.bystander_aed is BystanderAed.SHOCK,
 }
-RECORDED_SHOCK: Final = "first_shock_told"
+RECORDED_SHOCK: Final = "first_shock_recorded"
 """The interval by what was recorded later by hand, beside that of the incident's record."""
 
 

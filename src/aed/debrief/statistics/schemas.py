@@ -157,7 +157,7 @@ class CaseOut(BaseModel):
     seconds_to_compressions: float | None
     seconds_to_attached: float | None
     seconds_to_shock: float | None
-    seconds_to_shock_told: float | None = Field(
+    seconds_to_shock_recorded: float | None = Field(
         description="Seconds from the emergency call to the first shock recorded afterwards"
     )
     seconds_to_ambulance: float | None
@@ -186,7 +186,7 @@ _SECONDS: Final = {
     "seconds_to_compressions": "compressions_at",
     "seconds_to_attached": "attached_at",
     "seconds_to_shock": "shock_at",
-    "seconds_to_shock_told": "first_shock_told",
+    "seconds_to_shock_recorded": "first_shock_recorded",
     "seconds_to_ambulance": "ambulance_there_at",
 }
 _PLAIN: Final = (

@@ -56,7 +56,13 @@ def confirm_fact(session: Session, who: Viewer, device_id: int, new: ConfirmIn, 
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
     record_answer(
-        session, who, device, new.fact, FactAnswer.YES if new.is_so else FactAnswer.NO, new.note, at=at
+        session,
+        who,
+        device,
+        new.fact,
+        FactAnswer.YES if new.is_as_registered else FactAnswer.NO,
+        new.note,
+        at=at,
     )
     return device
 

@@ -66,11 +66,11 @@ class ConfirmIn(BaseModel):
     """Whether a fact about a device is as registered."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"fact": "position", "is_so": True}]}
+        extra="forbid", json_schema_extra={"examples": [{"fact": "position", "is_as_registered": True}]}
     )
 
     fact: Literal[Fact.POSITION, Fact.HOURS]
-    is_so: bool
+    is_as_registered: bool
     note: Note | None = None
 
 
