@@ -180,7 +180,7 @@ def test_a_possible_duplicate_of_another_list_waits_for_review(
     assert (reply["waiting"], reply["merged"], reply["new"]) == (1, 0, 0)
     (row,) = reply["rows_matched"]
     assert (row["device_id"], row["match"]["is_sure"]) == (None, False)
-    assert any("8 m apart" in sign for sign in row["match"]["because"])
+    assert any("8 m apart" in sign for sign in row["match"]["reasons"])
 
 
 MAPPING = (

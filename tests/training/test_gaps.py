@@ -205,8 +205,8 @@ def test_the_best_slot_is_when_the_people_present_in_gap_hours_are_free() -> Non
     assert found.starts_on >= date(2026, 10, 6)
     assert found.starts_on != date(2026, 10, 10)
     assert 0 < found.hours_lifted <= 42
-    assert "at night" in found.because_en[0]
-    assert "夜间" in found.because_zh[0]
+    assert "at night" in found.reasons_en[0]
+    assert "夜间" in found.reasons_zh[0]
 
 
 def test_an_hour_with_exactly_the_target_is_not_below_it() -> None:

@@ -115,7 +115,7 @@ def test_the_answer_has_counts_lapses_and_a_suggestion_but_no_names(
     assert (first["hours_below"], second["hours_below"], found["hours_below"]) == (0, 168, 168)
     assert first["basis"] == "straight_line"
     assert found["suggestion"]["building_id"] == second["id"]
-    assert "2" in found["suggestion"]["because_zh"][0]
+    assert "2" in found["suggestion"]["reasons_zh"][0]
     people = session.execute(select(Person.name, Person.phone)).all()
     assert len(people) >= 2
     for name, phone in people:

@@ -224,7 +224,7 @@ def _suggest(found: EstateGaps) -> None:
         f"建议下一场：{found.name_zh}，{near.name_zh}附近"
     )
     say(f"{name_en(suggestion.hour)}:00, on or after {suggestion.starts_on}, {suggestion.places} places.")
-    for sentence in (*suggestion.because_en, *suggestion.because_zh):
+    for sentence in (*suggestion.reasons_en, *suggestion.reasons_zh):
         say(f"  {sentence}")
 
 

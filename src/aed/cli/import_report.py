@@ -144,7 +144,7 @@ def _tables(report: DeviceReport) -> None:
         for each in report.matched
         if each.match is not None
     ]
-    columns = ["where", "source", "id", "device", "score", "", "because"]
+    columns = ["where", "source", "id", "device", "score", "", "reasons"]
     _table("Possibly registered already", columns, matched, report.merged + report.waiting)
     disputed = [(*_row(each), each.device_id, ", ".join(each.conflicts)) for each in report.disputed]
     _table("Two lists disagree", ["where", "source", "id", "device", "about"], disputed, report.conflicting)

@@ -53,7 +53,7 @@ def list_duplicates(
     if not rows:
         say("No possible duplicates.")
         return
-    table(None, ["pair", "one", "other", "score", "because", "decided"], rows, right=["pair", "score"])
+    table(None, ["pair", "one", "other", "score", "reasons", "decided"], rows, right=["pair", "score"])
     say("Next: aed people duplicates merge PAIR, or aed people duplicates reject PAIR.")
     if len(rows) == SHOWN:
         say(f"There may be more: aed people duplicates list --after {rows[-1][0]}")

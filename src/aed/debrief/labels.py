@@ -160,12 +160,12 @@ _REPLY_LABELS: Final[dict[str, Label]] = {
 }
 
 
-def plan_reason_label(because: str) -> Label:
+def plan_reason_label(reason: str) -> Label:
     """Return why a plan was made; an unknown reason is returned as it is."""
-    if because in _PLAN_REASON_LABELS:
-        return _PLAN_REASON_LABELS[because]
-    reply, _, number = because.partition(" by ")
+    if reason in _PLAN_REASON_LABELS:
+        return _PLAN_REASON_LABELS[reason]
+    reply, _, number = reason.partition(" by ")
     if reply in _REPLY_LABELS:
         en, zh = _REPLY_LABELS[reply]
         return f"{en} call {number}", f"{number}号{zh}"
-    return because, because
+    return reason, reason

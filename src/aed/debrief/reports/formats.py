@@ -65,7 +65,7 @@ def report_pdf(about: AfterAction) -> bytes:
             {
                 "number": str(each.number),
                 "after": _time_since_call(each.made_at, incident.opened_at),
-                "because": _in_both_languages(plan_reason_label(each.reason)),
+                "reason": _in_both_languages(plan_reason_label(each.reason)),
                 "asked": [str(each.asked.get(task, 0)) for task in Task],
                 "left": [
                     {**_in_both_languages(NOT_ASKED_LABELS[reason]), "count": str(count)}

@@ -70,7 +70,7 @@ class MatchOut(BaseModel):
     device_id: Id
     score: float
     is_sure: bool = Field(description="Merged; otherwise waiting for a person's decision")
-    because: list[str]
+    reasons: list[str]
 
 
 class ImportedRowOut(BaseModel):
@@ -103,7 +103,7 @@ class ImportedRowOut(BaseModel):
                 device_id=taken.match.device_id,
                 score=taken.match.likeness.score,
                 is_sure=taken.match.is_sure,
-                because=[sign.reason for sign in taken.match.likeness.signs],
+                reasons=[sign.reason for sign in taken.match.likeness.signs],
             )
             if taken.match is not None
             else None,
@@ -171,7 +171,7 @@ class ImportOut(BaseModel):
                                 "device_id": 17,
                                 "score": 0.72,
                                 "is_sure": False,
-                                "because": ["12 m apart"],
+                                "reasons": ["12 m apart"],
                             },
                         }
                     ],

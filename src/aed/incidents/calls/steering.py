@@ -54,11 +54,11 @@ def _open_incident(session: Session, who: Viewer, incident_id: int, *, at: datet
     return incident
 
 
-def _plan(session: Session, incident: Incident, because: str, now: PlanningContext, *, more: int = 0) -> int:
+def _plan(session: Session, incident: Incident, reason: str, now: PlanningContext, *, more: int = 0) -> int:
     return plan_and_alert(
         session,
         incident,
-        reason=because,
+        reason=reason,
         at=now.at,
         network=now.network,
         settings=now.settings,

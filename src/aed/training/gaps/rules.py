@@ -257,8 +257,8 @@ class Suggestion:
     expected_responders: float
     hours_lifted: float
     """Expected number of building-hours that reach the target because of the session."""
-    because_en: tuple[str, ...]
-    because_zh: tuple[str, ...]
+    reasons_en: tuple[str, ...]
+    reasons_zh: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -71,8 +71,8 @@ class SuggestionOut(BaseModel):
     places: int
     expected_responders: float
     hours_lifted: float = Field(description="Building-hours that are expected to reach the target through it")
-    because_en: list[str]
-    because_zh: list[str]
+    reasons_en: list[str]
+    reasons_zh: list[str]
 
     @classmethod
     def of(cls, suggestion: Suggestion) -> SuggestionOut:
@@ -83,8 +83,8 @@ class SuggestionOut(BaseModel):
             places=suggestion.places,
             expected_responders=round(suggestion.expected_responders, 2),
             hours_lifted=round(suggestion.hours_lifted, 1),
-            because_en=list(suggestion.because_en),
-            because_zh=list(suggestion.because_zh),
+            reasons_en=list(suggestion.reasons_en),
+            reasons_zh=list(suggestion.reasons_zh),
         )
 
 

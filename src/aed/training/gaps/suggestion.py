@@ -82,7 +82,7 @@ def suggest(
     most_missed = around.buildings[int(missing.sum(axis=1).argmax())]
     responders = float(comes_of_it[best])
     starts_on = _first_day(today + timedelta(days=LEAD_DAYS), slots[best] // 24, holidays)
-    because_en, because_zh = _because(
+    reasons_en, reasons_zh = _reasons(
         around, missing > 0, most_missed, slots[best], places, responders, lifts[best], target
     )
     return Suggestion(
@@ -93,8 +93,8 @@ def suggest(
         places=places,
         expected_responders=responders,
         hours_lifted=lifts[best],
-        because_en=because_en,
-        because_zh=because_zh,
+        reasons_en=reasons_en,
+        reasons_zh=reasons_zh,
     )
 
 
@@ -121,7 +121,7 @@ def _first_day(earliest: date, weekday: int, holidays: Collection[date]) -> date
     return day
 
 
-def _because(
+def _reasons(
     around: NearbyPeople,
     below: NDArray[np.bool_],
     most_missed: BuildingGaps,
