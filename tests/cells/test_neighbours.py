@@ -422,3 +422,12 @@ def test_a_neighbour_sees_what_a_stranger_sees(at_border: Border, session: Sessi
 def test_without_a_table_there_is_no_such_route(client: TestClient) -> None:
     assert client.get(question()).status_code == 404
     assert client.get("/v1/nearest", params={"lat": 30, "lon": 120}).json()["missing_cells"] == []
+
+
+@pytest.mark.one_engine("reads the table of cells only")
+def test_the_map_says_whose_aeds_it_shows_and_links_to_the_others(settings: Settings) -> None:
+    with border(settings, "https://aed34.example.org") as ours:
+        page = ours.client.get("/map", headers={"Accept-Language": "en"}).text
+
+    assert "This map shows the AEDs of Province 33." in page
+    assert '<a href="https://aed34.example.org/map">Province 34</a>' in page

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.permissions import ANYONE
+from aed.cells.neighbours import NeighbourClient
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import retry_on_stale_connection
 from aed.errors import NotFound
@@ -35,11 +36,13 @@ Box = Annotated[str, Query(max_length=200, description="west,south,east,north in
 
 @router.get("/map", dependencies=[ANY_PARAMETER])
 def show_map(request: Request, database: DatabaseDep, viewer: ViewerDep) -> Response:
-    """Show the devices on a map, with a list of those in view."""
+    """Show the devices on a map, with a list of those in view, and links to the maps of other cells."""
     settings: Settings = request.app.state.settings
+    neighbours: NeighbourClient | None = request.app.state.neighbours
     return render(
         request,
         "map/map.html.jinja",
+        cells=neighbours.table if neighbours is not None else None,
         headers={"Content-Security-Policy": map_policy(settings, POLICY)},
         map=map_config(settings, devices=extent(database, viewer)),
         marks=list(Mark),
