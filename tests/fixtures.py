@@ -34,6 +34,7 @@ from tests.throwaway_postgres import (
     drop_database,
     throwaway_postgres,
 )
+from tests.whole_answers import read_whole_answers
 
 os.environ["AED_ENCRYPTION_KEYS"] = KEY
 os.environ["AED_ANSWER_SECONDS"] = "120"  # a busy machine is slow; tests of the deadline set their own
@@ -57,6 +58,13 @@ structlog.configure(
 def _compiled_statements() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         share_compiled_statements(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _whole_answers() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        read_whole_answers(patch)
         yield
 
 
