@@ -45,6 +45,7 @@ from aed.http.openapi_document import complete_document
 from aed.http.problems import Problem
 from aed.http.query import refuse_unknown_parameters
 from aed.http.request_timing import RequestMetrics, RequestTiming
+from aed.http.route_paths import match_routers_by_path
 from aed.http.shedding import ShedLoad
 from aed.imports import api as imports_api
 from aed.imports.devices import api as import_devices_api
@@ -440,3 +441,4 @@ def make_routes_ready(app: FastAPI) -> None:
     nowhere = {"type": "http", "method": "GET", "path": "/\0", "root_path": "", "path_params": {}}
     for route in app.routes:
         route.matches(nowhere)
+    match_routers_by_path(app)
