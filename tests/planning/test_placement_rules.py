@@ -27,7 +27,7 @@ from aed.planning.placement.rules.problem import (
     within_seconds,
 )
 from aed.planning.placement.rules.ranking import ranked
-from aed.planning.placement.rules.solving import greedy, solve
+from aed.planning.placement.rules.solving import Solution, greedy, solve
 from aed.planning.survival import larsen_survival, valenzuela_survival
 from aed.settings import Settings
 
@@ -70,38 +70,44 @@ def keys(found: CoverProblem, chosen: tuple[int, ...]) -> set[str]:
     return {found.options[i].key for i in chosen}
 
 
+def keeps_to_limits(found: CoverProblem, chosen: tuple[int, ...]) -> bool:
+    """Return whether the choice may be made, by the words of the documentation, not by a matrix."""
+    options, limits = found.options, found.limits
+    those = [options[i] for i in chosen]
+    acting = [each for each in those if each.action is not Action.KEEP]
+    estates = [each.estate for each in acting if each.estate is not None]
+    sites = [each.site for each in those]
+    must = {each.site for each in options if each.action is Action.KEEP}
+    if (
+        sum(each.cost for each in those) > limits.budget + 1e-9
+        or len(set(sites)) < len(sites)
+        or not must <= set(sites)
+        or any(each.lock is Lock.OUT for each in those)
+        or any(each.lock is Lock.IN for each in options if each not in those)
+        or (limits.max_options is not None and len(acting) > limits.max_options)
+        or (
+            limits.max_per_estate is not None
+            and any(estates.count(each) > limits.max_per_estate for each in estates)
+        )
+    ):
+        return False
+    if found.floor is None:
+        return True
+    mask = np.zeros(len(options))
+    mask[list(chosen)] = 1
+    return not ((found.floor @ mask) < 1).any()
+
+
 def best_of_all(found: CoverProblem) -> float | None:
     """Return the best value over every subset that keeps to the limits; None if none does."""
-    best = None
-    options, limits = found.options, found.limits
-    for count in range(len(options) + 1):
-        for chosen in combinations(range(len(options)), count):
-            those = [options[i] for i in chosen]
-            acting = [each for each in those if each.action is not Action.KEEP]
-            estates = [each.estate for each in acting if each.estate is not None]
-            sites = [each.site for each in those]
-            must = {each.site for each in options if each.action is Action.KEEP}
-            if (
-                sum(each.cost for each in those) > limits.budget + 1e-9
-                or len(set(sites)) < len(sites)
-                or not must <= set(sites)
-                or any(each.lock is Lock.OUT for each in those)
-                or any(each.lock is Lock.IN for each in options if each not in those)
-                or (limits.max_options is not None and len(acting) > limits.max_options)
-                or (
-                    limits.max_per_estate is not None
-                    and any(estates.count(each) > limits.max_per_estate for each in estates)
-                )
-            ):
-                continue
-            if found.floor is not None:
-                mask = np.zeros(len(options))
-                mask[list(chosen)] = 1
-                if ((found.floor @ mask) < 1).any():
-                    continue
-            value = found.value(chosen)
-            best = value if best is None else max(best, value)
-    return best
+    numbers = range(len(found.options))
+    every = [
+        found.value(chosen)
+        for count in range(len(numbers) + 1)
+        for chosen in combinations(numbers, count)
+        if keeps_to_limits(found, chosen)
+    ]
+    return max(every, default=None)
 
 
 def _sites(actions: list[Action]) -> list[str]:
@@ -155,8 +161,23 @@ def test_the_solution_is_the_best_of_all_choices(found: CoverProblem) -> None:
     assert exact.value == pytest.approx(best)
     assert exact.bound == pytest.approx(best, rel=1e-3)
     assert exact.value <= exact.bound
-    beside = greedy(found)
-    assert beside is None or beside.value <= exact.value + 1e-9
+    assert keeps_to_limits(found, exact.chosen)
+    assert exact.value == found.value(exact.chosen)
+
+
+@given(problems())
+def test_the_greedy_choice_keeps_to_the_limits_and_leaves_out_nothing_that_gains(found: CoverProblem) -> None:
+    beside, best = greedy(found), best_of_all(found)
+
+    if beside is None:
+        return
+    assert best is not None
+    assert keeps_to_limits(found, beside.chosen)
+    assert beside.chosen == tuple(sorted(beside.chosen))
+    assert beside.value == found.value(beside.chosen) <= best + 1e-9
+    for more in set(range(len(found.options))) - set(beside.chosen):
+        larger = (*beside.chosen, more)
+        assert not keeps_to_limits(found, larger) or found.value(larger) == beside.value
 
 
 @given(problems())
@@ -234,6 +255,129 @@ def test_the_greedy_choice_counts_a_cell_once() -> None:
     assert chosen is not None
     assert keys(found, chosen.chosen) == {"first", "elsewhere"}
     assert chosen.value == pytest.approx(14.0)
+
+
+def test_the_greedy_choice_is_by_gain_or_by_gain_for_the_money_whichever_covers_more() -> None:
+    options = [option("dear", cost=8), option("cheap", cost=2), option("fair", cost=7)]
+    apart = [[100.0, 0.0, 0.0], [0.0, 100.0, 0.0], [0.0, 0.0, 100.0]]
+    by_gain = problem(options, apart, [[8.0, 0.0], [3.0, 0.0], [0.0, 0.0]], budget=8)
+    by_money = problem(options, apart, [[8.0, 0.0], [3.0, 0.0], [6.0, 0.0]], budget=9)
+
+    assert [keys(each, chosen.chosen) for each in (by_gain, by_money) if (chosen := greedy(each))] == [
+        {"dear"},
+        {"cheap", "fair"},
+    ]
+
+
+def test_the_greedy_choice_fails_where_what_must_be_costs_more_than_the_budget() -> None:
+    locked = [option("locked", cost=5, lock=Lock.IN), option("other", cost=1)]
+    alone = [[100.0], [100.0]]
+
+    assert greedy(problem(locked, alone, [[1.0, 1.0]], budget=4.9)) is None
+    exactly = greedy(problem(locked, alone, [[1.0, 1.0]], budget=5))
+    assert exactly is not None
+    assert exactly.chosen == (0,)
+
+
+def test_the_greedy_choice_serves_the_floor_with_most_buildings_for_the_money() -> None:
+    """Two buildings for 3 are dearer than one each for 1; what is left buys what gains most."""
+    options = [option("both", cost=3), option("one", cost=1), option("other", cost=1), option("many", cost=2)]
+    floor = Floor(
+        [reach([[100.0, 100.0], [100.0, 0.0], [0.0, 100.0], [0.0, 0.0]])] * 2,
+        np.zeros((2, 2), dtype=bool),
+        300.0,
+        (True, False),
+    )
+    seconds = [[0.0, 0.0], [0.0, 0.0], [100.0, 0.0], [0.0, 100.0]]
+    for budget, expected in ((4.0, {"one", "other", "many"}), (2.0, {"one", "other"})):
+        found = problem(options, seconds, [[1.0, 1.0], [9.0, 9.0]], budget=budget, floor=floor)
+
+        chosen = greedy(found)
+
+        assert chosen is not None
+        assert keys(found, chosen.chosen) == expected
+    assert greedy(problem(options, seconds, [[1.0, 1.0], [9.0, 9.0]], budget=1.9, floor=floor)) is None
+
+
+def test_nothing_is_bought_that_gains_nothing_and_of_equals_the_cheaper() -> None:
+    options = [option("dear", cost=1_000), option("cheap", cost=900), option("useless", cost=1)]
+    found = problem(options, [[100.0], [100.0], [0.0]], [[40.0, 40.0]], budget=5_000)
+
+    assert keys(found, solve(found).chosen) == {"cheap"}
+
+
+def test_a_gain_that_costs_the_whole_budget_is_still_bought() -> None:
+    """The price that breaks ties must not outweigh a single person among a hundred thousand."""
+    options = [option("most", cost=1), option("one more", cost=1e6)]
+    found = problem(options, [[100.0, 0.0], [0.0, 100.0]], [[9_000.0, 0.0], [1.0, 0.0]], budget=2e6)
+
+    assert keys(found, solve(found, gap=0.0).chosen) == {"most", "one more"}
+
+
+def test_the_gap_is_the_share_of_the_bound_that_may_be_missing() -> None:
+    assert Solution((), 90.0, 100.0).gap == pytest.approx(0.1)
+    assert Solution((), 0.25, 0.5).gap == pytest.approx(0.5)
+    assert Solution((), 100.0, 100.0).gap == 0.0
+    assert Solution((), 100.0, 99.999).gap == 0.0, "the bound is rounded"
+    assert Solution((), 0.0, 0.0).gap == 0.0
+
+
+def test_a_search_without_time_gives_the_greedy_choice_with_what_could_be_more() -> None:
+    random = np.random.default_rng(3)
+    away = random.uniform(10.0, 900.0, (60, 80))
+    found = problem(
+        [option(f"o{i}", cost=float(1 + i % 7), bands="1") for i in range(60)],
+        away.tolist(),
+        [[each] for each in random.integers(1, 50, 80).astype(float).tolist()],
+        limit=100.0,
+        budget=20,
+    )
+    beside = greedy(found)
+    assert beside is not None
+
+    at_once = solve(found, max_seconds=0.0)
+
+    assert at_once.chosen == beside.chosen
+    assert at_once.value == beside.value <= solve(found).value <= at_once.bound <= found.total
+
+
+def test_a_line_of_the_answer_says_what_is_lost_without_it() -> None:
+    """The middle cell is covered twice: leaving one out loses only the cell that it alone covers."""
+    options = [option("left", cost=3), option("right", cost=2), option("far", cost=4)]
+    seconds = [[100.0, 100.0, 0.0, 0.0], [0.0, 100.0, 100.0, 0.0], [0.0, 0.0, 0.0, 100.0]]
+    found = problem(options, seconds, [[4.0, 0.0], [5.0, 0.0], [2.0, 0.0], [0.5, 0.0]])
+
+    lines = ranked(found, solve(found))
+
+    assert [(line.rank, line.option and line.option.key) for line in lines] == [
+        (0, None),
+        (1, "left"),
+        (2, "right"),
+        (3, "far"),
+    ]
+    assert [(line.gain, line.covered, line.loss) for line in lines] == [
+        (0.0, 0.0, 0.0),
+        (9.0, 9.0, 4.0),
+        (2.0, 11.0, 2.0),
+        (0.5, 11.5, 0.5),
+    ]
+    assert [(line.cost, line.spent) for line in lines] == [(0, 0), (3, 3), (2, 5), (4, 9)]
+    assert [line.cost_per_unit for line in lines] == [None, pytest.approx(1 / 3), 1.0, 8.0]
+
+
+def test_a_place_that_another_device_covers_too_is_not_lost_by_a_move() -> None:
+    options = [
+        option("first stays", cost=0, site="device 1", action=Action.KEEP),
+        option("first moves", cost=1, site="device 1", action=Action.MOVE),
+        option("second stays", cost=0, site="device 2", action=Action.KEEP),
+    ]
+    seconds = [[100.0, 100.0, 0.0], [0.0, 0.0, 100.0], [100.0, 0.0, 0.0]]
+    found = problem(options, seconds, [[5.0, 0.0], [2.0, 0.0], [6.0, 0.0]])
+
+    assert [(line.gain, line.covered, line.loss) for line in ranked(found, solve(found))] == [
+        (0.0, 7.0, 0.0),
+        (4.0, 11.0, 6.0),
+    ]
 
 
 def test_the_floor_comes_before_the_gain() -> None:
