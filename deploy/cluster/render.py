@@ -26,6 +26,9 @@ VALKEY_PORTS: Final = (7000, 7001)
 """Each database host has two nodes of Valkey: a primary, and a replica of another host's primary."""
 DRAIN_SECONDS: Final = 3
 """Time in which both balancers notice that the API of a host is about to stop: they ask each second."""
+MAX_REQUESTS: Final = 160
+"""Requests that a balancer passes to the API of a host at once: the 96 lookups that one process does not refuse,
+and boards, whose streams stay open. With AED_PROCESSES, as many for each."""
 FILES: Final[Mapping[str, Mapping[str, str]]] = {
     "database": {
         "etc/patroni/config.yml": "patroni.yml",
@@ -109,6 +112,7 @@ def render(inventory: Inventory, passwords: Mapping[str, str]) -> dict[str, dict
         "passwords": passwords,
         "valkey_ports": VALKEY_PORTS,
         "drain_seconds": DRAIN_SECONDS,
+        "max_requests": MAX_REQUESTS,
         **{f"{role}_hosts": inventory.with_role(role) for role in FILES},
     }
     return {

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
+from http.client import HTTPSConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
-from deploy.cluster.certificates import make_certificates
+from deploy.cluster.certificates import FOLDER, make_certificates
 from deploy.cluster.render import (
     DRAIN_SECONDS,
     SECRETS,
@@ -26,6 +32,8 @@ from deploy.cluster.render import (
 )
 
 from tests.cluster.hosts import services_of
+from tests.throwaway_postgres import free_port
+from tests.waiting import eventually
 
 PASSWORDS = {name: f"password-{name}" for name in SECRETS}
 
@@ -179,19 +187,67 @@ def test_haproxy_accepts_its_files(host: str, short_folder: Path) -> None:
     assert "WARNING" not in checked.stderr
 
 
-def test_an_api_that_drains_ends_what_is_under_way() -> None:
-    """Its 503 becomes 404, upon which a balancer only sends no more; at 503 it would cut sessions."""
+def test_an_api_that_drains_has_time_in_which_the_balancers_notice() -> None:
     files = render(read_inventory(), PASSWORDS)
 
     unit = files["app1"]["etc/systemd/system/aed.service.d/drain.conf"]
     drain_file = re.search(r"^AED_DRAIN_FILE=(.*)$", files["app1"]["etc/aed/aed.env"], re.MULTILINE)
     assert drain_file is not None
     assert f"touch {drain_file[1]} && sleep {DRAIN_SECONDS}" in unit
-    assert (
-        "set-status 404 if { var(txn.path) -m str /healthz } { status 503 }"
-        in (files["app1"]["etc/haproxy/haproxy.cfg"])
-    )
     assert "http-check disable-on-404" in files["lb1"]["etc/haproxy/haproxy.cfg"]
+
+
+class _Health(BaseHTTPRequestHandler):
+    """Plays the API's /healthz."""
+
+    status = 200
+    seconds = 0.0
+
+    def do_GET(self) -> None:
+        time.sleep(self.seconds)  # as slow as a busy API
+        self.send_response(self.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+        pass
+
+
+def test_balancers_hear_whether_an_api_serves_is_about_to_stop_or_does_not_answer(short_folder: Path) -> None:
+    haproxy = _require("haproxy")
+    inventory = _below(short_folder)
+    make_certificates(inventory, short_folder)
+    write(render(inventory, PASSWORDS), short_folder)
+    host = inventory.with_role("application")[0]
+    api = ThreadingHTTPServer(("127.0.0.1", 0), _Health)
+    port = free_port()
+    file = Path(host.root, "etc/haproxy/haproxy.cfg")
+    text = file.read_text("utf-8").replace(f"{host.address}:8443 ssl", f"127.0.0.1:{port} ssl")
+    file.write_text(text.replace("127.0.0.1:8000", f"127.0.0.1:{api.server_port}"), encoding="utf-8")
+    trusted = ssl.create_default_context(cafile=Path(host.root, FOLDER, "ca.crt"))
+    trusted.check_hostname = False  # the certificate is for the host's name and address
+
+    def answers(status: int) -> bool:
+        connection = HTTPSConnection("127.0.0.1", port, timeout=10, context=trusted)
+        with closing(connection), suppress(ConnectionError):
+            connection.request("GET", "/host-health")
+            return connection.getresponse().status == status
+        return False
+
+    threading.Thread(target=api.serve_forever, daemon=True).start()
+    with subprocess.Popen([haproxy, "-db", "-f", file], stdout=subprocess.DEVNULL) as program:
+        try:
+            assert eventually(lambda: answers(200), 60)
+            _Health.status = 503
+            assert eventually(lambda: answers(404), 60)
+            _Health.status, _Health.seconds = 200, 0.5
+            assert eventually(lambda: answers(200), 60)
+            api.shutdown()
+            api.server_close()
+            assert eventually(lambda: answers(503), 60)
+        finally:
+            _Health.status, _Health.seconds = 200, 0.0
+            program.terminate()
 
 
 def test_keepalived_asks_haproxy_for_an_answer() -> None:
