@@ -1,4 +1,4 @@
-"""A temporary Valkey (or Redis) cluster of three nodes on loopback, removed after use."""
+"""A temporary Valkey (or Redis) cluster on loopback, removed after use."""
 
 from __future__ import annotations
 
@@ -54,16 +54,18 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def throwaway_cluster(nodes: int = 3) -> Iterator[Cluster]:
-    """Yield a cluster that serves every slot; nothing is written to disk."""
+def throwaway_cluster(nodes: int = 3, *, has_replica: bool = False) -> Iterator[Cluster]:
+    """Yield a cluster that serves every slot and writes no files; a replica of the first node is its last."""
     assert PROGRAM is not None, MISSING
+    primaries = nodes
+    nodes += has_replica
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aed-valkey-")))
         started = [_started(stack, PROGRAM, folder / str(number)) for number in range(nodes)]
         clients = [client for _, _, _, client in started]
-        each = -(-SLOTS // nodes)
+        each = -(-SLOTS // primaries)
         first: Any = clients[0]
-        for number, client in enumerate(clients):
+        for number, client in enumerate(clients[:primaries]):
             last = min(SLOTS, (number + 1) * each) - 1
             node: Any = client
             node.execute_command("CLUSTER ADDSLOTSRANGE", number * each, last)
@@ -71,6 +73,9 @@ def throwaway_cluster(nodes: int = 3) -> Iterator[Cluster]:
             first.execute_command("CLUSTER MEET", "127.0.0.1", port, bus)
         for client in clients:
             _wait_for(lambda client=client: _is_whole(client, nodes))
+        if has_replica:
+            clients[-1].execute_command("CLUSTER REPLICATE", first.execute_command("CLUSTER MYID"))
+            _wait_for(lambda: clients[-1].info("replication")["master_link_status"] == "up")
         yield Cluster(f"redis://127.0.0.1:{started[0][1]}", clients, [process for process, *_ in started])
 
 

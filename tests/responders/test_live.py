@@ -5,8 +5,10 @@ Tests of storage run on both databases, with locations in the database and in a 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
@@ -17,7 +19,7 @@ import h3
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
 from aed import clock, schedule
@@ -56,6 +58,7 @@ from tests.cases import each_case
 from tests.lookup.asking import ask
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 from tests.throwaway_valkey import MISSING, PROGRAM, Cluster, throwaway_cluster
+from tests.waiting import eventually
 
 FAR = Position(30.9, 121.9)
 """A position in another large cell."""
@@ -706,3 +709,32 @@ def test_without_the_cluster_default_places_are_used_and_phones_get_503(
             assert "live location not deleted" in "".join(capfd.readouterr())
             assert ids(found(session, settings, at=now)) == [responder]
         close_live_places()
+
+
+@pytest.mark.skipif(PROGRAM is None, reason=MISSING)
+def test_a_replica_is_used_while_the_host_of_its_primary_stays_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As after the pause: the test does not wait five seconds.
+    monkeypatch.setattr(in_valkey, "PAUSE_SECONDS", 0.0)
+    places = [live_location(number, PATIENT, at=NOW, resolution=9) for number in range(8)]
+    unused = create_engine("sqlite://")
+    with throwaway_cluster(has_replica=True) as cluster, unused.connect() as connection:
+        store = in_valkey.InValkey(cluster.url)
+
+        def is_stored() -> bool:
+            with contextlib.suppress(LivePlacesUnavailable):
+                store.put(connection, places, at=NOW)
+                return len(store.held(connection, range(8), at=NOW)) == len(places)
+            return False
+
+        assert is_stored()
+        cluster.processes[0].send_signal(signal.SIGSTOP)  # a host that is gone answers nothing, not even no
+
+        assert eventually(is_stored)
+        store.close()
+        live = cluster.url.removeprefix("redis://"), str(cluster.nodes[1].get_connection_kwargs()["port"])
+        store = in_valkey.InValkey(f"redis://{live[0]},127.0.0.1:{live[1]}")
+        assert is_stored(), "the first node of the URL does not answer"
+        store.close()
+    unused.dispose()

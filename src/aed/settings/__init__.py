@@ -134,9 +134,9 @@ class Settings(BaseSettings):
     live_places_url: str = Field(
         "",
         pattern="^((redis|rediss)://[^/]+)?$",
-        description="A node of the Redis or Valkey Cluster that stores the locations of phones on "
-        "duty: redis://HOST:PORT; empty: the database stores them. Needs the extra "
-        "`aed[cluster]`",
+        description="Nodes of the Redis or Valkey Cluster that stores the locations of phones on "
+        "duty, one or several: redis://HOST:PORT,HOST:PORT; empty: the database stores them. Needs "
+        "the extra `aed[cluster]`",
     )
     responder_seconds_step: int = Field(
         30,

@@ -32,12 +32,13 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha1
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import h3.api.basic_int as h3
 import orjson
 import structlog
 from redis.backoff import NoBackoff
-from redis.cluster import RedisCluster
+from redis.cluster import ClusterNode, RedisCluster
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 from redis.retry import Retry
@@ -56,6 +57,7 @@ LARGE: Final = 4
 slower, since each needs a separate script call in a write."""
 SHARDS: Final = 4
 """Number of shards. A lookup queries each one once for responders who are on duty elsewhere."""
+DEFAULT_PORT: Final = 6379
 ANSWERS_WITHIN_SECONDS: Final = 0.25
 PAUSE_SECONDS: Final = 5.0
 """After a failure, lookups skip the cluster for this long."""
@@ -152,6 +154,8 @@ class InValkey:
         self._opening = threading.Lock()
         self._cluster: RedisCluster | None = None
         self._silent_until = 0.0
+        self._is_map_old = False
+        """Whether a node has failed since the map of slots was read: a replica may have taken its place."""
 
     def close(self) -> None:
         with self._opening:
@@ -283,19 +287,35 @@ class InValkey:
             yield _Asking(self._opened())
         except (RedisError, RedisClusterException, OSError) as error:
             self._silent_until = time.monotonic() + PAUSE_SECONDS
+            self._is_map_old = True
             raise LivePlacesUnavailable(_SILENT) from error
 
     def _opened(self) -> RedisCluster:
         with self._opening:
             if self._cluster is None:
+                url, others = _nodes_of(self._url)
                 self._cluster = RedisCluster.from_url(
-                    self._url,
+                    url,
+                    startup_nodes=others,
                     decode_responses=True,
                     socket_timeout=ANSWERS_WITHIN_SECONDS,
                     socket_connect_timeout=ANSWERS_WITHIN_SECONDS,
                     retry=Retry(NoBackoff(), 0),
                 )
+            elif self._is_map_old:
+                self._cluster.nodes_manager.initialize()
+            self._is_map_old = False
             return self._cluster
+
+
+def _nodes_of(url: str) -> tuple[str, list[ClusterNode]]:
+    """Return the URL of the first node, and the others, which are asked where the first does not answer."""
+    scheme, _, rest = url.partition("://")
+    password, at, hosts = rest.rpartition("@")
+    first, *others = hosts.split(",")
+    parts = [urlsplit(f"//{host}") for host in others]
+    nodes = [ClusterNode(part.hostname, part.port or DEFAULT_PORT) for part in parts]  # type: ignore[no-untyped-call] # untyped in redis-py
+    return f"{scheme}://{password}{at}{first}", nodes
 
 
 class _Asking:
