@@ -27,8 +27,8 @@ VALKEY_PORTS: Final = (7000, 7001)
 DRAIN_SECONDS: Final = 3
 """Time in which both balancers notice that the API of a host is about to stop: they ask each second."""
 MAX_REQUESTS: Final = 160
-"""Requests that a balancer passes to the API of a host at once: the 96 lookups that one process does not refuse,
-and boards, whose streams stay open. With AED_PROCESSES, as many for each."""
+"""Requests that a balancer passes to the API of a host at once: the 96 lookups that one process accepts, and
+boards, whose streams stay open. With AED_PROCESSES, as many for each."""
 FILES: Final[Mapping[str, Mapping[str, str]]] = {
     "database": {
         "etc/patroni/config.yml": "patroni.yml",
