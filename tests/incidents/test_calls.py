@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from functools import partial
 from operator import add
@@ -22,7 +22,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.permissions import Role, TokenRole
+from aed.accounts.permissions import Role, TokenRole, TokenScope, Viewer
 from aed.database.session import Database, open_database, read_session, transaction
 from aed.errors import Conflict
 from aed.incidents import jobs, queries
@@ -260,6 +260,43 @@ def test_two_simultaneous_patients_never_alert_the_same_person(
 
     at_once(tell(0), tell(200), tell(400))
     with read_session(pooled) as own:
+        called = Counter(own.scalars(select(Alert.person_id)))
+    assert set(called.values()) == {1}
+
+
+def test_patients_of_two_regions_never_alert_the_same_person(
+    session: Session, settings: Settings, pooled: Database
+) -> None:
+    """The second plan begins before the first is committed, in a region with a planning lock of its own."""
+    for number in range(1, 13):
+        make.responder(session, at=north_of(PATIENT, metres=30.0 * number))
+    here, beyond = make.region(session), make.region(session, code="beyond-the-border")
+    session.commit()
+
+    def report_in(region_id: int, metres: float, own: Session) -> None:
+        who = Viewer(
+            role=TokenRole.DISPATCHER, name="centre", scopes=frozenset(TokenScope), region_ids=(region_id,)
+        )
+        new = PatientReportIn.model_validate({"key": str(uuid.uuid4()), "position": place(metres)})
+        lifecycle.report_patient(own, who, new, at=NOW, network=None, settings=settings)
+
+    def report_beyond() -> None:
+        with transaction(pooled) as own:
+            report_in(beyond_id, 200, own)
+
+    here_id, beyond_id = here.id, beyond.id
+    session.commit()
+    with transaction(pooled) as own:
+        report_in(here_id, 90_000, own)  # nobody is there; the first of all writes the key of the audit log
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(pooled) as own:
+            report_in(here_id, 0, own)
+            own.flush()
+            other = pool.submit(report_beyond)
+            wait([other], timeout=1)  # it comes to the locks of the first, or ends without them
+        other.result()
+    with read_session(pooled) as own:
+        assert set(own.scalars(select(Incident.region_id))) == {here_id, beyond_id}
         called = Counter(own.scalars(select(Alert.person_id)))
     assert set(called.values()) == {1}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -429,16 +429,40 @@ def exclusive_lock(session: Session, what: str) -> None:
 
     Raises TooBusy if the lock is not available within the settings' lock timeout.
     """
-    if session.get_bind().dialect.name != "postgresql":
+    exclusive_locks(session, [what])
+
+
+def exclusive_locks(session: Session, whats: Collection[str]) -> None:
+    """Hold several locks until commit. Every caller takes them in one order, so that none block each other.
+
+    Raises TooBusy if one is not available within the settings' lock timeout.
+    """
+    if session.get_bind().dialect.name != "postgresql" or not whats:
         return
     try:
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(what.encode())})
+        session.execute(
+            text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key"),
+            {"keys": sorted({_key_of_lock(what) for what in whats})},
+        )
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+            what = min(whats)
             raise TooBusy(
                 "The server is busy with another operation ({what}). Try again when it has ended.", what=what
             ) from None
         raise
+
+
+def try_exclusive_lock(session: Session, what: str) -> bool:
+    """Hold the lock until commit if nobody else does; return whether that is so. Never waits."""
+    if session.get_bind().dialect.name != "postgresql":
+        return True
+    found = session.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _key_of_lock(what)})
+    return bool(found.scalar_one())
+
+
+def _key_of_lock(what: str) -> int:
+    return zlib.crc32(what.encode())
 
 
 def shared_lock(session: Session, what: str) -> None:
@@ -447,7 +471,7 @@ def shared_lock(session: Session, what: str) -> None:
     Within `translate_database_errors`, raises DatabaseUnavailable if the lock timeout expires.
     """
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": zlib.crc32(what.encode())})
+        session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _key_of_lock(what)})
 
 
 def database_now(session: Session) -> datetime:

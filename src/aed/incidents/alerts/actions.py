@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from aed.accounts.tokens import hash_key
-from aed.database.session import exclusive_lock
+from aed.database.session import exclusive_lock, exclusive_locks, try_exclusive_lock
 from aed.errors import Conflict
 from aed.incidents import queries
 from aed.incidents.alerts.queries import busy_elsewhere, other_alerts, people_in_exercises
@@ -20,7 +20,7 @@ from aed.incidents.messages import alert_text, over_text, stood_down_text
 from aed.incidents.models import Alert, EarlierAlertLink, Incident, IncidentPlan
 from aed.incidents.plan.queries.case import AskedPerson, build_case_of_incident
 from aed.incidents.plan.rules.offers import TaskOffer, arrival_probability, shown_order, shown_seconds
-from aed.incidents.plan.rules.planner import offers_by_benefit, plan
+from aed.incidents.plan.rules.planner import PlanCase, offers_by_benefit, plan
 from aed.incidents.plan.rules.sufficiency import (
     drop_unneeded,
     silent_and_unneeded,
@@ -272,8 +272,7 @@ def renew_link(session: Session, alert: Alert) -> str:
 
 
 def lock_for_planning(session: Session, incident_id: int) -> Incident:
-    """Lock an incident and its region until this transaction ends, so that nobody is alerted to two
-    patients.
+    """Lock an incident and its region until this transaction ends, so that its plans follow each other.
 
     Returns it with its region and estate. Raises NotFound. visibility: the caller checks that it is theirs.
     """
@@ -332,14 +331,8 @@ def plan_and_alert(
     asked = [current_offer(each, at, settings) for each in alerts if each.state in LIVE_STATES]
     again = {each.person_id: each for each in alerts if can_be_alerted_again(each.state, each.stop_reason)}
     called = {each.person_id for each in alerts} - again.keys()
-    case = build_case_of_incident(
-        session,
-        incident,
-        at=at,
-        asked=asked,
-        excluded_people=called | busy_elsewhere(session, incident, at=at, numbers=settings.planning),
-        network=network,
-        settings=settings,
+    case = _case_of_free_people(
+        session, incident, at=at, asked=asked, called=called, network=network, settings=settings
     )
     if more == 0:
         enough = sufficiency_in_case(case, with_device=people_with_device(alerts), planning=settings.planning)
@@ -382,6 +375,52 @@ def plan_and_alert(
         incident.replan_at = None
     session.flush()
     return len(offers)
+
+
+def _case_of_free_people(
+    session: Session,
+    incident: Incident,
+    *,
+    at: datetime,
+    asked: Sequence[AskedPerson],
+    called: Collection[int],
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> PlanCase:
+    """Build the case without people who are busy elsewhere; lock all others that it names until commit.
+
+    The planning lock is the region's, while people near its border may be called from another region, too.
+    Those whom an incident there has alerted meanwhile are left out, and the case is built anew. Only the
+    first locks are waited for: later ones could be held by a transaction that waits for ours.
+    """
+    excluded = set(called) | busy_elsewhere(session, incident, at=at, numbers=settings.planning)
+    locked: set[int] = set()
+    while True:
+        case = build_case_of_incident(
+            session,
+            incident,
+            at=at,
+            asked=asked,
+            excluded_people=excluded,
+            network=network,
+            settings=settings,
+        )
+        people = {offer.person_id for offer in (*case.offers, *case.guides)}
+        new = people - locked
+        if not locked:
+            exclusive_locks(session, [_lock_of_person(each) for each in new])
+            lost: set[int] = set()
+        else:
+            lost = {each for each in new if not try_exclusive_lock(session, _lock_of_person(each))}
+        locked |= new - lost
+        lost |= people & busy_elsewhere(session, incident, at=at, numbers=settings.planning)
+        if not lost:
+            return case
+        excluded |= lost
+
+
+def _lock_of_person(person_id: int) -> str:
+    return f"alerts of person {person_id}"
 
 
 def _call(
