@@ -16,7 +16,7 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test quick screens fuzz mutants bench boards soak attack cluster cluster-cells cluster-down cluster-drill cluster-faults cluster-soak cluster-upgrade year clients check lint types contracts docs docs-catalogues words vendor lighthouse release lock clean
+.PHONY: help demo serve test quick screens fuzz mutants bench boards soak attack cluster cluster-cells cluster-down cluster-drill cluster-faults cluster-soak cluster-upgrade year clients check bytecode lint types contracts docs docs-catalogues words vendor lighthouse release lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-23s%s\n", $$1, $$2 }'
@@ -31,7 +31,7 @@ serve: ## start the API
 
 test: ## run the checks and the whole suite on both databases (starts its own PostgreSQL)
 	@$(SETUP) test
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint types contracts bytecode
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --ignore tests/browser
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal tests/browser
 
@@ -107,6 +107,9 @@ year: ## simulate a year of 1,200 estates with 12,000 devices and check its inva
 clients: ## generate clients of the API in Python and TypeScript, and compile them (needs npm)
 	@$(SETUP)
 	$(BIN)/python -m tests.clients
+
+bytecode: # compile the program and its tests while the checks leave a core free: otherwise each worker does so
+	@found=$$($(BIN)/pytest --collect-only -qq --ignore tests/browser 2>&1) || { echo "$$found"; exit 1; }
 
 check: ## run the linter, the formatter, mypy and the import contracts
 	@$(SETUP)
