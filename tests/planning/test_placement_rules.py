@@ -380,6 +380,21 @@ def test_a_place_that_another_device_covers_too_is_not_lost_by_a_move() -> None:
     ]
 
 
+def test_a_device_that_is_bought_for_a_place_that_a_move_left_gains_it() -> None:
+    options = [
+        option("stays", cost=0, site="device 1", action=Action.KEEP),
+        option("moves", cost=1, site="device 1", action=Action.MOVE),
+        option("bought", cost=2),
+    ]
+    found = problem(options, [[100.0, 0.0], [0.0, 100.0], [100.0, 0.0]], [[5.0, 0.0], [20.0, 0.0]])
+
+    assert [(line.gain, line.covered, line.loss) for line in ranked(found, solve(found))] == [
+        (0.0, 5.0, 0.0),
+        (15.0, 20.0, 20.0),
+        (5.0, 25.0, 5.0),
+    ]
+
+
 def test_the_floor_comes_before_the_gain() -> None:
     options = [option("centre"), option("far house")]
     floor = Floor([reach([[0.0, 0.0], [100.0, 0.0]])] * 2, np.zeros((2, 2), dtype=bool), 300.0, (True, False))

@@ -76,6 +76,43 @@ def test_arrivals_after_the_ambulance_or_with_a_second_device_are_counted_as_was
     assert found.alerts == 3
 
 
+def test_a_person_who_comes_in_the_same_second_as_the_ambulance_was_in_vain() -> None:
+    for answers, is_in_vain in ((599.0, False), (600.0, True)):
+        found = outcome(scene([0.0], answers=[answers]), [AskedResponder(0)], NUMBERS)
+        assert (found.wasted, found.is_alone, found.cpr_seconds) == (is_in_vain, is_in_vain, answers)
+
+        with_device = scene([0.0], [0.0], answers=[answers - OPENING])
+        fetched = outcome(with_device, [AskedResponder(0, device=0)], NUMBERS)
+        assert fetched.is_shock_before_ambulance is not is_in_vain
+        assert fetched.wasted == is_in_vain
+
+
+def test_of_two_devices_that_come_in_the_same_second_neither_was_in_vain() -> None:
+    scenario = scene([0.0] * 3, [0.0, 0.0, 0.0], answers=[10.0, 10.0, 10.5])
+
+    both = outcome(scenario, [AskedResponder(0, device=0), AskedResponder(1, device=1)], NUMBERS)
+    later = outcome(scenario, [AskedResponder(0, device=0), AskedResponder(2, device=2)], NUMBERS)
+
+    assert (both.wasted, later.wasted) == (0, 1)
+
+
+def test_of_100_people_asked_the_27th_comes_and_the_28th_does_not() -> None:
+    comes, stays = (
+        outcome(scene([0.0], luck=[luck]), [AskedResponder(0)], NUMBERS) for luck in (0.269, 0.27)
+    )
+
+    assert (comes.is_alone, stays.is_alone) == (False, True)
+
+
+def test_the_soonest_at_a_device_brings_it_even_if_they_were_asked_last() -> None:
+    scenario = scene([0.0, 0.0], [230.0, 0.0], [[0.0, 0.0], [0.0, 0.0]], answers=[50.0, 5.0])
+
+    found = outcome(scenario, [AskedResponder(0, device=0), AskedResponder(1, device=0)], NUMBERS)
+
+    assert found.shock_seconds == pytest.approx(5 + OPENING + walking(230) + PADS)
+    assert found.wasted == 1
+
+
 def test_a_bystander_has_already_begun_cpr() -> None:
     assert (
         outcome(scene([0.0], answers=[60.0], has_cpr=True), [AskedResponder(0)], NUMBERS).cpr_seconds == 0.0
@@ -135,3 +172,6 @@ def test_survival_by_valenzuela_counts_from_the_collapse() -> None:
     found = outcome(scenario, [AskedResponder(0)], NUMBERS)
 
     assert found.valenzuela == pytest.approx(valenzuela_survival(180.0, 120.0 + 600.0 + PADS))
+    with_cpr = replace(scenario, patient=scenario.patient._replace(has_cpr=True))
+    at_once = outcome(with_cpr, [AskedResponder(0)], NUMBERS).valenzuela
+    assert at_once == pytest.approx(valenzuela_survival(0.0, 120.0 + 600.0 + PADS))

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from aed.incidents.plan.rules.offers import TaskOffer
+from aed.incidents.plan.rules.survival import probability_after_silence
+from aed.incidents.rules import Task
 from aed.simulation.rules.outcome import journey
 from aed.simulation.rules.policies import (
     AskedResponder,
@@ -16,8 +22,8 @@ from aed.simulation.rules.policies import (
 )
 from aed.simulation.rules.running import policies
 from aed.simulation.rules.scene import Lengths
-from aed.simulation.rules.waves import _known, plan_in_waves
-from tests.simulation.worlds import NUMBERS, scene
+from aed.simulation.rules.waves import _finds_nothing, _known, _offers, plan_in_waves
+from tests.simulation.worlds import NUMBERS, OPENING, scene, walking
 
 ACROSS_THE_RIVER = Lengths(
     np.array([50.0, 90.0]), np.array([20.0, 80.0]), np.array([[30.0, 40.0], [85.0, 10.0]])
@@ -169,3 +175,126 @@ def test_everyone_within_a_straight_kilometre_is_alerted() -> None:
     scenario = scene([1500.0, 1200.0, 20.0], [9.0], [[1400.0], [1000.0], [30.0]], line=line)
 
     assert everyone_near(scenario) == [AskedResponder(2, 0), AskedResponder(0)]
+
+
+def test_a_kilometre_includes_its_last_metre_and_the_soonest_on_foot_comes_first() -> None:
+    line = Lengths(np.array([1000.0, 1000.5, 400.0, 300.0]), np.zeros(0), np.zeros((4, 0)))
+
+    asked = everyone_near(scene([1100.0, 50.0, 900.0, np.inf], line=line))
+
+    assert asked == [AskedResponder(2), AskedResponder(0)], "nobody can walk from the last place"
+
+
+# --- what the plan knows --------------------------------------------------------------------------------
+
+
+def test_people_who_are_not_asked_yet_are_offered_the_way_and_the_three_soonest_devices() -> None:
+    devices = [100.0, 20.0, 60.0, 10.0, 5.0, 1.0]
+    scenario = scene(
+        [150.0, 80.0, np.inf],
+        devices,
+        [[50.0, 50.0, 50.0, 50.0, np.inf, 0.0], [10.0] * 6, [10.0] * 6],
+        probability_usable=[0.5, 0.6, 0.7, 0.0, 0.9, 0.9],
+        floor_seconds=40.0,
+        people_floor_seconds=[15.0, 0.0, 0.0],
+    )
+    arrival, there = NUMBERS.settings.arrival, NUMBERS.settings.planning.probability_there
+
+    offers = _offers(scenario, NUMBERS, busy={1}, useless=frozenset({5}))
+
+    def fetch(device: int) -> TaskOffer:
+        seconds = arrival.reaction_seconds + 15.0 + walking(50.0) + OPENING + walking(devices[device]) + 40.0
+        works = float(scenario.probability_usable[device])
+        return TaskOffer(0, Task.FETCH, pytest.approx(seconds), there, device, works)
+
+    direct = pytest.approx(arrival.reaction_seconds + 15.0 + walking(150.0) + 40.0)
+    assert offers == [TaskOffer(0, Task.DIRECT, direct, there), fetch(1), fetch(2), fetch(0)]
+    of_both = _offers(scenario, NUMBERS, busy=set(), useless=frozenset())
+    assert [(each.person_id, each.device_id) for each in of_both] == [
+        (0, None),
+        *((0, device) for device in (5, 1, 2)),
+        (1, None),
+        *((1, device) for device in (5, 4, 1)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("luck", "answer"),
+    [(0.0, "comes"), (0.27, "sets off"), (0.379, "sets off"), (0.38, "declines"), (0.759, "declines")]
+    + [(0.76, "is silent"), (0.99, "is silent")],
+)
+def test_a_person_who_was_asked_is_known_by_what_they_answered(luck: float, answer: str) -> None:
+    """Of 100 people asked 76 see it, 38 accept, and 27 come; each answers after 30 s."""
+    scenario = scene([300.0], luck=[luck], answers=[30.0])
+    asked = [AskedResponder(0)]
+    planning, reaction = NUMBERS.settings.planning, NUMBERS.settings.arrival.reaction_seconds
+    arrives = journey(scenario, asked[0], NUMBERS).arrives_seconds
+
+    def silent(now: float) -> list[TaskOffer]:
+        share = probability_after_silence(planning.probability_there, now, planning.answers_after_seconds)
+        return [TaskOffer(0, Task.DIRECT, pytest.approx(reaction + arrives - 30.0), share)]
+
+    before, after, at_last = (_known(scenario, asked, now, NUMBERS) for now in (29.0, 30.0, arrives))
+
+    assert list(before.asked) == silent(29.0)
+    is_on_the_way = answer in {"comes", "sets off"}
+    on_the_way = [TaskOffer(0, Task.DIRECT, arrives - 30.0, pytest.approx(27 / 38))]
+    assert after.on_the_way == ({0} if is_on_the_way else frozenset())
+    assert list(after.asked) == (
+        on_the_way if is_on_the_way else silent(30.0) if answer == "is silent" else []
+    )
+    assert list(at_last.asked) == (
+        [TaskOffer(0, Task.DIRECT, 0.0, 1.0)]
+        if answer == "comes"
+        else silent(arrives)
+        if answer == "is silent"
+        else []
+    )
+    assert (at_last.on_the_way, at_last.has_cpr) == (frozenset(), answer == "comes")
+    assert not before.has_cpr
+    assert not after.has_cpr
+    assert not at_last.has_device
+
+
+def test_a_person_who_brings_a_device_counts_by_the_chance_that_it_works() -> None:
+    scenario = scene([50.0], [200.0], [[40.0]], probability_usable=[0.6])
+    asked = [AskedResponder(0, 0)]
+    taken = journey(scenario, asked[0], NUMBERS)
+
+    under_way, at_last = (_known(scenario, asked, now, NUMBERS) for now in (1.0, taken.arrives_seconds))
+
+    assert [(each.task, each.device_id, each.works) for each in under_way.asked] == [(Task.FETCH, 0, 0.6)]
+    assert (under_way.has_device, under_way.useless_devices) == (False, frozenset())
+    assert (at_last.has_cpr, at_last.has_device) == (True, True)
+
+
+def test_only_a_person_who_comes_finds_that_a_device_is_not_there() -> None:
+    """One in place by a chance of 0.4 is missing at a random number of 0.5, and of 0.4 too."""
+    scenario = scene(
+        [50.0] * 3, [30.0, 30.0], [[40.0] * 2] * 3, probability_usable=[0.4, 0.6], luck=[0.0, 0.27, 0.0]
+    )
+    asked = [AskedResponder(0, 0), AskedResponder(1, 0), AskedResponder(2, 1), AskedResponder(2)]
+    at = journey(scenario, asked[0], NUMBERS).at_device_seconds
+
+    assert list(_finds_nothing(scenario, asked, NUMBERS)) == [at]
+    stays_away = _known(scenario, asked[1:], at + 1.0, NUMBERS)
+    assert stays_away.useless_devices == frozenset()
+    just_missing = replace(scenario, truth=replace(scenario.truth, device_luck=np.array([0.4, 0.5])))
+    assert not just_missing.is_there(0)
+
+
+@pytest.mark.parametrize(
+    ("expected", "arrives", "moments"),
+    [(45.0, 900.0, {0.0}), (140.0, 900.0, {0.0, 45.0}), (900.0, 45.0, {0.0}), (900.0, 45.5, {0.0, 45.0})],
+)
+def test_the_plan_ends_when_the_ambulance_is_there_or_was_expected(
+    expected: float, arrives: float, moments: set[float]
+) -> None:
+    refusing = scene([5.0] * 30, luck=[0.5] * 30, answers=[1.0] * 30)
+    scenario = replace(
+        refusing,
+        patient=refusing.patient._replace(ambulance_seconds=expected),
+        truth=replace(refusing.truth, ambulance_seconds=arrives),
+    )
+
+    assert {each.at_seconds for each in plan_in_waves(scenario, NUMBERS, waves=2)} == moments
