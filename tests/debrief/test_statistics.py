@@ -94,6 +94,24 @@ def test_arrests_and_patients_are_counted_step_by_step_down_the_template() -> No
     assert group(found, "all") == ("all", 2, 1, 1, 1, 2, 50.0, 1)
 
 
+def test_outcomes_that_are_not_known_count_as_neither_yes_nor_no() -> None:
+    not_known = replace(
+        SHE_LIVES,
+        rosc=YesNo.UNKNOWN,
+        survived_event=YesNo.UNKNOWN,
+        survived=YesNo.UNKNOWN,
+        cpc=None,
+        mrs=None,
+    )
+    cases = [case(SHE_LIVES), case(SHE_LIVES), case(HE_DIES), case(not_known)]
+
+    found = group(statistics_of(cases, is_coarse=False), "all")
+
+    assert (found.patients, found.rosc, found.survived_event, found.survived) == (4, 2, 2, 2)
+    assert (found.survival_known, found.favourable) == (3, 2)
+    assert found.survived_per_cent == pytest.approx(66.7, abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("amended", "counts"),
     [

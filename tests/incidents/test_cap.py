@@ -327,6 +327,13 @@ def test_a_polygon_is_read_as_a_point_inside_it() -> None:
     assert 120.10 < here.position.lon < 120.101
 
 
+def test_an_area_of_a_kilometre_around_is_still_a_place() -> None:
+    here = read_cap(alert(area="<circle>30.29,120.1 1</circle>")).position
+
+    assert here is not None
+    assert (here.lat, here.lon) == (30.29, 120.1)
+
+
 @pytest.mark.parametrize(
     ("area", "field"),
     [
@@ -335,6 +342,7 @@ def test_a_polygon_is_read_as_a_point_inside_it() -> None:
         ("<circle>120.1,30.29 0.1</circle>", "info.area.circle"),
         ("<circle>30.29 120.1 0.1</circle>", "info.area.circle"),
         ("<circle>30.29,120.1 5</circle>", "info.area.circle"),
+        ("<circle>30.29,120.1 1.0005</circle>", "info.area.circle"),
         ("<circle>nan,120.1 0.1</circle>", "info.area.circle"),
         ("<polygon>30.29,120.1 30.3,120.1 30.3,120.2</polygon>", "info.area.polygon"),
         ("<polygon>30.29,120.1 30.3,120.1 30.3,120.2 30.29,120.1</polygon>", "info.area.polygon"),

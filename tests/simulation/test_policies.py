@@ -46,6 +46,8 @@ def test_policies_that_know_the_hours_avoid_a_closed_device() -> None:
     assert AskedResponder(1, 1) not in nearest_by_line(scenario, 2)
     for way in (nearest_by_line_and_hours, nearest_on_foot, fixed_split):
         assert {each.device for each in way(scenario, 3)} <= {None, 1}
+    assert nearest_by_line_and_hours(scenario, 2) == [AskedResponder(0), AskedResponder(1, 1)], "an open one"
+    assert everyone_near(scenario) == [AskedResponder(0), AskedResponder(1, 1)]
     assert one_fetch_only(scenario) == [AskedResponder(1, 1)]
     assert {each.device for each in plan_in_waves(scenario, NUMBERS, waves=4)} <= {None, 1}
 
@@ -58,6 +60,7 @@ def test_the_fixed_split_sends_two_people_direct_for_each_device_fetched() -> No
 
     assert [each.device for each in asked] == [None, None, 0, None, None, 1, None, None, 2]
     assert len({each.person for each in asked}) == 9
+    assert fixed_split(scenario, 4) == asked[:4]
     without = fixed_split(scene(people), 9)
     assert [each.device for each in without] == [None] * 9, "without devices everyone goes direct"
 
@@ -220,8 +223,15 @@ def test_people_who_are_not_asked_yet_are_offered_the_way_and_the_three_soonest_
 
 @pytest.mark.parametrize(
     ("luck", "answer"),
-    [(0.0, "comes"), (0.27, "sets off"), (0.379, "sets off"), (0.38, "declines"), (0.759, "declines")]
-    + [(0.76, "is silent"), (0.99, "is silent")],
+    [
+        (0.0, "comes"),
+        (0.27, "sets off"),
+        (0.379, "sets off"),
+        (0.38, "declines"),
+        (0.759, "declines"),
+        (0.76, "is silent"),
+        (0.99, "is silent"),
+    ],
 )
 def test_a_person_who_was_asked_is_known_by_what_they_answered(luck: float, answer: str) -> None:
     """Of 100 people asked 76 see it, 38 accept, and 27 come; each answers after 30 s."""
