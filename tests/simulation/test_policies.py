@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,10 @@ ACROSS_THE_RIVER = Lengths(
     np.array([50.0, 90.0]), np.array([20.0, 80.0]), np.array([[30.0, 40.0], [85.0, 10.0]])
 )
 """The first person and device are near in a straight line, but far on foot."""
+
+
+def about(number: float) -> Any:  # a number, to which pytest compares with a tolerance
+    return pytest.approx(number)
 
 
 def test_the_straight_line_policy_ignores_streets_and_the_walking_policy_follows_them() -> None:
@@ -208,9 +213,9 @@ def test_people_who_are_not_asked_yet_are_offered_the_way_and_the_three_soonest_
     def fetch(device: int) -> TaskOffer:
         seconds = arrival.reaction_seconds + 15.0 + walking(50.0) + OPENING + walking(devices[device]) + 40.0
         works = float(scenario.probability_usable[device])
-        return TaskOffer(0, Task.FETCH, pytest.approx(seconds), there, device, works)
+        return TaskOffer(0, Task.FETCH, about(seconds), there, device, works)
 
-    direct = pytest.approx(arrival.reaction_seconds + 15.0 + walking(150.0) + 40.0)
+    direct = about(arrival.reaction_seconds + 15.0 + walking(150.0) + 40.0)
     assert offers == [TaskOffer(0, Task.DIRECT, direct, there), fetch(1), fetch(2), fetch(0)]
     of_both = _offers(scenario, NUMBERS, busy=set(), useless=frozenset())
     assert [(each.person_id, each.device_id) for each in of_both] == [
@@ -242,13 +247,13 @@ def test_a_person_who_was_asked_is_known_by_what_they_answered(luck: float, answ
 
     def silent(now: float) -> list[TaskOffer]:
         share = probability_after_silence(planning.probability_there, now, planning.answers_after_seconds)
-        return [TaskOffer(0, Task.DIRECT, pytest.approx(reaction + arrives - 30.0), share)]
+        return [TaskOffer(0, Task.DIRECT, about(reaction + arrives - 30.0), share)]
 
     before, after, at_last = (_known(scenario, asked, now, NUMBERS) for now in (29.0, 30.0, arrives))
 
     assert list(before.asked) == silent(29.0)
     is_on_the_way = answer in {"comes", "sets off"}
-    on_the_way = [TaskOffer(0, Task.DIRECT, arrives - 30.0, pytest.approx(27 / 38))]
+    on_the_way = [TaskOffer(0, Task.DIRECT, arrives - 30.0, about(27 / 38))]
     assert after.on_the_way == ({0} if is_on_the_way else frozenset())
     assert list(after.asked) == (
         on_the_way if is_on_the_way else silent(30.0) if answer == "is silent" else []
