@@ -27,6 +27,7 @@ def test_a_spooled_code_signs_in(session: Session, database_url: str, tmp_path: 
         "AED_DATABASE_URL": database_url,
         "AED_RUN_JOBS": "true",
         "AED_OUTBOX_SPOOL": str(spool),
+        "AED_LOCK_TIMEOUT_MS": "120000",  # jobs write, too: on a busy machine a request waits for them
     }
 
     with (
