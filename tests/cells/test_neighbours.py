@@ -430,4 +430,4 @@ def test_the_map_says_whose_aeds_it_shows_and_links_to_the_others(settings: Sett
         page = ours.client.get("/map", headers={"Accept-Language": "en"}).text
 
     assert "This map shows the AEDs of Province 33." in page
-    assert '<a href="https://aed34.example.org/map">Province 34</a>' in page
+    assert 'Maps of other provinces: <a href="https://aed34.example.org/map">Province 34</a>' in page
