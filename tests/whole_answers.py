@@ -20,6 +20,7 @@ PORTS: Final = {"http": 80, "https": 443}
 
 def read_whole_answers(patch: pytest.MonkeyPatch) -> None:
     """Make every test client wait for the end of an answer, and of what runs after it in the background."""
+    # Not a mock: the application is called as before. TestClient has no parameter for its transport.
     patch.setattr(_TestClientTransport, "handle_request", _handle_request)
 
 
@@ -63,7 +64,7 @@ async def _whole_answer(transport: _TestClientTransport, request: Request) -> Re
 
     try:
         await transport.app(_scope(transport, request), receive, send)
-    except Exception:
+    except Exception:  # whatever the application raises, as Starlette's own transport
         if transport.raise_server_exceptions:
             raise
     if start is None:

@@ -715,7 +715,7 @@ def test_without_the_cluster_default_places_are_used_and_phones_get_503(
 def test_a_replica_is_used_while_the_host_of_its_primary_stays_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # As after the pause: the test does not wait five seconds.
+    # As after the pause: the test does not wait five seconds. The cluster is a real one.
     monkeypatch.setattr(in_valkey, "PAUSE_SECONDS", 0.0)
     places = [live_location(number, PATIENT, at=NOW, resolution=9) for number in range(8)]
     unused = create_engine("sqlite://")
