@@ -21,7 +21,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import TokenRole
-from aed.database.session import Database, exclusive_lock, transaction
+from aed.database.locks import exclusive_lock
+from aed.database.session import Database, transaction
 from aed.imports.devices.models import SourceRecord
 from aed.registry.changes import RegistryChange
 from aed.registry.devices.models import Device

@@ -34,7 +34,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 from aed.accounts import audit_log
 from aed.accounts.permissions import Viewer
 from aed.database.encryption.columns import Encrypted, keyring_of
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.database.types import BigIntId, Table, enum_column
 from aed.errors import KeysUnusable, NotAllowed, NotSignedIn
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -45,10 +44,10 @@ from aed.database.encryption.columns import register_keyring
 from aed.database.encryption.keyring import KeyRing
 from aed.database.encryption.keys import keyring_from_settings
 from aed.deadlines import repeatable
-from aed.errors import DatabaseUnavailable, InvalidInput, TooBusy
+from aed.errors import DatabaseUnavailable, InvalidInput
 from aed.settings import Settings
 
-_LOCK_NOT_AVAILABLE, _UNDEFINED_TABLE = "55P03", "42P01"
+_UNDEFINED_TABLE = "42P01"
 """SQLSTATE codes of PostgreSQL, defined here to avoid importing its driver."""
 _TEMPORARY: Final = ("08", "40", "57", "25006")
 """Classes of SQLSTATE, and one code, of errors that pass: lost connection, rollback by the server, operator
@@ -422,56 +421,6 @@ def lift_statement_timeout(connection: Connection) -> None:
         connection.exec_driver_sql("SET statement_timeout = 0")
         driver: Any = connection.connection.driver_connection
         driver.max_silence_seconds = inf
-
-
-def exclusive_lock(session: Session, what: str) -> None:
-    """Hold an exclusive advisory lock on `what` until commit. (SQLite already serialises writers.)
-
-    Raises TooBusy if the lock is not available within the settings' lock timeout.
-    """
-    exclusive_locks(session, [what])
-
-
-def exclusive_locks(session: Session, whats: Collection[str]) -> None:
-    """Hold several locks until commit. Every caller takes them in one order, so that none block each other.
-
-    Raises TooBusy if one is not available within the settings' lock timeout.
-    """
-    if session.get_bind().dialect.name != "postgresql" or not whats:
-        return
-    try:
-        session.execute(
-            text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key"),
-            {"keys": sorted({_key_of_lock(what) for what in whats})},
-        )
-    except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
-            what = min(whats)
-            raise TooBusy(
-                "The server is busy with another operation ({what}). Try again when it has ended.", what=what
-            ) from None
-        raise
-
-
-def try_exclusive_lock(session: Session, what: str) -> bool:
-    """Hold the lock until commit if nobody else does; return whether that is so. Never waits."""
-    if session.get_bind().dialect.name != "postgresql":
-        return True
-    found = session.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _key_of_lock(what)})
-    return bool(found.scalar_one())
-
-
-def _key_of_lock(what: str) -> int:
-    return zlib.crc32(what.encode())
-
-
-def shared_lock(session: Session, what: str) -> None:
-    """Hold a shared advisory lock on `what` until the transaction ends; it excludes `exclusive_lock` only.
-
-    Within `translate_database_errors`, raises DatabaseUnavailable if the lock timeout expires.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _key_of_lock(what)})
 
 
 def database_now(session: Session) -> datetime:

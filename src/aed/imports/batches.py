@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import AedError, InvalidInput
 from aed.imports.coordinates import position_problem
 from aed.imports.formats.records import Record

@@ -18,7 +18,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 from aed.accounts.people.models import Identity, Person
 from aed.accounts.people.rules import Language
 from aed.accounts.permissions import Viewer, require_administrator
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn, requires_extra
 from aed.http.outbound_urls import refusal_reason, target_of
 from aed.notifications import queries

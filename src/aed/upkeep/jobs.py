@@ -12,7 +12,8 @@ import structlog
 from sqlalchemy import select
 
 from aed.accounts.permissions import SCHEDULER
-from aed.database.session import Database, exclusive_lock, read_session, transaction
+from aed.database.locks import exclusive_lock
+from aed.database.session import Database, read_session, transaction
 from aed.errors import AedError
 from aed.registry.devices.models import Device
 from aed.settings import Settings

@@ -20,7 +20,8 @@ from aed.accounts.role_grants import RoleGrant
 from aed.accounts.roles.schemas import RoleIn
 from aed.accounts.sign_in.passwords import hash_password, require_strong_password, store_password
 from aed.accounts.tokens import Token, hash_key
-from aed.database.session import Database, exclusive_lock, transaction
+from aed.database.locks import exclusive_lock
+from aed.database.session import Database, transaction
 from aed.errors import InvalidInput, NotFound, TooBusy
 
 MAX_TRIES: Final = 10

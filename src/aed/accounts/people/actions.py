@@ -28,7 +28,7 @@ from aed.accounts.sessions import end_sessions
 from aed.database.bulk import insert_many
 from aed.database.encryption.columns import blind_index, keyring_of
 from aed.database.encryption.keyring import EncryptedKind, normalized
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotSignedIn
 
 

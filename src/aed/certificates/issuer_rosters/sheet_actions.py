@@ -16,7 +16,7 @@ from aed.certificates import rules as certificate_rules
 from aed.certificates.issuer_rosters import queries
 from aed.certificates.issuer_rosters.actions import Effects, RosterLine, link_to_issuer, take_lines
 from aed.certificates.issuer_rosters.sheet import read_issuer_roster, roster_date
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import InvalidInput
 from aed.imports.batches import (
     ImportReport,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.queries import region_by_code
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.imports.batches import (
     ROWS_AT_ONCE,
     BadRow,

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Role, Viewer, require_administrator, require_estate_manager
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.imports.batches import ROWS_AT_ONCE, EstateIds, Progress, offset_progress
 from aed.imports.devices import queries, reviews

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from aed.accounts.tokens import hash_key
-from aed.database.session import exclusive_lock, exclusive_locks, try_exclusive_lock
+from aed.database.locks import exclusive_lock, exclusive_locks, try_exclusive_lock
 from aed.errors import Conflict
 from aed.incidents import queries
 from aed.incidents.alerts.queries import busy_elsewhere, other_alerts, people_in_exercises

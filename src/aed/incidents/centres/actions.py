@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code
 from aed.database.idempotency import content_digest, require_same_content
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import InvalidInput, NotFound
 from aed.incidents.calls import actions as lifecycle
 from aed.incidents.centres import queries

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer
 from aed.database.geometry import position_of
 from aed.database.idempotency import content_digest, require_same_content
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.geo import Position, distance_metres
 from aed.incidents.alerts.queries import first_exact_location

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.regions.models import Region
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.incidents.models import Alert, Incident, ShowUpCount
 from aed.incidents.plan.rules.show_up import (
     PastAlert,

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import InvalidInput, LivePlacesUnavailable
 from aed.registry.changes import flush_or_conflict
 from aed.responders.live import live_places_of

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from aed.accounts.sessions import people_by_session, touch_sessions
-from aed.database.session import shared_lock
+from aed.database.locks import shared_lock
 from aed.errors import AedError, Conflict, NotSignedIn
 from aed.geo import Position
 from aed.responders import queries

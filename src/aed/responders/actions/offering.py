@@ -13,7 +13,7 @@ from aed.accounts.people.models import Person
 from aed.accounts.permissions import Viewer
 from aed.accounts.regions.models import Region
 from aed.accounts.regions.queries import region_by_code, region_of_estate
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound
 from aed.registry.changes import flush_or_conflict
 from aed.registry.storeys import floor_from_storey

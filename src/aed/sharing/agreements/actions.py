@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.people.actions import find_or_add_person
 from aed.accounts.permissions import Audience, Viewer, require_administrator, require_estate_manager
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.database.types import require_version
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.sharing import rules

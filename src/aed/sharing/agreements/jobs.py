@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, selectinload
 
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.notifications.outbox import Notice, notify_person
 from aed.sharing.agreements.queries import estate_row
 from aed.sharing.models import Agreement, DeviceShare

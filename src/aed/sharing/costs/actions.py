@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.audit_log import AuditSubject, add_audit_entry
 from aed.accounts.permissions import Viewer, require_administrator, require_estate_manager
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.sharing.costs import queries
 from aed.sharing.costs.schemas import PaymentIn

@@ -11,7 +11,7 @@ from sqlalchemy import Row, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Audience, Viewer
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.sharing.higher_tables import CHANGES, DEVICES
 from aed.sharing.models import Agreement, DeviceShare
 from aed.sharing.regional_rules.queries import rules_of_version

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from aed.accounts.role_grants import managers_of
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.notifications.outbox import Notice, notify_person
 from aed.sharing.agreements.queries import estate_row
 from aed.sharing.models import Agreement

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.audit_log import NOTHING_BEFORE, keyed_hash, moment_text, signing_key
 from aed.database.idempotency import require_same_content
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import Conflict
 from aed.timebank.models import IS_REGIONAL, LedgerAccount, LedgerEntry, WebhookEventType
 from aed.timebank.rules import AccountKind, Currency, LedgerKind, to_points

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_by_code
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.timebank.models import RegionalRules
 from aed.timebank.regional_rules.schemas import RulesIn

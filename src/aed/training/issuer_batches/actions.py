@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.masking import has_right_check_digit, is_whole, mask_holder_id
 from aed.accounts.permissions import Viewer
 from aed.database.bulk import insert_many
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.imports.batches import ImportReport
 from aed.imports.formats.values import clean

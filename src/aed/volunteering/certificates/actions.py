@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.permissions import Viewer, require_administrator
 from aed.accounts.regions.queries import region_of_estate
 from aed.database.idempotency import require_same_content
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import Conflict, InvalidInput, NotAllowed
 from aed.volunteering.certificates import queries
 from aed.volunteering.certificates.schemas import ProofRequestIn, ServiceCertificateIn, ServiceIssuerIn

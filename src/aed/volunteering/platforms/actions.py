@@ -12,7 +12,7 @@ from aed.accounts.permissions import Viewer
 from aed.accounts.regions.queries import region_of_estate
 from aed.database.bulk import insert_many
 from aed.database.idempotency import require_same_content
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.volunteering.certificates.queries import issuer_of
 from aed.volunteering.models import PlatformBatch, PlatformRow, ServiceRecord

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Role, Viewer
 from aed.database.idempotency import require_same_content
-from aed.database.session import exclusive_lock
+from aed.database.locks import exclusive_lock
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from aed.timebank.families.queries import were_relatives
 from aed.timebank.ledger import actions as ledger
