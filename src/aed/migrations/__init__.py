@@ -60,6 +60,8 @@ def upgrade(database: Database, revision: str = "head") -> None:
             prepare_database(connection)
         for pause_seconds in (*LOCK_PAUSES_SECONDS, None):
             try:
+                if connection.dialect.name == "sqlite":
+                    connection.begin()  # takes the write lock; the upgrade is one transaction
                 upgrade_on(connection, revision)
                 connection.commit()
             except OperationalError as error:
@@ -76,7 +78,7 @@ def upgrade(database: Database, revision: str = "head") -> None:
 def _only_upgrade(connection: Connection) -> Iterator[None]:
     """Exclude other upgrades of the database within the block, however long they take."""
     if connection.dialect.name == "sqlite":
-        # Its transactions begin by taking the write lock, and the upgrade is one transaction.
+        # The upgrade is one transaction, which begins by taking the write lock.
         driver: Any = connection.connection.driver_connection
         before = driver.execute("PRAGMA busy_timeout").fetchone()[0]
         driver.execute(f"PRAGMA busy_timeout = {UPGRADE_WAIT_MS}")
