@@ -32,6 +32,7 @@ from tests.shared_files import shared_by_workers
 from tests.throwaway_postgres import (
     copy_database,
     drop_database,
+    prepare_postgres,
     throwaway_postgres,
 )
 from tests.whole_answers import read_whole_answers
@@ -106,25 +107,38 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """Yield the URL of an empty PostgreSQL database with PostGIS, shared by the whole run."""
-    with throwaway_postgres() as url:
-        yield url
+def prepared_postgres(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the data of a PostgreSQL server whose database has the schema and the holidays.
 
-
-@pytest.fixture(scope="session")
-def postgis_template(postgres_url: str) -> str:
-    """Return a PostGIS database with the schema and the holidays, used as a template for copies.
-
-    Of PostGIS's 8,500 reference systems only the two in use are kept: the others are 7 MB and take two
-    thirds of the time of a copy.
+    The first worker of a run makes it; the others wait for it.
     """
-    _prepare(postgres_url)
-    plain = make_url(postgres_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with shared_by_workers(tmp_path_factory, "postgres") as folder:
+        prepared = folder / "prepared"
+        if not prepared.exists():
+            prepare_postgres(prepared, _prepare_postgres)
+    return prepared
+
+
+def _prepare_postgres(url: str) -> None:
+    """Create the schema, and keep only the two reference systems that are in use, of PostGIS's 8,500.
+
+    The others are 7 MB, and take two thirds of the time of a copy.
+    """
+    _prepare(url)
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute("DELETE FROM spatial_ref_sys WHERE srid NOT IN (4326, 3857)")
         connection.execute("VACUUM FULL spatial_ref_sys")
-    return postgres_url
+
+
+@pytest.fixture(scope="session")
+def postgis_template(prepared_postgres: Path) -> Iterator[str]:
+    """Yield the URL of a PostGIS database with the schema and the holidays, used as a template for copies.
+
+    Its server serves all tests of this worker.
+    """
+    with throwaway_postgres(prepared=prepared_postgres) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

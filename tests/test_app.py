@@ -27,7 +27,6 @@ from sqlalchemy.pool import QueuePool
 from aed import __version__
 from aed.accounts.permissions import TokenRole
 from aed.app import create_app, make_routes_ready
-from aed.cli.server import bring_up_to_date
 from aed.database.session import open_database
 from aed.errors import AedError
 from aed.http.problems import MAX_INSTANCE_CHARACTERS
@@ -341,14 +340,13 @@ def down_everywhere(client: TestClient, key: dict[str, str]) -> None:
 
 
 def test_a_database_server_that_stops_is_answered_503_and_is_used_again_once_it_is_back(
-    tmp_path: Path,
+    prepared_postgres: Path, tmp_path: Path
 ) -> None:
-    with throwaway_server() as server:
+    with throwaway_server(prepared=prepared_postgres) as server:
         settings = Settings(
             database_url=server.url, walking_network=tmp_path / "none", access_log=False, threads=4
         )
         database = open_database(settings)
-        bring_up_to_date(database)
         with database.write_sessions.begin() as session:
             make.device(session)
             key = make.key(session, TokenRole.ADMINISTRATOR, writes=True)

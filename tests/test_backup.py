@@ -57,8 +57,8 @@ def elsewhere(
     if database_url.startswith("sqlite"):
         yield settings.model_copy(update={"database_url": f"sqlite:///{tmp_path}/an 100% other/aed.sqlite"})
         return
-    postgres_url = request.getfixturevalue("postgres_url")
-    url = copy_database(postgres_url.rsplit("/", 1)[0] + "/template1", "elsewhere")
+    template = request.getfixturevalue("postgis_template")
+    url = copy_database(template.rsplit("/", 1)[0] + "/template1", "elsewhere")
     yield settings.model_copy(update={"database_url": url, "lock_timeout_ms": 300})
     drop_database(url)
 

@@ -46,7 +46,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
         # A path with characters that are special in URLs.
         url = f"sqlite:///{tmp_path}/an 100% empty.sqlite"
     else:
-        postgres = request.getfixturevalue("postgres_url")
+        postgres = request.getfixturevalue("postgis_template")
         url = copy_database(postgres.rsplit("/", 1)[0] + "/template1", "empty")
     database = open_database(Settings(database_url=url))
     yield database

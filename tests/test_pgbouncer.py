@@ -16,7 +16,6 @@ from fastapi.testclient import TestClient
 from sqlalchemy import make_url
 
 from aed.accounts.permissions import TokenRole
-from aed.cli.server import bring_up_to_date
 from aed.database.session import open_database, transaction
 from aed.settings import Settings
 from tests import make
@@ -31,10 +30,9 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not instal
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with throwaway_server() as server:
+def server(prepared_postgres: Path) -> Iterator[Server]:
+    with throwaway_server(prepared=prepared_postgres) as server:
         database = open_database(Settings(database_url=server.url))
-        bring_up_to_date(database)
         with transaction(database) as session:
             make.device(session)
         database.close()

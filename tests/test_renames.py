@@ -66,7 +66,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     if request.param == "spatialite":
         url = f"sqlite:///{tmp_path}/renames.sqlite"
     else:
-        postgres = request.getfixturevalue("postgres_url")
+        postgres = request.getfixturevalue("postgis_template")
         url = copy_database(postgres.rsplit("/", 1)[0] + "/template1", "renames")
     database = open_database(Settings(database_url=url))
     yield database

@@ -235,12 +235,12 @@ def test_the_last_release_is_the_one_whose_schema_is_kept() -> None:
     assert found.group(1) == LAST_RELEASE, "set COMPATIBLE_FROM to its schema, and LAST_RELEASE"
 
 
-def test_a_program_of_the_release_before_reads_and_writes_at_the_newest_schema(postgres_url: str) -> None:
+def test_a_program_of_the_release_before_reads_and_writes_at_the_newest_schema(postgis_template: str) -> None:
     """Compare the tables, columns, CHECKs and unique keys that every statement of that program names.
 
     Not covered: triggers, foreign keys, and values with a new meaning.
     """
-    url = copy_database(postgres_url.rsplit("/", 1)[0] + "/template1", "compatible")
+    url = copy_database(postgis_template.rsplit("/", 1)[0] + "/template1", "compatible")
     database = open_database(Settings(database_url=url))
     try:
         migrations.upgrade(database, COMPATIBLE_FROM)

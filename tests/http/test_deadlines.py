@@ -25,7 +25,6 @@ from tests.throwaway_postgres import Server, throwaway_server
 from tests.waiting import eventually
 
 from aed.accounts.permissions import TokenRole
-from aed.cli.server import bring_up_to_date
 from aed.database.postgres import connect_in_time
 from aed.database.session import open_database, read_session
 from aed.deadlines import answer_within, seconds_left
@@ -42,13 +41,12 @@ type Key = Mapping[str, str]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server(prepared_postgres: Path) -> Iterator[Server]:
     """Yield a server with the schema, whose commits can be made to wait for a standby."""
     with throwaway_server(
-        {"synchronous_commit": "on", "wal_level": "replica", "max_wal_senders": "4"}
+        {"synchronous_commit": "on", "wal_level": "replica", "max_wal_senders": "4"}, prepared_postgres
     ) as server:
         database = open_database(Settings(database_url=server.url))
-        bring_up_to_date(database)
         with database.write_sessions.begin() as session:
             make.device(session)
         database.close()

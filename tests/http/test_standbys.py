@@ -23,7 +23,6 @@ from tests.throwaway_postgres import throwaway_server
 from tests.waiting import eventually
 
 from aed.accounts.permissions import TokenRole
-from aed.cli.server import bring_up_to_date
 from aed.database.failover import FailoverWatch
 from aed.database.session import open_database
 from aed.database.standby_requests import LAG_HEADER
@@ -112,12 +111,11 @@ def test_sqlite_has_no_standbys(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def primary() -> Iterator[PostgresServer]:
+def primary(prepared_postgres: Path) -> Iterator[PostgresServer]:
     with throwaway_server(
-        {"wal_level": "replica", "max_wal_senders": "8", "wal_keep_size": "64MB"}
+        {"wal_level": "replica", "max_wal_senders": "8", "wal_keep_size": "64MB"}, prepared_postgres
     ) as server:
         database = open_database(Settings(database_url=server.url))
-        bring_up_to_date(database)
         with database.write_sessions.begin() as session:
             make.device(session)
         database.close()

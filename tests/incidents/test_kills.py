@@ -185,10 +185,8 @@ class Chaos:
 
 
 @pytest.fixture(params=("spatialite", "postgis"))
-def world(
-    request: pytest.FixtureRequest, tmp_path: Path, spatialite_template: Path
-) -> Iterator[tuple[str, Database, Server | None]]:
-    with database_of_its_own(request.param, tmp_path, spatialite_template) as made:
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Database, Server | None]]:
+    with database_of_its_own(request.param, tmp_path, request) as made:
         yield made
 
 

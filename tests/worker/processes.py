@@ -14,13 +14,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
+import pytest
 import uvicorn
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from aed import clock, schedule
 from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
-from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database, transaction
 from aed.logs import set_up_logs
 from aed.notifications.outbox import enqueue
@@ -103,19 +103,19 @@ def settings_of(url: str, gateway: str, *, lease_seconds: int = 2, **given: obje
 
 @contextmanager
 def database_of_its_own(
-    kind: str, folder: Path, template: Path
+    kind: str, folder: Path, request: pytest.FixtureRequest
 ) -> Iterator[tuple[str, Database, Server | None]]:
-    """Yield the URL of an up-to-date database of this kind, the database, and its server if PostgreSQL.
-
-    A SpatiaLite file is a copy of `template`.
-    """
+    """Yield the URL of an up-to-date database of this kind, the database, and its server if PostgreSQL."""
     with ExitStack() as stack:
-        server = stack.enter_context(throwaway_server()) if kind == "postgis" else None
-        url = server.url if server is not None else f"sqlite:///{folder}/aed.sqlite"
-        if server is None:
-            shutil.copyfile(template, folder / "aed.sqlite")
+        if kind == "postgis":
+            prepared: Path = request.getfixturevalue("prepared_postgres")
+            server = stack.enter_context(throwaway_server(prepared=prepared))
+            url = server.url
+        else:
+            server = None
+            shutil.copyfile(request.getfixturevalue("spatialite_template"), folder / "aed.sqlite")
+            url = f"sqlite:///{folder}/aed.sqlite"
         database = open_database(Settings(database_url=url))
-        bring_up_to_date(database)
         yield url, database, server
         database.close()
 

@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from aed import clock
 from aed.accounts.people.rules import Language, PersonMessage, PhoneChannel
-from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database, transaction
 from aed.errors import DatabaseUnavailable
 from aed.notifications import claims
@@ -30,11 +30,8 @@ from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with throwaway_server() as server:
-        database = open_database(Settings(database_url=server.url))
-        bring_up_to_date(database)
-        database.close()
+def server(prepared_postgres: Path) -> Iterator[Server]:
+    with throwaway_server(prepared=prepared_postgres) as server:
         yield server
 
 

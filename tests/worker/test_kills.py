@@ -92,12 +92,10 @@ class World:
 
 
 @pytest.fixture(scope="module", params=("spatialite", "postgis"))
-def world(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, spatialite_template: Path
-) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Yield a new database, on PostgreSQL with a server that can be restarted."""
     folder = tmp_path_factory.mktemp("world")
-    with database_of_its_own(request.param, folder, spatialite_template) as (url, database, server):
+    with database_of_its_own(request.param, folder, request) as (url, database, server):
         yield World(url, database, server)
 
 
