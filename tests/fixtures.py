@@ -45,6 +45,18 @@ screen.console.width = screen.UNKNOWN_WIDTH  # as when writing to a file, also u
 load_profile()
 
 ENGINES = ("spatialite", "postgis")
+LONG = (
+    "tests/docs/",
+    "tests/test_clients.py",
+    "tests/test_migrations.py",
+    "tests/test_openapi.py",
+    "tests/test_package.py",
+    "tests/test_upgrade_plan.py",
+    "tests/training/test_year.py",
+    "tests/upkeep/test_year.py",
+    "tests/web/test_bad_input.py",
+)
+"""Where the longest tests are. They run first: at the end of a run, other workers would wait for them."""
 
 # Log as `aed serve` does: structlog's default prints all local variables, which takes seconds.
 structlog.configure(
@@ -89,7 +101,7 @@ def _cheap_password_hashes() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect, on PostGIS, tests marked as independent of the database."""
+    """Deselect, on PostGIS, tests marked as independent of the database; put the longest tests first."""
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:
@@ -97,7 +109,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         is_left_out = item.get_closest_marker("one_engine") is not None and "postgis" in params
         (left_out if is_left_out else kept).append(item)
     config.hook.pytest_deselected(items=left_out)
-    items[:] = kept
+    items[:] = sorted(kept, key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def pytest_collection_finish() -> None:
