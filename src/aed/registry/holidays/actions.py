@@ -9,6 +9,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.permissions import Viewer, require_administrator
+from aed.database.locks import exclusive_lock
 from aed.database.types import require_version
 from aed.errors import ChangedMeanwhile, InvalidInput, VersionNeeded
 from aed.hours.evaluation import china_calendar
@@ -53,6 +54,7 @@ def delete_holiday_year(
 def seed_china(session: Session, who: Viewer, *, at: datetime) -> None:
     """Add the missing years of the calendar CN, as announced by the State Council."""
     require_administrator(who)
+    exclusive_lock(session, "the calendar of China")  # two hosts may upgrade an empty database at once
     known = china_calendar()
     held = session.get(HolidayCalendar, known.name)
     for year in sorted(known.years):
