@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -28,11 +29,15 @@ from aed.sharing.rules import (
     days_in_date,
     due_cost_reminder,
     due_notice,
+    end_of,
     held_back,
     is_credit_code,
+    is_step_up,
     missing_consents,
     rung,
+    start_of,
     step_below,
+    text_hash,
     votes_shortfall,
 )
 
@@ -81,6 +86,63 @@ def test_a_step_that_is_held_back_has_hours_only_if_they_still_matter() -> None:
     assert held_back(after, before) == before
 
 
+WEEKDAYS, DAILY = "Mo-Fr 08:00-18:00", "Mo-Su 08:00-18:00"
+
+
+def derived(
+    audience: Audience, hours: str | None = None, outside: Audience | None = None, *, override: bool = False
+) -> DerivedAudience:
+    return DerivedAudience(
+        audience,
+        AudienceReason.AGREEMENT,
+        hours=hours,
+        audience_outside_hours=outside,
+        emergency_override=override,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_up"),
+    [
+        (derived(Audience.DISPATCH), derived(Audience.DISPATCH), False),
+        (derived(Audience.DISPATCH), derived(Audience.PUBLIC), True),
+        (derived(Audience.DISPATCH), derived(Audience.NEIGHBOURS), False),
+        # more people at some hours
+        (derived(Audience.DISPATCH), derived(Audience.PUBLIC, DAILY, Audience.ESTATE), True),
+        (
+            derived(Audience.PUBLIC, DAILY, Audience.ESTATE),
+            derived(Audience.PUBLIC, DAILY, Audience.DISPATCH),
+            True,
+        ),
+        (
+            derived(Audience.PUBLIC, DAILY, Audience.DISPATCH),
+            derived(Audience.PUBLIC, DAILY, Audience.ESTATE),
+            False,
+        ),
+        # the same people at other hours
+        (
+            derived(Audience.PUBLIC, WEEKDAYS, Audience.ESTATE),
+            derived(Audience.PUBLIC, WEEKDAYS, Audience.ESTATE),
+            False,
+        ),
+        (
+            derived(Audience.PUBLIC, WEEKDAYS, Audience.ESTATE),
+            derived(Audience.PUBLIC, DAILY, Audience.ESTATE),
+            True,
+        ),
+        (derived(Audience.PUBLIC, WEEKDAYS, Audience.DISPATCH), derived(Audience.DISPATCH), False),
+        # an override
+        (derived(Audience.ESTATE), derived(Audience.ESTATE, override=True), True),
+        (derived(Audience.ESTATE, override=True), derived(Audience.ESTATE, override=True), False),
+        (derived(Audience.ESTATE, override=True), derived(Audience.ESTATE), False),
+    ],
+)
+def test_a_step_up_shows_a_device_to_more_people_or_at_more_hours_or_by_an_override(
+    before: DerivedAudience, after: DerivedAudience, is_up: bool
+) -> None:
+    assert is_step_up(before, after) is is_up
+
+
 # --- Notices and reminders ------------------------------------------------------------------------------
 
 
@@ -108,6 +170,12 @@ def test_the_end_of_an_agreement_is_announced_on_its_days(
     days_left: int, notified: int | None, notice: int | None
 ) -> None:
     assert due_notice(days_left, notified=notified) == notice
+
+
+def test_the_last_day_of_a_period_ends_at_local_midnight() -> None:
+    assert start_of(date(2026, 9, 30), "Asia/Shanghai") == datetime(2026, 9, 29, 16, 0, tzinfo=UTC)
+    assert end_of(date(2026, 9, 30), "Asia/Shanghai") == datetime(2026, 9, 30, 16, 0, tzinfo=UTC)
+    assert end_of(None, "Asia/Shanghai") is None
 
 
 @pytest.mark.parametrize(
@@ -192,6 +260,14 @@ def test_votes_carry_a_consent_by_more_than_half(
     )
 
     assert found is shortfall
+
+
+def test_the_hash_of_a_text_depends_neither_on_the_order_of_its_keys_nor_on_escapes() -> None:
+    canonical = '{"parties":["业主委员会"],"step":"public"}'
+
+    found = text_hash({"step": "public", "parties": ["业主委员会"]})
+
+    assert found == hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def test_only_the_latest_decision_of_a_party_on_this_very_text_counts() -> None:
