@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import permutations
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -233,6 +234,23 @@ def test_texts_agree_regardless_of_width_case_and_punctuation() -> None:
     assert not claims_agree("place_en", "Lobby", "Swimming pool")
     assert claims_agree("serial", "SN-0001", "sn 0001")
     assert not claims_agree("serial", "SN-0001", "SN-0002")
+
+
+@pytest.mark.parametrize(
+    ("other", "agrees"),
+    [
+        ({"keeper_name": "李强", "keeper_phone": "+86 139 5710 1234"}, True),  # the number decides
+        ({"keeper_phone": "0571-5710-1234"}, True),  # by its last eight digits
+        ({"keeper_name": "王芳", "keeper_phone": "13967101234"}, False),
+        ({"keeper_name": "王 芳"}, True),  # without a number the name decides
+        ({"keeper_name": "李强"}, False),
+    ],
+)
+def test_keepers_agree_by_their_phone_or_else_by_their_name(other: dict[str, str], agrees: bool) -> None:
+    one = {"keeper_name": "王芳", "keeper_phone": "13957101234"}
+
+    assert claims_agree("keeper", one, other) is agrees
+    assert claims_agree("keeper", other, one) is agrees
 
 
 def test_hours_agree_when_they_are_the_same_expression() -> None:
