@@ -79,7 +79,7 @@ def test_only_an_alert_that_ended_for_others_reasons_is_sent_again() -> None:
 @pytest.mark.parametrize("failure", [None, FetchFailure.NOT_THERE])
 @pytest.mark.parametrize("task", [Task.DIRECT, Task.FETCH])
 def test_a_device_is_taken_by_a_person_who_was_sent_for_one(task: Task, failure: FetchFailure | None) -> None:
-    """A person who was sent straight to the patient cannot take a device, unless a fetch has failed before."""
+    """A person who was sent straight to the patient takes no device, unless a fetch has failed before."""
     before = AlertSituation(AlertState.ACCEPTED, task, has_accepted=True, failure=failure)
 
     after = apply_reply(before, AlertReply.DEVICE_TAKEN)

@@ -105,9 +105,7 @@ def test_a_passed_check_lifts_more_by_what_was_seen_or_done(
     assert found.lifts == ALWAYS_LIFTED | lifted
 
 
-@pytest.mark.parametrize(
-    "question", [Question.STATUS_LIGHT, Question.PADS_IN_DATE, Question.BATTERY_IN_DATE]
-)
+@pytest.mark.parametrize("question", [Question.STATUS_LIGHT, Question.PADS_IN_DATE, Question.BATTERY_IN_DATE])
 def test_a_no_to_what_makes_a_device_ready_fails_the_check(question: Question) -> None:
     found = result(answers=ALL_WELL | {question: False})
 
