@@ -17,6 +17,7 @@ from aed.accounts.sign_in.rules import (
     SLOWDOWN_THRESHOLD,
     AttemptLimit,
     SignInMethod,
+    address_key,
 )
 
 QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
@@ -67,3 +68,19 @@ def test_one_address_cannot_use_up_the_attempts_of_all_strangers(method: SignInM
 def test_strangers_have_no_more_attempts_than_a_known_browser(method: SignInMethod) -> None:
     known = {each.within: each.most for each in LIMITS_PER_KNOWN_BROWSER[method]}
     assert all(each.most <= known[each.within] for each in LIMITS_PER_ACCOUNT_AND_ADDRESS[method])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("203.0.113.7", "203.0.113.7", True),
+        ("203.0.113.7", "203.0.113.6", False),
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),  # a /64 is one household
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("unknown", "unknown", True),  # behind a proxy without an address
+        ("unknown", "another", False),
+    ],
+)
+def test_attempts_are_counted_by_ipv4_address_or_by_ipv6_network(one: str, other: str, is_same: bool) -> None:
+    assert (address_key(one) == address_key(other)) is is_same
+    assert one not in address_key(one)

@@ -15,7 +15,9 @@ from aed.certificates.rules import (
     Holder,
     IssuerStatement,
     bare_phone,
+    blocking_name,
     compare,
+    ids_agree,
     is_paused,
     names_agree,
     pause_after,
@@ -110,3 +112,34 @@ def test_the_fifth_failure_in_a_row_pauses_the_issuer() -> None:
 def test_phones_agree_by_their_last_eleven_digits(one: str | None, other: str | None, agree: bool) -> None:
     assert phones_agree(one, other) is phones_agree(other, one) is agree
     assert bare_phone("+8613800138001") == "13800138001"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "agree"),
+    [
+        (None, "123456", None),
+        ("123456", None, None),
+        ("123456", "123456", True),
+        ("123456", "123457", False),
+        ("1**456", "12345*", True),  # what both show is 1, 4 and 5
+        ("1**456", "12355*", False),
+        ("12****", "12****", None),  # two positions are too few to tell
+        ("12****", "13****", None),
+        ("123***", "1234**", True),
+        ("99123456", "123456", True),  # of different lengths the last four decide
+        ("99123457", "123456", False),
+        ("99*23456", "*23456", True),
+        ("9912*456", "123456", None),
+        ("99123456", "12345*", None),
+    ],
+)
+def test_masked_identity_numbers_agree_where_both_are_visible(
+    one: str | None, other: str | None, agree: bool | None
+) -> None:
+    assert ids_agree(one, other) is agree
+    assert ids_agree(other, one) is agree
+
+
+def test_a_name_is_looked_up_by_its_chinese_characters_or_by_its_sorted_words() -> None:
+    assert blocking_name("墨 闻笛 Mo Wendi") == blocking_name("墨闻笛") == "墨闻笛"
+    assert blocking_name("Wendi MO") == blocking_name("Mo, Wendi") == "mo wendi"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,7 +12,13 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import Database, read_session, transaction
 from aed.debrief.follow_up.jobs import debrief_incidents
-from aed.debrief.follow_up.rules import may_have_fetched_device
+from aed.debrief.follow_up.rules import (
+    alerts_that_used_a_device,
+    follow_up_text,
+    may_have_fetched_device,
+    needs_follow_up,
+    thank_you_text,
+)
 from aed.incidents.alerts.answers import take_location, take_reply
 from aed.incidents.calls import actions as lifecycle
 from aed.incidents.models import Alert, Drill
@@ -56,6 +63,49 @@ def test_upkeep_asks_about_a_device_that_may_have_been_fetched(
 ) -> None:
     assert may_have_fetched_device(alert, IncidentKind.REAL) is in_a_real_case
     assert may_have_fetched_device(alert, IncidentKind.EXERCISE) is in_an_exercise
+
+
+def test_a_device_was_used_if_it_was_attached_or_gave_a_shock() -> None:
+    said = ("seen", "device_attached", "shock_given", "device_taken", "handed_over")
+    record = [("said", json.dumps({"alert": alert, "said": each})) for alert, each in enumerate(said)]
+    other = ("plan", json.dumps({"alert": 7, "said": "shock_given"}))
+
+    assert alerts_that_used_a_device([*record, other]) == {1, 2}
+
+
+def test_only_people_at_the_side_of_a_real_patient_are_asked_how_they_are() -> None:
+    assert needs_follow_up(IncidentKind.REAL, NOW)
+    assert not needs_follow_up(IncidentKind.REAL, None)
+    assert not needs_follow_up(IncidentKind.EXERCISE, NOW)
+    assert not needs_follow_up(IncidentKind.TEST, NOW)
+
+
+def test_thanks_say_whether_a_person_set_out_how_the_call_ended_and_who_listens() -> None:
+    real, over = IncidentKind.REAL, IncidentOutcome.HANDED_OVER
+    went, _ = thank_you_text(real, None, None, set_out=True)
+    stayed, _ = thank_you_text(real, None, None, set_out=False)
+
+    assert went.startswith("Thank you for setting out to help today.")
+    assert stayed == "You were called to an emergency today. Thank you for being ready to help."
+    assert thank_you_text(real, over, "+86 571 5550 1234", set_out=True) == (
+        f"{went} The ambulance has taken over. If you would like to talk about it: +86 571 5550 1234.",
+        "感谢您今天伸出援手。无论结果如何，您的行动都有意义。患者已移交120急救人员。"
+        "如想找人聊聊，请联系：+86 571 5550 1234。",
+    )
+    after_exercise = {
+        thank_you_text(IncidentKind.EXERCISE, over, "x", set_out=set_out) for set_out in (True, False)
+    }
+    assert [en.partition(":")[0] for en, _ in after_exercise] == ["EXERCISE over. Thank you for taking part"]
+
+
+def test_the_question_of_the_day_after_names_who_listens_if_anybody_does() -> None:
+    without, with_contact = follow_up_text(None), follow_up_text("+86 571 5550 1234")
+
+    assert without[0].startswith("Yesterday you helped in an emergency. How are you today?")
+    assert with_contact == (
+        f"{without[0]} If you would like to talk about it: +86 571 5550 1234.",
+        f"{without[1]}如想找人聊聊，请联系：+86 571 5550 1234。",
+    )
 
 
 def over(session: Session, settings: Settings, kind: str) -> dict[str, list[int]]:

@@ -11,6 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aed.imports.devices.rules import (
+    DEFAULT_RANK,
+    HAND_RANK,
     ClaimConflict,
     DecidedConflict,
     ListedRecord,
@@ -20,7 +22,9 @@ from aed.imports.devices.rules import (
     claims_agree,
     claims_of,
     digest_of,
+    is_weak_claim,
     merge,
+    rank_of,
 )
 from aed.registry.devices.origins import BY_HAND, Origin, Origins
 from tests.make import NOW, PATIENT, north_of
@@ -234,6 +238,33 @@ def test_texts_agree_regardless_of_width_case_and_punctuation() -> None:
     assert not claims_agree("place_en", "Lobby", "Swimming pool")
     assert claims_agree("serial", "SN-0001", "sn 0001")
     assert not claims_agree("serial", "SN-0001", "SN-0002")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "is_weak"),
+    [
+        ("opening_hours", {"opening_hours": None, "opening_hours_raw": "ask the guard"}, True),
+        ("opening_hours", {"opening_hours": "24/7"}, False),
+        ("belongs_to", {"region": "CN-33", "estate": None}, True),
+        ("belongs_to", {"region": None, "estate": "Lake View"}, False),
+        ("floor", 0, True),
+        ("floor", 3, False),
+        ("cabinet", "unknown", True),
+        ("cabinet", "locked", False),
+        ("entry", "unknown", True),
+        ("address", "unknown", False),
+        ("model", 0, False),
+    ],
+)
+def test_a_claim_that_may_mean_unknown_is_weak(attribute: str, value: object, is_weak: bool) -> None:
+    assert is_weak_claim(attribute, value) is is_weak
+
+
+def test_a_person_ranks_above_every_list_and_an_unknown_list_in_the_middle() -> None:
+    assert rank_of(BY_HAND, {BY_HAND: 1}) == HAND_RANK
+    assert rank_of("a", RANKS) == 40
+    assert rank_of("another", RANKS) == DEFAULT_RANK
+    assert DEFAULT_RANK < HAND_RANK
 
 
 @pytest.mark.parametrize(

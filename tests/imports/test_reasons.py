@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from aed.imports.rules import day_written, reason_of
+from aed.imports.rules import day_written, reason_of, reasons_of
 
 
 class Entry(BaseModel):
@@ -43,6 +43,26 @@ def test_a_feature_without_an_outline_is_asked_for_its_geometry() -> None:
         "geometry: must be a Polygon or MultiPolygon; floor: "
     )
     assert "geometry" not in reason(Area, {"boundary": "x"}, is_feature=True)
+
+
+def test_each_wrong_column_is_named_with_what_was_written() -> None:
+    class Row(BaseModel, extra="forbid"):
+        floor: int
+
+    with pytest.raises(ValidationError) as refused:
+        Row.model_validate({"floor": "third", "flor": 3, "xyz": 1})
+
+    assert reasons_of(refused.value, known=("floor", "lat")) == [
+        ("floor", "int_parsing", "floor: must be a whole number (it is 'third')"),
+        ("flor", "extra_forbidden", "flor: unknown name: did you mean floor?"),
+        ("xyz", "extra_forbidden", "xyz: unknown name"),
+    ]
+    with pytest.raises(ValidationError) as missing:
+        Row.model_validate({})
+    assert [each[:2] for each in reasons_of(missing.value, known=())] == [("floor", "missing")]
+    with pytest.raises(ValidationError) as whole:
+        Row.model_validate(None)
+    assert [each[0] for each in reasons_of(whole.value, known=())] == [""]
 
 
 def test_a_row_without_a_position_is_asked_for_its_columns() -> None:

@@ -1,4 +1,4 @@
-"""The rate limits of channels, as their platforms document them."""
+"""The rate limits of channels, addresses of Apprise, and links in messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from aed.notifications.rules import MAX_RATE_PERIOD, RATES, Channel, next_free_at
+from aed.accounts.people.rules import Language
+from aed.notifications.rules import (
+    MAX_RATE_PERIOD,
+    RATES,
+    Channel,
+    Delivery,
+    Endpoint,
+    apprise_refusal,
+    next_free_at,
+    without_links,
+)
 from tests.make import NOW
 
 DOCUMENTED = {
@@ -32,3 +42,75 @@ def test_the_first_message_over_a_limit_waits_for_the_period_to_end(channel: Cha
         assert next_free_at(tried[1:], [rate], at=NOW) == NOW
         assert next_free_at(tried, [rate], at=NOW) == NOW + rate.within
         assert next_free_at(tried, [rate], at=NOW + rate.within) == NOW + rate.within
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ntfys://example.org/topic",
+        "  SLACK://token-a/token-b",
+        "jsons://example.org/?verify=yes",
+        "jsons://example.org/?verify=",
+        "ntfys://example.org/topic?priority=high&+X-Key=value",
+        "ntfys://example.org/topic?tags=file",
+    ],
+)
+def test_a_chat_or_push_service_is_taken(address: str) -> None:
+    assert apprise_refusal(address) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("", "must be one of a chat or push service"),
+        ("file:///etc/passwd", "must be one of a chat or push service"),
+        ("slack", None),
+        ("jsons://example.org/?attach=x", "The option 'attach' would read a file"),
+        ("jsons://example.org/?+Key=x", "would read a file"),  # `+` is a space in a query
+        ("jsons://example.org/?%2BKey=x", "The option '+Key' would read a file"),
+        ("jsons://example.org/?a=1&b=/etc/passwd", "The option 'b' would read a file"),
+        ("jsons://example.org/?b=%2520FILE:x", "The option 'b' would read a file"),  # encoded twice
+        ("jsons://example.org/?b=~root", "The option 'b' would read a file"),
+        ("jsons://example.org/?b=..%2Fx", "The option 'b' would read a file"),
+        ("jsons://example.org/?Verify=No", "Certificates of servers are always checked"),
+        ("jsons://example.org/?verify=%200", "Certificates of servers are always checked"),
+    ],
+)
+def test_an_address_that_reads_files_or_skips_certificates_is_refused(
+    address: str, sentence: str | None
+) -> None:
+    refusal = apprise_refusal(address)
+
+    assert (sentence is None) is (refusal is None)
+    assert sentence is None or (refusal is not None and sentence in refusal)
+
+
+def test_links_are_removed_from_a_message_and_nothing_else() -> None:
+    assert without_links(None) is None
+    assert without_links("Bring the AED.") == "Bring the AED."
+    assert without_links("见 https://example.org/a?b=c#d，或 http://x.cn/1。") == (
+        "见 [link removed]，或 [link removed]。"
+    )
+
+
+def test_only_a_webhook_has_a_server_of_its_own() -> None:
+    def delivery(channel: Channel, endpoint: Endpoint | None) -> Delivery:
+        return Delivery(
+            id=1,
+            key="key",
+            channel=channel,
+            recipient="somebody",
+            language=Language.EN,
+            subject="",
+            text="",
+            created_at=NOW,
+            expires_at=None,
+            tries=1,
+            endpoint=endpoint,
+        )
+
+    endpoint = Endpoint(7, "centre", "https://example.org/", None)
+
+    assert delivery(Channel.WEBHOOK, endpoint).own_server_id == 7
+    assert delivery(Channel.WEBHOOK, None).own_server_id is None
+    assert delivery(Channel.APPRISE, endpoint).own_server_id is None
