@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from aed.errors import InvalidInput
 from aed.hours.dates import months_after
+from aed.imports.devices.rules import Decision
 from aed.registry.devices.rules import ConsumableKind, replaced_by
 from aed.upkeep.checks.rules import Answered, Consequences, check_moment, consequences
 from aed.upkeep.due.rules import first_not_due, in_one_line, next_by_days, next_by_months
@@ -24,7 +26,7 @@ from aed.upkeep.rules import (
     confirmed_by_check,
     quarantine_reason_of,
 )
-from aed.upkeep.sightings.rules import Decision, SightingState, state_after
+from aed.upkeep.sightings.rules import SightingState, state_after
 
 NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -97,7 +99,7 @@ def test_a_passed_check_lifts_what_it_has_examined(kind: CheckKind) -> None:
     ],
 )
 def test_a_passed_check_lifts_more_by_what_was_seen_or_done(
-    more: Mapping[Question, bool], given: dict[str, bool], lifted: set[QuarantineReason]
+    more: dict[Question, bool], given: dict[str, Any], lifted: set[QuarantineReason]
 ) -> None:
     found = result(answers=ALL_WELL | more, **given)
 
