@@ -434,6 +434,8 @@ WITHOUT_VERSION = {
     "POST /v1/time-bank/app-links": 403,  # a token is not a person
     "PUT /v1/time-bank/sponsors/{sponsor_id}/budget": 403,
     "PUT /v1/location": 403,  # a token has no phone
+    "POST /v1/cells/links": 404,  # this installation is alone
+    "POST /v1/cells/erasures": 404,
     "POST /v1/me/wechat-consents": 403,  # a token is not a person
     "POST /v1/sign-in/token": 200,
     "POST /v1/sign-in/wechat": 404,  # no mini program is configured

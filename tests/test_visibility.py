@@ -108,6 +108,7 @@ GUARDED = {
     "ReminderMessage": "reminder_messages",
     "ReminderPreference": "reminder_preferences",
     "Identity": "identities",
+    "LinkedAccount": "linked_accounts",
     "IssuerEntry": "issuer_entries",
     "CertificateCheck": "certificate_checks",
     "CertificateDeclaration": "certificate_declarations",

@@ -60,6 +60,7 @@ from aed.incidents.drills import api as drills_api
 from aed.incidents.live import api as live_api
 from aed.incidents.live.api import LiveBoard, LiveRecords
 from aed.issuers import api as issuers_api
+from aed.linked_accounts import api as linked_accounts_api
 from aed.lookup import api as lookup_api
 from aed.notifications import api as notifications_api
 from aed.notifications import outbox
@@ -273,6 +274,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         roles_api,
         issuers_api,
         personal_data_api,
+        linked_accounts_api,
         courses_api,
         sessions_api,
         enrolments_api,

@@ -11,6 +11,7 @@ import structlog
 from aed.accounts.permissions import SCHEDULER
 from aed.accounts.security_log import delete_events
 from aed.accounts.sign_in.actions import delete_expired
+from aed.cells.table import cell_table
 from aed.certificates.duplicates.actions import find_pairs
 from aed.certificates.reminders import remind_of_certificates, remind_to_practise
 from aed.certificates.verification.issuer_checks import issuer_access_in, verify_certificates
@@ -26,6 +27,7 @@ from aed.incidents.jobs import close_lapsed_incidents, estimate_paces, replan_du
 from aed.incidents.plan.show_up import count_show_up
 from aed.incidents.record.actions import anchor_heads
 from aed.incidents.rules import LOCATION_KEPT_FOR
+from aed.linked_accounts.jobs import tell_other_cells
 from aed.notifications.claims import give_up_expired, remove_dead_links
 from aed.notifications.jobs import delete_messages
 from aed.notifications.short_links import delete_expired_links
@@ -234,6 +236,14 @@ def issuers(database: Database, settings: Settings, now: Now) -> Counts:
         counts["answered"] += run.answered
         counts["unanswered"] += run.unanswered
     return counts
+
+
+def linked_accounts(database: Database, settings: Settings, now: Now) -> Counts:
+    table = cell_table(settings)
+    if table is None:
+        return {"settled": 0, "unsettled": 0}
+    told, left = tell_other_cells(database, now, table=table)
+    return {"settled": told, "unsettled": left}
 
 
 def duplicates(database: Database, _settings: Settings, now: Now) -> Counts:

@@ -68,6 +68,12 @@ TIMETABLE: Final = (
         "Verifies due certificates with their issuers",
         asks_others=True,
     ),
+    _job(
+        "linked-accounts",
+        every(minutes=1),
+        "Tells other cells of accounts that were linked, unlinked or erased, until they confirm",
+        asks_others=True,
+    ),
     _job("duplicates", every(hours=6), "Finds people who may have been entered twice"),
     _job(
         "upkeep",

@@ -48,6 +48,7 @@ class TokenPurpose(StrEnum):
     CELL_ANSWER = "aed-cell-answer"
     CELL_ESTATE = "aed-cell-estate"
     CELL_RECEIPT = "aed-cell-receipt"
+    ACCOUNT_LINK = "aed-link"
 
 
 @dataclass(frozen=True, slots=True)

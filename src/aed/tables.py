@@ -23,6 +23,7 @@ import aed.imports.feeds.models
 import aed.imports.models
 import aed.incidents.models
 import aed.issuers.models
+import aed.linked_accounts.models
 import aed.notifications.models
 import aed.notifications.short_links
 import aed.planning.coverage.models

@@ -196,6 +196,8 @@ def build(session: Session) -> Everyone:
         "session_id": training.id,
         "sign_in_id": 10**6,
         "factor_id": 10**6,
+        "linked_account_id": 10**6,
+        "invitation": "made-up",
         "enrolment_id": enrolment.id,
         "calendar_id": make.calendar(session, of=resident)[0],
         "token": "nonsense",

@@ -54,6 +54,8 @@ BY_KEY = (
 )
 """Routes without a cookie: they require what a person types, or the key in a message."""
 SIGNED = (
+    "POST /v1/cells/erasures",
+    "POST /v1/cells/links",
     "POST /v1/centres/{centre}/messages",
     "POST /v1/devices/{device_id}/signals",
     "POST /v1/signal-sources/{signal_source}/messages",
@@ -137,6 +139,8 @@ BODIES: dict[str, dict[str, Any]] = {
             "until_on": "2026-12-31",
         }
     },
+    "POST /v1/cells/links": {"json": {"key": "0123456789abcdef01234567", "message": "ended"}},
+    "POST /v1/cells/erasures": {"json": {"key": "0123456789abcdef01234567"}},
     "POST /me/offer/pause": {"data": {"days": "1"}},
     "POST /residence/{person_id}/{estate_id}/{manager_id}/{link_key}": {"data": {"answer": "no"}},
     "POST /v1/sign-in": {"json": {"phone": PHONE, "password": PASSWORD}},

@@ -40,6 +40,7 @@ from aed.incidents.models import (
     StoredReply,
 )
 from aed.incidents.rules import AlertReply
+from aed.linked_accounts.models import LinkedAccount
 from aed.lookup.arrival import Basis
 from aed.notifications import outbox
 from aed.notifications.models import EndpointRow, WechatConsent
@@ -377,6 +378,11 @@ def _reachable(session: Session, person: Person) -> None:
     session.add(
         Identity(
             provider="https://id", subject=OLD_NAME, person_id=person.id, linked_at=NOW, linked_by="email"
+        )
+    )
+    session.add(
+        LinkedAccount(
+            person_id=person.id, cell="34", key="0" * 24, is_home=True, created_at=NOW, is_erasure=False
         )
     )
     make.calendar(session, of=person)

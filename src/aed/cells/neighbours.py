@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import anyio
 import httpx2
@@ -29,6 +29,10 @@ PAUSE_SECONDS: Final = 2.0
 
 class AnswerRefused(Exception):
     """The answer of another cell cannot be used; the argument says why."""
+
+
+class NoAnswer(AnswerRefused):
+    """Another cell cannot be reached, or is too slow."""
 
 
 def _client() -> httpx2.AsyncClient:
@@ -97,18 +101,33 @@ class NeighbourClient:
 
     async def _get(self, cell: Cell, path: str) -> bytes:
         """Return the content of an answer that the cell has signed. Raises AnswerRefused, HTTPError."""
-        token = sign_request(self.table, cell, method="GET", path=path, at=clock.now())
+        return await self._send(cell, "GET", path, b"")
+
+    async def post(self, cell: Cell, path: str, content: bytes) -> bytes:
+        """POST a JSON body, and return the answer that the cell has signed.
+
+        Raises NoAnswer, AnswerRefused.
+        """
+        try:
+            return await self._send(cell, "POST", path, content)
+        except httpx2.HTTPError as error:
+            raise NoAnswer(f"{type(error).__name__}: {error}") from error
+
+    async def _send(self, cell: Cell, method: Literal["GET", "POST"], path: str, body: bytes) -> bytes:
+        token = sign_request(self.table, cell, method=method, path=path, at=clock.now(), body=body)
         headers = {
             REQUEST_HEADER: token,
             "Accept": "application/json",
             "Accept-Encoding": "identity",
             "User-Agent": f"aed/{__version__}",
         }
+        if body:
+            headers["Content-Type"] = "application/json"
         self._under_way[cell.code] += 1
         try:
             with anyio.fail_after(self.seconds):
                 request = self._client.build_request(
-                    "GET", cell.address + path, headers=headers, timeout=self.seconds
+                    method, cell.address + path, headers=headers, content=body, timeout=self.seconds
                 )
                 answer = await self._client.send(request, stream=True)
                 try:
@@ -116,12 +135,25 @@ class NeighbourClient:
                 finally:
                     await answer.aclose()
         except TimeoutError:
-            raise AnswerRefused(f"no answer within {self.seconds:g} s") from None
+            raise NoAnswer(f"no answer within {self.seconds:g} s") from None
         finally:
             self._under_way[cell.code] -= 1
         if not is_answer_of(cell, answer.headers.get(ANSWER_HEADER), token, content):
             raise AnswerRefused("the answer is not signed by this cell")
         return content
+
+
+def post(table: CellTable, cell: Cell, path: str, content: bytes, *, seconds: float) -> bytes:
+    """POST a JSON body from a thread without an event loop, as `NeighbourClient.post` does."""
+
+    async def send() -> bytes:
+        client = NeighbourClient(table, seconds)
+        try:
+            return await client.post(cell, path, content)
+        finally:
+            await client.close()
+
+    return anyio.run(send)
 
 
 async def _content(answer: httpx2.Response) -> bytes:

@@ -1,9 +1,9 @@
 """Sign requests between cells, and verify them.
 
 A request carries a token (JWS, Ed25519) over the cell that asks, the cell that is asked, the method, the
-path with its query, the hash of the body, and the time. Requests only read, so one that is repeated within
-`MAX_CLOCK_SECONDS` does no harm, and nothing has to be remembered. The answer carries a token over the
-request's token and the hash of its own body.
+path with its query, the hash of the body, and the time. Each request reads, or changes nothing when it is
+repeated, so one that is replayed within `MAX_CLOCK_SECONDS` does no harm, and nothing has to be remembered.
+The answer carries a token over the request's token and the hash of its own body.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import h3
 import orjson
 import structlog
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
@@ -23,12 +23,10 @@ from starlette.types import Receive, Scope, Send
 from aed import clock
 from aed.accounts.authentication import ViewerDep, current_viewer
 from aed.accounts.permissions import ANYONE, Viewer
-from aed.cells.neighbours import NeighbourClient
-from aed.cells.requests import ANSWER_HEADER, REQUEST_HEADER, require_cell, sign_answer
+from aed.cells.dependencies import CellRequestDep
 from aed.database.dependencies import database_of
 from aed.database.recent_moments import RecentMoments
 from aed.database.session import read_session, retry_on_stale_connection
-from aed.errors import NotFound
 from aed.geo import Position, position_from
 from aed.http.query import refuse_unknown_parameters
 from aed.lookup.answer import LookupAnswer, answer_lookup
@@ -176,22 +174,14 @@ def _response(
 @cells_router.get("/cells/nearest", response_model=NeighbourAnswerOut)
 async def find_nearest_for_cell(
     request: Request,
+    asked: CellRequestDep,
     query: Annotated[NeighbourQuestionIn, Query()],
-    token: Annotated[
-        str | None, Header(alias=REQUEST_HEADER, description="Signature of the cell that asks")
-    ] = None,
 ) -> Response:
     """Answer a lookup of a neighbouring cell: our devices as a stranger sees them, asking nobody else."""
-    neighbours: NeighbourClient | None = request.app.state.neighbours
-    if neighbours is None:
-        raise NotFound("This installation has no neighbouring cells.")
-    path = f"{request.url.path}?{request.url.query}"
-    require_cell(neighbours.table, token, method="GET", path=path, at=clock.now())
     content = await to_thread.run_sync(
         _look_up_for_cell, request, query, limiter=request.app.state.lookup_limiter
     )
-    signature = sign_answer(neighbours.table, token or "", content)
-    return Response(content, media_type="application/json", headers={ANSWER_HEADER: signature})
+    return asked.answer_bytes(content)
 
 
 def _look_up_for_cell(request: Request, query: NeighbourQuestionIn) -> bytes:

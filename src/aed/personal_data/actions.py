@@ -16,15 +16,19 @@ from aed.accounts.masking import mask_name
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person, PersonChange
 from aed.accounts.people.rules import Language, PhoneChannel
-from aed.accounts.permissions import TokenRole, TokenScope, Viewer
+from aed.accounts.permissions import SCHEDULER, TokenRole, TokenScope, Viewer
 from aed.accounts.role_grants import RoleGrant
 from aed.accounts.security_log import SecurityEvent
 from aed.accounts.sign_in.models import SignInAttempts, SignInCode
 from aed.accounts.sign_in.throttling import account_keys
+from aed.cells.rules import Cell
 from aed.database.encryption.columns import keyring_of
 from aed.database.types import Table
 from aed.errors import Conflict
 from aed.imports.devices.models import SourceRecord
+from aed.linked_accounts.actions import end_links_of_erased
+from aed.linked_accounts.queries import link_with_key
+from aed.linked_accounts.schemas import LinkState
 from aed.notifications.models import OutboxMessage
 from aed.personal_data.queries import (
     belongs_to_person,
@@ -54,6 +58,7 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
        in the history.
     5. Delete sign-in codes and attempts, which are stored by phone number.
     6. Mask the name and delete the phone number.
+    7. End links to accounts in other cells; those of which this account is the home are erased there too.
 
     Raises the errors of `people.queries.require_self_or_administrator`.
     """
@@ -77,6 +82,7 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
             session.execute(delete(table_of(held.table)).where(belongs_to_person(held, ids)))
         elif held.blank and held.table != Device.__tablename__:
             _blank(session, held, ids)
+    end_links_of_erased(session, ids, at=at)
     session.expire_all()
     for each in entries:
         _blank_history(session, each.id)
@@ -87,6 +93,24 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
         add_audit_entry(session, who.name, AuditSubject.PERSON, each.id, "erased", at=at)
     session.flush()
     return True
+
+
+def erase_for_home_cell(session: Session, home: Cell, key: str, *, at: datetime) -> LinkState:
+    """Erase the person whose home account in another cell was erased. Repeating it changes nothing.
+
+    A key that is not known is that of a link that the person never confirmed here. If the person has ended
+    the link, their account here is one of its own and stays.
+
+    visibility: the home cell knows the key.
+    """
+    link = link_with_key(session, key, cell=home.code, is_home=False)
+    if link is None or link.ended_at is not None:
+        return LinkState.ERASED
+    link.ended_at = link.settled_at = at
+    session.flush()
+    office = dataclasses.replace(SCHEDULER, name=f"cell:{home.code}")
+    erase(session, office, link.person_id, at=at)
+    return LinkState.ERASED
 
 
 def _tables_by_reference() -> list[PersonalTable]:

@@ -7,8 +7,10 @@ from fastapi import APIRouter, Response
 from aed import clock
 from aed.accounts.authentication import ViewerDep
 from aed.accounts.people import queries as people_queries
+from aed.cells.dependencies import CellRequestDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import RowId
+from aed.linked_accounts.schemas import ErasureIn, LinkStateOut
 from aed.personal_data import actions
 from aed.personal_data.schemas import OwnDataOut
 
@@ -37,3 +39,10 @@ def erase_person(session: WriteSession, viewer: ViewerDep, person_id: RowId) -> 
     the request changes nothing.
     """
     actions.erase(session, viewer, person_id, at=clock.now())
+
+
+@router.post("/cells/erasures", response_model=LinkStateOut)
+def erase_person_of_home_cell(asked: CellRequestDep, session: WriteSession, body: ErasureIn) -> Response:
+    """Erase a person whose home account is in the cell that asks, and was erased there."""
+    state = actions.erase_for_home_cell(session, asked.cell, body.key, at=clock.now())
+    return asked.answer(LinkStateOut(state=state))

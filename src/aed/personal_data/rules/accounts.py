@@ -40,6 +40,7 @@ ACCOUNT_TABLES: Final = (
         hidden=("account_key",),
     ),
     PersonalTable("person_changes", "person_id", Erasure.BLANKED, "record of changes to the person"),
+    PersonalTable("linked_accounts", "person_id", Erasure.KEPT, "link to your account in another province"),
     PersonalTable("role_grants", "person_id", Erasure.KEPT, "record of roles"),
     PersonalTable("demo_people", "person_id", Erasure.KEPT, "part in the demo of an invented person"),
 )

@@ -153,6 +153,8 @@ ACTIONS: Final = {
     "password set": noop("password set"),
     "identity linked": noop("identity linked"),
     "identities unlinked": noop("identities unlinked"),
+    "linked to home cell": noop("linked to a home account in another province"),
+    "link to cell ended": noop("link to another province ended"),
     "second factor added": noop("second factor added"),
     "second factor removed": noop("second factor removed"),
     "second factors removed": noop("second factors removed"),

@@ -8,11 +8,14 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from aed.cells.table import CellTable
 from aed.certificates.models import CertificateDeclaration
 from aed.certificates.rules import DeclarationState
 from aed.geo import Position
 from aed.incidents.alerts.queries import OwnAlert
 from aed.incidents.rules import IncidentKind
+from aed.linked_accounts.models import LinkedAccount
+from aed.linked_accounts.schemas import Invitation, sign_invitation
 from aed.responders.models import Certificate, ResponderPlace
 from aed.responders.queries import HelpOffer
 from aed.responders.rules import ConsentKind, PlaceKind, ResponderState
@@ -21,11 +24,14 @@ from aed.web.my_page.rules import CERTIFICATE_KINDS, HOURS, call_words, enrolmen
 from aed.web.words import noop
 
 SOON: Final = timedelta(days=90)
+BEIJING: Final = ZoneInfo("Asia/Shanghai")
+"""The time zone of what belongs to no region."""
 TABLES: Final[Mapping[str, str]] = {
     "people": noop("Name, number and language"),
     "accounts": noop("Account"),
     "sign_ins": noop("Where you are signed in"),
     "role_grants": noop("Roles"),
+    "linked_accounts": noop("Accounts in other provinces"),
     "consents": noop("Consents"),
     "responders": noop("My offer to help"),
     "responder_places": noop("Places where you can be called"),
@@ -98,7 +104,7 @@ def offer_view(offer: HelpOffer, *, at: datetime) -> OfferView:
     """Return what the page shows of an offer."""
     entry = offer.entry
     home = home_of(offer)
-    zone = ZoneInfo(offer.region.time_zone) if offer.region is not None else ZoneInfo("Asia/Shanghai")
+    zone = ZoneInfo(offer.region.time_zone) if offer.region is not None else BEIJING
     paused = entry.paused_until if entry is not None else None
     hours = entry.availability or "" if entry is not None else ""
     return OfferView(
@@ -181,3 +187,37 @@ def call_line(each: OwnAlert) -> Line:
 def minute(at: datetime, time_zone: str) -> str:
     """Return a moment as local date and time."""
     return f"{at.astimezone(ZoneInfo(time_zone)):%Y-%m-%d %H:%M}"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedAccountView:
+    """A link to the person's account in another province."""
+
+    id: int
+    code: str
+    name: Mapping[str, str]
+    is_home: bool
+    is_confirmed: bool
+    is_waiting: bool
+    """Confirmed here, and not by the home cell yet."""
+    day: date | None
+    address: str | None
+    """Where the person confirms the link; None once it has expired."""
+
+
+def linked_account_view(link: LinkedAccount, table: CellTable, *, at: datetime) -> LinkedAccountView:
+    """Return what the page shows of a link."""
+    cell, address = table.other(link.cell), None
+    if cell is not None and link.is_home and link.expires_at is not None and link.expires_at > at:
+        token = sign_invitation(table, Invitation(link.cell, link.key, link.expires_at))
+        address = f"{cell.address}/me/other-provinces/link/{token}"
+    return LinkedAccountView(
+        id=link.id,
+        code=link.cell,
+        name={"en": cell.name_en, "zh": cell.name_zh} if cell else {"en": link.cell, "zh": link.cell},
+        is_home=link.is_home,
+        is_confirmed=link.confirmed_at is not None,
+        is_waiting=not link.is_home and link.confirmed_at is None,
+        day=link.confirmed_at.astimezone(BEIJING).date() if link.confirmed_at is not None else None,
+        address=address,
+    )

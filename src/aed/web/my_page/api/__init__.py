@@ -4,13 +4,14 @@ own_page.py       /me
 residence.py      /me/estate, /residence
 certificates.py   /me/certificate, /certificates
 offer.py          /me/offer
+linked_accounts.py  /me/other-provinces
 own_data.py       /me/data, /me/erasure
 """
 
 from fastapi import APIRouter
 
-from aed.web.my_page.api import certificates, offer, own_data, own_page, residence
+from aed.web.my_page.api import certificates, linked_accounts, offer, own_data, own_page, residence
 
 router = APIRouter()
-for part in (own_page, residence, certificates, offer, own_data):
+for part in (own_page, residence, certificates, offer, linked_accounts, own_data):
     router.include_router(part.router)

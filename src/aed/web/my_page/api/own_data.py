@@ -45,17 +45,28 @@ def show_erasure(request: Request, viewer: ViewerDep) -> Response:
     """Ask once more before the person's data is erased."""
     if viewer.person_id is None:
         return to_sign_in("/me/erasure")
-    return render(request, "my_page/erasure.html.jinja", headers=NO_STORE, is_done=False, is_unsure=False)
+    return _erasure_page(request, is_done=False)
 
 
 @router.post("/me/erasure")
 def erase(request: Request, session: WriteSession, viewer: FormViewerDep, is_sure: Text = "") -> Response:
     """Erase the person's data, if they have ticked that they are sure."""
     person_id = person_of(viewer)
-    template = "my_page/erasure.html.jinja"
     if is_sure != "yes":
-        return render(request, template, status=422, headers=NO_STORE, is_done=False, is_unsure=True)
+        return _erasure_page(request, is_done=False, is_unsure=True)
     personal_data.erase(session, viewer, person_id, at=clock.now())
-    response = render(request, template, headers=NO_STORE, is_done=True, is_unsure=False)
+    response = _erasure_page(request, is_done=True)
     response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
     return response
+
+
+def _erasure_page(request: Request, *, is_done: bool, is_unsure: bool = False) -> Response:
+    return render(
+        request,
+        "my_page/erasure.html.jinja",
+        status=422 if is_unsure else 200,
+        headers=NO_STORE,
+        is_done=is_done,
+        is_unsure=is_unsure,
+        has_cells=request.app.state.neighbours is not None,
+    )

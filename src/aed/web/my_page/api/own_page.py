@@ -75,6 +75,7 @@ def _page(
         account=account,
         name_error=name_error,
         push_key=public_key(private_key.get_secret_value()) if private_key is not None else "",
+        has_cells=request.app.state.neighbours is not None,
         offer=offer_view(offer, at=at),
         pauses=PAUSES,
         estates=queries.own_estates(session, viewer),
