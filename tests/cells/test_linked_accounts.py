@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.audit_log import AuditEntry
@@ -20,6 +20,7 @@ from aed.accounts.permissions import ANYONE, TokenRole, Viewer
 from aed.cells.neighbours import NoAnswer, post
 from aed.cells.requests import ANSWER_HEADER, REQUEST_HEADER, sign_answer
 from aed.cells.table import CellTable
+from aed.certificates.duplicates.actions import join_people
 from aed.database.session import Database, open_database, read_session, transaction
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.linked_accounts import actions
@@ -227,6 +228,48 @@ def test_erasure_spares_an_account_whose_link_the_person_has_ended(
         assert erase_for_home_cell(session, home, again.key, at=NOW) is LinkState.ERASED
     assert session.get_one(Person, made.person_id).erased_at == NOW
     assert again.settled_at == NOW
+
+
+def link_in_words(session: Session, person: Person, words: str) -> None:
+    """Add the link of "home of 35", "in 33" or "invites 35"."""
+    role, _, cell = words.rpartition(" ")
+    made = LinkedAccount(
+        person_id=person.id,
+        cell=cell,
+        key=f"{person.id:024x}",
+        is_home=role != "in",
+        created_at=NOW,
+        confirmed_at=None if role == "invites" else NOW,
+        is_erasure=False,
+    )
+    session.add(made)
+
+
+def test_merging_two_people_keeps_links_that_agree(session: Session) -> None:
+    for kept_has, other_has, left in (
+        ("home of 35", "home of 33", ["home of 33", "home of 35"]),
+        ("home of 35", "in 33", ["home of 35"]),
+        ("in 35", "in 33", ["in 35"]),
+        ("in 35", "home of 33", ["in 35"]),
+        ("invites 35", "in 33", ["in 33"]),
+        ("", "in 33", ["in 33"]),
+        ("home of 35", "invites 33", ["home of 35"]),
+    ):
+        kept, other = make.person(session), make.person(session)
+        for person, words in ((kept, kept_has), (other, other_has)):
+            if words:
+                link_in_words(session, person, words)
+        session.flush()
+        join_people(session, make.ADMINISTRATOR, kept, other, at=NOW)
+        session.expire_all()
+        found = links_of(session, kept.id)
+        assert sorted(f"{'home of' if each.is_home else 'in'} {each.cell}" for each in found) == left
+        assert list(links_of(session, other.id)) == []
+        told = {each.cell for each in untold_links(session, per_cell=9) if each.person_id == kept.id}
+        ended = {"33", "35"} - {each.rpartition(" ")[2] for each in left}
+        expected = ended if kept_has and "invites" not in kept_has + other_has else set[str]()
+        assert told == expected, "the other cell is told of a link that it knows"
+        session.execute(update(LinkedAccount).values(settled_at=NOW, confirmed_at=NOW))
 
 
 # --- two installations ------------------------------------------------------------------------------------

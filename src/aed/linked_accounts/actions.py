@@ -130,6 +130,34 @@ def end_links_of_erased(session: Session, person_ids: Collection[int], *, at: da
     return [each.cell for each in found if each.is_home and each.settled_at is None]
 
 
+def end_links_of_merged(session: Session, who: Viewer, *, kept_id: int, other_id: int, at: datetime) -> None:
+    """End the links of two entries of one person that contradict each other, before they are merged.
+
+    An account has at most one home, and one that is a home has none. The links of the kept entry stay; a
+    link of the other one that contradicts them ends, and so do invitations that nobody has confirmed.
+
+    visibility: for those responsible for both people.
+    """
+    found = session.scalars(
+        select(LinkedAccount)
+        .where(LinkedAccount.person_id.in_([kept_id, other_id]), LinkedAccount.ended_at.is_(None))
+        .order_by(LinkedAccount.id)
+        .with_for_update()
+    ).all()
+    links = [each for each in found if not each.is_home or each.confirmed_at is not None]
+    kept = [each for each in links if each.person_id == kept_id]
+    moved = [each for each in links if each.person_id == other_id]
+    if any(not each.is_home for each in kept):
+        moved = []
+    elif kept:
+        moved = [each for each in moved if each.is_home]
+    for each in found:
+        if each not in kept and each not in moved:
+            _end(each, is_erasure=False, at=at)
+            _log(session, who, each.person_id, "link to cell ended", cell=each.cell, at=at)
+    session.flush()
+
+
 def receive(session: Session, cell: Cell, key: str, message: LinkMessage, *, at: datetime) -> LinkState:
     """Apply the message of another cell about a link; return the link's state here.
 

@@ -26,6 +26,7 @@ from aed.certificates.rules import PairDecision
 from aed.database.bulk import insert_many
 from aed.database.types import Table
 from aed.errors import Conflict, InvalidInput, NotSignedIn
+from aed.linked_accounts.actions import end_links_of_merged
 from aed.registry.changes import flush_or_conflict, record_amendment
 from aed.responders.actions import consents
 from aed.responders.models import Certificate, Responder, ResponderPlace
@@ -170,7 +171,8 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     2. Roles: keep one of each. Enrolments: if both are on one roster, keep the earlier place, withdraw the
        later and offer its place to the waiting list. Time bank: `kept` gets what `other` holds.
     3. Other rows that name `other`: name `kept` instead. Where only one row per person is allowed and `kept`
-       has one, the other's row stays as it is. Consents are merged by `merge_consents`.
+       has one, the other's row stays as it is. Consents are merged by `merge_consents`; links to accounts
+       in other cells that contradict those of `kept` end.
     4. Responder entries: keep one, with the certificates and places of both.
 
     Raises Conflict if either entry has already been merged. The caller must have checked permission.
@@ -191,6 +193,7 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     _join_enrolments(session, who, kept, other, at=at)
     merge_accounts(session, kept_id=kept.id, other_id=other.id, at=at, by=who.name)
     consents.merge_consents(session, who, kept.id, other.id, at=at)
+    end_links_of_merged(session, who, kept_id=kept.id, other_id=other.id, at=at)
     for each in _columns_that_name_people():
         _hand_over(session, each, kept, other)
     other.joined_into_id = kept.id
