@@ -151,6 +151,12 @@ def test_intervals_start_at_the_call_and_exclude_incidents_without_arrest() -> N
     assert found.intervals[0] == ("first_there_at", 6, 75.0, 150.0, 225.0)
 
 
+def test_intervals_are_rounded_to_a_tenth_of_a_second() -> None:
+    cases = [case(UNKNOWN, first_there_at=each) for each in (10.11, 20.26, 30.37)]
+
+    assert statistics_of(cases, is_coarse=False).intervals[0] == ("first_there_at", 3, 15.2, 20.3, 25.3)
+
+
 def test_a_false_alarm_recorded_as_an_arrest_counts_as_one() -> None:
     found = statistics_of([case(SHE_LIVES, outcome=IncidentOutcome.FALSE_ALARM)], is_coarse=False)
     assert (found.false_alarms, counted(found, "arrest"), group(found, "all").patients) == (0, {"yes": 1}, 1)

@@ -6,8 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from aed.errors import InvalidInput
 from aed.incidents.alerts.rules import AlertSituation, apply_reply
-from aed.incidents.cap.rules import MAX_CASE_LENGTH, CapMessage, CapMessageType, CapStatus, case_number_of
+from aed.incidents.cap.rules import (
+    MAX_CASE_LENGTH,
+    CapMessage,
+    CapMessageType,
+    CapStatus,
+    case_number_of,
+    incident_kind_of,
+)
 from aed.incidents.rules import (
     REALERT_REASONS,
     AlertReply,
@@ -111,3 +119,12 @@ def test_a_long_case_number_is_shortened_to_its_hash() -> None:
     assert case_number_of(longest) == f"dispatch {longest.identifier}"
     assert case_number_of(longer).startswith("cap:")
     assert len(case_number_of(longest)) == len(case_number_of(longer)) == MAX_CASE_LENGTH
+
+
+def test_the_status_of_a_message_is_the_kind_of_the_incident() -> None:
+    assert incident_kind_of(CapStatus.ACTUAL) is IncidentKind.REAL
+    assert incident_kind_of(CapStatus.EXERCISE) is IncidentKind.EXERCISE
+    assert incident_kind_of(CapStatus.TEST) is IncidentKind.TEST
+    for other in (CapStatus.SYSTEM, CapStatus.DRAFT):
+        with pytest.raises(InvalidInput, match=f"status {other} is not supported"):
+            incident_kind_of(other)

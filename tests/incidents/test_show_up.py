@@ -57,6 +57,12 @@ def test_silence_counts_only_where_there_was_time_to_answer() -> None:
     assert counts_of_alert(called_off) == ShowUpCounts(1, 1, 1, 0, 0), (
         "called off on the way is no failure to come"
     )
+    due_at_the_end = past(accepted_at=NOW, due_at=NOW + 10 * MINUTE)
+    assert counts_of_alert(due_at_the_end) == ShowUpCounts(1, 1, 1, 1, 0)
+    due_later = past(accepted_at=NOW, due_at=NOW + 11 * MINUTE)
+    assert counts_of_alert(due_later) == ShowUpCounts(1, 1, 1, 0, 0)
+    in_three_minutes = past(ended_at=NOW + 3 * MINUTE)
+    assert counts_of_alert(in_three_minutes) == ShowUpCounts(asked=1), "as long as an answer may take"
     gave_up = past(accepted_at=NOW, state=AlertState.DECLINED)
     assert counts_of_alert(gave_up) == ShowUpCounts(1, 1, 1, 1, 0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,6 +13,8 @@ from aed.notifications.rules import (
     Channel,
     Delivery,
     Endpoint,
+    WaitingFor,
+    WaitReason,
     apprise_refusal,
     next_free_at,
     without_links,
@@ -114,3 +116,17 @@ def test_only_a_webhook_has_a_server_of_its_own() -> None:
     assert delivery(Channel.WEBHOOK, endpoint).own_server_id == 7
     assert delivery(Channel.WEBHOOK, None).own_server_id is None
     assert delivery(Channel.APPRISE, endpoint).own_server_id is None
+
+
+def test_why_a_message_waits_is_said_with_the_time_if_it_is_known() -> None:
+    def said(reason: WaitReason) -> str:
+        return str(WaitingFor(reason, until=datetime(2026, 9, 22, 2, 0, 5, tzinfo=UTC), behind_id=7))
+
+    at = "2026-09-22 02:00:05 UTC"
+    assert said(WaitReason.NOT_DUE) == f"not due before {at}"
+    assert said(WaitReason.RETRY) == f"the last attempt failed; the next is at {at}"
+    assert said(WaitReason.EARLIER_MESSAGE) == "message 7 to the same recipient must be sent first"
+    assert said(WaitReason.CHANNEL_DOWN) == f"the channel is unavailable; the next attempt is at {at}"
+    assert said(WaitReason.BEING_SENT) == f"being sent (claimed until {at})"
+    assert str(WaitingFor(WaitReason.NEXT)) == "sent next"
+    assert str(WaitingFor(WaitReason.NOT_DUE)) == "not due before "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from importlib import import_module
 from itertools import combinations
@@ -257,6 +258,16 @@ def test_the_greedy_choice_counts_a_cell_once() -> None:
     assert chosen.value == pytest.approx(14.0)
 
 
+def test_the_greedy_choice_buys_nothing_for_a_cell_that_what_is_locked_in_covers() -> None:
+    options = [option("locked", lock=Lock.IN), option("twin"), option("elsewhere", cost=9)]
+    seconds = [[100.0, 0.0], [100.0, 0.0], [0.0, 100.0]]
+
+    chosen = greedy(problem(options, seconds, [[3.0, 3.0], [1.0, 1.0]]))
+
+    assert chosen is not None
+    assert chosen.chosen == (0, 2)
+
+
 def test_the_greedy_choice_is_by_gain_or_by_gain_for_the_money_whichever_covers_more() -> None:
     options = [option("dear", cost=8), option("cheap", cost=2), option("fair", cost=7)]
     apart = [[100.0, 0.0, 0.0], [0.0, 100.0, 0.0], [0.0, 0.0, 100.0]]
@@ -304,6 +315,21 @@ def test_nothing_is_bought_that_gains_nothing_and_of_equals_the_cheaper() -> Non
     found = problem(options, [[100.0], [100.0], [0.0]], [[40.0, 40.0]], budget=5_000)
 
     assert keys(found, solve(found).chosen) == {"cheap"}
+
+
+def test_a_place_for_a_new_device_may_stay_empty_and_a_device_that_is_there_does_not_vanish() -> None:
+    options = [
+        option("small", site="new"),
+        option("large", site="new"),
+        option("stays", site="old", cost=0, action=Action.KEEP),
+        option("moves", site="old", action=Action.MOVE),
+    ]
+    seconds = [[100.0, 0.0], [100.0, 0.0], [0.0, 0.0], [0.0, 100.0]]
+
+    for budget, expected in ((0.5, {"stays"}), (1.0, {"small", "stays"}), (2.0, {"small", "moves"})):
+        found = problem(options, seconds, [[3.0, 3.0], [1.0, 1.0]], budget=budget)
+        chosen = keys(found, solve(found).chosen)
+        assert chosen == expected or chosen == {each.replace("small", "large") for each in expected}
 
 
 def test_a_gain_that_costs_the_whole_budget_is_still_bought() -> None:
@@ -406,10 +432,11 @@ def test_the_floor_comes_before_the_gain() -> None:
 
 def test_a_budget_below_the_floor_is_refused_with_what_it_would_cost() -> None:
     floor = Floor([reach([[100.0]])] * 2, np.zeros((1, 2), dtype=bool), 300.0, (True, True))
-    found = problem([option("only", cost=7.5)], [[100.0]], [[1.0, 1.0]], budget=5, floor=floor)
+    for cost, least in ((7.5, "7.5"), (7.256, "7.26")):
+        found = problem([option("only", cost=cost)], [[100.0]], [[1.0, 1.0]], budget=5, floor=floor)
 
-    with pytest.raises(InvalidInput, match=r"at least 7\.5; the budget is 5"):
-        solve(found)
+        with pytest.raises(InvalidInput, match=rf"at least {re.escape(least)}; the budget is 5"):
+            solve(found)
 
 
 def test_a_building_exactly_at_the_limit_of_the_floor_is_served() -> None:

@@ -134,6 +134,17 @@ def test_the_most_specific_policy_applies(held: list[PolicyScope], device: Polic
         assert all(found.closeness >= other.closeness for other in covering)
 
 
+def test_a_policy_of_an_estate_comes_before_one_of_a_model_and_that_before_one_of_a_maker() -> None:
+    ordered = [
+        PolicyScope(estate_id, maker, model)
+        for estate_id in (None, 1)
+        for model in (None, "x")
+        for maker in (None, "M")
+    ]
+
+    assert [each.closeness for each in ordered] == list(range(8))
+
+
 @given(some.integers(min_value=1, max_value=2**53))
 def test_a_short_number_is_read_back_and_a_wrong_digit_is_noticed(device_id: int) -> None:
     written = short_number(device_id)

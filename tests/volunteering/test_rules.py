@@ -63,6 +63,7 @@ def test_the_default_limits_are_as_agreed() -> None:
             ring_length=4,
             notice_days=7,
             appeal_working_days=15,
+            max_open_proof_requests=3,
             min_count=5,
             collect_days=14,
         )
