@@ -21,7 +21,20 @@ from tests import forked
 ROOT = Path(__file__).parent.parent
 KEY = "aedkey-dGhlIG9uZSBrZXkgb2YgdGVzdHM6IDMyIGJ5dGVzLi4"
 """The encryption key for numbers in tests."""
+SETTINGS = {
+    "AED_ENCRYPTION_KEYS": KEY,
+    "AED_ANSWER_SECONDS": "120",  # a busy machine is slow; tests of the deadline set their own
+    "AED_LIVE_SECONDS": "0.2",  # keep streams short in tests that call every route
+}
+"""The settings of a test's process, and of those that it forks."""
 NOT_THEIRS = ("AED_", "PYTHONDONTWRITEBYTECODE", "COLUMNS", "FORCE_COLOR", "NO_COLOR")
+
+
+def use_test_settings() -> None:
+    """Remove the developer's settings from this process, and those of a test that runs; set `SETTINGS`."""
+    for name in [each for each in os.environ if each.startswith("AED_") and not each.startswith("AED_TEST_")]:
+        del os.environ[name]
+    os.environ.update(SETTINGS)
 
 
 def environment(**settings: str) -> dict[str, str]:

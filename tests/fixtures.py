@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database
 from aed.settings import Settings
 from tests.apps import app_on
-from tests.commands import KEY
+from tests.commands import use_test_settings
 from tests.compiled_sql import share_compiled_statements
 from tests.examples import load_profile
 from tests.shared_files import shared_by_workers
@@ -37,9 +36,7 @@ from tests.throwaway_postgres import (
 )
 from tests.whole_answers import read_whole_answers
 
-os.environ["AED_ENCRYPTION_KEYS"] = KEY
-os.environ["AED_ANSWER_SECONDS"] = "120"  # a busy machine is slow; tests of the deadline set their own
-os.environ["AED_LIVE_SECONDS"] = "0.2"  # keep streams short in tests that call every route
+use_test_settings()
 screen.console.width = screen.UNKNOWN_WIDTH  # as when writing to a file, also under pytest-xdist
 
 load_profile()

@@ -7,6 +7,9 @@ from importlib import import_module
 
 from aed.cli import COMMANDS, server_processes
 from tests.apps import app_on, ready_app
+from tests.commands import use_test_settings
+
+use_test_settings()  # the first test that needs this process may have changed them
 
 for _place, _ in COMMANDS.values():
     import_module(f"aed.cli.{_place.rpartition('.')[0]}")
