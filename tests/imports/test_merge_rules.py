@@ -236,6 +236,8 @@ def test_texts_agree_regardless_of_width_case_and_punctuation() -> None:
     assert claims_agree("place_zh", "２号楼大堂，电梯旁", "2号楼大堂 电梯旁")
     assert claims_agree("place_en", "Lobby", "LOBBY of building 2")
     assert not claims_agree("place_en", "Lobby", "Swimming pool")
+    assert claims_agree("place_en", "abcdef", "abcdxy"), "three of five pairs of letters are alike"
+    assert not claims_agree("place_en", "abcde", "abcxy"), "two of four are"
     assert claims_agree("serial", "SN-0001", "sn 0001")
     assert not claims_agree("serial", "SN-0001", "SN-0002")
 

@@ -276,6 +276,16 @@ def test_a_device_that_would_arrive_after_one_on_its_way_is_not_fetched() -> Non
     assert all(task is Task.DIRECT for task, _ in tasks(known).values())
 
 
+def test_a_device_is_fetched_only_if_it_comes_before_the_first_of_those_on_their_way() -> None:
+    asked = (fetch(8, 300.0, device=1), fetch(9, 400.0, device=2))
+    offers = (fetch(1, 299.0, device=3), fetch(2, 300.0, device=4), fetch(3, 350.0, device=5))
+    case = PlanCase(PATIENT, offers, asked=asked, on_the_way=frozenset({8, 9}))
+
+    assert [each.person_id for each in useful_offers(case, PLANNING)] == [1]
+    silent = replace(case, on_the_way=frozenset({9}))
+    assert [each.person_id for each in useful_offers(silent, PLANNING)] == [1, 2, 3]
+
+
 def test_more_people_are_alerted_until_enough_accept() -> None:
     offers = tuple(direct(person, 120 + 10 * person) for person in range(3, 12))
     few = planned(

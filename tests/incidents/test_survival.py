@@ -116,6 +116,7 @@ def test_the_moments_of_the_ambulance_have_the_mean_and_the_variance_of_its_erro
 
 
 @example(1.0, 29.5, 5.0)
+@example(1.0, 1e6, 5.0)
 @given(st.floats(0.01, 1.0), st.floats(0, 1e6), st.floats(5, 120))
 def test_probability_falls_with_silence(probability_arrives: float, waited: float, mean: float) -> None:
     left = probability_after_silence(probability_arrives, waited, mean)

@@ -310,6 +310,16 @@ def test_the_greedy_choice_serves_the_floor_with_most_buildings_for_the_money() 
     assert greedy(problem(options, seconds, [[1.0, 1.0], [9.0, 9.0]], budget=1.9, floor=floor)) is None
 
 
+def test_the_greedy_choice_serves_a_building_by_the_cheapest_however_little_it_costs() -> None:
+    options = [option("dear", cost=0.9), option("cheap", cost=0.2)]
+    floor = Floor([reach([[100.0], [100.0]])] * 2, np.zeros((1, 2), dtype=bool), 300.0, (True, True))
+
+    found = greedy(problem(options, [[0.0], [0.0]], [[1.0, 1.0]], floor=floor))
+
+    assert found is not None
+    assert found.chosen == (1,)
+
+
 def test_nothing_is_bought_that_gains_nothing_and_of_equals_the_cheaper() -> None:
     options = [option("dear", cost=1_000), option("cheap", cost=900), option("useless", cost=1)]
     found = problem(options, [[100.0], [100.0], [0.0]], [[40.0, 40.0]], budget=5_000)
@@ -445,6 +455,14 @@ def test_a_building_exactly_at_the_limit_of_the_floor_is_served() -> None:
         found = problem([option("only")], [[seconds]], [[1.0, 1.0]], budget=5, floor=floor)
 
         assert found.out_of_reach == (0 if is_served else 1)
+
+
+def test_a_cell_that_a_device_reaches_exactly_at_the_limit_is_covered_already() -> None:
+    for seconds, is_covered in ((300.0, True), (300.5, False)):
+        found = problem([option("near")], [[100.0]], [[2.0, 1.0]], existing=[[seconds, seconds]])
+
+        assert found.base == (3.0 if is_covered else 0.0)
+        assert keys(found, solve(found).chosen) == (set() if is_covered else {"near"})
 
 
 def test_contradictory_input_is_refused() -> None:

@@ -326,6 +326,13 @@ def test_a_step_out_of_an_agreement_takes_effect_at_its_moment(
     assert audience(terms, TENTH_DAY) == after
 
 
+def test_an_agreement_withdrawn_before_its_start_was_never_in_force() -> None:
+    at_once, before = (replace(TERMS, withdrawn_at=each) for each in (START, START - MOMENT))
+
+    assert audience(at_once, START) == ("estate", "withdrawn", False)
+    assert audience(before, START) == ("estate", "no_agreement", False)
+
+
 def test_an_insurance_covers_its_start_and_not_its_end() -> None:
     first, last = START + DAY, START + 2 * DAY
     terms = replace(TERMS, insured=(Insured(first, last),))

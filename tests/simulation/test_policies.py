@@ -271,6 +271,15 @@ def test_a_person_who_was_asked_is_known_by_what_they_answered(luck: float, answ
     assert not at_last.has_device
 
 
+def test_silence_counts_from_when_a_person_was_asked() -> None:
+    scenario, planning = scene([300.0], luck=[0.99], answers=[30.0]), NUMBERS.settings.planning
+
+    known = _known(scenario, [AskedResponder(0, None, at_seconds=45.0)], 90.0, NUMBERS)
+
+    waited = probability_after_silence(planning.probability_there, 45.0, planning.answers_after_seconds)
+    assert [each.probability_arrives for each in known.asked] == [about(waited)]
+
+
 def test_a_person_who_brings_a_device_counts_by_the_chance_that_it_works() -> None:
     scenario = scene([50.0], [200.0], [[40.0]], probability_usable=[0.6])
     asked = [AskedResponder(0, 0)]

@@ -12,7 +12,7 @@ from aed.errors import InvalidInput
 from aed.hours.dates import months_after
 from aed.imports.devices.rules import Decision
 from aed.registry.devices.rules import ConsumableKind, replaced_by
-from aed.upkeep.checks.rules import Answered, Consequences, check_moment, consequences
+from aed.upkeep.checks.rules import Answered, Consequences, check_moment, consequences, questions_of
 from aed.upkeep.due.rules import first_not_due, in_one_line, next_by_days, next_by_months
 from aed.upkeep.rules import (
     MAX_CLOCK_AHEAD,
@@ -160,6 +160,18 @@ def test_only_a_check_of_the_light_and_the_pads_is_passed(
     assert found.is_passed is is_passed
     assert bool(found.lifts) is is_passed
     assert found.quarantines == ()
+
+
+def test_a_check_also_asks_what_would_end_a_quarantine() -> None:
+    light, cabinet, access = Question.STATUS_LIGHT, Question.CABINET, Question.ACCESS_AS_DESCRIBED
+    stuck, not_fetched = QuarantineReason.CANNOT_OPEN, QuarantineReason.FAILED_FETCHES
+
+    assert questions_of([light], []) == (light,)
+    assert questions_of([light], [QuarantineReason.USED]) == (light,)
+    assert questions_of([light], [not_fetched]) == (light, access)
+    assert questions_of([light], [stuck]) == (light, access, cabinet)
+    assert questions_of([access, light], [not_fetched, stuck]) == (access, light, cabinet)
+    assert questions_of([cabinet, access], [stuck]) == (cabinet, access), "nothing is asked twice"
 
 
 def test_a_check_may_wait_on_a_phone_but_not_come_from_the_future() -> None:
