@@ -21,6 +21,7 @@ from aed.accounts.regions.models import Region
 from aed.accounts.sessions import SESSION_COOKIE
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.estates.models import Estate
+from aed.upkeep.checks.schemas import CheckReadings
 from aed.upkeep.models import Check, Confirmation
 from aed.upkeep.rules import Fact, Question, device_id_of, short_number
 from aed.web.checks.rules import BadForm, check_in_form, moment_of
@@ -525,6 +526,36 @@ def test_a_clock_that_was_set_in_between_stays_within_what_is_accepted() -> None
     assert moment_of((NOW + timedelta(days=3)).isoformat(), NOW.isoformat(), now=NOW) == NOW
     assert moment_of("1970-01-01T00:00:00Z", NOW.isoformat(), now=NOW) == NOW - timedelta(days=60)
     assert moment_of("yesterday", NOW.isoformat(), now=NOW) is None
+    first, last = "0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z"
+    assert moment_of(first, last, now=NOW) == NOW - timedelta(days=60)
+    assert moment_of(last, first, now=NOW) == NOW
+
+
+def readings_of(**form: str) -> CheckReadings | None:
+    sent = {"key": str(uuid.uuid4()), **form}
+    made = check_in_form(sent, ALL, today=NOW.date(), language="en", counts_ground_as_one=True, now=NOW)
+    return made.readings
+
+
+@pytest.mark.parametrize(("written", "percent"), [("0", 0), ("7 %", 7), (" 100% ", 100), ("099", 99)])
+def test_the_battery_level_is_a_whole_number_of_per_cent(written: str, percent: int) -> None:
+    readings = readings_of(battery_percent=written)
+
+    assert readings is not None
+    assert readings.battery_percent == percent
+
+
+@pytest.mark.parametrize("written", ["101", "-1", "99.5", "full", "%%", "001000", "9" * 5_000])
+def test_another_battery_level_is_refused_beside_its_field(written: str) -> None:
+    with pytest.raises(BadForm, match="from 0 to 100") as refusal:
+        readings_of(battery_percent=written)
+    assert refusal.value.field == "battery_percent"
+
+
+def test_a_check_form_without_readings_has_none() -> None:
+    assert readings_of(battery_percent=" ", seal_number=" ", action_taken="") is None
+    assert readings_of(seal_number="A-7") == CheckReadings(seal_number="A-7")
+    assert readings_of(action_taken="Wiped.") == CheckReadings(action_taken="Wiped.")
 
 
 @pytest.mark.parametrize(("kind", "is_done"), [("check", True), ("service", True), ("glance", False)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -102,8 +102,8 @@ def check_in_form(
 
 def _readings(form: Mapping[str, str]) -> CheckReadings | None:
     """Return what was read and done besides the answers, or None for nothing."""
-    percent = form.get("battery_percent", "").strip().removesuffix("%")
-    if percent and not (percent.isdecimal() and int(percent[:4]) <= 100):
+    percent = form.get("battery_percent", "").strip().removesuffix("%").rstrip()
+    if percent and not (percent.isdecimal() and len(percent) <= 3 and int(percent) <= 100):
         raise BadForm("battery_percent", BAD_PERCENT)
     found = {
         "seal_number": form.get("seal_number", "").strip()[:MAX_LOT] or None,
@@ -138,7 +138,7 @@ def moment_of(answered: str, phone_now: str, *, now: datetime) -> datetime | Non
     answered_at, sent_at = _moment(answered), _moment(phone_now)
     if answered_at is None or sent_at is None:
         return None
-    return min(now, max(now - MAX_DELAY, now - (sent_at - answered_at)))
+    return now - min(max(sent_at - answered_at, timedelta(0)), MAX_DELAY)
 
 
 def _moment(written: str) -> datetime | None:
