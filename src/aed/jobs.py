@@ -27,7 +27,7 @@ from aed.incidents.jobs import close_lapsed_incidents, estimate_paces, replan_du
 from aed.incidents.plan.show_up import count_show_up
 from aed.incidents.record.actions import anchor_heads
 from aed.incidents.rules import LOCATION_KEPT_FOR
-from aed.linked_accounts.jobs import tell_other_cells
+from aed.linked_accounts.jobs import notify_other_cells
 from aed.notifications.claims import give_up_expired, remove_dead_links
 from aed.notifications.jobs import delete_messages
 from aed.notifications.short_links import delete_expired_links
@@ -242,8 +242,8 @@ def linked_accounts(database: Database, settings: Settings, now: Now) -> Counts:
     table = cell_table(settings)
     if table is None:
         return {"settled": 0, "unsettled": 0}
-    told, left = tell_other_cells(database, now, table=table)
-    return {"settled": told, "unsettled": left}
+    settled, left = notify_other_cells(database, now, table=table)
+    return {"settled": settled, "unsettled": left}
 
 
 def duplicates(database: Database, _settings: Settings, now: Now) -> Counts:

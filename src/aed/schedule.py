@@ -71,7 +71,7 @@ TIMETABLE: Final = (
     _job(
         "linked-accounts",
         every(minutes=1),
-        "Tells other cells of accounts that were linked, unlinked or erased, until they confirm",
+        "Notifies other cells of accounts that were linked, unlinked or erased, until they confirm",
         asks_others=True,
     ),
     _job("duplicates", every(hours=6), "Finds people who may have been entered twice"),

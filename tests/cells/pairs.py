@@ -12,7 +12,7 @@ import httpx2
 from aed import clock
 from aed.cells.table import CellTable, cell_table
 from aed.database.session import Database, open_database, read_session, transaction
-from aed.linked_accounts.jobs import tell_other_cells
+from aed.linked_accounts.jobs import notify_other_cells
 from aed.linked_accounts.queries import links_of
 from aed.settings import Settings
 from aed.settings.cells import Cells
@@ -83,7 +83,7 @@ class ServedCell:
         return answer.text
 
     def tell(self) -> tuple[int, int]:
-        return tell_other_cells(self.database, clock.now, table=self.table, seconds=30)
+        return notify_other_cells(self.database, clock.now, table=self.table, seconds=30)
 
     def links(self, person_id: int) -> int:
         with read_session(self.database) as session:

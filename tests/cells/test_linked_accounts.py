@@ -24,9 +24,9 @@ from aed.certificates.duplicates.actions import join_people
 from aed.database.session import Database, open_database, read_session, transaction
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.linked_accounts import actions
-from aed.linked_accounts.jobs import tell_other_cells
+from aed.linked_accounts.jobs import notify_other_cells
 from aed.linked_accounts.models import LinkedAccount
-from aed.linked_accounts.queries import links_of, untold_links
+from aed.linked_accounts.queries import links_of, pending_links
 from aed.linked_accounts.schemas import (
     ERASURES_PATH,
     LINKS_PATH,
@@ -265,10 +265,10 @@ def test_merging_two_people_keeps_links_that_agree(session: Session) -> None:
         found = links_of(session, kept.id)
         assert sorted(f"{'home of' if each.is_home else 'in'} {each.cell}" for each in found) == left
         assert list(links_of(session, other.id)) == []
-        told = {each.cell for each in untold_links(session, per_cell=9) if each.person_id == kept.id}
+        pending = {each.cell for each in pending_links(session, per_cell=9) if each.person_id == kept.id}
         ended = {"33", "35"} - {each.rpartition(" ")[2] for each in left}
         expected = ended if kept_has and "invites" not in kept_has + other_has else set[str]()
-        assert told == expected, "the other cell is told of a link that it knows"
+        assert pending == expected, "the other cell is notified of a link that it knows"
         session.execute(update(LinkedAccount).values(settled_at=NOW, confirmed_at=NOW))
 
 
@@ -386,7 +386,7 @@ def test_a_cell_that_is_down_is_told_later(session: Session, database: Database,
     first, second = (confirmed_erasure(session, table, "34") for _ in range(2))
     session.commit()
     for tried in (1, 2):
-        assert tell_other_cells(database, lambda: NOW, table=table, seconds=3) == (0, 2)
+        assert notify_other_cells(database, lambda: NOW, table=table, seconds=3) == (0, 2)
         with read_session(database) as own:
             failures = own.scalar(select(func.count(LinkedAccount.failure)))
         assert failures == tried, "each run tries the next"
@@ -400,10 +400,10 @@ def test_one_cell_does_not_keep_another_waiting(session: Session, tables: dict[s
     alive = confirmed_erasure(session, tables["33"], "35")
     dead[0].tried_at = NOW
     session.flush()
-    assert list(untold_links(session, per_cell=2)) == [dead[1], dead[2], alive]
+    assert list(pending_links(session, per_cell=2)) == [dead[1], dead[2], alive]
     dead[1].tried_at = dead[2].tried_at = NOW + timedelta(minutes=1)
     session.flush()
-    assert list(untold_links(session, per_cell=1)) == [dead[0], alive]
+    assert list(pending_links(session, per_cell=1)) == [dead[0], alive]
 
 
 def test_a_link_that_is_refused_does_not_hold_up_the_next(
@@ -425,7 +425,7 @@ def test_a_link_that_is_refused_does_not_hold_up_the_next(
         there.append(table_of(of_cells["34"]))
         made = [confirmed_erasure(session, table, "34") for _ in range(2)]
         session.commit()
-        assert tell_other_cells(database, lambda: NOW, table=table) == (1, 1)
+        assert notify_other_cells(database, lambda: NOW, table=table) == (1, 1)
     session.expire_all()
     assert (made[0].failure, made[1].settled_at) == ("status 500", NOW)
     assert [each["path"] for each in source.asked] == [ERASURES_PATH] * 2

@@ -93,7 +93,7 @@ def accept(
 
 
 def end(session: Session, who: Viewer, linked_account_id: int, *, at: datetime) -> None:
-    """End a link of the person's own; the other cell is told after commit, until it confirms.
+    """End a link of the person's own; the other cell is notified after commit, until it confirms.
 
     Repeating it changes nothing. Raises NotSignedIn, NotFound.
     """

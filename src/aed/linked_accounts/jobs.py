@@ -1,4 +1,4 @@
-"""Tell other cells of links that were confirmed, ended or erased here, until they have confirmed it."""
+"""Notify other cells of links that were confirmed, ended or erased here, until they have confirmed it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aed.cells.neighbours import AnswerRefused, NoAnswer, post
 from aed.cells.table import CellTable
 from aed.database.session import Database, read_session, transaction
 from aed.linked_accounts.models import LinkedAccount
-from aed.linked_accounts.queries import untold_links
+from aed.linked_accounts.queries import pending_links
 from aed.linked_accounts.schemas import (
     ERASURES_PATH,
     LINKS_PATH,
@@ -26,29 +26,29 @@ from aed.linked_accounts.schemas import (
 
 log = structlog.get_logger("aed")
 LINKS_PER_CELL: Final = 100
-"""Told to one cell in one run."""
+"""Sent to one cell in one run."""
 REQUEST_SECONDS: Final = 10.0
 """Longer than a lookup waits for a neighbour: an erasure is more work, and nobody waits for it."""
 
 
-def tell_other_cells(
+def notify_other_cells(
     database: Database, now: Callable[[], datetime], *, table: CellTable, seconds: float = REQUEST_SECONDS
 ) -> tuple[int, int]:
-    """Tell the other cells: (links confirmed by them, links left for the next run).
+    """Notify the other cells; return how many links they confirmed, and how many the next run has to send.
 
     Each request has a deadline of `seconds` and is outside of transactions. A cell that does not answer is
-    not asked again in the same run. If it refuses one link, the others are still told.
+    not asked again in the same run. If it refuses one link, it is still notified of the others.
     """
     with read_session(database) as session:
-        links = untold_links(session, per_cell=LINKS_PER_CELL)
+        links = pending_links(session, per_cell=LINKS_PER_CELL)
         session.expunge_all()
-    unreachable, told = set[str](), 0
+    unreachable, settled = set[str](), 0
     for link in links:
         if link.cell in unreachable:
             continue
         state, reason = None, ""
         try:
-            state = _tell(table, link, seconds=seconds)
+            state = _notify(table, link, seconds=seconds)
         except AnswerRefused as error:
             reason = str(error)
             if isinstance(error, NoAnswer):
@@ -68,11 +68,11 @@ def tell_other_cells(
                 found.tried_at, found.failure = now(), reason[:200]
             else:
                 _record(found, state, was_new=link.ended_at is None, at=now())
-                told += 1
-    return told, len(links) - told
+                settled += 1
+    return settled, len(links) - settled
 
 
-def _tell(table: CellTable, link: LinkedAccount, *, seconds: float) -> LinkState:
+def _notify(table: CellTable, link: LinkedAccount, *, seconds: float) -> LinkState:
     """Send one message and return the state there. Raises AnswerRefused."""
     cell = table.other(link.cell)
     if cell is None:

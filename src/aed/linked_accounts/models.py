@@ -44,8 +44,8 @@ class LinkedAccount(Table):
     is_erasure: Mapped[bool]
     """It ended because the person had their data erased in the home cell: the other cell erases it too."""
     settled_at: Mapped[datetime | None]
-    """When the other cell confirmed the end, or the erasure; None: it is told again."""
+    """When the other cell confirmed the end, or the erasure; None: it is notified again."""
     tried_at: Mapped[datetime | None]
-    """When the other cell was last told without success: others are told first."""
+    """When the other cell was last notified without success: others come first."""
     failure: Mapped[str | None] = mapped_column(String(200))
     """Why the last request to the other cell failed; None: it did not."""

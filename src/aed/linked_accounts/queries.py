@@ -1,4 +1,4 @@
-"""Read the links of a person, and those of which the other cell has to be told."""
+"""Read the links of a person, and those of which the other cell has not been notified."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def link_with_key(
     return session.scalar(asked.with_for_update())
 
 
-def untold_links(session: Session, *, per_cell: int) -> Sequence[LinkedAccount]:
-    """Return the links of which the other cells have to be told, up to `per_cell` for each of them.
+def pending_links(session: Session, *, per_cell: int) -> Sequence[LinkedAccount]:
+    """Return the links of which the other cells have not been notified, up to `per_cell` for each of them.
 
     Those that were never tried come first, then those whose last try is longest ago: neither a cell that is
     down nor a link that is refused keeps others waiting.
@@ -70,10 +70,10 @@ def untold_links(session: Session, *, per_cell: int) -> Sequence[LinkedAccount]:
     is_over = and_(LinkedAccount.ended_at.is_not(None), LinkedAccount.settled_at.is_(None))
     in_turn = (LinkedAccount.tried_at.asc().nulls_first(), LinkedAccount.id)
     place = func.row_number().over(partition_by=LinkedAccount.cell, order_by=in_turn).label("place")
-    untold = select(LinkedAccount.id, place).where(or_(is_new, is_over)).subquery()
+    pending = select(LinkedAccount.id, place).where(or_(is_new, is_over)).subquery()
     return session.scalars(
         select(LinkedAccount)
-        .join(untold, untold.c.id == LinkedAccount.id)
-        .where(untold.c.place <= per_cell)
-        .order_by(LinkedAccount.cell, untold.c.place)
+        .join(pending, pending.c.id == LinkedAccount.id)
+        .where(pending.c.place <= per_cell)
+        .order_by(LinkedAccount.cell, pending.c.place)
     ).all()

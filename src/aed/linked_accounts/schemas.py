@@ -26,7 +26,7 @@ type Key = Annotated[str, Field(pattern=r"^[0-9a-f]{24}$", examples=[_EXAMPLE_KE
 
 
 class LinkMessage(StrEnum):
-    """What a cell tells the other one about a link."""
+    """What a cell says to the other one about a link."""
 
     CONFIRMED = "confirmed"
     ENDED = "ended"
