@@ -17,7 +17,7 @@ from aed.cells.rules import lower_bound_metres
 from aed.cells.table import cell_table, checked, with_signature
 from aed.cli.cells import cells
 from aed.errors import InvalidInput
-from aed.geo import Position, distance_metres
+from aed.geo import METRES_PER_DEGREE, Position, distance_metres
 from aed.settings import Settings
 from aed.settings.cells import Cells
 from aed.signatures import public_key_texts
@@ -90,6 +90,48 @@ def test_a_cell_has_names_of_1_to_100_characters(name: str, public: str) -> None
         content["features"][0]["properties"][name] = "京" * length
         with pytest.raises(InvalidInput, match=name):
             checked(json.dumps(content).encode(), Cells())
+
+
+@pytest.mark.parametrize(
+    "address", ["https://aed.example.org:1", "https://aed.example.org/", "http://10.0.0.1:8000"]
+)
+def test_an_address_is_a_scheme_a_host_and_a_port(address: str, public: str) -> None:
+    assert problems(table(cell("33", WEST, keys=[public], address=address))) == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://aed.example.org:0",
+        "https://:443",
+        "https://aed.example.org/path",
+        "https://aed.example.org?x=1",
+        "https://aed.example.org#x",
+        "https://a@aed.example.org",
+        "http://192.0.2.1.example.org",
+        "http://8.8.8.8",
+        "ftp://10.0.0.1",
+        "aed.example.org",
+    ],
+)
+def test_another_address_is_refused(address: str, public: str) -> None:
+    said = problems(table(cell("33", WEST, keys=[public], address=address)))
+
+    assert [each.partition(":")[0] for each in said] == ["Cell 33"]
+
+
+def test_an_outline_may_touch_the_end_of_the_world(public: str) -> None:
+    assert problems(table(cell("33", (-180.0, -90.0, 180.0, 90.0), keys=[public]))) == []
+
+
+@pytest.mark.parametrize(("metres", "is_refused"), [(195, False), (205, True)])
+def test_outlines_may_overlap_by_200_metres(metres: float, is_refused: bool, public: str) -> None:
+    degrees = metres / (METRES_PER_DEGREE * math.cos(math.radians(30.0)))
+    east = (120.0 - degrees, *EAST[1:])
+
+    said = problems(table(cell("33", WEST, keys=[public]), cell("34", east, keys=[public])))
+
+    assert bool(said) is is_refused
 
 
 @pytest.mark.parametrize(

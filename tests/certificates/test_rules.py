@@ -143,3 +143,16 @@ def test_masked_identity_numbers_agree_where_both_are_visible(
 def test_a_name_is_looked_up_by_its_chinese_characters_or_by_its_sorted_words() -> None:
     assert blocking_name("墨 闻笛 Mo Wendi") == blocking_name("墨闻笛") == "墨闻笛"
     assert blocking_name("Wendi MO") == blocking_name("Mo, Wendi") == "mo wendi"
+
+
+def test_matching_identity_numbers_weigh_most_and_different_ones_against() -> None:
+    def score(mine: str, theirs: str) -> float:
+        alone = replace(ONE, phone=None, estate_id=None, certificates=frozenset(), holder_ids=(mine,))
+        return likeness(alone, replace(alone, name="李华", holder_ids=(theirs,))).score
+
+    assert score("123456", "12****") == 0.0, "too little of it is visible"
+    assert score("123456", "1234**") == pytest.approx(0.5)
+    assert score("123456", "123457") == 0.0
+    same_name = replace(ONE, estate_id=None, certificates=frozenset(), holder_ids=("123456",))
+    other = replace(same_name, holder_ids=("123457",))
+    assert likeness(same_name, other).score == pytest.approx(0.4 + 0.45 - 0.6)

@@ -286,6 +286,16 @@ def test_keepers_agree_by_their_phone_or_else_by_their_name(other: dict[str, str
     assert claims_agree("keeper", other, one) is agrees
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [("position", {"lat": 1.0, "lon": 2.0}), ("floor", 3), ("place_en", "Lobby"), ("keeper", {})],
+)
+def test_a_value_never_agrees_with_none(attribute: str, value: object) -> None:
+    assert claims_agree(attribute, None, None)
+    assert not claims_agree(attribute, value, None)
+    assert not claims_agree(attribute, None, value)
+
+
 def test_hours_agree_when_they_are_the_same_expression() -> None:
     known = {"opening_hours": "24/7", "opening_hours_raw": "24h"}
     assert claims_agree("opening_hours", known, {"opening_hours": "24/7", "opening_hours_raw": "always"})

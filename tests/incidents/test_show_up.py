@@ -77,6 +77,17 @@ def test_few_calls_move_the_published_rate_a_little_and_many_make_it_their_own()
     assert rate(1_000) == pytest.approx(0.1, abs=0.005)
 
 
+def test_a_share_that_was_confirmed_by_counts_of_its_own_size_stays() -> None:
+    """Of 100 people 76 see an alert, 38 accept, and 27 come, as published: counting that changes nothing."""
+    counts = ShowUpCounts(asked=100, seen=76, accepted=38, due=38, there=27)
+
+    learned = learn_rates(PUBLISHED, counts, counts, counts, weight=25)
+
+    assert learned.probability_seen == pytest.approx(0.76)
+    assert learned.probability_accepted == pytest.approx(0.38)
+    assert learned.probability_there == pytest.approx(0.27)
+
+
 def test_chances_stay_in_order_whatever_was_counted() -> None:
     for counts in (
         ShowUpCounts(9, 9, 9, 9, 9),

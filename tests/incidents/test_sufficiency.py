@@ -68,6 +68,15 @@ def test_it_takes_two_rescuers_even_if_one_of_them_is_sure_to_come() -> None:
     assert found.direct_after_seconds == 120
 
 
+def test_with_several_devices_in_hand_the_soonest_counts() -> None:
+    directs = [direct(person, 100.0, 1.0) for person in range(5)]
+    coming = (*directs, fetch(8, 300.0), fetch(9, 200.0))
+
+    found = enough(*coming, having={8, 9}, device=True)
+
+    assert found.fetch_after_seconds == 200.0
+
+
 def test_nobody_is_stood_down_while_a_reachable_device_is_not_fetched() -> None:
     four = [direct(person, 60.0 * person) for person in (1, 2, 3, 4)]
     assert enough(*four, device=True) == Sufficiency()

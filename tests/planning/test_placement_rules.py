@@ -325,6 +325,7 @@ def test_nothing_is_bought_that_gains_nothing_and_of_equals_the_cheaper() -> Non
     found = problem(options, [[100.0], [100.0], [0.0]], [[40.0, 40.0]], budget=5_000)
 
     assert keys(found, solve(found).chosen) == {"cheap"}
+    assert found.out_of_reach == 0, "without a floor nobody is"
 
 
 def test_a_place_for_a_new_device_may_stay_empty_and_a_device_that_is_there_does_not_vanish() -> None:

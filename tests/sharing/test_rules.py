@@ -86,6 +86,22 @@ def test_a_step_that_is_held_back_has_hours_only_if_they_still_matter() -> None:
     assert held_back(after, before) == before
 
 
+def test_a_step_that_is_held_back_shows_a_device_at_no_hour_to_more_people_than_both() -> None:
+    public = derived(Audience.PUBLIC, WEEKDAYS, Audience.NEIGHBOURS)
+
+    wider_outside = held_back(public, derived(Audience.PUBLIC, WEEKDAYS, Audience.DISPATCH))
+    other_hours = held_back(public, derived(Audience.PUBLIC, DAILY, Audience.ESTATE))
+    always = held_back(public, derived(Audience.PUBLIC))
+
+    assert (wider_outside.audience, wider_outside.audience_outside_hours) == ("public", "neighbours")
+    assert (other_hours.audience, other_hours.hours, other_hours.audience_outside_hours) == (
+        Audience.NEIGHBOURS,
+        DAILY,
+        Audience.ESTATE,
+    )
+    assert (always.audience, always.hours) == (Audience.NEIGHBOURS, None)
+
+
 WEEKDAYS, DAILY = "Mo-Fr 08:00-18:00", "Mo-Su 08:00-18:00"
 
 
@@ -201,6 +217,7 @@ def test_a_payer_is_reminded_on_the_days_and_then_every_thirty(
     days: int, reminded: int | None, reminder: int | None
 ) -> None:
     assert due_cost_reminder(days, reminded=reminded) == reminder
+    assert due_cost_reminder(-1, reminded=None) is None, "before the use"
 
 
 # --- Costs ----------------------------------------------------------------------------------------------
@@ -324,6 +341,59 @@ def test_a_step_out_of_an_agreement_takes_effect_at_its_moment(
 ) -> None:
     assert audience(terms, TENTH_DAY - MOMENT) == ("public", "agreement", False)
     assert audience(terms, TENTH_DAY) == after
+
+
+def test_of_several_shares_one_in_force_decides_then_an_agreement_then_the_latest_start() -> None:
+    def winner(*shares: ShareTerms) -> int | None:
+        at = START + 5 * DAY
+        assert audience_at(shares, at) == audience_at(shares[::-1], at)
+        return audience_at(shares, at).agreement_id
+
+    older = replace(TERMS, agreement_id=1)
+    newer = replace(TERMS, agreement_id=2, starts_at=START + DAY)
+    ended = replace(TERMS, agreement_id=3, starts_at=START + 2 * DAY, ends_at=START + 3 * DAY)
+    withdrawn = replace(TERMS, agreement_id=4, starts_at=START + 2 * DAY, withdrawn_at=START + 3 * DAY)
+    by_register = replace(TERMS, agreement_id=5, is_by_register=True, starts_at=START + 4 * DAY)
+    later = replace(TERMS, agreement_id=6, starts_at=START + 6 * DAY)
+
+    assert winner(older, newer) == 2
+    assert winner(older, replace(older, agreement_id=7)) == 7, "of equals the later entry"
+    assert winner(older, ended) == winner(older, withdrawn) == winner(older, by_register) == 1
+    assert winner(older, later) == 1
+    assert winner(ended, by_register) is None, "the register, which is in force"
+    assert winner(by_register) is None
+
+
+def test_the_hours_of_a_step_matter_only_if_fewer_see_the_device_outside_of_them() -> None:
+    def found(step: Audience, outside: Audience, hours: str | None = DAILY) -> DerivedAudience:
+        return audience_at([replace(TERMS, step=step, step_outside_hours=outside, hours=hours)], START)
+
+    public = found(Audience.PUBLIC, Audience.NEIGHBOURS)
+    assert (public.hours, public.audience_outside_hours) == (DAILY, Audience.NEIGHBOURS)
+    for never_closed in (
+        found(Audience.PUBLIC, Audience.NEIGHBOURS, hours=None),
+        found(Audience.NEIGHBOURS, Audience.NEIGHBOURS),
+        found(Audience.NEIGHBOURS, Audience.PUBLIC),
+    ):
+        assert (never_closed.hours, never_closed.audience_outside_hours) == (None, None)
+
+
+def test_the_audience_names_the_next_moment_at_which_it_may_change() -> None:
+    insured = (Insured(START + DAY, START + 2 * DAY),)
+    terms = replace(
+        TERMS,
+        insured=insured,
+        superseded_at=START + 6 * DAY,
+        withdrawn_at=START + 5 * DAY,
+        suspended_at=START + 4 * DAY,
+        ends_at=START + 7 * DAY,
+    )
+    at, moments = START - DAY, []
+    while (changes_at := audience_at([terms], at).changes_at) is not None:
+        moments.append((changes_at - START) // DAY)
+        at = changes_at
+
+    assert moments == [0, 1, 2, 4, 5, 6, 7]
 
 
 def test_an_agreement_withdrawn_before_its_start_was_never_in_force() -> None:

@@ -13,7 +13,7 @@ from aed.hours.dates import months_after
 from aed.imports.devices.rules import Decision
 from aed.registry.devices.rules import ConsumableKind, replaced_by
 from aed.upkeep.checks.rules import Answered, Consequences, check_moment, consequences, questions_of
-from aed.upkeep.due.rules import first_not_due, in_one_line, next_by_days, next_by_months
+from aed.upkeep.due.rules import end_of_life, first_not_due, in_one_line, next_by_days, next_by_months
 from aed.upkeep.rules import (
     MAX_CLOCK_AHEAD,
     MAX_DELAY,
@@ -237,6 +237,15 @@ def test_a_task_is_due_an_interval_after_it_was_last_done() -> None:
     assert next_by_days(None, 30, since=since) == since, "a check that was never done is due at once"
     assert next_by_months(last, 6, since=since) == date(2027, 2, 28)
     assert next_by_months(None, 6, since=since) == date(2026, 7, 15), "a new device comes serviced"
+
+
+def test_a_device_ends_on_its_own_date_or_so_many_years_after_its_manufacture() -> None:
+    own, made_on = date(2030, 1, 31), date(2024, 2, 29)
+
+    assert end_of_life(own, manufactured_on=made_on, life_years=8) == own
+    assert end_of_life(None, manufactured_on=made_on, life_years=8) == date(2032, 2, 29)
+    assert end_of_life(None, manufactured_on=made_on, life_years=None) is None
+    assert end_of_life(None, manufactured_on=None, life_years=8) is None
 
 
 @pytest.mark.parametrize("months", [1, 2, 12])

@@ -134,6 +134,26 @@ def test_the_most_specific_policy_applies(held: list[PolicyScope], device: Polic
         assert all(found.closeness >= other.closeness for other in covering)
 
 
+@pytest.mark.parametrize(
+    ("policy", "is_covered"),
+    [
+        (PolicyScope(), True),
+        (PolicyScope(1), True),
+        (PolicyScope(2), False),
+        (PolicyScope(maker="HEARTLINE"), True),
+        (PolicyScope(maker="Other"), False),
+        (PolicyScope(maker="heartline", model="h1"), True),
+        (PolicyScope(maker="heartline", model="H2"), False),
+        (PolicyScope(2, "Heartline", "H1"), False),
+        (PolicyScope(1, "Heartline", "H1"), True),
+    ],
+)
+def test_a_policy_covers_devices_of_its_estate_maker_and_model(policy: PolicyScope, is_covered: bool) -> None:
+    assert policy.covers(PolicyScope(1, "Heartline", "H1")) is is_covered
+    if policy.maker is not None:
+        assert not policy.covers(PolicyScope(1)), "a device without a maker"
+
+
 def test_a_policy_of_an_estate_comes_before_one_of_a_model_and_that_before_one_of_a_maker() -> None:
     ordered = [
         PolicyScope(estate_id, maker, model)

@@ -7,7 +7,14 @@ from datetime import date
 import pytest
 
 from aed.settings.upkeep import Reminding
-from aed.upkeep.reminders.rules import MessageLine, message_text, threshold, thresholds_before
+from aed.upkeep.reminders.rules import (
+    MessageLine,
+    is_written_out,
+    message_text,
+    subject,
+    threshold,
+    thresholds_before,
+)
 from aed.upkeep.rules import DueKind
 
 DAY = date(2026, 9, 22)
@@ -53,3 +60,17 @@ def test_both_languages_say_when_a_task_is_due(
     assert en in text_en
     assert expected_zh in body_zh
     assert {each for each in words if each in body_zh} == {each for each in words if each in expected_zh}
+
+
+def test_the_subject_counts_tasks() -> None:
+    assert [subject(count) for count in (1, 2)] == [
+        ("AED: 1 task is due", "AED：1项待办"),
+        ("AED: 2 tasks are due", "AED：2项待办"),
+    ]
+
+
+def test_a_message_of_up_to_five_lines_that_lists_all_is_written_out() -> None:
+    assert is_written_out(5, listed=5)
+    assert is_written_out(1, listed=1)
+    assert not is_written_out(6, listed=6), "five lines fit"
+    assert not is_written_out(5, listed=4)

@@ -237,6 +237,7 @@ def test_of_two_readings_of_one_moment_the_later_to_arrive_is_kept() -> None:
     [
         (None, None, None, BridgeState.STOPPED),
         (3, 30, 1, BridgeState.STOPPED),
+        (2, 30, 1, BridgeState.RECEIVING),  # two minutes are not too long yet
         (1, None, 1, BridgeState.DISCONNECTED),
         (1, 30, None, BridgeState.RECEIVING),
         (1, 90, 30, BridgeState.RECEIVING),

@@ -63,6 +63,14 @@ def test_the_due_times_of_a_job_are_the_same_for_every_process() -> None:
         "daily at 02:30 Asia/Shanghai",
         "every 5 min",
     )
+    assert [schedule_words(every(seconds=each)) for each in (30, 60, 90, 3_600, 7_200, 3_660)] == [
+        "every 30 s",
+        "every 1 min",
+        "every 90 s",
+        "every 1 h",
+        "every 2 h",
+        "every 61 min",
+    ]
 
 
 @example(daily("02:30", zone="Europe/Zurich"), datetime(2026, 10, 25, 1, 30, tzinfo=UTC))  # occurs twice
