@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
+from sqlalchemy.orm import Session
 
 from aed import __version__, health, schedule
 from aed.accounts.identity_provider import api as identity_provider_api
@@ -61,6 +63,7 @@ from aed.incidents.live import api as live_api
 from aed.incidents.live.api import LiveBoard, LiveRecords
 from aed.issuers import api as issuers_api
 from aed.linked_accounts import api as linked_accounts_api
+from aed.linked_accounts.queries import waiting_erasure_gauges
 from aed.lookup import api as lookup_api
 from aed.notifications import api as notifications_api
 from aed.notifications import outbox
@@ -78,6 +81,7 @@ from aed.responders import api as responders_api
 from aed.responders.api.intake import Intake
 from aed.responders.live import close_live_places, live_places
 from aed.settings import Settings, load_settings
+from aed.settings.services import Mqtt
 from aed.sharing.agreements import api as agreements_api
 from aed.sharing.costs import api as costs_api
 from aed.sharing.decisions import api as decisions_api
@@ -151,6 +155,7 @@ from aed.web.time_bank import api as time_bank_pages_api
 from aed.web.time_bank_desk import api as time_bank_desk_api
 from aed.web.training_desk import api as training_desk_api
 from aed.worker import api as worker_api
+from aed.worker.rules import GaugeValue
 
 SLOW_PATHS = (
     "/v1/export/",
@@ -243,7 +248,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.dingtalk = dingtalk_app(settings)
     app.state.timetable = schedule.TIMETABLE
     app.state.calendar_days = days_until_calendars_end
-    app.state.more_gauges = bridge_gauges
+    app.state.more_gauges = _more_gauges
     app.state.network = network_at(settings.walking_network)
     live_places(settings)  # load a cluster's client now, and not during a request
     app.include_router(health.router)
@@ -390,6 +395,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             trace_statements(standbys.engine, provider)
         app.add_middleware(RequestTracing, provider=provider)
     return app
+
+
+def _more_gauges(session: Session, settings: Mqtt, *, at: datetime) -> list[GaugeValue]:
+    return [*bridge_gauges(session, settings, at=at), *waiting_erasure_gauges(session, at=at)]
 
 
 def operation_id(route: APIRoute) -> str:

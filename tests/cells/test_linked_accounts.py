@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
@@ -26,7 +27,7 @@ from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.linked_accounts import actions
 from aed.linked_accounts.jobs import notify_other_cells
 from aed.linked_accounts.models import LinkedAccount
-from aed.linked_accounts.queries import links_of, pending_links
+from aed.linked_accounts.queries import links_of, pending_links, waiting_erasure_gauges
 from aed.linked_accounts.schemas import (
     ERASURES_PATH,
     LINKS_PATH,
@@ -41,6 +42,7 @@ from aed.settings import Settings
 from aed.signatures import TokenPurpose, signed
 from aed.web.my_page.page import linked_account_view
 from tests import make
+from tests.apps import app_on
 from tests.cells.pairs import ServedCell, served_pair, settings_of, table_of
 from tests.cells.test_border import new_database
 from tests.imports.servers import serving
@@ -49,6 +51,7 @@ from tests.throwaway_postgres import free_port
 
 A_KEY = "0123456789abcdef01234567"
 PAGE = "/me/other-provinces"
+WAITING = "aed_linked_account_erasure_waiting_seconds"
 
 
 @pytest.fixture
@@ -392,6 +395,32 @@ def test_a_cell_that_is_down_is_told_later(session: Session, database: Database,
         assert failures == tried, "each run tries the next"
     session.expire_all()
     assert first.settled_at is second.settled_at is None
+
+
+@pytest.mark.one_engine("the query is that of the test below")
+def test_an_erasure_that_waits_is_in_the_metrics(
+    session: Session, settings: Settings, tables: dict[str, CellTable]
+) -> None:
+    monitor = make.key(session, TokenRole.ADMINISTRATOR)
+    session.commit()
+    with TestClient(app_on(settings)) as client:
+        assert WAITING not in client.get("/metrics", headers=monitor).text
+        confirmed_erasure(session, tables["33"], "34")
+        session.commit()
+        assert f'{WAITING}{{cell="34"}}' in client.get("/metrics", headers=monitor).text
+        assert client.get("/metrics").status_code == 401
+
+
+def test_the_oldest_erasure_of_each_cell_waits(session: Session, tables: dict[str, CellTable]) -> None:
+    links = [confirmed_erasure(session, tables["33"], code) for code in ("34", "34", "35")]
+    links[1].ended_at = NOW - timedelta(days=2)
+    session.flush()
+    at = NOW + timedelta(days=1)
+    found = waiting_erasure_gauges(session, at=at)
+    assert {each.labels["cell"]: each.value for each in found} == {"34": 3 * 86_400, "35": 86_400}
+    links[1].settled_at = links[2].settled_at = at
+    session.flush()
+    assert [each.value for each in waiting_erasure_gauges(session, at=at)] == [86_400]
 
 
 def test_one_cell_does_not_keep_another_waiting(session: Session, tables: dict[str, CellTable]) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from aed.linked_accounts.models import LinkedAccount
+
+if TYPE_CHECKING:
+    from aed.worker.rules import GaugeValue
 
 
 def links_of(session: Session, person_id: int) -> Sequence[LinkedAccount]:
@@ -52,6 +57,30 @@ def link_with_key(
     if is_home is not None:
         asked = asked.where(LinkedAccount.is_home.is_(is_home))
     return session.scalar(asked.with_for_update())
+
+
+def waiting_erasure_gauges(session: Session, *, at: datetime) -> list[GaugeValue]:
+    """Return for each cell the age of the oldest erasure that it has not confirmed; nothing if it has all.
+
+    visibility: for the operator; codes of cells and times.
+    """
+    from aed.worker.rules import GaugeValue  # imported here so that commands do not load the scheduler
+
+    oldest = session.execute(
+        select(LinkedAccount.cell, func.min(LinkedAccount.ended_at))
+        .where(LinkedAccount.is_erasure, LinkedAccount.settled_at.is_(None))
+        .group_by(LinkedAccount.cell)
+    )
+    return [
+        GaugeValue(
+            "aed_linked_account_erasure_waiting_seconds",
+            "Age of the oldest erasure of a person that the other cell has not confirmed",
+            {"cell": cell},
+            (at - since).total_seconds(),
+        )
+        for cell, since in oldest
+        if since is not None
+    ]
 
 
 def pending_links(session: Session, *, per_cell: int) -> Sequence[LinkedAccount]:
