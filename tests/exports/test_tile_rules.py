@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aed.exports.rules import EXTENT, Tile
+from aed.exports.rules import CELL, EXTENT, Tile
 from aed.geo import Datum, Position, from_wgs84
 
 LATITUDES = st.floats(-85, 85)
@@ -52,6 +52,24 @@ def test_the_squares_of_a_tile_contain_its_places(lat: float, lon: float, zoom: 
     assert south <= lat <= north
     width = 360 / 2**zoom
     assert east - west <= width * 1.2, "one row of squares around, and no more"
+
+
+@pytest.mark.hypothesis
+@given(place=CHINESE, zoom=st.integers(10, 16), datum=st.sampled_from([Datum.GCJ02, Datum.BD09]))
+def test_the_squares_of_a_tile_of_a_chinese_map_contain_the_places_that_it_shows(
+    place: tuple[float, float], zoom: int, datum: Datum
+) -> None:
+    """The places are up to a kilometre away from where the map shows them."""
+    tile = tile_of(*from_wgs84(Position(*place), datum), zoom)
+    across, down = tile.steps(*place)
+
+    squares = tile.squares(datum)
+
+    assert squares.first_column <= across // CELL <= squares.last_column
+    assert squares.first_row <= down // CELL <= squares.last_row
+    a_kilometre = EXTENT // CELL * 2**zoom / 40_000 * 2
+    for count in (squares.last_column - squares.first_column, squares.last_row - squares.first_row):
+        assert count <= EXTENT // CELL + 6 + a_kilometre
 
 
 @pytest.mark.hypothesis

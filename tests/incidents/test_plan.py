@@ -261,7 +261,7 @@ def test_a_device_that_would_arrive_after_the_ambulance_is_not_fetched() -> None
     assert all(task is Task.DIRECT for task, _ in tasks(made).values())
     late = planned(direct(1, 700), fetch(1, 650))
     assert late.steps == ()
-    assert [each.reason for each in late.left] == [NotAskedReason.AFTER_THE_AMBULANCE]
+    assert [(each.reason, each.adds) for each in late.left] == [(NotAskedReason.AFTER_THE_AMBULANCE, 0.0)]
 
 
 def test_nobody_is_asked_when_the_ambulance_is_at_the_door() -> None:

@@ -12,7 +12,16 @@ from aed.errors import InvalidInput
 from aed.hours.dates import months_after
 from aed.imports.devices.rules import Decision
 from aed.registry.devices.rules import ConsumableKind, replaced_by
-from aed.upkeep.checks.rules import Answered, Consequences, check_moment, consequences, questions_of
+from aed.upkeep.checks.rules import (
+    DEFAULT,
+    DEFAULT_ASKS,
+    Answered,
+    Consequences,
+    Terms,
+    check_moment,
+    consequences,
+    questions_of,
+)
 from aed.upkeep.due.rules import end_of_life, first_not_due, in_one_line, next_by_days, next_by_months
 from aed.upkeep.rules import (
     MAX_CLOCK_AHEAD,
@@ -62,6 +71,20 @@ def result(
         has_had_new_pads=has_had_new_pads,
     )
     return consequences(check, active_reasons=active_reasons)
+
+
+def test_without_a_policy_a_device_is_looked_at_daily_checked_monthly_and_serviced_yearly() -> None:
+    terms = Terms(
+        glance_days=1,
+        check_days=30,
+        service_months=12,
+        asks=DEFAULT_ASKS,
+        pads_months=2 * 12,
+        battery_months=4 * 12,
+        life_years=None,
+        approval_days=None,
+    )
+    assert terms == DEFAULT
 
 
 # --- Checks ---------------------------------------------------------------------------------------------

@@ -10,12 +10,13 @@ from aed.settings.upkeep import Reminding
 from aed.upkeep.reminders.rules import (
     MessageLine,
     is_written_out,
+    level,
     message_text,
     subject,
     threshold,
     thresholds_before,
 )
-from aed.upkeep.rules import DueKind
+from aed.upkeep.rules import DueKind, ReminderLevel
 
 DAY = date(2026, 9, 22)
 
@@ -74,3 +75,44 @@ def test_a_message_of_up_to_five_lines_that_lists_all_is_written_out() -> None:
     assert is_written_out(1, listed=1)
     assert not is_written_out(6, listed=6), "five lines fit"
     assert not is_written_out(5, listed=4)
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (1, ReminderLevel.KEEPER),
+        (0, ReminderLevel.MANAGER),
+        (-6, ReminderLevel.MANAGER),
+        (-7, ReminderLevel.REGION),
+        (-8, ReminderLevel.REGION),
+    ],
+)
+def test_a_reminder_reaches_the_manager_and_then_the_region(days: int, expected: ReminderLevel) -> None:
+    assert level(days, Reminding(manager_from_days=0, region_from_days=-7)) is expected
+
+
+def test_one_sms_names_the_first_task_and_counts_them_if_there_are_more() -> None:
+    lines = [MessageLine(f"100{each}-2", "Lobby", "大堂", DueKind.PADS, DAY, 5) for each in (2, 1)]
+
+    one, two = (message_text(lines[:count], link="/l/x") for count in (1, 2))
+
+    assert one == (
+        "AED 1002-2 Lobby: replace pads by 2026-09-22. Answer: /l/x",
+        "AED 1002-2 大堂：9月22日前更换电极片 /l/x",
+    )
+    assert two == (
+        "AED 1001-2 Lobby: replace pads by 2026-09-22 (2 tasks). Answer: /l/x",
+        "AED 1001-2 大堂：9月22日前更换电极片等2项 /l/x",
+    )
+
+
+def test_a_message_lists_five_tasks_and_counts_the_others() -> None:
+    lines = [MessageLine(f"100{each}-2", "Lobby", "大堂", DueKind.PADS, DAY, 5) for each in range(7)]
+
+    five, seven = (message_text(lines[:count], link=None) for count in (5, 7))
+
+    assert [text.count("Lobby") for text in (five[0], seven[0])] == [5, 5]
+    assert "more" not in five[0]
+    assert seven[0].endswith("; and 2 more.")
+    assert seven[1].endswith("；另有2项。")
+    assert message_text(lines[:1], in_all=("3 tasks", "3项"), link=None)[0].endswith("; total: 3 tasks.")

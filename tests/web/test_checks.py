@@ -21,7 +21,7 @@ from aed.accounts.regions.models import Region
 from aed.accounts.sessions import SESSION_COOKIE
 from aed.registry.devices.models import Consumable, Device
 from aed.registry.estates.models import Estate
-from aed.upkeep.checks.schemas import CheckReadings
+from aed.upkeep.checks.schemas import CheckIn, CheckReadings
 from aed.upkeep.models import Check, Confirmation
 from aed.upkeep.rules import Fact, Question, device_id_of, short_number
 from aed.web.checks.rules import BadForm, check_in_form, moment_of
@@ -550,6 +550,29 @@ def test_another_battery_level_is_refused_beside_its_field(written: str) -> None
     with pytest.raises(BadForm, match="from 0 to 100") as refusal:
         readings_of(battery_percent=written)
     assert refusal.value.field == "battery_percent"
+
+
+def form_sent(language: str = "en", **form: str) -> CheckIn:
+    sent = {"key": str(uuid.uuid4()), **form}
+    return check_in_form(sent, ALL, today=NOW.date(), language=language, counts_ground_as_one=True, now=NOW)
+
+
+def test_a_check_form_answers_what_was_marked_and_keeps_the_note() -> None:
+    sent = form_sent(note=" Dusty. ", a_cabinet="yes", a_sign="no", a_pads_in_date="new", a_seal="changed")
+
+    assert sent.note == "Dusty."
+    assert form_sent(note=" ").note is None
+    assert sent.answers == {Question.CABINET: True, Question.SIGN: False, Question.PADS_IN_DATE: True}
+    assert set(form_sent(rest="well", a_sign="no").answers) == set(ALL) - {Question.PHOTO}
+
+
+@pytest.mark.parametrize(("language", "name"), [("en", "place_en"), ("zh-CN", "place_zh")])
+def test_a_new_place_is_in_the_language_of_the_page(language: str, name: str) -> None:
+    moved = form_sent(language, a_place="changed", place=" By the lift ", storey="2").moved
+
+    assert moved is not None
+    assert moved.model_dump(exclude_unset=True) == {name: "By the lift", "floor": 1}
+    assert form_sent(language, place="By the lift").moved is None, "the place was not marked as changed"
 
 
 def test_a_check_form_without_readings_has_none() -> None:
