@@ -112,10 +112,10 @@ def end(session: Session, who: Viewer, linked_account_id: int, *, at: datetime) 
     session.flush()
 
 
-def end_links_of_erased(session: Session, person_ids: Collection[int], *, at: datetime) -> list[str]:
-    """End the links of a person whose data is erased here; return the cells that erase it too.
+def end_links_of_erased(session: Session, person_ids: Collection[int], *, at: datetime) -> None:
+    """End the links of a person whose data is erased here.
 
-    These are the cells of references to this home account. From a reference, only the link ends.
+    Cells with a reference to this home account erase the person too. From a reference, only the link ends.
 
     visibility: the caller may erase the person.
     """
@@ -127,7 +127,6 @@ def end_links_of_erased(session: Session, person_ids: Collection[int], *, at: da
     for each in found:
         _end(each, is_erasure=each.is_home, at=at)
     session.flush()
-    return [each.cell for each in found if each.is_home and each.settled_at is None]
 
 
 def end_links_of_merged(session: Session, who: Viewer, *, kept_id: int, other_id: int, at: datetime) -> None:
