@@ -421,6 +421,65 @@ def test_a_plan_that_was_kept_with_the_settings_old_names_is_planned_again() -> 
     assert load_inputs(text) == inputs
 
 
+@pytest.mark.parametrize(
+    ("offer", "patient", "guided_seconds", "minutes", "per_minute"),
+    [
+        (direct(1, 240.0), PATIENT, None, 6.0, 2.3),
+        (fetch(1, 240.0), PATIENT, None, 6.0, 2.3 + 0.9 * 1.1),
+        (direct(1, 600.0), PATIENT, None, 0.0, 2.3),
+        (direct(1, 660.0), PATIENT, None, 0.0, 2.3),
+        (direct(1, 240.0), PATIENT._replace(has_cpr=True), None, 6.0, 0.0),
+        (fetch(1, 240.0), PATIENT._replace(has_cpr=True), None, 6.0, 0.9 * 1.1),
+        (direct(1, 240.0)._replace(saved=60.0), PATIENT, None, 6.0, 2.3),
+        (direct(1, 240.0)._replace(saved=60.0), PATIENT, 30.0, 7.0, 2.3),
+    ],
+)
+def test_a_person_adds_at_most_what_the_formula_gives_for_the_minutes_before_the_ambulance(
+    offer: TaskOffer, patient: Patient, guided_seconds: float | None, minutes: float, per_minute: float
+) -> None:
+    """67 - 2.3 t_CPR - 1.1 t_shock - 2.1 t_ACLS; a device works in 9 of 10 cases, and 3 of 10 people come."""
+    guide = None if guided_seconds is None else Guide(TaskOffer(9, Task.GUIDE, guided_seconds, 0.3), 0.0)
+    found = search.ArrangementSearch(patient, (), [offer], PLANNING, SURVIVAL, guide)
+
+    assert found.bound(offer) == pytest.approx(0.3 * per_minute * minutes)
+
+
+def test_what_a_person_adds_at_most_is_expected_over_when_the_ambulance_comes() -> None:
+    planning = PLANNING.model_copy(update={"ambulance_spread": 0.2})
+    factor = math.exp(0.2 * math.sqrt(3.0))
+    found = search.ArrangementSearch(PATIENT, (), [], planning, SURVIVAL)
+
+    expected = sum(
+        weight * (seconds - 240.0)
+        for weight, seconds in ((1 / 6, 600 / factor), (2 / 3, 600), (1 / 6, 600 * factor))
+    )
+    assert found.bound(direct(1, 240.0)) == pytest.approx(0.3 * 2.3 * expected / 60)
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(599.0, {1, 2}), (600.0, {1})])
+def test_nobody_who_comes_with_the_ambulance_is_asked_for_the_promise(
+    seconds: float, asked: set[int]
+) -> None:
+    """They are considered, since it may be late; here nobody is worth the price."""
+    planning = Planning(promise_probability=0.99, min_direct=1, min_gain_percent=50.0, ambulance_spread=0.2)
+
+    made = plan(
+        PlanCase(PATIENT, (direct(1, 100.0), direct(2, seconds))), planning=planning, survival=SURVIVAL
+    )
+
+    assert set(tasks(made)) == asked
+
+
+def test_a_full_wave_that_cannot_keep_the_promise_asks_the_likeliest() -> None:
+    planning = Planning(promise_probability=0.99, min_direct=1, ambulance_spread=0.0, max_alerts_per_wave=2)
+    near = [direct(person, 60.0, 0.3) for person in (1, 2)]
+    likely = [direct(person, 500.0, 0.5) for person in (3, 4)]
+
+    made = plan(PlanCase(PATIENT, (*near, *likely)), planning=planning, survival=SURVIVAL)
+
+    assert set(tasks(made)) == {3, 4}
+
+
 class CountingSearch(search.ArrangementSearch):
     """A search that counts the changes that it evaluates."""
 
