@@ -7,12 +7,24 @@ from datetime import timedelta
 import pytest
 
 from aed.accounts.sign_in.rules import (
+    CHALLENGE_LIFETIME,
+    CODE_DIGITS,
+    CODE_LIFETIME,
+    KNOWN_BROWSER_LIFETIME,
     LIMITS_PER_ACCOUNT,
     LIMITS_PER_ACCOUNT_AND_ADDRESS,
     LIMITS_PER_ADDRESS,
     LIMITS_PER_KNOWN_BROWSER,
+    MAX_ACCOUNTS_PER_BROWSER,
+    MAX_CODE_TRIES,
+    MAX_FACTORS,
     MAX_LIMIT_PERIOD,
+    MAX_PASSWORD_LENGTH,
     MAX_TRIES_WHEN_SLOWED,
+    MIN_PASSWORD_LENGTH,
+    MIN_PASSWORD_SCORE,
+    PROVIDER_TIMEOUT,
+    RECOVERY_CODE_COUNT,
     SIGN_UP_LIMIT_PER_ADDRESS,
     SLOWDOWN_THRESHOLD,
     AttemptLimit,
@@ -55,6 +67,14 @@ def test_the_limits_of_sign_in_are_as_agreed() -> None:
     } == LIMITS_PER_ADDRESS
     assert (AttemptLimit(30, HOUR), 3) == (SLOWDOWN_THRESHOLD, MAX_TRIES_WHEN_SLOWED)
     assert (AttemptLimit(30, HOUR), DAY) == (SIGN_UP_LIMIT_PER_ADDRESS, MAX_LIMIT_PERIOD)
+
+
+def test_the_strength_and_the_lifetime_of_what_one_signs_in_with_are_as_agreed() -> None:
+    assert (MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH, MIN_PASSWORD_SCORE) == (10, 200, 3)
+    assert (6, timedelta(minutes=10), 5) == (CODE_DIGITS, CODE_LIFETIME, MAX_CODE_TRIES)
+    assert (10, 10, timedelta(minutes=5)) == (MAX_FACTORS, RECOVERY_CODE_COUNT, CHALLENGE_LIFETIME)
+    assert (timedelta(days=180), 5) == (KNOWN_BROWSER_LIFETIME, MAX_ACCOUNTS_PER_BROWSER)
+    assert timedelta(minutes=10) == PROVIDER_TIMEOUT
 
 
 @pytest.mark.parametrize("method", LIMITS_PER_ACCOUNT_AND_ADDRESS)

@@ -92,3 +92,26 @@ def test_day_and_month_that_could_be_swapped_are_ambiguous(written: str) -> None
 
     assert isinstance(sentence, str)
     assert f"{year}-{second:02}-{first:02} or {year}-{first:02}-{second:02}" in sentence
+
+
+def test_at_most_three_reasons_are_given() -> None:
+    class Five(BaseModel):
+        a: int
+        b: int
+        c: int
+        d: int
+        e: int
+
+    def given(count: int) -> str:
+        values = {name: "x" if place < count else 1 for place, name in enumerate("abcde")}
+        return reason(Five, values, is_feature=False)
+
+    assert [given(count).count("whole number") for count in (1, 3, 4, 5)] == [1, 3, 3, 3]
+
+
+def test_a_long_value_is_cut_in_its_reason() -> None:
+    text = reason(Area, {"boundary": "x", "floor": "y" * 1_000}, is_feature=False)
+
+    assert "y" * 39 in text
+    assert "y" * 41 not in text
+    assert len(text) <= 400

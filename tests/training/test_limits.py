@@ -35,7 +35,12 @@ from aed.training.rules import (
     reminder_time,
     state_on_arrival,
 )
-from aed.training.trainers.rules import SessionWarning, warnings_of
+from aed.training.trainers.rules import (
+    DEFAULT_LEARNERS_PER_MANIKIN,
+    DEFAULT_LEARNERS_PER_TRAINER,
+    SessionWarning,
+    warnings_of,
+)
 
 SHOWN = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
 STARTS = datetime(2026, 9, 22, 6, 0, tzinfo=UTC)
@@ -263,3 +268,7 @@ def test_a_grade_is_valid_on_its_last_day() -> None:
         ]
     assert warnings(is_grade_required=True, valid_until=None) == [SessionWarning.TRAINER_GRADE_MISSING]
     assert warnings(valid_until=None) == []
+
+
+def test_six_learners_share_a_trainer_and_three_a_manikin() -> None:
+    assert (DEFAULT_LEARNERS_PER_TRAINER, DEFAULT_LEARNERS_PER_MANIKIN) == (6, 3)

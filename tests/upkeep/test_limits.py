@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from aed.errors import InvalidInput
+from aed.imports.devices.rules import DEFAULT_RANK
 from aed.settings.upkeep import Returns
+from aed.upkeep.rounds import rules as rounds
 from aed.upkeep.rules import (
     device_id_of,
     first_follow_up_at,
@@ -16,11 +18,24 @@ from aed.upkeep.rules import (
     next_follow_up_at,
     short_number,
 )
+from aed.upkeep.sightings import rules as sightings
+from aed.upkeep.spares import rules as spares
 from tests.make import NOW
 
 MINUTE = timedelta(minutes=1)
 MOMENT = timedelta(microseconds=1)
 RETURNS = Returns(ask_after_minutes=15, ask_again_minutes=45, quarantine_after_minutes=120)
+
+
+def test_the_limits_of_rounds_sightings_and_spares_are_as_agreed() -> None:
+    assert (rounds.WALKING_METRES_PER_SECOND, rounds.DEFAULT_CHECK_MINUTES) == (1.25, 5)
+    assert (rounds.MAX_DAYS_AHEAD, rounds.MAX_LATE_DAYS) == (366, 30)
+    assert (sightings.MAX_SHOWN, sightings.NEAR_METRES, sightings.SAME_FROM) == (5, 100.0, 0.45)
+    assert (sightings.MAX_PER_ADDRESS, sightings.MAX_PER_DAY, sightings.MAX_WORDS) == (5, 500, 200)
+    assert (timedelta(days=1), timedelta(days=365)) == (sightings.DRAFT_KEPT_FOR, sightings.PHOTO_KEPT_FOR)
+    assert sightings.RANK < DEFAULT_RANK, "what a passer-by says is below every list"
+    assert (spares.MAX_SPARES, spares.MAX_SCOPE_LENGTH) == (10_000, 300)
+    assert (90, range(9, 18)) == (spares.NOTICE_DAYS, spares.NOTICE_HOURS)
 
 
 # --- Numbers on labels ----------------------------------------------------------------------------------
