@@ -40,7 +40,8 @@ def use_test_settings() -> None:
 def environment(**settings: str) -> dict[str, str]:
     """Return the environment with these settings and without any `AED_` setting of the developer."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_THEIRS)}
-    return kept | {"AED_ENCRYPTION_KEYS": KEY} | settings
+    ours = {name: SETTINGS[name] for name in ("AED_ENCRYPTION_KEYS", "AED_ANSWER_SECONDS")}
+    return kept | ours | settings
 
 
 def aed(
