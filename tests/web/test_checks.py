@@ -531,27 +531,6 @@ def test_a_clock_that_was_set_in_between_stays_within_what_is_accepted() -> None
     assert moment_of(last, first, now=NOW) == NOW
 
 
-def readings_of(**form: str) -> CheckReadings | None:
-    sent = {"key": str(uuid.uuid4()), **form}
-    made = check_in_form(sent, ALL, today=NOW.date(), language="en", counts_ground_as_one=True, now=NOW)
-    return made.readings
-
-
-@pytest.mark.parametrize(("written", "percent"), [("0", 0), ("7 %", 7), (" 100% ", 100), ("099", 99)])
-def test_the_battery_level_is_a_whole_number_of_per_cent(written: str, percent: int) -> None:
-    readings = readings_of(battery_percent=written)
-
-    assert readings is not None
-    assert readings.battery_percent == percent
-
-
-@pytest.mark.parametrize("written", ["101", "-1", "99.5", "full", "%%", "001000", "9" * 5_000])
-def test_another_battery_level_is_refused_beside_its_field(written: str) -> None:
-    with pytest.raises(BadForm, match="from 0 to 100") as refusal:
-        readings_of(battery_percent=written)
-    assert refusal.value.field == "battery_percent"
-
-
 def form_sent(language: str = "en", **form: str) -> CheckIn:
     sent = {"key": str(uuid.uuid4()), **form}
     return check_in_form(sent, ALL, today=NOW.date(), language=language, counts_ground_as_one=True, now=NOW)
@@ -576,9 +555,9 @@ def test_a_new_place_is_in_the_language_of_the_page(language: str, name: str) ->
 
 
 def test_a_check_form_without_readings_has_none() -> None:
-    assert readings_of(battery_percent=" ", seal_number=" ", action_taken="") is None
-    assert readings_of(seal_number="A-7") == CheckReadings(seal_number="A-7")
-    assert readings_of(action_taken="Wiped.") == CheckReadings(action_taken="Wiped.")
+    assert form_sent(battery_percent=" ", seal_number=" ", action_taken="").readings is None
+    assert form_sent(seal_number="A-7").readings == CheckReadings(seal_number="A-7")
+    assert form_sent(action_taken="Wiped.").readings == CheckReadings(action_taken="Wiped.")
 
 
 @pytest.mark.parametrize(("kind", "is_done"), [("check", True), ("service", True), ("glance", False)])

@@ -180,13 +180,9 @@ def test_coordinates_of_a_chinese_map_are_moved() -> None:
         position_from_form({"lat": "x", "lon": "1"})
 
 
-def test_a_place_needs_both_coordinates_and_an_estate_no_other_words() -> None:
+def test_a_place_needs_both_coordinates() -> None:
     for half in ({"lat": "30.29"}, {"lon": "120.10"}):
         assert position_from_form(half) == position_from_form({})
-    assert position_from_form({"estate": "7"}).estate_id == 7
-    assert position_from_form({"estate": "9" * 18}).estate_id == int("9" * 18)
-    for query in ({"estate": "7", "q": "Lake"}, {"estate": "9" * 19}, {"estate": "-7"}, {"estate": "７"}):
-        assert position_from_form(query).estate_id is None
 
 
 def test_a_phone_keeps_an_estate_with_public_devices(client: TestClient, session: Session) -> None:

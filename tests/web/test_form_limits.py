@@ -26,9 +26,10 @@ def battery_percent(written: str) -> int | None:
 
 
 def test_a_battery_has_between_0_and_100_percent() -> None:
-    assert [battery_percent(each) for each in ("0", "100", "100%", "")] == [0, 100, 100, None]
-    for wrong in ("101", "1000", "-1", "99999", "half"):
-        with pytest.raises(BadForm) as refused:
+    right = {"0": 0, "100": 100, "100%": 100, " 7 % ": 7, "099": 99, "": None}
+    assert {each: battery_percent(each) for each in right} == right
+    for wrong in ("101", "1000", "-1", "99.5", "99999", "001000", "9" * 5_000, "half", "%%"):
+        with pytest.raises(BadForm, match="from 0 to 100") as refused:
             battery_percent(wrong)
         assert refused.value.field == "battery_percent"
 

@@ -7,7 +7,7 @@ import pytest
 from aed.training.rules import AttendanceState, EnrolmentState
 from aed.web.checks.rules import marks_a_problem
 from aed.web.my_page.rules import ENROLMENTS, enrolment_words
-from aed.web.sign_up.rules import HOME, MAX_PATH, name_in, own_path
+from aed.web.sign_up.rules import name_in
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,3 @@ def test_an_empty_name_is_replaced_and_one_that_cannot_be_stored_is_refused() ->
     assert name_in(" ", otherwise="Resident") == "Resident"
     assert name_in("王芳", otherwise="Resident") == "王芳"
     assert name_in("王\x00芳", otherwise="Resident") is None
-
-
-def test_a_path_of_this_site_is_as_long_as_300_characters() -> None:
-    longest = "/" + "a" * (MAX_PATH - 1)
-
-    assert own_path(longest) == longest
-    assert own_path(f"{longest}a") == HOME
-    for other in ("", "me", "//example.org", "/\\example.org", "https://example.org/", "/a b"):
-        assert own_path(other) == HOME
