@@ -435,6 +435,49 @@ def test_only_usable_claims_of_a_provider_are_taken() -> None:
     assert identity_from_claims(claims | {"sub": ""}, country="CN") is None
     assert identity_from_claims(claims | {"sub": "x" * 256}, country="CN") is None
     assert identity_from_claims(claims | {"sub": "x" * 255}, country="CN") is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "email"),
+    [
+        (" A@B ", "a@b"),
+        ("a@", None),
+        ("a@b." + "c" * 250, "a@b." + "c" * 250),
+        ("a@b." + "c" * 251, None),
+        (7, None),
+    ],
+)
+def test_an_address_of_3_to_254_characters_is_taken_from_verified_claims(
+    given: object, email: str | None
+) -> None:
+    claims = {"iss": "https://id.example", "sub": "x", "email": given, "email_verified": True}
+
+    found = identity_from_claims(claims, country="CN")
+
+    assert found is not None
+    assert found.email == email
+    unverified = identity_from_claims(claims | {"email_verified": "true"}, country="CN")
+    assert unverified is not None
+    assert unverified.email is None
+
+
+@pytest.mark.parametrize(
+    ("given", "verified", "phone"),
+    [
+        ("138 0013 8000", True, "+8613800138000"),
+        ("138 0013 8000", False, None),
+        ("nobody", True, None),
+        (13800138000, True, None),
+    ],
+)
+def test_a_number_is_taken_from_verified_claims(given: object, verified: bool, phone: str | None) -> None:
+    claims = {"iss": "https://id.example", "sub": "x"}
+    claims |= {"phone_number": given, "phone_number_verified": verified}  # type: ignore[dict-item]  # as they come
+
+    found = identity_from_claims(claims, country="CN")
+
+    assert found is not None
+    assert found.phone == phone
     named = identity_from_claims(claims | {"name": "n" * 201}, country="CN")
     assert named is not None
     assert named.name == "n" * 200

@@ -304,6 +304,18 @@ def test_hours_agree_when_they_are_the_same_expression() -> None:
     )
 
 
+def test_hours_agree_by_their_words_if_neither_is_an_expression() -> None:
+    def agree(one: str | None, raw: str, other: str | None, other_raw: str) -> bool:
+        first = {"opening_hours": one, "opening_hours_raw": raw}
+        second = {"opening_hours": other, "opening_hours_raw": other_raw}
+        assert claims_agree("opening_hours", first, second) is claims_agree("opening_hours", second, first)
+        return claims_agree("opening_hours", first, second)
+
+    assert agree(None, "Ask the guard", None, "ask the guard!")
+    assert not agree(None, "Ask the guard", None, "Sundays only")
+    assert not agree("24/7", "always", None, "always")
+
+
 def test_the_digest_does_not_depend_on_the_order_of_keys() -> None:
     fields = {"lat": 1.0, "lon": 2.0, "place_zh": "大堂"}
     assert digest_of(fields) == digest_of(dict(reversed(fields.items())))

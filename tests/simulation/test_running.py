@@ -25,7 +25,7 @@ from aed.simulation.rules.incident import draw_incident
 from aed.simulation.rules.policies import Strategy
 from aed.simulation.rules.running import simulate
 from aed.simulation.rules.scene import Surroundings
-from aed.simulation.rules.world import spread_responders, with_private_share
+from aed.simulation.rules.world import spread_responders, square_kilometres, with_private_share
 from tests.simulation.worlds import NUMBERS, grid_world
 
 INCIDENTS = 60
@@ -292,6 +292,17 @@ def test_assumptions_are_the_numbers_of_their_sources() -> None:
 def test_the_limits_of_assumptions_are_possible() -> None:
     Assumptions(share_at_home=1.0, share_with_cpr=0.0, show_up=1.0, since_seconds=0.0, floors=0, year=1902)
     Assumptions(share_at_home=0.0, share_with_cpr=1.0, show_up=0.0, waves=1, asked=1, year=9000)
+
+
+def test_one_incident_and_one_responder_are_enough_and_ten_a_square_kilometre_are_usual() -> None:
+    world = grid_world()
+
+    one = simulate(world, numbers=NUMBERS, incidents=1, seed=1, responders=1)
+    usual = simulate(world, numbers=NUMBERS, incidents=1, seed=1, responders=None)
+
+    assert (one.incidents, one.responders) == (1, 1)
+    assert square_kilometres(world.areas) == pytest.approx(1.7**2, rel=0.1)
+    assert usual.responders == round(10 * square_kilometres(world.areas))
 
 
 @pytest.mark.parametrize(
