@@ -31,7 +31,15 @@ from aed.debrief.outcomes.rules import (
     age_band,
 )
 from aed.debrief.statistics.queries import YearQuery, cases_of_year, year_in_numbers
-from aed.debrief.statistics.rules import CountedIncident, CountedKind, OutcomeGroup, Statistics, statistics_of
+from aed.debrief.statistics.rules import (
+    CountedIncident,
+    CountedKind,
+    OutcomeGroup,
+    Statistics,
+    require_case_viewer,
+    sees_small_counts,
+    statistics_of,
+)
 from aed.debrief.statistics.schemas import CaseOut
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.incidents.calls import actions as lifecycle
@@ -149,6 +157,35 @@ def test_intervals_start_at_the_call_and_exclude_incidents_without_arrest() -> N
     cases.append(case(UNKNOWN, first_there_at=-30))
     found = statistics_of(cases, is_coarse=False)
     assert found.intervals[0] == ("first_there_at", 6, 75.0, 150.0, 225.0)
+
+
+def test_an_interval_may_be_shorter_than_a_second_and_is_never_below_0() -> None:
+    for after, seconds in ((0.4, 0.4), (0.0, 0.0), (-0.4, 0.0)):
+        found = statistics_of([case(SHE_LIVES, first_there_at=after)], is_coarse=False)
+        assert found.intervals[0].median == seconds
+
+
+@pytest.mark.parametrize(
+    ("viewer", "sees"),
+    [
+        (ADMINISTRATOR, True),
+        (Viewer(TokenRole.DISPATCHER, region_ids=(1, 2)), True),
+        (Viewer(TokenRole.DISPATCHER, region_ids=(1, 2, 3)), True),
+        (Viewer(TokenRole.DISPATCHER, region_ids=(1,)), False),
+        (Viewer(TokenRole.DISPATCHER), False),
+        (Viewer(TokenRole.MEMBER, region_ids=(1, 2)), False),
+        (ANYONE, False),
+    ],
+)
+def test_single_cases_are_seen_by_those_who_dispatch_in_all_of_their_regions(
+    viewer: Viewer, sees: bool
+) -> None:
+    assert sees_small_counts(viewer, [1, 2]) is sees
+    if sees:
+        require_case_viewer(viewer, [1, 2])
+    else:
+        with pytest.raises(NotAllowed if viewer.is_signed_in else NotSignedIn):
+            require_case_viewer(viewer, [1, 2])
 
 
 def test_intervals_are_rounded_to_a_tenth_of_a_second() -> None:
