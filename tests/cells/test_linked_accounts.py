@@ -37,6 +37,7 @@ from aed.linked_accounts.schemas import (
     read_invitation,
     sign_invitation,
 )
+from aed.notifications.models import OutboxMessage
 from aed.personal_data.actions import erase, erase_for_home_cell
 from aed.settings import Settings
 from aed.signatures import TokenPurpose, signed
@@ -136,6 +137,11 @@ def test_a_person_has_one_home_and_a_key_is_used_once(session: Session, tables: 
     assert made.ended_at == NOW
     entries = session.scalars(select(AuditEntry.action).where(AuditEntry.who == who.name)).all()
     assert entries == ["linked to home cell", "link to cell ended"]
+    (message,) = session.scalars(select(OutboxMessage).where(OutboxMessage.person_id == who.person_id))
+    said = f"{message.text_en} {message.text_zh}"
+    assert home.name_en in said
+    assert home.name_zh in said
+    assert "within 24 hours" in said, "until then the person may end it"
     with pytest.raises(Conflict, match="used already"):
         actions.accept(session, who, home, invitation_to("34"), at=NOW)
 
@@ -227,10 +233,14 @@ def test_erasure_spares_an_account_whose_link_the_person_has_ended(
     assert session.get_one(Person, made.person_id).erased_at is None
 
     again = actions.accept(session, who, home, invitation_to("34", "f" * 24), at=NOW)
+    day_old = NOW + timedelta(days=1)
+    almost = day_old - timedelta(seconds=1)
+    assert erase_for_home_cell(session, home, again.key, at=almost) is LinkState.LINKED, "it can be ended yet"
+    assert session.get_one(Person, made.person_id).erased_at is None
     for _ in range(2):
-        assert erase_for_home_cell(session, home, again.key, at=NOW) is LinkState.ERASED
-    assert session.get_one(Person, made.person_id).erased_at == NOW
-    assert again.settled_at == NOW
+        assert erase_for_home_cell(session, home, again.key, at=day_old) is LinkState.ERASED
+    assert session.get_one(Person, made.person_id).erased_at == day_old
+    assert again.settled_at == day_old
 
 
 def link_in_words(session: Session, person: Person, words: str) -> None:
@@ -335,6 +345,11 @@ def test_a_person_links_ends_and_erases_accounts_in_two_cells(pair: list[ServedC
             link(home, other, home_key, other_key)
 
         home.page("/me/erasure", home_key, form={"is_sure": "yes"})
+        assert home.tell() == (0, 1), "a link is a day old before it lets the home cell erase"
+        with transaction(other.database) as session:
+            assert session.get_one(Person, other_id).erased_at is None
+            (linked,) = links_of(session, other_id)
+            linked.created_at -= timedelta(days=1)
         assert home.tell() == (1, 0)
         with read_session(other.database) as session:
             assert session.get_one(Person, other_id).erased_at is not None

@@ -20,8 +20,14 @@ from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.linked_accounts.models import LinkedAccount
 from aed.linked_accounts.queries import link_with_key, links_of, unconfirmed_invitation
 from aed.linked_accounts.schemas import Invitation, LinkMessage, LinkState
+from aed.notifications.outbox import Notice, notify_person
 
 INVITATION_LASTS: Final = timedelta(minutes=30)
+MIN_AGE_OF_ERASED_LINK: Final = timedelta(days=1)
+"""How old a link is before the home cell may erase this account: until then the person can end the link.
+
+Otherwise a link that somebody has talked the person into confirming would cost them the account at once.
+"""
 
 
 def invite(session: Session, who: Viewer, *, table: CellTable, to: str, at: datetime) -> LinkedAccount:
@@ -55,7 +61,9 @@ def invite(session: Session, who: Viewer, *, table: CellTable, to: str, at: date
 def accept(
     session: Session, who: Viewer, home: Cell, invitation: Invitation, *, at: datetime
 ) -> LinkedAccount:
-    """Make this account a reference to the person's home account. The same person may repeat it.
+    """Make this account a reference to the person's home account, and send the person a message.
+
+    The same person may repeat it.
 
     Invitations that the person has made here, and that were not confirmed, end. Raises NotSignedIn, and
     Conflict if the invitation was used by somebody else, if the link has ended, or if this account has a
@@ -89,6 +97,17 @@ def accept(
     session.add(made)
     _log(session, who, person_id, "linked to home cell", cell=home.code, at=at)
     session.flush()
+    notice = Notice(
+        text_en=(
+            f"Your AED account was linked to one in {home.name_en}, and will be erased with it. "
+            "Not you? End the link on My page within 24 hours."
+        ),
+        text_zh=(
+            f"您的AED账号已关联到{home.name_zh}的主账号，主账号注销后，本账号也将注销。"
+            "如非本人操作，请24小时内在“我的”页面解除关联。"
+        ),
+    )
+    notify_person(session, person_id, notice, at)
     return made
 
 

@@ -87,6 +87,8 @@ def _notify(table: CellTable, link: LinkedAccount, *, seconds: float) -> LinkSta
         state = LinkStateOut.model_validate_json(content).state
     except ValidationError:
         raise AnswerRefused("the answer is not as agreed") from None
+    if link.is_erasure and state is LinkState.LINKED:
+        raise AnswerRefused("the other cell erases a person when the link is a day old")
     if link.is_erasure and state is not LinkState.ERASED:
         raise AnswerRefused("the other cell has not erased the person")
     return state

@@ -26,7 +26,7 @@ from aed.database.encryption.columns import keyring_of
 from aed.database.types import Table
 from aed.errors import Conflict
 from aed.imports.devices.models import SourceRecord
-from aed.linked_accounts.actions import end_links_of_erased
+from aed.linked_accounts.actions import MIN_AGE_OF_ERASED_LINK, end_links_of_erased
 from aed.linked_accounts.queries import link_with_key
 from aed.linked_accounts.schemas import LinkState
 from aed.notifications.models import OutboxMessage
@@ -96,7 +96,9 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
 
 
 def erase_for_home_cell(session: Session, home: Cell, key: str, *, at: datetime) -> LinkState:
-    """Erase the person whose home account in another cell was erased. Repeating it changes nothing.
+    """Erase the person whose home account in another cell was erased, if the link is a day old.
+
+    Before, nothing changes, and the home cell asks again. Repeating it after the erasure changes nothing.
 
     A key that is not known is that of a link that the person never confirmed here. If the person has ended
     the link, their account here is one of its own and stays.
@@ -106,6 +108,8 @@ def erase_for_home_cell(session: Session, home: Cell, key: str, *, at: datetime)
     link = link_with_key(session, key, cell=home.code, is_home=False)
     if link is None or link.ended_at is not None:
         return LinkState.ERASED
+    if at < link.created_at + MIN_AGE_OF_ERASED_LINK:
+        return LinkState.LINKED
     link.ended_at = link.settled_at = at
     session.flush()
     office = dataclasses.replace(SCHEDULER, name=f"cell:{home.code}")
