@@ -9,6 +9,8 @@ import yaml
 from sqlalchemy.orm import Session
 
 from aed.http.request_timing import RequestMetrics
+from aed.linked_accounts.models import LinkedAccount
+from aed.linked_accounts.queries import waiting_erasure_gauges
 from aed.settings import Settings
 from aed.upkeep.signals.actions import begin_bridge
 from aed.upkeep.signals.queries import bridge_gauges
@@ -23,12 +25,24 @@ def test_every_metric_of_the_program_that_is_asked_for_exists(session: Session) 
     requests.observe(route="/v1/nearest", method="GET", status=200, seconds=0.01)
     now = datetime.now(UTC)
     begin_bridge(session, "aed-signals", at=now)
+    session.add(
+        LinkedAccount(
+            person_id=make.person(session).id,
+            cell="34",
+            key="0" * 24,
+            is_home=True,
+            created_at=now,
+            ended_at=now,
+            is_erasure=True,
+        )
+    )
+    session.flush()
     of_database = metrics_text(
         session,
         make.ADMINISTRATOR,
         (),
         calendar_days={},
-        more=bridge_gauges(session, Settings().mqtt, at=now),
+        more=[*bridge_gauges(session, Settings().mqtt, at=now), *waiting_erasure_gauges(session, at=now)],
         at=now,
     )
 
