@@ -26,7 +26,9 @@ from aed.simulation.rules.policies import Strategy
 from aed.simulation.rules.running import simulate
 from aed.simulation.rules.scene import Surroundings
 from aed.simulation.rules.world import spread_responders, square_kilometres, with_private_share
-from tests.simulation.worlds import NUMBERS, grid_world
+from aed.walking.network import Barrier, Crossing, WalkingNetwork
+from tests.simulation.worlds import NODES, NUMBERS, grid_world
+from tests.walking.grids import grid_position
 
 INCIDENTS = 60
 
@@ -130,6 +132,19 @@ def test_a_device_is_usable_according_to_its_hours_at_the_time_of_the_incident()
         assert probabilities <= {arrival.probability_open * arrival.probability_ready if is_open else 0.0}
         seen |= probabilities
     assert len(seen) == 2
+
+
+def test_strangers_pass_no_gate_that_is_locked_or_not_for_the_public() -> None:
+    world = grid_world()
+    gates = [
+        Barrier(number, grid_position(NODES, number / 10, 0.5), Crossing(number, 0), access, locked, None)
+        for number, (access, locked) in enumerate(
+            [(None, False), (None, True), ("no", False), ("private", False), ("yes", False), ("yes", True)]
+        )
+    ]
+    network = WalkingNetwork(world.network.streets, gates, world.network.contracted)
+    assert [gate.edge for gate in replace(world, network=network).closed_gates()] == [1, 2, 3, 5]
+    assert world.closed_gates() == []
 
 
 def test_walks_are_longer_than_straight_lines() -> None:
