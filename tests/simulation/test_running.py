@@ -147,6 +147,22 @@ def test_strangers_pass_no_gate_that_is_locked_or_not_for_the_public() -> None:
     assert world.closed_gates() == []
 
 
+def test_a_scene_has_whom_and_what_is_exactly_as_far_as_the_plan_looks() -> None:
+    world = grid_world()
+    incident = draw_incident(0, world, 30, NUMBERS.assumptions, seed=1)
+    people = spread_responders(world, 30, np.random.default_rng(1))
+    everything = Surroundings(world, people, NUMBERS).scene(incident)
+    for metres in (everything.line.devices[2], everything.line.people[2]):
+        settings = NUMBERS.settings.model_copy(update={"responder_radius_metres": float(metres)})
+        scene = Surroundings(world, people, replace(NUMBERS, settings=settings)).scene(incident)
+        for found, all_of_them in (
+            (scene.line.devices, everything.line.devices),
+            (scene.line.people, everything.line.people),
+        ):
+            assert found.tolist() == [each for each in all_of_them.tolist() if each <= metres]
+        assert metres in (*scene.line.devices, *scene.line.people)
+
+
 def test_walks_are_longer_than_straight_lines() -> None:
     world = grid_world()
     surroundings = Surroundings(world, spread_responders(world, 30, np.random.default_rng(1)), NUMBERS)

@@ -233,12 +233,19 @@ def test_dates_are_read_in_common_notations(text: str) -> None:
     assert day_written(text) == date(2026, 3, 1)
 
 
+def test_the_first_and_the_last_year_are_years() -> None:
+    assert day_written("0001-12-31") == date(1, 12, 31)
+    assert day_written("9999-12-31") == date(9999, 12, 31)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("3/4/2026", "write 2026-04-03 or 2026-03-04"),
         ("2026-02-30", "2026-02 has no day 30"),
         ("2026-13-01", "no month 13"),
+        ("2026-00-01", "no month 0"),
+        ("0000-05-01", "must be a date"),
         ("2026年2月29日", "has no day 29"),
         ("20260230", "has no day 30"),
         ("1 Foo 2026", "must be a date"),

@@ -147,6 +147,9 @@ _MONTHS: Final = (
 )
 
 
+_UNREADABLE: Final = "must be a date such as 2027-05-31"
+
+
 def day_written(text: str) -> date | str:
     """Parse a date; return a sentence with the reason and a correction if it is not one.
 
@@ -166,7 +169,7 @@ def day_written(text: str) -> date | str:
         return _invalid_date(found[3], found[2], found[1])
     if found := _MONTH_NAMED.fullmatch(written):
         return _invalid_date(found[3], found[1], found[2])
-    return "must be a date such as 2027-05-31"
+    return _UNREADABLE
 
 
 def _of_year_last(first: int, second: int, year: str) -> date | str:
@@ -185,11 +188,13 @@ def _invalid_date(year: str, month: str, day: str) -> date | str:
         (place for place, name in enumerate(_MONTHS, start=1) if name == month or name[:3] == month),
         9 if month == "sept" else None,
     )
-    return "must be a date such as 2027-05-31" if number is None else _day(year, str(number), day)
+    return _UNREADABLE if number is None else _day(year, str(number), day)
 
 
 def _day(year: str, month: str, day: str) -> date | str:
-    if int(year) < 1 or not 1 <= int(month) <= 12:
+    if int(year) < 1:
+        return _UNREADABLE
+    if not 1 <= int(month) <= 12:
         return f"is not a date: there is no month {int(month)}"
     if not 1 <= int(day) <= monthrange(int(year), int(month))[1]:
         return f"is not a date: {int(year)}-{int(month):02} has no day {int(day)}"
