@@ -6,16 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aed.errors import InvalidInput
 from aed.incidents.alerts.rules import AlertSituation, apply_reply
-from aed.incidents.cap.rules import (
-    MAX_CASE_LENGTH,
-    CapMessage,
-    CapMessageType,
-    CapStatus,
-    case_number_of,
-    incident_kind_of,
-)
 from aed.incidents.rules import (
     REALERT_REASONS,
     AlertReply,
@@ -107,24 +98,3 @@ def test_an_incident_lapses_after_its_time_or_after_that_from_the_ambulance() ->
     assert lapse(IncidentKind.REAL, later) == later + timedelta(hours=4)
     assert lapse(IncidentKind.EXERCISE, later) == OPENED + timedelta(minutes=60)
     assert lapse(IncidentKind.TEST, later) == OPENED + timedelta(minutes=10)
-
-
-def test_a_long_case_number_is_shortened_to_its_hash() -> None:
-    room = MAX_CASE_LENGTH - len("dispatch ")
-    longest, longer = (
-        CapMessage("7" * length, "dispatch", OPENED, CapStatus.ACTUAL, CapMessageType.ALERT)
-        for length in (room, room + 1)
-    )
-
-    assert case_number_of(longest) == f"dispatch {longest.identifier}"
-    assert case_number_of(longer).startswith("cap:")
-    assert len(case_number_of(longest)) == len(case_number_of(longer)) == MAX_CASE_LENGTH
-
-
-def test_the_status_of_a_message_is_the_kind_of_the_incident() -> None:
-    assert incident_kind_of(CapStatus.ACTUAL) is IncidentKind.REAL
-    assert incident_kind_of(CapStatus.EXERCISE) is IncidentKind.EXERCISE
-    assert incident_kind_of(CapStatus.TEST) is IncidentKind.TEST
-    for other in (CapStatus.SYSTEM, CapStatus.DRAFT):
-        with pytest.raises(InvalidInput, match=f"status {other} is not supported"):
-            incident_kind_of(other)

@@ -31,7 +31,15 @@ from aed.incidents.cap.actions import process_cap
 from aed.incidents.cap.api import EXAMPLE
 from aed.incidents.cap.queries import cap_message_of
 from aed.incidents.cap.reading import read_cap
-from aed.incidents.cap.rules import CapMessage, CapMessageType, CapReference, CapStatus
+from aed.incidents.cap.rules import (
+    MAX_CASE_LENGTH,
+    CapMessage,
+    CapMessageType,
+    CapReference,
+    CapStatus,
+    case_number_of,
+    incident_kind_of,
+)
 from aed.incidents.cap.writing import CapPlace, cap_of_incident, write_cap, written
 from aed.incidents.models import Incident
 from aed.incidents.rules import AlertReply, IncidentKind, IncidentOutcome, IncidentState
@@ -634,3 +642,24 @@ def test_over_http(session: Session, client: TestClient) -> None:
     assert shown.headers["Content-Type"] == "application/cap+xml"
     assert read_cap(shown.content).status is CapStatus.EXERCISE
     assert read_cap(EXAMPLE.encode()).position == Position(30.2901, 120.1003)
+
+
+def test_a_long_case_number_is_shortened_to_its_hash() -> None:
+    room = MAX_CASE_LENGTH - len("dispatch ")
+    longest, longer = (
+        CapMessage("7" * length, "dispatch", NOW, CapStatus.ACTUAL, CapMessageType.ALERT)
+        for length in (room, room + 1)
+    )
+
+    assert case_number_of(longest) == f"dispatch {longest.identifier}"
+    assert case_number_of(longer).startswith("cap:")
+    assert len(case_number_of(longest)) == len(case_number_of(longer)) == MAX_CASE_LENGTH
+
+
+def test_the_status_of_a_message_is_the_kind_of_the_incident() -> None:
+    assert incident_kind_of(CapStatus.ACTUAL) is IncidentKind.REAL
+    assert incident_kind_of(CapStatus.EXERCISE) is IncidentKind.EXERCISE
+    assert incident_kind_of(CapStatus.TEST) is IncidentKind.TEST
+    for other in (CapStatus.SYSTEM, CapStatus.DRAFT):
+        with pytest.raises(InvalidInput, match=f"status {other} is not supported"):
+            incident_kind_of(other)

@@ -159,9 +159,10 @@ def from_json(value: Any, kind: type) -> Any:  # Any: JSON, and a value of the c
         return date.fromisoformat(value)
     if kind is bytes:
         return base64.b64decode(value, validate=True)
-    if kind in (int, float, bool, str, dict, list) and not isinstance(
-        value, kind | int if kind is float else kind
-    ):
+    is_right = isinstance(value, kind | int if kind is float else kind)
+    if isinstance(value, bool):  # which is an int, too
+        is_right = kind is bool
+    if kind in (int, float, bool, str, dict, list) and not is_right:
         raise ValueError(f"{value!r} is no {kind.__name__}")
     return value
 
