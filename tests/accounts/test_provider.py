@@ -472,7 +472,7 @@ def test_an_address_of_3_to_254_characters_is_taken_from_verified_claims(
 )
 def test_a_number_is_taken_from_verified_claims(given: object, verified: bool, phone: str | None) -> None:
     claims = {"iss": "https://id.example", "sub": "x"}
-    claims |= {"phone_number": given, "phone_number_verified": verified}  # type: ignore[dict-item]  # as they come
+    claims |= {"phone_number": given, "phone_number_verified": verified}  # type: ignore[dict-item]  # a provider may send any type
 
     found = identity_from_claims(claims, country="CN")
 

@@ -84,7 +84,7 @@ def test_a_person_links_their_accounts(page: Page, pair: list[ServedCell], view:
 
 
 def test_links_that_lead_nowhere(page: Page, pair: list[ServedCell], view: View) -> None:
-    """A link that has expired, one for another province, and one that somebody else has used."""
+    """A link that has expired, one for another province, and one that someone else has used."""
     home, other = pair
     until = clock.now() + timedelta(minutes=30)
     for name, given in (

@@ -19,7 +19,7 @@ FILES: Final = Path("deploy/cluster")
 RULES: Final = FILES / "alerts.yml"
 DASHBOARD: Final = FILES / "dashboard.json"
 NOT_ON_TEST_HOSTS: Final = {"aed_signal_bridge_receiving", "aed_linked_account_erasure_waiting_seconds"}
-"""Metrics that exist once a bridge of signals has run, or while another cell has to erase somebody."""
+"""Metrics that exist once a bridge of signals has run, or while another cell has to erase a person."""
 
 
 def expressions() -> list[str]:

@@ -26,7 +26,7 @@ INVITATION_LASTS: Final = timedelta(minutes=30)
 MIN_AGE_OF_ERASED_LINK: Final = timedelta(days=1)
 """How old a link is before the home cell may erase this account: until then the person can end the link.
 
-Otherwise a link that somebody has talked the person into confirming would cost them the account at once.
+Otherwise a link that someone has talked the person into confirming would cost them the account at once.
 """
 
 
@@ -66,7 +66,7 @@ def accept(
     The same person may repeat it.
 
     Invitations that the person has made here, and that were not confirmed, end. Raises NotSignedIn, and
-    Conflict if the invitation was used by somebody else, if the link has ended, or if this account has a
+    Conflict if the invitation was used by someone else, if the link has ended, or if this account has a
     home already, or is the home of another account.
     """
     person_id = _lock_person(session, who)

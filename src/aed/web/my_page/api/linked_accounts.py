@@ -102,7 +102,7 @@ def accept(
 ) -> Response:
     """Link the person's account here to their home account, if they have ticked that they made the link.
 
-    Otherwise the link of somebody else, opened by mistake, would let them erase this account.
+    Otherwise the link of someone else, opened by mistake, would let them erase this account.
     """
     at = clock.now()
     try:
